@@ -1,0 +1,176 @@
+//! What one site should be. It holds no secret and no identity of a job, so it can be stored, compared
+//! and hashed.
+
+use ipnet::Ipv4Net;
+use secrecy::ExposeSecret;
+use serde::{Deserialize, Serialize};
+
+use crate::container;
+use crate::details::{AdminEmail, AdminUser, SiteTitle};
+use crate::kind::Kind;
+use crate::mark::SiteRef;
+use crate::naming;
+use crate::render::{self, SettingsSecrets, SettingsVolume};
+use crate::spec_hash::SpecHash;
+use crate::url::SiteUrl;
+
+/// What a site is made from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DesiredSite {
+    /// Which site.
+    pub site: SiteRef,
+    /// The site's own subnet.
+    pub subnet: Ipv4Net,
+    /// Where visitors reach it.
+    pub url: SiteUrl,
+    /// What its first administrator sees.
+    pub wordpress: WordpressDetails,
+    /// The images of its containers.
+    pub images: SiteImages,
+    /// What it may use.
+    pub limits: SiteLimits,
+    /// The network that it shares with Caddy, by name.
+    pub shared_network: String,
+    /// `host:port` of `MariaDB` as the site's containers see it.
+    pub database_host: String,
+    /// Raised to give the site new passwords.
+    pub secret_version: u32,
+}
+
+/// Title and first administrator.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WordpressDetails {
+    /// The site's title.
+    pub title: SiteTitle,
+    /// Login name of the first administrator.
+    pub admin_user: AdminUser,
+    /// E-mail address of the first administrator.
+    pub admin_email: AdminEmail,
+}
+
+/// Image references.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SiteImages {
+    /// PHP-FPM with `WordPress`'s files.
+    pub php: String,
+    /// nginx.
+    pub nginx: String,
+}
+
+/// What a site may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SiteLimits {
+    /// The PHP container's.
+    pub php: ContainerLimits,
+    /// The nginx container's.
+    pub nginx: ContainerLimits,
+    /// PHP-FPM worker processes.
+    pub php_workers: u16,
+    /// Connections of the database user.
+    pub database_connections: u16,
+    /// Largest request body, in MiB: nginx's and PHP's alike.
+    pub upload_mib: u16,
+}
+
+/// What one container may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContainerLimits {
+    /// Memory, swap included, in MiB.
+    pub memory_mib: u32,
+    /// CPU in thousandths of a core; 0 is no limit, and more than the host has is refused.
+    pub cpu_milli: u32,
+    /// Processes and threads.
+    pub pids: u32,
+    /// Size of one log file in MiB; three are kept.
+    pub log_mib: u16,
+}
+
+impl Default for SiteLimits {
+    fn default() -> Self {
+        Self {
+            php: ContainerLimits { memory_mib: 512, cpu_milli: 1000, pids: 64, log_mib: 10 },
+            nginx: ContainerLimits { memory_mib: 128, cpu_milli: 500, pids: 16, log_mib: 10 },
+            php_workers: 5,
+            database_connections: 20,
+            upload_mib: 64,
+        }
+    }
+}
+
+impl DesiredSite {
+    /// The hash of what one of the site's resources is made from.
+    #[must_use]
+    pub fn spec_hash(&self, kind: Kind) -> SpecHash {
+        let name = naming::of(kind, &self.site.name);
+        match kind {
+            Kind::Network => SpecHash::of(&(name, self.subnet)),
+            Kind::FilesVolume | Kind::PhpVolume | Kind::NginxVolume => SpecHash::of(&name),
+            Kind::Database => SpecHash::of(&(name, self.limits.database_connections, self.secret_version)),
+            Kind::Settings => SpecHash::of(&(self.files_of(SettingsVolume::ALL), self.secret_version)),
+            // Both read their settings only when they start, so they are made anew when those change.
+            Kind::PhpContainer => {
+                SpecHash::of(&(container::php(self), self.files_of(&[SettingsVolume::Php]), self.secret_version))
+            }
+            Kind::NginxContainer => SpecHash::of(&(container::nginx(self), self.files_of(&[SettingsVolume::Nginx]))),
+            Kind::WordpressFiles => SpecHash::of(&(name, self.site.id)),
+            Kind::WordpressInstall => SpecHash::of(&(name, self.site.id, self.url.to_string())),
+            Kind::Route => SpecHash::of(&render::caddy::route(self)),
+            Kind::Serving => SpecHash::of(&self.url.to_string()),
+        }
+    }
+
+    fn files_of(&self, volumes: &[SettingsVolume]) -> Vec<(&'static str, String)> {
+        let none = SettingsSecrets { database_password: "".into(), keys: Vec::new() };
+        let files = render::settings(self, &none).into_iter().filter(|file| volumes.contains(&file.volume));
+        files.map(|file| (file.name, file.contents.expose_secret().to_owned())).collect()
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::ids::SiteId;
+    use crate::name::SiteName;
+    use uuid::Uuid;
+
+    pub(crate) fn hello() -> DesiredSite {
+        DesiredSite {
+            site: SiteRef { id: SiteId::new(Uuid::from_u128(1)), name: SiteName::parse("hello").unwrap() },
+            subnet: "10.213.0.0/29".parse().unwrap(),
+            url: SiteUrl { host: "hello.localhost".into(), port: 8080 },
+            wordpress: WordpressDetails {
+                title: SiteTitle::parse("Hello").unwrap(),
+                admin_user: AdminUser::parse("admin").unwrap(),
+                admin_email: AdminEmail::parse("admin@hello.localhost").unwrap(),
+            },
+            images: SiteImages { php: "hostplane/php:1".into(), nginx: "hostplane/nginx:1".into() },
+            limits: SiteLimits::default(),
+            shared_network: "hostplane".into(),
+            database_host: "host.docker.internal:3306".into(),
+            secret_version: 1,
+        }
+    }
+
+    /// A changed hash makes every existing site differ from what is wanted: change it knowingly.
+    #[test]
+    fn golden_hashes() {
+        let want = hello();
+        let hashes: Vec<String> = Kind::ALL.iter().map(|kind| format!("{kind} {}", want.spec_hash(*kind))).collect();
+        assert_eq!(hashes.join("\n"), include_str!("spec_hash.golden").trim_end());
+    }
+
+    #[test]
+    fn a_hash_changes_with_what_the_resource_is_made_from_and_with_nothing_else() {
+        let changed = |change: fn(&mut DesiredSite)| -> Vec<Kind> {
+            let mut want = hello();
+            change(&mut want);
+            Kind::ALL.iter().copied().filter(|kind| want.spec_hash(*kind) != hello().spec_hash(*kind)).collect()
+        };
+        assert_eq!(changed(|w| w.subnet = "10.213.0.8/29".parse().unwrap()), [Kind::Network]);
+        assert_eq!(changed(|w| w.images.php = "other".into()), [Kind::PhpContainer]);
+        assert_eq!(changed(|w| w.limits.nginx.memory_mib = 1), [Kind::NginxContainer]);
+        let read_at_start = [Kind::Settings, Kind::PhpContainer, Kind::NginxContainer];
+        assert_eq!(changed(|w| w.limits.upload_mib = 1), read_at_start);
+        assert_eq!(changed(|w| w.wordpress.title = SiteTitle::parse("x").unwrap()), []);
+    }
+}

@@ -1,0 +1,153 @@
+//! A job's state, direction and the operations there are.
+//!
+//! ```text
+//! pending ──claimed──▶ running ──▶ completed
+//!    ▲                  │ │ └────▶ failed
+//!    └──waits, retries──┘ └──────▶ needs_operator ──retry──▶ pending
+//! ```
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! text_enum {
+    ($(#[$doc:meta])* $name:ident, $bad:literal { $($(#[$vdoc:meta])* $variant:ident = $text:literal),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        pub enum $name {
+            $($(#[$vdoc])* #[serde(rename = $text)] $variant),+
+        }
+
+        impl $name {
+            /// Every value.
+            pub const ALL: &[Self] = &[$(Self::$variant),+];
+
+            /// The stable text form, used in the database and the API.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text),+ }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = BadText;
+            fn from_str(text: &str) -> Result<Self, BadText> {
+                Self::ALL.iter().copied().find(|v| v.as_str() == text).ok_or(BadText($bad))
+            }
+        }
+    };
+}
+
+/// The text names no value of the type.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not a valid {0}")]
+pub struct BadText(&'static str);
+
+text_enum!(
+    /// Where a job is in its life.
+    JobState, "job state" {
+        /// Waits for a worker, for its time, or for a dependency.
+        Pending = "pending",
+        /// A worker has claimed it.
+        Running = "running",
+        /// Reached its goal.
+        Completed = "completed",
+        /// Did not reach its goal and left nothing.
+        Failed = "failed",
+        /// Ended by request; left nothing.
+        Cancelled = "cancelled",
+        /// Can neither go on nor back by itself; the site is locked until somebody retries it.
+        NeedsOperator = "needs_operator",
+    }
+);
+
+text_enum!(
+    /// Which of its two ends a job is converging on.
+    Direction, "direction" {
+        /// On the desired state that the job carries.
+        Forward = "forward",
+        /// On the desired state that the site had before.
+        Back = "back",
+    }
+);
+
+text_enum!(
+    /// The operations that can be asked for.
+    OperationName, "operation" {
+        /// Nothing to a site.
+        Provision = "provision",
+        /// A site to nothing.
+        Destroy = "destroy",
+    }
+);
+
+text_enum!(
+    /// What became of a step that was begun.
+    StepState, "step state" {
+        /// Written before its first effect.
+        Intended = "intended",
+        /// Confirmed.
+        Done = "done",
+        /// Ended with an error.
+        Failed = "failed",
+        /// The process ended before the outcome was written, or a reply was lost.
+        Unknown = "unknown",
+    }
+);
+
+impl JobState {
+    /// The job holds its site: no other job may run on it.
+    #[must_use]
+    pub const fn is_active(self) -> bool {
+        matches!(self, Self::Pending | Self::Running | Self::NeedsOperator)
+    }
+
+    /// Whether a job may go from one state to another.
+    #[must_use]
+    pub const fn may_become(self, next: Self) -> bool {
+        matches!(
+            (self, next),
+            (Self::Pending, Self::Running | Self::Cancelled)
+                | (
+                    Self::Running,
+                    Self::Pending | Self::Completed | Self::Failed | Self::Cancelled | Self::NeedsOperator
+                )
+                | (Self::NeedsOperator, Self::Pending)
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ended_jobs_stay_ended() {
+        for &ended in &[JobState::Completed, JobState::Failed, JobState::Cancelled] {
+            assert!(!ended.is_active());
+            assert!(JobState::ALL.iter().all(|next| !ended.may_become(*next)));
+        }
+    }
+
+    #[test]
+    fn every_active_state_has_a_way_on() {
+        for state in JobState::ALL.iter().filter(|state| state.is_active()) {
+            assert!(JobState::ALL.iter().any(|next| state.may_become(*next)), "{state}");
+        }
+    }
+
+    #[test]
+    fn text_forms_agree_with_the_serialised_ones() {
+        for state in JobState::ALL {
+            assert_eq!(serde_json::to_string(state).unwrap(), format!("\"{state}\""));
+            assert_eq!(state.as_str().parse(), Ok(*state));
+        }
+    }
+}

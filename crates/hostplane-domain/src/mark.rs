@@ -1,0 +1,181 @@
+//! The mark that everything of ours carries, and what can be concluded from one that is found.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{InstanceId, JobId, SiteId};
+use crate::kind::Kind;
+use crate::name::SiteName;
+use crate::spec_hash::SpecHash;
+
+/// Label keys. The same keys, without the prefix, make up the first line of a Caddy snippet.
+pub const LABEL_INSTANCE: &str = "hostplane.instance";
+/// The site's name.
+pub const LABEL_SITE: &str = "hostplane.site";
+/// The site's id.
+pub const LABEL_SITE_ID: &str = "hostplane.site-id";
+/// The resource's kind.
+pub const LABEL_RESOURCE: &str = "hostplane.resource";
+/// The job that made it.
+pub const LABEL_OPERATION: &str = "hostplane.operation";
+/// The hash of the desired state that it was made from.
+pub const LABEL_SPEC: &str = "hostplane.spec";
+
+/// A site by its two names: the one people use and the one that is never reused.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct SiteRef {
+    /// Never reused.
+    pub id: SiteId,
+    /// Comes free when the site is destroyed.
+    pub name: SiteName,
+}
+
+/// Who made a thing, for which site, as what, in which job and from which desired state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mark {
+    /// The installation that made it.
+    pub instance: InstanceId,
+    /// The site it belongs to.
+    pub site: SiteRef,
+    /// What it is.
+    pub kind: Kind,
+    /// The job that made it.
+    pub job: JobId,
+    /// The desired state it was made from.
+    pub spec: SpecHash,
+}
+
+/// Labels as Docker has them.
+pub type Labels = BTreeMap<String, String>;
+
+impl Mark {
+    /// The mark as Docker labels.
+    #[must_use]
+    pub fn to_labels(&self) -> Labels {
+        Labels::from([
+            (LABEL_INSTANCE.to_owned(), self.instance.to_string()),
+            (LABEL_SITE.to_owned(), self.site.name.to_string()),
+            (LABEL_SITE_ID.to_owned(), self.site.id.to_string()),
+            (LABEL_RESOURCE.to_owned(), self.kind.to_string()),
+            (LABEL_OPERATION.to_owned(), self.job.to_string()),
+            (LABEL_SPEC.to_owned(), self.spec.to_string()),
+        ])
+    }
+
+    /// Reads a mark back. Anything incomplete or malformed is no mark: somebody else's labels can't
+    /// make a thing ours.
+    #[must_use]
+    pub fn from_labels(labels: &Labels) -> Option<Self> {
+        let get = |key: &str| labels.get(key);
+        Some(Self {
+            instance: get(LABEL_INSTANCE)?.parse().ok()?,
+            site: SiteRef { id: get(LABEL_SITE_ID)?.parse().ok()?, name: get(LABEL_SITE)?.parse().ok()? },
+            kind: get(LABEL_RESOURCE)?.parse().ok()?,
+            job: get(LABEL_OPERATION)?.parse().ok()?,
+            spec: get(LABEL_SPEC)?.parse().ok()?,
+        })
+    }
+
+    /// The mark as the first line of a generated file, without the line's end.
+    #[must_use]
+    pub fn to_comment(&self) -> String {
+        format!(
+            "# hostplane instance={} site={} site-id={} resource={} operation={} spec={}",
+            self.instance, self.site.name, self.site.id, self.kind, self.job, self.spec
+        )
+    }
+
+    /// Reads a mark from a generated file's first line.
+    #[must_use]
+    pub fn from_comment(line: &str) -> Option<Self> {
+        let fields = line.trim_end().strip_prefix("# hostplane ")?;
+        let mut labels = Labels::new();
+        for field in fields.split(' ') {
+            let (key, value) = field.split_once('=')?;
+            labels.insert(format!("hostplane.{key}"), value.to_owned());
+        }
+        Self::from_labels(&labels)
+    }
+}
+
+/// Whose a thing found under one of a site's names is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Owner {
+    /// Same instance, same site id: may be changed and removed.
+    Ours(Mark),
+    /// Made by this instance for an earlier site of the name: never adopted.
+    Predecessor(Mark),
+    /// Anybody else's: never touched.
+    Foreign,
+}
+
+impl Owner {
+    /// Judges a mark (or its absence) from the point of view of one site of one instance.
+    #[must_use]
+    pub fn judge(found: Option<Mark>, instance: InstanceId, site: SiteId) -> Self {
+        match found {
+            Some(mark) if mark.instance != instance => Self::Foreign,
+            Some(mark) if mark.site.id == site => Self::Ours(mark),
+            Some(mark) => Self::Predecessor(mark),
+            None => Self::Foreign,
+        }
+    }
+}
+
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ours(_) => f.write_str("this site"),
+            Self::Predecessor(mark) => write!(f, "an earlier site of this name (id {})", mark.site.id),
+            Self::Foreign => f.write_str("somebody else"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use uuid::Uuid;
+
+    fn mark() -> Mark {
+        Mark {
+            instance: InstanceId::new(Uuid::from_u128(1)),
+            site: SiteRef { id: SiteId::new(Uuid::from_u128(2)), name: SiteName::parse("hello").unwrap() },
+            kind: Kind::Network,
+            job: JobId::new(Uuid::from_u128(3)),
+            spec: SpecHash::of(&"x"),
+        }
+    }
+
+    #[test]
+    fn labels_and_comment_are_read_back() {
+        let mark = mark();
+        assert_eq!(Mark::from_labels(&mark.to_labels()), Some(mark.clone()));
+        assert_eq!(Mark::from_comment(&mark.to_comment()), Some(mark));
+    }
+
+    #[test]
+    fn a_mark_with_any_field_missing_or_malformed_is_none() {
+        for key in mark().to_labels().keys() {
+            let mut labels = mark().to_labels();
+            labels.remove(key);
+            assert_eq!(Mark::from_labels(&labels), None, "{key} missing");
+            labels.insert(key.clone(), "\u{0}".into());
+            assert_eq!(Mark::from_labels(&labels), None, "{key} malformed");
+        }
+        assert_eq!(Mark::from_comment("# something else"), None);
+    }
+
+    #[test]
+    fn owner_depends_on_instance_and_site_id_never_on_the_name() {
+        let found = mark();
+        let other = Uuid::from_u128(9);
+        let judge = |instance, site| Owner::judge(Some(found.clone()), instance, site);
+        assert_eq!(judge(found.instance, found.site.id), Owner::Ours(found.clone()));
+        assert_eq!(judge(found.instance, SiteId::new(other)), Owner::Predecessor(found.clone()));
+        assert_eq!(judge(InstanceId::new(other), found.site.id), Owner::Foreign);
+        assert_eq!(Owner::judge(None, found.instance, found.site.id), Owner::Foreign);
+    }
+}

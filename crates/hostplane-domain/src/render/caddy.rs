@@ -1,0 +1,55 @@
+//! Caddy's main configuration and each site's snippet.
+
+use crate::desired::DesiredSite;
+use crate::mark::Mark;
+use crate::naming;
+
+/// The header in which Caddy names the site that it means. A container's address is reused at once, so
+/// without it a request could reach another site's nginx, which refuses it by this header.
+pub const SITE_HEADER: &str = "X-Hostplane-Site";
+
+/// The main configuration. `sites_dir` is the directory whose snippets are imported, relative to the
+/// configuration's own.
+///
+/// An unknown host name gets 404; Caddy's own answer would be an empty 200.
+#[must_use]
+pub fn main_config(sites_dir: &str) -> String {
+    format!(
+        "{{\n\tadmin localhost:2019\n\tauto_https off\n}}\n\n\
+         http:// {{\n\trespond \"No site is served under this name.\" 404\n}}\n\n\
+         import {sites_dir}/*.caddy\n"
+    )
+}
+
+/// A site's route, without the mark.
+#[must_use]
+pub fn route(want: &DesiredSite) -> String {
+    let upstream = naming::nginx_container(&want.site.name);
+    let host = &want.url.host;
+    let id = want.site.id;
+    format!("http://{host} {{\n\treverse_proxy {upstream}:80 {{\n\t\theader_up {SITE_HEADER} {id}\n\t}}\n}}\n")
+}
+
+/// A site's snippet: the mark, then the route.
+#[must_use]
+pub fn snippet(want: &DesiredSite, mark: &Mark) -> String {
+    format!("{}\n{}", mark.to_comment(), route(want))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::desired::tests::hello;
+
+    #[test]
+    fn a_route_names_the_host_the_upstream_and_the_site() {
+        assert_eq!(
+            route(&hello()),
+            "http://hello.localhost {\n\
+             \treverse_proxy nginx_hello:80 {\n\
+             \t\theader_up X-Hostplane-Site 00000000-0000-0000-0000-000000000001\n\
+             \t}\n\
+             }\n"
+        );
+    }
+}

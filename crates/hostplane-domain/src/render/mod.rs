@@ -1,0 +1,88 @@
+//! Generated configuration: from the desired state to the text of a file. Nothing is ever patched.
+
+pub mod caddy;
+pub mod nginx;
+pub mod php;
+
+use secrecy::SecretString;
+
+use crate::desired::DesiredSite;
+use crate::naming;
+
+/// The volume that a generated file goes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SettingsVolume {
+    /// PHP's.
+    Php,
+    /// nginx's.
+    Nginx,
+}
+
+impl SettingsVolume {
+    /// Both.
+    pub const ALL: &[Self] = &[Self::Php, Self::Nginx];
+
+    /// Where the writer container has it, below [`naming::WRITER_DIR`].
+    #[must_use]
+    pub const fn writer_subdir(self) -> &'static str {
+        match self {
+            Self::Php => "php",
+            Self::Nginx => "nginx",
+        }
+    }
+
+    /// Where the serving container has it.
+    #[must_use]
+    pub const fn serving_dir(self) -> &'static str {
+        match self {
+            Self::Php => naming::PHP_SETTINGS_DIR,
+            Self::Nginx => naming::NGINX_SETTINGS_DIR,
+        }
+    }
+}
+
+/// A generated file.
+#[derive(Debug, Clone)]
+pub struct SettingsFile {
+    /// In which volume.
+    pub volume: SettingsVolume,
+    /// Its name there.
+    pub name: &'static str,
+    /// The only user (and group) that may read it; nobody may write it.
+    pub uid: u32,
+    /// May hold secrets.
+    pub contents: SecretString,
+}
+
+/// The secrets that a site's settings hold.
+pub struct SettingsSecrets {
+    /// The database user's password.
+    pub database_password: SecretString,
+    /// `WordPress`'s keys and salts: [`php::KEY_NAMES`] gives their order.
+    pub keys: Vec<SecretString>,
+}
+
+/// All generated files of a site.
+#[must_use]
+pub fn settings(want: &DesiredSite, secrets: &SettingsSecrets) -> Vec<SettingsFile> {
+    vec![
+        SettingsFile {
+            volume: SettingsVolume::Php,
+            name: "php-fpm.conf",
+            uid: 33,
+            contents: php::fpm_conf(&want.limits).into(),
+        },
+        SettingsFile {
+            volume: SettingsVolume::Php,
+            name: "wp-config.php",
+            uid: 33,
+            contents: php::wp_config(want, secrets),
+        },
+        SettingsFile {
+            volume: SettingsVolume::Nginx,
+            name: "default.conf",
+            uid: 101,
+            contents: nginx::server_block(want).into(),
+        },
+    ]
+}

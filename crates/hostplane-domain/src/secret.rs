@@ -1,0 +1,148 @@
+//! Every password is derived from one secret, so none is stored and none can be guessed from another.
+
+use std::fmt;
+
+use hmac::{Hmac, KeyInit, Mac};
+use secrecy::{ExposeSecret, SecretBox, SecretString};
+use sha1::Sha1;
+use sha2::{Digest, Sha256};
+
+use crate::ids::SiteId;
+
+/// 32 characters that can't be mistaken for one another: 5 bits each.
+const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
+/// 28 characters of 5 bits: 140 bits.
+const PASSWORD_LEN: usize = 28;
+
+/// The installation's secret: 32 random bytes, made once and kept in a file that only its owner reads.
+pub struct MasterSecret(SecretBox<[u8; 32]>);
+
+/// What a derived secret is for. Each purpose gives an unrelated value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// The password of the site's database user.
+    SiteDatabase,
+    /// The password of `WordPress`'s first administrator.
+    SiteAdmin,
+    /// `WordPress`'s keys and salts.
+    SiteKeys,
+}
+
+impl Purpose {
+    /// Every purpose.
+    pub const ALL: &[Self] = &[Self::SiteDatabase, Self::SiteAdmin, Self::SiteKeys];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::SiteDatabase => "site-database",
+            Self::SiteAdmin => "site-admin",
+            Self::SiteKeys => "site-keys",
+        }
+    }
+}
+
+impl MasterSecret {
+    /// Wraps the secret's bytes.
+    #[must_use]
+    pub fn new(bytes: [u8; 32]) -> Self {
+        Self(SecretBox::new(Box::new(bytes)))
+    }
+
+    /// A site's password: 28 characters, 140 bits. A later owner of the site's name has another id and
+    /// so inherits nothing; another version gives another password.
+    #[must_use]
+    pub fn site_password(&self, purpose: Purpose, site: SiteId, version: u32) -> SecretString {
+        password(&self.derive(&format!("{}/{site}/{version}", purpose.as_str())))
+    }
+
+    /// `count` of a site's keys of 64 hex digits each.
+    #[must_use]
+    pub fn site_keys(&self, site: SiteId, version: u32, count: u8) -> Vec<SecretString> {
+        (0..count)
+            .map(|n| {
+                let key = self.derive(&format!("{}/{site}/{version}/{n}", Purpose::SiteKeys.as_str()));
+                hex::encode(key).into()
+            })
+            .collect()
+    }
+
+    /// A password of the installation itself, such as that of the database's administrator.
+    #[must_use]
+    pub fn platform_password(&self, purpose: &str) -> SecretString {
+        password(&self.derive(&format!("platform/{purpose}")))
+    }
+
+    fn derive(&self, info: &str) -> [u8; 32] {
+        let mut mac = Hmac::<Sha256>::new_from_slice(self.0.expose_secret()).expect("HMAC takes a key of any length");
+        mac.update(b"hostplane/v1/");
+        mac.update(info.as_bytes());
+        mac.finalize().into_bytes().into()
+    }
+}
+
+impl fmt::Debug for MasterSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("MasterSecret(…)")
+    }
+}
+
+fn password(bytes: &[u8; 32]) -> SecretString {
+    let text: String =
+        bytes.iter().take(PASSWORD_LEN).map(|byte| char::from(ALPHABET[usize::from(byte & 31)])).collect();
+    text.into()
+}
+
+/// A password as `MariaDB` stores it for `mysql_native_password`: `*` and the upper-case hex of
+/// SHA-1(SHA-1(password)). A user can be created from it, so that no plaintext is sent.
+#[must_use]
+pub fn mariadb_hash(password: &SecretString) -> String {
+    let twice = Sha1::digest(Sha1::digest(password.expose_secret()));
+    format!("*{}", hex::encode_upper(twice))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+    use uuid::Uuid;
+
+    fn site(n: u128) -> SiteId {
+        SiteId::new(Uuid::from_u128(n))
+    }
+
+    #[test]
+    fn golden_values_keep_existing_sites_passwords() {
+        let secret = MasterSecret::new([7; 32]);
+        let password = secret.site_password(Purpose::SiteDatabase, site(1), 1);
+        assert_eq!(password.expose_secret(), "pbr3brnwfnr4jswxja9ssivxkfj5");
+    }
+
+    #[test]
+    fn purpose_site_version_and_secret_each_give_another_password() {
+        let mut seen = BTreeSet::new();
+        for key in [1, 2] {
+            for &purpose in Purpose::ALL {
+                for id in [1, 2] {
+                    for version in [1, 2] {
+                        let secret = MasterSecret::new([key; 32]);
+                        let password = secret.site_password(purpose, site(id), version);
+                        assert_eq!(password.expose_secret().len(), PASSWORD_LEN);
+                        seen.insert(password.expose_secret().to_owned());
+                    }
+                }
+            }
+        }
+        assert_eq!(seen.len(), 24);
+    }
+
+    #[test]
+    fn mariadb_hash_is_the_documented_one() {
+        // SELECT PASSWORD('password') in MariaDB.
+        assert_eq!(mariadb_hash(&"password".into()), "*2470C0C06DEE42FD1618BB99005ADCA2EC9D1E19");
+    }
+
+    #[test]
+    fn the_secret_is_not_printed() {
+        assert_eq!(format!("{:?}", MasterSecret::new([7; 32])), "MasterSecret(…)");
+    }
+}

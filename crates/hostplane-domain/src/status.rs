@@ -1,0 +1,156 @@
+//! A site's status and the only ways from one to another.
+//!
+//! ```text
+//! CREATED ──provision──▶ PROVISIONING ──confirmed──▶ ACTIVE
+//!    │                    │        ▲                    │
+//!    └──────failed──────┐ │failed  │retry               │destroy
+//!                       ▼ ▼        │                    ▼
+//!                       FAILED ────┘──destroy──▶ DESTROYING ──proved──▶ DESTROYED
+//! ```
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// Where a site is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum SiteStatus {
+    /// Asked for; nothing was done outside yet.
+    Created,
+    /// A provision is under way.
+    Provisioning,
+    /// Confirmed from outside.
+    Active,
+    /// A provision ended without a site, and nothing of it is left.
+    Failed,
+    /// A destroy is under way; there is no way back.
+    Destroying,
+    /// Nothing is left; the name is free.
+    Destroyed,
+}
+
+/// What can happen to a site's status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SiteEvent {
+    /// A provision job was started (or started again after a failure).
+    ProvisionStarted,
+    /// The site answered from outside.
+    ProvisionConfirmed,
+    /// The provision was rolled back and absence was seen.
+    ProvisionRolledBack,
+    /// A destroy was asked for.
+    DestroyStarted,
+    /// Absence of everything was seen.
+    DestroyConfirmed,
+}
+
+/// There is no such transition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a site that is {from} can't take the event {event:?}")]
+pub struct IllegalTransition {
+    /// The status before.
+    pub from: SiteStatus,
+    /// What was attempted.
+    pub event: SiteEvent,
+}
+
+impl SiteStatus {
+    /// Every status.
+    pub const ALL: &[Self] =
+        &[Self::Created, Self::Provisioning, Self::Active, Self::Failed, Self::Destroying, Self::Destroyed];
+
+    /// The one transition function.
+    ///
+    /// # Errors
+    /// [`IllegalTransition`] when the status doesn't allow the event.
+    pub const fn on(self, event: SiteEvent) -> Result<Self, IllegalTransition> {
+        use SiteEvent as E;
+        match (self, event) {
+            (Self::Created | Self::Failed, E::ProvisionStarted) => Ok(Self::Provisioning),
+            (Self::Provisioning, E::ProvisionConfirmed) => Ok(Self::Active),
+            (Self::Created | Self::Provisioning, E::ProvisionRolledBack) => Ok(Self::Failed),
+            (Self::Active | Self::Failed, E::DestroyStarted) => Ok(Self::Destroying),
+            (Self::Destroying, E::DestroyConfirmed) => Ok(Self::Destroyed),
+            (from, event) => Err(IllegalTransition { from, event }),
+        }
+    }
+
+    /// The stable text form, used in the database and the API.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Created => "CREATED",
+            Self::Provisioning => "PROVISIONING",
+            Self::Active => "ACTIVE",
+            Self::Failed => "FAILED",
+            Self::Destroying => "DESTROYING",
+            Self::Destroyed => "DESTROYED",
+        }
+    }
+}
+
+impl SiteEvent {
+    /// Every event.
+    pub const ALL: &[Self] = &[
+        Self::ProvisionStarted,
+        Self::ProvisionConfirmed,
+        Self::ProvisionRolledBack,
+        Self::DestroyStarted,
+        Self::DestroyConfirmed,
+    ];
+}
+
+impl fmt::Display for SiteStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The text names no status.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not a site status")]
+pub struct BadStatus;
+
+impl FromStr for SiteStatus {
+    type Err = BadStatus;
+    fn from_str(text: &str) -> Result<Self, BadStatus> {
+        Self::ALL.iter().copied().find(|status| status.as_str() == text).ok_or(BadStatus)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_exactly_this() {
+        use SiteEvent as E;
+        use SiteStatus as S;
+        let allowed = [
+            (S::Created, E::ProvisionStarted, S::Provisioning),
+            (S::Failed, E::ProvisionStarted, S::Provisioning),
+            (S::Provisioning, E::ProvisionConfirmed, S::Active),
+            (S::Created, E::ProvisionRolledBack, S::Failed),
+            (S::Provisioning, E::ProvisionRolledBack, S::Failed),
+            (S::Active, E::DestroyStarted, S::Destroying),
+            (S::Failed, E::DestroyStarted, S::Destroying),
+            (S::Destroying, E::DestroyConfirmed, S::Destroyed),
+        ];
+        for &from in S::ALL {
+            for &event in E::ALL {
+                let expected = allowed.iter().find(|(f, e, _)| (*f, *e) == (from, event)).map(|(_, _, to)| *to);
+                assert_eq!(from.on(event).ok(), expected, "{from} {event:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn text_form_is_read_back_and_agrees_with_the_serialised_one() {
+        for status in SiteStatus::ALL {
+            assert_eq!(status.as_str().parse(), Ok(*status));
+            assert_eq!(serde_json::to_string(status).unwrap(), format!("\"{status}\""));
+        }
+    }
+}
