@@ -1,0 +1,13 @@
+# Each target is one script in scripts/, which says what it does.
+.DEFAULT_GOAL := help
+.PHONY: help up down clean test images
+
+help:
+	@echo 'make up      from nothing to a WordPress site that answers; leaves the control plane running'
+	@echo 'make down    stop everything of this instance, keep its data'
+	@echo 'make clean   remove every trace of this instance (asks; CONFIRM=yes does not)'
+	@echo 'make test    everything that CI runs'
+	@echo 'make images  build the container images that are missing'
+
+up down clean test images:
+	@scripts/$@
