@@ -1,0 +1,146 @@
+//! Files in and out of containers, as tar archives built and read in memory.
+
+use std::io::{Cursor, Read};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use bollard::Docker as Client;
+use bollard::errors::Error as BollardError;
+use bollard::query_parameters::DownloadFromContainerOptions;
+use bytes::{Bytes, BytesMut};
+use futures_util::TryStreamExt;
+use tar::{Archive, Builder, EntryType, Header};
+
+use crate::containers::paths::is_below;
+use crate::containers::{ARCHIVE_LIMIT, ArchiveEntry};
+
+/// Why an archive can't be packed or used.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ArchiveError {
+    #[error("the directory has more than {} MiB", ARCHIVE_LIMIT / 1024 / 1024)]
+    TooLarge,
+    #[error("the archive can't be packed")]
+    Pack(#[source] std::io::Error),
+    #[error("the archive can't be read")]
+    Read(#[source] std::io::Error),
+    #[error("the archive ends too early")]
+    CutShort,
+}
+
+/// Packs entries, whose paths were checked. Their time is now, so that nothing that compares times takes a file for an older one.
+pub(super) fn pack(entries: &[ArchiveEntry]) -> Result<Bytes, ArchiveError> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs());
+    let mut builder = Builder::new(Vec::new());
+    for entry in entries {
+        let contents = entry.contents.as_deref().unwrap_or_default();
+        let mut header = Header::new_gnu();
+        header.set_entry_type(if entry.contents.is_some() { EntryType::Regular } else { EntryType::Directory });
+        header.set_mode(entry.mode & 0o7777);
+        header.set_uid(entry.uid.into());
+        header.set_gid(entry.uid.into());
+        header.set_mtime(now);
+        header.set_size(contents.len() as u64);
+        builder.append_data(&mut header, &entry.path, contents).map_err(ArchiveError::Pack)?;
+    }
+    builder.into_inner().map(Bytes::from).map_err(ArchiveError::Pack)
+}
+
+/// Reads a directory of a container as an archive.
+pub(super) async fn fetch(
+    client: &Client,
+    container: &str,
+    dir: &str,
+) -> Result<Result<Bytes, ArchiveError>, BollardError> {
+    // With `/.` the names in the archive are relative to the directory, and a link to one is followed.
+    let path = format!("{}/.", dir.trim_end_matches('/'));
+    let mut chunks = client.download_from_container(container, Some(DownloadFromContainerOptions { path }));
+    let mut archive = BytesMut::new();
+    while let Some(chunk) = chunks.try_next().await? {
+        if archive.len() + chunk.len() > ARCHIVE_LIMIT {
+            return Ok(Err(ArchiveError::TooLarge));
+        }
+        archive.extend_from_slice(&chunk);
+    }
+    Ok(Ok(archive.freeze()))
+}
+
+/// Unpacks the regular files. What a tenant has written may be anything: links, special files and paths
+/// that leave the directory are left out.
+pub(super) fn unpack(archive: &[u8]) -> Result<Vec<ArchiveEntry>, ArchiveError> {
+    const BLOCK: usize = 512;
+    // The Engine ends an archive in the same way when it fails in the middle, but then without the mark.
+    if archive.len() < 2 * BLOCK || archive[archive.len() - 2 * BLOCK..].iter().any(|&byte| byte != 0) {
+        return Err(ArchiveError::CutShort);
+    }
+    let mut files = Vec::new();
+    for entry in Archive::new(Cursor::new(archive)).entries().map_err(ArchiveError::Read)? {
+        let mut entry = entry.map_err(ArchiveError::Read)?;
+        let path = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+        let path = path.strip_prefix("./").unwrap_or(&path);
+        if entry.header().entry_type() != EntryType::Regular || !is_below(path) {
+            continue;
+        }
+        let (path, header) = (path.to_owned(), entry.header());
+        let mode = header.mode().map_err(ArchiveError::Read)? & 0o7777;
+        let uid = header.uid().map_err(ArchiveError::Read)?;
+        let mut contents = Vec::new();
+        entry.read_to_end(&mut contents).map_err(ArchiveError::Read)?;
+        files.push(ArchiveEntry {
+            path,
+            mode,
+            uid: u32::try_from(uid).unwrap_or(u32::MAX),
+            contents: Some(contents.into()),
+        });
+    }
+    Ok(files)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(path: &str, contents: &str) -> ArchiveEntry {
+        let contents = Some(Bytes::copy_from_slice(contents.as_bytes()));
+        ArchiveEntry { path: path.into(), mode: 0o640, uid: 33, contents }
+    }
+
+    #[test]
+    fn files_come_back_and_directories_do_not() {
+        let long = format!("{}/file", "d".repeat(150));
+        let directory = ArchiveEntry { path: "sub".into(), mode: 0o755, uid: 33, contents: None };
+        let entries = [directory, file("sub/a", "one"), file(&long, "two"), file("empty", "")];
+        assert_eq!(unpack(&pack(&entries).unwrap()).unwrap(), entries[1..]);
+    }
+
+    fn header(kind: EntryType) -> Header {
+        let mut header = Header::new_gnu();
+        header.set_entry_type(kind);
+        header.set_mode(0o644);
+        header.set_uid(0);
+        header.set_size(0);
+        header
+    }
+
+    #[test]
+    fn hostile_entries_are_left_out() {
+        let mut builder = Builder::new(Vec::new());
+        for (kind, path) in [(EntryType::Regular, "ok"), (EntryType::Symlink, "link"), (EntryType::Fifo, "fifo")] {
+            builder.append_data(&mut header(kind), path, &[][..]).unwrap();
+        }
+        for path in ["../up", "/root"] {
+            let mut hostile = header(EntryType::Regular);
+            hostile.as_mut_bytes()[..path.len()].copy_from_slice(path.as_bytes());
+            hostile.set_cksum();
+            builder.append(&hostile, &[][..]).unwrap();
+        }
+        let files = unpack(&builder.into_inner().unwrap()).unwrap();
+        assert_eq!(files.iter().map(|file| file.path.as_str()).collect::<Vec<_>>(), ["ok"]);
+    }
+
+    #[test]
+    fn an_archive_that_was_cut_is_no_archive() {
+        let whole = pack(&[file("a", "one"), file("b", "two")]).unwrap();
+        for length in [0, 512, 1024, whole.len() - 512] {
+            assert!(unpack(&whole[..length]).is_err(), "{length}");
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! What containers, volumes and networks are made from, in the Engine's terms.
+
+use std::collections::HashMap;
+
+use bollard::models::{
+    ContainerCreateBody, HostConfig, HostConfigLogConfig, Ipam, IpamConfig, Mount, MountType, MountVolumeOptions,
+    NetworkCreateRequest, PortBinding, PortMap, RestartPolicy, RestartPolicyNameEnum, VolumeCreateRequest,
+};
+use bytes::Bytes;
+use hostplane_domain::container::{ContainerSpec, VolumeMount};
+use hostplane_domain::mark::Labels;
+
+use crate::containers::NetworkSpec;
+
+/// Rotated log files that are kept.
+const LOG_FILES: &str = "3";
+
+fn map(labels: &Labels) -> HashMap<String, String> {
+    labels.clone().into_iter().collect()
+}
+
+/// The body of a container's creation. The image's entry point, where it has one, gets the command.
+pub(super) fn container(spec: &ContainerSpec, labels: &Labels) -> ContainerCreateBody {
+    let ports = port_map(spec);
+    ContainerCreateBody {
+        image: Some(spec.image.clone()),
+        cmd: (!spec.command.is_empty()).then(|| spec.command.clone()),
+        user: Some(spec.user.clone()),
+        env: Some(spec.env.iter().map(|(name, value)| format!("{name}={value}")).collect()),
+        labels: Some(map(labels)),
+        exposed_ports: Some(ports.keys().cloned().collect()),
+        host_config: Some(host_config(spec, labels, ports)),
+        ..Default::default()
+    }
+}
+
+fn host_config(spec: &ContainerSpec, labels: &Labels, ports: PortMap) -> HostConfig {
+    let memory = i64::from(spec.limits.memory_mib) * 1024 * 1024;
+    let policy = if spec.restart { RestartPolicyNameEnum::ALWAYS } else { RestartPolicyNameEnum::NO };
+    HostConfig {
+        memory: Some(memory),
+        // Together with swap: equal means none of it.
+        memory_swap: Some(memory),
+        nano_cpus: Some(i64::from(spec.limits.cpu_milli) * 1_000_000),
+        pids_limit: Some(i64::from(spec.limits.pids)),
+        cap_drop: Some(vec!["ALL".to_owned()]),
+        security_opt: Some(vec!["no-new-privileges".to_owned()]),
+        readonly_rootfs: Some(spec.read_only_root),
+        tmpfs: Some(spec.tmpfs.iter().cloned().collect()),
+        restart_policy: Some(RestartPolicy { name: Some(policy), maximum_retry_count: None }),
+        log_config: Some(HostConfigLogConfig {
+            typ: Some("json-file".to_owned()),
+            config: Some(HashMap::from([
+                ("max-size".to_owned(), format!("{}m", spec.limits.log_mib)),
+                ("max-file".to_owned(), LOG_FILES.to_owned()),
+            ])),
+        }),
+        mounts: Some(spec.mounts.iter().map(|volume| mount(volume, labels)).collect()),
+        extra_hosts: Some(spec.extra_hosts.clone()),
+        port_bindings: Some(ports),
+        sysctls: Some(spec.sysctls.iter().cloned().collect()),
+        network_mode: Some(spec.network.clone().unwrap_or_else(|| "none".to_owned())),
+        ..Default::default()
+    }
+}
+
+/// Nothing is copied into the volume, and one that is made in passing gets the container's labels.
+fn mount(volume: &VolumeMount, labels: &Labels) -> Mount {
+    Mount {
+        typ: Some(MountType::VOLUME),
+        source: Some(volume.volume.clone()),
+        target: Some(volume.path.clone()),
+        read_only: Some(volume.read_only),
+        volume_options: Some(MountVolumeOptions {
+            no_copy: Some(true),
+            labels: Some(map(labels)),
+            ..Default::default()
+        }),
+        ..Default::default()
+    }
+}
+
+fn port_map(spec: &ContainerSpec) -> PortMap {
+    let mut ports = PortMap::new();
+    for (address, host_port, container_port) in &spec.publish {
+        let binding = PortBinding { host_ip: Some(address.clone()), host_port: Some(host_port.to_string()) };
+        let bindings = ports.entry(format!("{container_port}/tcp")).or_default();
+        bindings.get_or_insert_default().push(binding);
+    }
+    ports
+}
+
+/// The body of a volume's creation.
+pub(super) fn volume(name: &str, labels: &Labels) -> VolumeCreateRequest {
+    VolumeCreateRequest { name: Some(name.to_owned()), labels: Some(map(labels)), ..Default::default() }
+}
+
+/// The body of a network's creation.
+pub(super) fn network(spec: &NetworkSpec) -> NetworkCreateRequest {
+    let ipam = spec.subnet.map(|subnet| Ipam {
+        config: Some(vec![IpamConfig {
+            subnet: Some(subnet.trunc().to_string()),
+            // The one that the Engine would choose; only said aloud does it show in lists.
+            gateway: subnet.hosts().next().map(|host| host.to_string()),
+            ..Default::default()
+        }]),
+        ..Default::default()
+    });
+    NetworkCreateRequest {
+        name: spec.name.clone(),
+        driver: Some("bridge".to_owned()),
+        labels: Some(map(&spec.labels)),
+        ipam,
+        ..Default::default()
+    }
+}
+
+/// The body as it is sent: bollard's model lacks `CheckDuplicate`, without which Engines before 25 make
+/// a second network of the same name.
+pub(super) fn network_json(request: &NetworkCreateRequest) -> Result<Bytes, serde_json::Error> {
+    let mut body = serde_json::to_value(request)?;
+    if let Some(fields) = body.as_object_mut() {
+        fields.insert("CheckDuplicate".to_owned(), true.into());
+    }
+    serde_json::to_vec(&body).map(Bytes::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hostplane_domain::desired::ContainerLimits;
+
+    #[test]
+    fn a_container_has_every_restriction_of_its_spec_and_no_more_environment() {
+        let spec = ContainerSpec {
+            name: "php_a".into(),
+            image: "php:1".into(),
+            command: vec!["php-fpm".into()],
+            user: "33:33".into(),
+            network: None,
+            mounts: vec![VolumeMount { volume: "wp_a".into(), path: "/var/www/html".into(), read_only: true }],
+            tmpfs: vec![("/tmp".into(), "size=1m".into())],
+            env: Vec::new(),
+            extra_hosts: vec!["a:host-gateway".into()],
+            read_only_root: true,
+            publish: vec![("127.0.0.1".into(), 8080, 80), ("10.0.0.1".into(), 8080, 80)],
+            sysctls: vec![("net.ipv4.ip_unprivileged_port_start".into(), "0".into())],
+            limits: ContainerLimits { memory_mib: 64, cpu_milli: 500, pids: 16, log_mib: 10 },
+            restart: true,
+        };
+        let labels = Labels::from([("k".into(), "v".into())]);
+        let body = serde_json::to_value(container(&spec, &labels)).unwrap();
+        let expected = serde_json::json!({
+            "Image": "php:1", "Cmd": ["php-fpm"], "User": "33:33", "Env": [], "Labels": {"k": "v"},
+            "ExposedPorts": {"80/tcp": {}},
+            "HostConfig": {
+                "Memory": 67_108_864, "MemorySwap": 67_108_864, "NanoCpus": 500_000_000, "PidsLimit": 16,
+                "CapDrop": ["ALL"], "SecurityOpt": ["no-new-privileges"], "ReadonlyRootfs": true,
+                "Tmpfs": {"/tmp": "size=1m"}, "RestartPolicy": {"Name": "always"},
+                "LogConfig": {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "3"}},
+                "Mounts": [{
+                    "Type": "volume", "Source": "wp_a", "Target": "/var/www/html", "ReadOnly": true,
+                    "VolumeOptions": {"NoCopy": true, "Labels": {"k": "v"}},
+                }],
+                "ExtraHosts": ["a:host-gateway"], "NetworkMode": "none",
+                "PortBindings": {"80/tcp": [
+                    {"HostIp": "127.0.0.1", "HostPort": "8080"}, {"HostIp": "10.0.0.1", "HostPort": "8080"},
+                ]},
+                "Sysctls": {"net.ipv4.ip_unprivileged_port_start": "0"},
+            },
+        });
+        assert_eq!(body, expected);
+    }
+
+    #[test]
+    fn a_network_is_a_checked_bridge_with_its_gateway_named() {
+        let spec = NetworkSpec {
+            name: "site_a".into(),
+            subnet: Some("10.1.2.3/28".parse().unwrap()),
+            labels: Labels::from([("k".into(), "v".into())]),
+        };
+        let body: serde_json::Value = serde_json::from_slice(&network_json(&network(&spec)).unwrap()).unwrap();
+        let expected = serde_json::json!({
+            "Name": "site_a", "CheckDuplicate": true, "Driver": "bridge", "Labels": {"k": "v"},
+            "IPAM": {"Config": [{"Subnet": "10.1.2.0/28", "Gateway": "10.1.2.1"}]},
+        });
+        assert_eq!(body, expected);
+    }
+}

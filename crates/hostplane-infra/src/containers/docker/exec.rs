@@ -1,0 +1,125 @@
+//! Programs in running containers.
+
+use std::convert::Infallible;
+use std::future::pending;
+use std::pin::Pin;
+use std::time::Duration;
+
+use bollard::Docker as Client;
+use bollard::container::LogOutput;
+use bollard::errors::Error as BollardError;
+use bollard::exec::StartExecResults;
+use bollard::models::ExecConfig;
+use bytes::{Bytes, BytesMut};
+use futures_util::{Stream, TryStreamExt};
+use tokio::io::{AsyncWrite, AsyncWriteExt};
+
+use super::classify::{Ask, Meaning, effect_error, meaning_of};
+use crate::containers::{EXEC_OUTPUT_LIMIT, Exec, ExecOutput};
+use crate::error::{Effect, EffectError};
+
+pub(super) const CALL: &str = "docker.exec";
+/// Between two looks at a program that has closed its output and not ended yet.
+const FIRST_PAUSE: Duration = Duration::from_millis(2);
+const LONGEST_PAUSE: Duration = Duration::from_millis(100);
+
+/// What is to be run. Preparing it runs nothing.
+pub(super) fn config(exec: &Exec) -> ExecConfig {
+    ExecConfig {
+        attach_stdin: Some(true),
+        attach_stdout: Some(true),
+        attach_stderr: Some(true),
+        cmd: Some(exec.argv.clone()),
+        user: exec.user.clone(),
+        ..Default::default()
+    }
+}
+
+/// Starts what was prepared and waits for its end.
+pub(super) async fn run(client: &Client, id: &str, container: &str, stdin: Bytes) -> Effect<ExecOutput> {
+    let ask = Ask::change(CALL, "container", container);
+    let started = client.start_exec(id, None).await.map_err(|error| effect_error(ask, error))?;
+    let StartExecResults::Attached { output, input } = started else {
+        return Err(EffectError::unknown_message(CALL, "the program was started without its streams"));
+    };
+    // From here on a lost answer says nothing about the program.
+    let (stdout, stderr) = converse(input, output, stdin).await.map_err(|error| EffectError::unknown(CALL, error))?;
+    let code = exit_code(client, id).await?;
+    Ok(ExecOutput { code, stdout, stderr })
+}
+
+/// Feeds the program and listens to it at the same time, or each could wait for the other.
+async fn converse(
+    mut input: Pin<Box<dyn AsyncWrite + Send>>,
+    mut output: Pin<Box<dyn Stream<Item = Result<LogOutput, BollardError>> + Send>>,
+    stdin: Bytes,
+) -> Result<(Bytes, Bytes), BollardError> {
+    let feed = async move {
+        // A program need not read its input, so a broken pipe is no failure; what it says and its exit
+        // code tell. Shutting down closes the write half, and the program sees the end.
+        if input.write_all(&stdin).await.is_ok() {
+            let _ = input.shutdown().await;
+        }
+        pending::<Infallible>().await
+    };
+    let listen = async move {
+        let (mut stdout, mut stderr) = (BytesMut::new(), BytesMut::new());
+        while let Some(chunk) = output.try_next().await? {
+            match chunk {
+                LogOutput::StdErr { message } => keep(&mut stderr, &message),
+                LogOutput::StdOut { message } | LogOutput::Console { message } => keep(&mut stdout, &message),
+                LogOutput::StdIn { .. } => {}
+            }
+        }
+        Ok((stdout.freeze(), stderr.freeze()))
+    };
+    tokio::select! {
+        never = feed => match never {},
+        heard = listen => heard,
+    }
+}
+
+/// Keeps what fits. The rest is read and dropped, so that the program can go on.
+fn keep(kept: &mut BytesMut, chunk: &[u8]) {
+    let room = EXEC_OUTPUT_LIMIT - kept.len();
+    kept.extend_from_slice(&chunk[..chunk.len().min(room)]);
+}
+
+/// The Engine learns of a program's end a moment after its output has ended.
+async fn exit_code(client: &Client, id: &str) -> Effect<i64> {
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let facts = match client.inspect_exec(id).await {
+            Ok(facts) => facts,
+            Err(error) if meaning_of(&error) == Some(Meaning::Busy) => {
+                return Err(EffectError::unknown_message(
+                    CALL,
+                    "the container ended before the program's end was seen",
+                ));
+            }
+            Err(error) => return Err(EffectError::unknown(CALL, error)),
+        };
+        match (facts.running, facts.exit_code) {
+            (Some(false), Some(code)) => return Ok(code),
+            (Some(false), None) => {
+                return Err(EffectError::unknown_message(CALL, "the program ended without an exit code"));
+            }
+            _ => tokio::time::sleep(pause).await,
+        }
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn output_is_cut_at_the_limit() {
+        let mut kept = BytesMut::new();
+        for _ in 0..3 {
+            keep(&mut kept, &vec![b'x'; EXEC_OUTPUT_LIMIT / 2 + 1]);
+        }
+        assert_eq!(kept.len(), EXEC_OUTPUT_LIMIT);
+    }
+}

@@ -1,0 +1,187 @@
+//! Lists of containers, volumes and networks, as facts.
+
+use std::collections::{BTreeSet, HashMap};
+use std::net::Ipv4Addr;
+
+use bollard::Docker as Client;
+use bollard::errors::Error as BollardError;
+use bollard::models::{ContainerSummary, ContainerSummaryStateEnum, Network, Volume};
+use bollard::query_parameters::{ListContainersOptions, ListNetworksOptions, ListVolumesOptions};
+use hostplane_domain::mark::Labels;
+
+use crate::containers::{ContainerFacts, ContainerState, NetworkFacts, Scope, VolumeFacts};
+
+/// Names that a request asks for one by one. For more, everything is listed and picked from.
+const MOST_NAMES: usize = 32;
+/// The network of containers that have none: not one that they are connected to.
+const NO_NETWORK: &str = "none";
+
+type Filters = HashMap<String, Vec<String>>;
+
+/// The Engine's part of a scope. Its filters by name are regular expressions (in some versions parts of
+/// names), so they only narrow: [`Wanted`] decides. `pattern` makes one of a name.
+fn filters(scope: &Scope, pattern: impl Fn(&str) -> String) -> Option<Filters> {
+    match scope {
+        Scope::Names(names) if names.len() <= MOST_NAMES => {
+            Some(Filters::from([("name".to_owned(), names.iter().map(|name| pattern(name)).collect())]))
+        }
+        Scope::All | Scope::Names(_) => None,
+        Scope::Label(key, value) => Some(Filters::from([("label".to_owned(), vec![format!("{key}={value}")])])),
+    }
+}
+
+/// Our part of a scope: exact.
+enum Wanted<'a> {
+    Any,
+    Names(BTreeSet<&'a str>),
+    Label(&'a str, &'a str),
+}
+
+impl<'a> Wanted<'a> {
+    fn of(scope: &'a Scope) -> Self {
+        match scope {
+            Scope::All => Self::Any,
+            Scope::Names(names) => Self::Names(names.iter().map(String::as_str).collect()),
+            Scope::Label(key, value) => Self::Label(key, value),
+        }
+    }
+
+    fn has(&self, name: &str, labels: &Labels) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Names(names) => names.contains(name),
+            Self::Label(key, value) => labels.get(*key).is_some_and(|found| found == value),
+        }
+    }
+}
+
+/// No names: nothing to ask. An empty filter would mean everything.
+fn is_empty(scope: &Scope) -> bool {
+    matches!(scope, Scope::Names(names) if names.is_empty())
+}
+
+pub(super) async fn containers(client: &Client, scope: &Scope) -> Result<Vec<ContainerFacts>, BollardError> {
+    if is_empty(scope) {
+        return Ok(Vec::new());
+    }
+    let filters = filters(scope, |name| format!("^/?{}$", escaped(name)));
+    let options = ListContainersOptions { all: true, filters, ..Default::default() };
+    let wanted = Wanted::of(scope);
+    let found = client.list_containers(Some(options)).await?.into_iter().filter_map(container);
+    Ok(found.filter(|facts| wanted.has(&facts.name, &facts.labels)).collect())
+}
+
+pub(super) async fn volumes(client: &Client, scope: &Scope) -> Result<Vec<VolumeFacts>, BollardError> {
+    if is_empty(scope) {
+        return Ok(Vec::new());
+    }
+    let options = ListVolumesOptions { filters: filters(scope, str::to_owned) };
+    let wanted = Wanted::of(scope);
+    let found = client.list_volumes(Some(options)).await?.volumes.unwrap_or_default().into_iter().map(volume);
+    Ok(found.filter(|facts| wanted.has(&facts.name, &facts.labels)).collect())
+}
+
+pub(super) async fn networks(client: &Client, scope: &Scope) -> Result<Vec<NetworkFacts>, BollardError> {
+    if is_empty(scope) {
+        return Ok(Vec::new());
+    }
+    let options = ListNetworksOptions { filters: filters(scope, str::to_owned) };
+    let wanted = Wanted::of(scope);
+    let found = client.list_networks(Some(options)).await?.into_iter().filter_map(network);
+    Ok(found.filter(|facts| wanted.has(&facts.name, &facts.labels)).collect())
+}
+
+fn container(summary: ContainerSummary) -> Option<ContainerFacts> {
+    // A linked container is listed under `/other/alias` too; its own name has one slash.
+    let own = |name: &str| name.strip_prefix('/').filter(|rest| !rest.contains('/')).map(str::to_owned);
+    let mut networks: Vec<String> = summary
+        .network_settings
+        .and_then(|settings| settings.networks)
+        .unwrap_or_default()
+        .into_keys()
+        .filter(|name| name != NO_NETWORK)
+        .collect();
+    networks.sort();
+    Some(ContainerFacts {
+        id: summary.id?,
+        // One that is half removed may have no name any more.
+        name: summary.names.unwrap_or_default().iter().find_map(|name| own(name)).unwrap_or_default(),
+        labels: summary.labels.unwrap_or_default().into_iter().collect(),
+        image: summary.image.unwrap_or_default(),
+        state: summary.state.map_or(ContainerState::Other, state),
+        networks,
+    })
+}
+
+fn state(state: ContainerSummaryStateEnum) -> ContainerState {
+    match state {
+        ContainerSummaryStateEnum::CREATED => ContainerState::Created,
+        ContainerSummaryStateEnum::RUNNING => ContainerState::Running,
+        ContainerSummaryStateEnum::EXITED => ContainerState::Exited,
+        ContainerSummaryStateEnum::REMOVING => ContainerState::Removing,
+        _ => ContainerState::Other,
+    }
+}
+
+pub(super) fn volume(volume: Volume) -> VolumeFacts {
+    VolumeFacts { name: volume.name, labels: volume.labels.into_iter().collect() }
+}
+
+fn network(network: Network) -> Option<NetworkFacts> {
+    let configs = network.ipam.and_then(|ipam| ipam.config).unwrap_or_default();
+    let address = |text: &str| text.split('/').next().and_then(|text| text.parse::<Ipv4Addr>().ok());
+    Some(NetworkFacts {
+        id: network.id?,
+        name: network.name?,
+        labels: network.labels.unwrap_or_default().into_iter().collect(),
+        subnets: configs.iter().filter_map(|config| config.subnet.as_deref()?.parse().ok()).collect(),
+        gateway: configs.iter().find_map(|config| address(config.gateway.as_deref()?)),
+    })
+}
+
+/// A name as a regular expression.
+fn escaped(name: &str) -> String {
+    let mut pattern = String::with_capacity(name.len());
+    for character in name.chars() {
+        if character.is_ascii_punctuation() && !matches!(character, '_' | '-' | '/') {
+            pattern.push('\\');
+        }
+        pattern.push(character);
+    }
+    pattern
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_container_is_known_by_its_own_name_and_its_real_networks() {
+        let names = vec!["/web/alias".to_owned(), "/php_a".to_owned()];
+        let json = serde_json::json!({
+            "Id": "7c1d", "Names": names, "State": "running",
+            "NetworkSettings": {"Networks": {"none": {}, "site_a": {}, "shared": {}}},
+        });
+        let facts = container(serde_json::from_value(json).unwrap()).unwrap();
+        assert_eq!(facts.name, "php_a");
+        assert_eq!(facts.networks, ["shared", "site_a"]);
+        assert_eq!(facts.state, ContainerState::Running);
+    }
+
+    #[test]
+    fn a_network_with_two_families_has_its_ipv4_facts() {
+        let config = serde_json::json!([
+            {"Subnet": "fd00::/64", "Gateway": "fd00::1"},
+            {"Subnet": "10.1.0.0/28", "Gateway": "10.1.0.1/28"},
+        ]);
+        let json = serde_json::json!({"Id": "7c1d", "Name": "site_a", "IPAM": {"Config": config}});
+        let facts = network(serde_json::from_value(json).unwrap()).unwrap();
+        assert_eq!(facts.subnets, ["10.1.0.0/28".parse().unwrap()]);
+        assert_eq!(facts.gateway, Some(Ipv4Addr::new(10, 1, 0, 1)));
+    }
+
+    #[test]
+    fn names_are_no_patterns() {
+        assert_eq!(escaped("php_my-shop.1+"), "php_my-shop\\.1\\+");
+    }
+}

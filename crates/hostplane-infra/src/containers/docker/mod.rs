@@ -1,0 +1,294 @@
+//! The Docker Engine over its Unix socket.
+//!
+//! An answer is classified by [`classify`]; everything else here only translates. Deadlines are the
+//! gate's: dropping a call closes its connection, and the Engine finishes what it began.
+
+mod archive;
+mod classify;
+mod create;
+mod exec;
+mod listing;
+mod session;
+
+use async_trait::async_trait;
+use bollard::Docker as Client;
+use bollard::errors::Error as BollardError;
+use bollard::models::NetworkConnectRequest;
+use bollard::query_parameters::{
+    CreateContainerOptions, InspectNetworkOptions, RemoveContainerOptions, RemoveVolumeOptions, StartContainerOptions,
+    StopContainerOptions, UploadToContainerOptions,
+};
+use bytes::Bytes;
+use futures_util::stream;
+use hostplane_domain::container::ContainerSpec;
+use hostplane_domain::mark::{Labels, Mark};
+
+pub use session::ConnectError;
+
+use self::archive::ArchiveError;
+use self::classify::{Ask, Meaning, effect_error, ends_session, invalid, meaning_of};
+use self::session::Session;
+use super::{
+    ArchiveEntry, ContainerFacts, ContainerState, Containers, Exec, ExecOutput, NetworkFacts, NetworkSpec, Scope,
+    VolumeFacts, paths,
+};
+use crate::error::{Effect, EffectError, Rejection, absent_is_none};
+
+/// The Docker Engine.
+pub struct Docker {
+    session: Session,
+}
+
+impl Docker {
+    /// The Engine at an address as in `DOCKER_HOST`. Nothing is connected until the first call.
+    ///
+    /// # Errors
+    /// The address is not `unix:///path`; other schemes are not supported yet.
+    pub fn connect(docker_host: &str) -> Result<Self, ConnectError> {
+        Session::new(docker_host).map(|session| Self { session })
+    }
+
+    /// Sends one request.
+    async fn send<T>(&self, ask: Ask<'_>, request: impl AsyncFnOnce(Client) -> Result<T, BollardError>) -> Effect<T> {
+        match self.send_raw(ask.call, request).await? {
+            Ok(value) => Ok(value),
+            Err(error) => Err(effect_error(ask, error)),
+        }
+    }
+
+    /// Sends one request whose failure its caller wants to read first.
+    async fn send_raw<T>(
+        &self,
+        call: &'static str,
+        request: impl AsyncFnOnce(Client) -> Result<T, BollardError>,
+    ) -> Effect<Result<T, BollardError>> {
+        let result = request(self.session.client(call).await?).await;
+        if result.as_ref().is_err_and(ends_session) {
+            self.session.forget();
+        }
+        Ok(result)
+    }
+
+    /// Fails unless exactly one network answers to a name or an id. The Engine itself notices neither
+    /// when a container is made, nor when a stopped one is connected; then it would never start.
+    async fn expect_network(&self, call: &'static str, name_or_id: &str) -> Effect<()> {
+        let ask = Ask::read(call, "network", segment(name_or_id)?);
+        let found = self
+            .send(ask, async |client| client.inspect_network(name_or_id, None::<InspectNetworkOptions>).await)
+            .await?;
+        // The beginning of an id is an answer to the Engine, but not to us.
+        if [found.name.as_deref(), found.id.as_deref()].contains(&Some(name_or_id)) {
+            Ok(())
+        } else {
+            Err(EffectError::NotFound(format!("network {name_or_id}")))
+        }
+    }
+
+    /// What to answer when a container's name is held: one that is on its way out will let go of it.
+    async fn container_name_taken(&self, call: &'static str, name: &str) -> EffectError {
+        let ask = Ask::read(call, "container", name);
+        let scope = Scope::Names(vec![name.to_owned()]);
+        let holder = match self.send(ask, async |client| listing::containers(&client, &scope).await).await {
+            Ok(found) => found.into_iter().next(),
+            Err(error) => return error,
+        };
+        match holder {
+            // Dead is `Other` in the facts, but so are paused and restarting: those keep their names.
+            Some(facts) if facts.state != ContainerState::Removing && !self.is_dead(call, &facts.id).await => {
+                let owner = owner(&facts.labels, "container", &facts.id);
+                Rejection::NameTaken { what: "container", name: name.to_owned(), owner }.into()
+            }
+            _ => EffectError::transient_message(call, format!("the container {name} is being removed")),
+        }
+    }
+
+    async fn is_dead(&self, call: &'static str, id: &str) -> bool {
+        let ask = Ask::read(call, "container", id);
+        let found = self.send(ask, async |client| client.inspect_container(id, None).await).await;
+        match absent_is_none(found) {
+            Ok(Some(facts)) => facts.state.and_then(|state| state.dead).unwrap_or(false),
+            Ok(None) => true,
+            Err(_) => false,
+        }
+    }
+
+    async fn network_name_taken(&self, call: &'static str, name: &str) -> EffectError {
+        let ask = Ask::read(call, "network", name);
+        let scope = Scope::Names(vec![name.to_owned()]);
+        match self.send(ask, async |client| listing::networks(&client, &scope).await).await {
+            Ok(found) => match found.first() {
+                Some(facts) => {
+                    let owner = owner(&facts.labels, "network", &facts.id);
+                    Rejection::NameTaken { what: "network", name: name.to_owned(), owner }.into()
+                }
+                None => EffectError::transient_message(call, format!("the network {name} was just removed")),
+            },
+            Err(error) => error,
+        }
+    }
+}
+
+/// Whose an object is, in words.
+fn owner(labels: &Labels, what: &str, id: &str) -> String {
+    match Mark::from_labels(labels) {
+        Some(mark) => format!("the site {} (id {}) of the instance {}", mark.site.name, mark.site.id, mark.instance),
+        None => format!("somebody else ({what} {})", id.get(..12).unwrap_or(id)),
+    }
+}
+
+/// A name or an id as a part of a request's path. bollard pastes it in, so that anything else than the
+/// Engine allows in names could be another request.
+fn segment(text: &str) -> Effect<&str> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-' | '/' | ':' | '@');
+    let whole =
+        !text.is_empty() && text.chars().all(plain) && text.split('/').all(|part| !matches!(part, "" | "." | ".."));
+    if whole { Ok(text) } else { Err(invalid(format!("{text:?} is no name"))) }
+}
+
+fn archive_error(call: &'static str, error: ArchiveError) -> EffectError {
+    match error {
+        ArchiveError::TooLarge | ArchiveError::Pack(_) => invalid(error.to_string()),
+        ArchiveError::Read(_) | ArchiveError::CutShort => EffectError::transient(call, error),
+    }
+}
+
+#[async_trait]
+impl Containers for Docker {
+    async fn ping(&self) -> Effect<()> {
+        let ask = Ask::read("docker.ping", "engine", "");
+        self.send(ask, async |client| client.ping().await).await.map(drop)
+    }
+
+    async fn containers(&self, scope: &Scope) -> Effect<Vec<ContainerFacts>> {
+        let ask = Ask::read("docker.containers", "containers", "");
+        self.send(ask, async |client| listing::containers(&client, scope).await).await
+    }
+
+    async fn volumes(&self, scope: &Scope) -> Effect<Vec<VolumeFacts>> {
+        let ask = Ask::read("docker.volumes", "volumes", "");
+        self.send(ask, async |client| listing::volumes(&client, scope).await).await
+    }
+
+    async fn networks(&self, scope: &Scope) -> Effect<Vec<NetworkFacts>> {
+        let ask = Ask::read("docker.networks", "networks", "");
+        self.send(ask, async |client| listing::networks(&client, scope).await).await
+    }
+
+    async fn image_exists(&self, image: &str) -> Effect<bool> {
+        let ask = Ask::read("docker.image_exists", "image", segment(image)?);
+        match self.send(ask, async |client| client.inspect_image(image).await).await {
+            Ok(_) => Ok(true),
+            Err(EffectError::Rejected(Rejection::ImageMissing(_))) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn create_volume(&self, name: &str, labels: &Labels) -> Effect<VolumeFacts> {
+        let ask = Ask::change("docker.create_volume", "volume", name);
+        let volume = self.send(ask, async |client| client.create_volume(create::volume(name, labels)).await).await?;
+        Ok(listing::volume(volume))
+    }
+
+    async fn remove_volume(&self, name: &str) -> Effect<()> {
+        let ask = Ask::change("docker.remove_volume", "volume", segment(name)?);
+        self.send(ask, async |client| client.remove_volume(name, None::<RemoveVolumeOptions>).await).await
+    }
+
+    async fn create_network(&self, spec: &NetworkSpec) -> Effect<String> {
+        let ask = Ask::change("docker.create_network", "network", &spec.name);
+        let request = create::network(spec);
+        let body = create::network_json(&request).map_err(|error| invalid(error.to_string()))?;
+        let made = self
+            .send_raw(ask.call, async |client| session::with_body(client, body).create_network(request).await)
+            .await?;
+        match (made.as_ref().err().and_then(meaning_of), spec.subnet) {
+            (Some(Meaning::NameTaken), _) => Err(self.network_name_taken(ask.call, &spec.name).await),
+            (Some(Meaning::SubnetTaken), Some(subnet)) => Err(Rejection::SubnetOverlap(subnet).into()),
+            _ => made.map(|network| network.id).map_err(|error| effect_error(ask, error)),
+        }
+    }
+
+    async fn remove_network(&self, id: &str) -> Effect<()> {
+        let ask = Ask::change("docker.remove_network", "network", segment(id)?);
+        self.send(ask, async |client| client.remove_network(id).await).await
+    }
+
+    async fn connect(&self, network_id: &str, container_id: &str) -> Effect<()> {
+        let ask = Ask::change("docker.connect", "container", container_id);
+        self.expect_network(ask.call, network_id).await?;
+        let request = NetworkConnectRequest { container: container_id.to_owned(), endpoint_config: None };
+        let done = self.send_raw(ask.call, async |client| client.connect_network(network_id, request).await).await?;
+        match done {
+            Err(error) if meaning_of(&error) == Some(Meaning::Done) => Ok(()),
+            other => other.map_err(|error| effect_error(ask, error)),
+        }
+    }
+
+    async fn create_container(&self, spec: &ContainerSpec, labels: &Labels) -> Effect<String> {
+        const CALL: &str = "docker.create_container";
+        if let Some(network) = &spec.network {
+            self.expect_network(CALL, network).await?;
+        }
+        let options = CreateContainerOptions { name: Some(spec.name.clone()), ..Default::default() };
+        let body = create::container(spec, labels);
+        let made = self.send_raw(CALL, async |client| client.create_container(Some(options), body).await).await?;
+        match made.as_ref().err().and_then(meaning_of) {
+            Some(Meaning::NameTaken) => Err(self.container_name_taken(CALL, &spec.name).await),
+            Some(Meaning::ImageMissing) => Err(Rejection::ImageMissing(spec.image.clone()).into()),
+            _ => made
+                .map(|container| container.id)
+                .map_err(|error| effect_error(Ask::change(CALL, "container", &spec.name), error)),
+        }
+    }
+
+    async fn start_container(&self, id: &str) -> Effect<()> {
+        let ask = Ask::change("docker.start_container", "container", segment(id)?);
+        self.send(ask, async |client| client.start_container(id, None::<StartContainerOptions>).await).await
+    }
+
+    async fn stop_container(&self, id: &str, grace_s: u16) -> Effect<()> {
+        let ask = Ask::change("docker.stop_container", "container", segment(id)?);
+        let options = StopContainerOptions { signal: None, t: Some(grace_s.into()) };
+        self.send(ask, async |client| client.stop_container(id, Some(options)).await).await
+    }
+
+    async fn remove_container(&self, id: &str) -> Effect<()> {
+        let ask = Ask::change("docker.remove_container", "container", segment(id)?);
+        // `v` takes the nameless volumes of an image's VOLUME lines along, which carry no labels and would
+        // stay for ever; named volumes are not concerned.
+        let options = RemoveContainerOptions { force: true, v: true, ..Default::default() };
+        self.send(ask, async |client| client.remove_container(id, Some(options)).await).await
+    }
+
+    async fn upload(&self, container_id: &str, dir: &str, entries: &[ArchiveEntry]) -> Effect<()> {
+        let ask = Ask::change("docker.upload", "container", segment(container_id)?);
+        let refused = |error| archive_error(ask.call, error);
+        let path = paths::directory(dir)?.to_owned();
+        for entry in entries {
+            paths::entry(&entry.path)?;
+        }
+        let packed = archive::pack(entries).map_err(refused)?;
+        let options = UploadToContainerOptions { path, ..Default::default() };
+        // As a stream, because bollard logs whole bodies at its most verbose level, and these hold secrets.
+        let body = bollard::body_stream(stream::iter([packed]));
+        self.send(ask, async |client| client.upload_to_container(container_id, Some(options), body).await).await
+    }
+
+    async fn download(&self, container_id: &str, dir: &str) -> Effect<Vec<ArchiveEntry>> {
+        let ask = Ask::read("docker.download", "container", segment(container_id)?);
+        let failed = |error| archive_error(ask.call, error);
+        let dir = paths::directory(dir)?;
+        let packed: Result<Bytes, _> =
+            self.send(ask, async |client| archive::fetch(&client, container_id, dir).await).await?;
+        packed.and_then(|packed| archive::unpack(&packed)).map_err(failed)
+    }
+
+    async fn exec(&self, container_id: &str, exec: &Exec) -> Effect<ExecOutput> {
+        // Until the start nothing has run, whatever becomes of the answer.
+        let ask = Ask::read(exec::CALL, "container", segment(container_id)?);
+        let prepared =
+            self.send(ask, async |client| client.create_exec(container_id, exec::config(exec)).await).await?;
+        let client = self.session.client(exec::CALL).await?;
+        exec::run(&client, &prepared.id, container_id, exec.stdin.clone()).await
+    }
+}

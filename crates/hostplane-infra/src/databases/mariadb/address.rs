@@ -1,0 +1,223 @@
+//! Where the server is and who we are there: `WP_DSN`.
+
+use std::fmt;
+
+use secrecy::{ExposeSecret, SecretString};
+use sqlx::ConnectOptions;
+use sqlx::mysql::{MySqlConnectOptions, MySqlSslMode};
+
+const DEFAULT_PORT: u16 = 3306;
+
+/// The server's address with the administrator's credentials. The password is never printed.
+#[derive(Clone)]
+pub struct MariadbAddress {
+    host: String,
+    port: u16,
+    user: String,
+    password: SecretString,
+}
+
+/// Why a text is not an address. No variant holds any part of the text: it may be the password.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BadAddress {
+    /// Neither of the two forms.
+    #[error("expected mysql://user:password@host:port or user:password@tcp(host:port)/")]
+    Form,
+    /// The user is missing.
+    #[error("the address of the database server names no user")]
+    NoUser,
+    /// The host is missing.
+    #[error("the address of the database server names no host")]
+    NoHost,
+    /// The port is not a number from 1 to 65535.
+    #[error("the port of the database server is not a number from 1 to 65535")]
+    BadPort,
+    /// A `%` that two hexadecimal digits don't follow, or bytes that aren't UTF-8.
+    #[error("the address of the database server is not encoded as a URL must be: write % as %25")]
+    BadEncoding,
+}
+
+impl MariadbAddress {
+    /// An address from its parts.
+    #[must_use]
+    pub fn new(host: impl Into<String>, port: u16, user: impl Into<String>, password: SecretString) -> Self {
+        Self { host: host.into(), port, user: user.into(), password }
+    }
+
+    /// Reads a URL, `mysql://user:password@host:port`, in which user and password may be percent-encoded,
+    /// or the form that Go's driver has, `user:password@tcp(host:port)/`, in which nothing is encoded and
+    /// the password may contain `@` and `:`. A database name and parameters after it are ignored.
+    ///
+    /// # Errors
+    /// [`BadAddress`] says what is wrong.
+    pub fn parse(text: &str) -> Result<Self, BadAddress> {
+        let text = text.trim();
+        if let Some(rest) = text.strip_prefix("mysql://").or_else(|| text.strip_prefix("mariadb://")) {
+            return Self::parse_url(rest);
+        }
+        let (credentials, rest) = text.rsplit_once("@tcp(").ok_or(BadAddress::Form)?;
+        let (place, _) = rest.split_once(')').ok_or(BadAddress::Form)?;
+        let (user, password) = credentials.split_once(':').unwrap_or((credentials, ""));
+        Self::from_texts(place, user.to_owned(), password.to_owned())
+    }
+
+    fn parse_url(rest: &str) -> Result<Self, BadAddress> {
+        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        let (credentials, place) = authority.rsplit_once('@').ok_or(BadAddress::NoUser)?;
+        let (user, password) = credentials.split_once(':').unwrap_or((credentials, ""));
+        Self::from_texts(place, percent_decode(user)?, percent_decode(password)?)
+    }
+
+    fn from_texts(place: &str, user: String, password: String) -> Result<Self, BadAddress> {
+        let (host, port) = split_port(place)?;
+        if user.is_empty() {
+            return Err(BadAddress::NoUser);
+        }
+        if host.is_empty() {
+            return Err(BadAddress::NoHost);
+        }
+        Ok(Self::new(host, port, user, password.into()))
+    }
+
+    /// The host, as the control plane sees it.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The port.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The administrator's user name.
+    #[must_use]
+    pub fn user(&self) -> &str {
+        &self.user
+    }
+
+    pub(super) fn password(&self) -> &SecretString {
+        &self.password
+    }
+
+    /// Connection options for it. Statements are not logged, because some hold a tenant's hash.
+    pub(super) fn options(&self) -> MySqlConnectOptions {
+        MySqlConnectOptions::new()
+            .host(&self.host)
+            .port(self.port)
+            .username(&self.user)
+            .password(self.password.expose_secret())
+            .ssl_mode(MySqlSslMode::Disabled)
+            .disable_statement_logging()
+    }
+}
+
+impl fmt::Display for MariadbAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.host.contains(':') {
+            write!(f, "mysql://{}@[{}]:{}", self.user, self.host, self.port)
+        } else {
+            write!(f, "mysql://{}@{}:{}", self.user, self.host, self.port)
+        }
+    }
+}
+
+impl fmt::Debug for MariadbAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "MariadbAddress({self})")
+    }
+}
+
+/// `host`, `host:port`, `[v6]` or `[v6]:port`.
+fn split_port(place: &str) -> Result<(&str, u16), BadAddress> {
+    let (host, port) = match place.strip_prefix('[') {
+        Some(rest) => {
+            let (host, port) = rest.split_once(']').ok_or(BadAddress::NoHost)?;
+            (host, port.strip_prefix(':'))
+        }
+        None => match place.rsplit_once(':') {
+            Some((host, port)) => (host, Some(port)),
+            None => (place, None),
+        },
+    };
+    let port = match port {
+        None => DEFAULT_PORT,
+        Some(digits) => digits.parse().ok().filter(|&port| port != 0).ok_or(BadAddress::BadPort)?,
+    };
+    Ok((host, port))
+}
+
+fn percent_decode(text: &str) -> Result<String, BadAddress> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        if byte == b'%' {
+            let digit = |byte: Option<u8>| byte.and_then(|byte| char::from(byte).to_digit(16));
+            let (Some(high), Some(low)) = (digit(rest.next()), digit(rest.next())) else {
+                return Err(BadAddress::BadEncoding);
+            };
+            bytes.push(u8::try_from(high * 16 + low).map_err(|_| BadAddress::BadEncoding)?);
+        } else {
+            bytes.push(byte);
+        }
+    }
+    String::from_utf8(bytes).map_err(|_| BadAddress::BadEncoding)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parts(text: &str) -> (String, u16, String, String) {
+        let address = MariadbAddress::parse(text).unwrap();
+        (address.host, address.port, address.user, address.password.expose_secret().to_owned())
+    }
+
+    #[test]
+    fn both_forms_are_read() {
+        for (text, host, port, user, password) in [
+            ("mysql://root:secret@127.0.0.1:33060", "127.0.0.1", 33060, "root", "secret"),
+            ("mysql://root:p%40s%3A%25%2f@db/", "db", 3306, "root", "p@s:%/"),
+            ("mysql://root:p@ss@db:1/x?y=z", "db", 1, "root", "p@ss"),
+            ("mysql://root@[::1]:3307", "::1", 3307, "root", ""),
+            ("mysql://root:x@[::1]", "::1", 3306, "root", "x"),
+            ("root:secret@tcp(127.0.0.1:3306)/", "127.0.0.1", 3306, "root", "secret"),
+            ("root:p@ss:w%41rd@tcp(db:3306)/?parseTime=true", "db", 3306, "root", "p@ss:w%41rd"),
+            ("root:a@tcp(b)@tcp([::1]:3306)/", "::1", 3306, "root", "a@tcp(b)"),
+            ("root@tcp(db)/", "db", 3306, "root", ""),
+        ] {
+            let expected = (host.to_owned(), port, user.to_owned(), password.to_owned());
+            assert_eq!(parts(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_without_quoting_it() {
+        for (text, why) in [
+            ("", BadAddress::Form),
+            ("root:secret@db:3306", BadAddress::Form),
+            ("root:secret@tcp(db:3306", BadAddress::Form),
+            ("mysql://db:3306", BadAddress::NoUser),
+            ("mysql://:secret@db", BadAddress::NoUser),
+            ("mysql://root:secret@", BadAddress::NoHost),
+            ("mysql://root:secret@:3306", BadAddress::NoHost),
+            ("mysql://root:secret@db:0", BadAddress::BadPort),
+            ("mysql://root:secret@db:99999", BadAddress::BadPort),
+            ("mysql://root:secret@db:", BadAddress::BadPort),
+            ("mysql://root:100%@db", BadAddress::BadEncoding),
+            ("mysql://root:%ff@db", BadAddress::BadEncoding),
+        ] {
+            let error = MariadbAddress::parse(text).unwrap_err();
+            assert_eq!(error, why, "{text}");
+            assert!(!error.to_string().contains("secret"));
+        }
+    }
+
+    #[test]
+    fn the_password_is_not_printed() {
+        let address = MariadbAddress::parse("root:s3cret@tcp(db:3306)/").unwrap();
+        assert_eq!(address.to_string(), "mysql://root@db:3306");
+        assert_eq!(format!("{address:?}"), "MariadbAddress(mysql://root@db:3306)");
+    }
+}

@@ -1,0 +1,207 @@
+//! The four ways in which an outside call can fail, and only these.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::sync::Arc;
+
+use ipnet::Ipv4Net;
+
+/// The result of an outside call.
+pub type Effect<T> = Result<T, EffectError>;
+
+/// Something outside that can be down as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Dependency {
+    /// The Docker Engine.
+    Docker,
+    /// The database server of the sites.
+    Mariadb,
+    /// The proxy.
+    Caddy,
+    /// The site itself: what runs inside its own containers.
+    Site,
+}
+
+impl Dependency {
+    /// The stable text form: `waiting_for` in the API.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Docker => "docker",
+            Self::Mariadb => "mariadb",
+            Self::Caddy => "caddy",
+            Self::Site => "site",
+        }
+    }
+}
+
+impl fmt::Display for Dependency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What lies below an error. Shared, so that errors can be cloned.
+pub type Source = Arc<dyn StdError + Send + Sync>;
+
+/// Why an outside call did not succeed. No variant ever holds a secret.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum EffectError {
+    /// Permanent: calling again can't help until somebody changes something.
+    #[error("{0}")]
+    Rejected(Rejection),
+    /// The thing that the call is about is not there.
+    #[error("{0} doesn't exist")]
+    NotFound(String),
+    /// Nothing was changed; calling again may help.
+    #[error("{call}: {source}")]
+    Transient {
+        /// The call's name.
+        call: &'static str,
+        /// What happened.
+        source: Source,
+        /// The dependency that is known to be down (its own ping failed), if one is.
+        down: Option<Dependency>,
+    },
+    /// It may or may not have happened, or may happen yet: observe, then decide.
+    #[error("{call}: outcome unknown: {source}")]
+    OutcomeUnknown {
+        /// The call's name.
+        call: &'static str,
+        /// What happened.
+        source: Source,
+    },
+}
+
+/// A permanent refusal. The message says what to do about it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Rejection {
+    /// A name that the site needs is held by something that isn't this site's.
+    #[error(
+        "the name {name} is taken: a {what} of that name belongs to {owner}; remove or rename it, or choose another site name"
+    )]
+    NameTaken {
+        /// `container`, `volume`, `network`, `database`, `route`.
+        what: &'static str,
+        /// The name.
+        name: String,
+        /// In words.
+        owner: String,
+    },
+    /// The subnet overlaps with one that is in use.
+    #[error(
+        "the subnet {0} overlaps with a network that exists; retry to get another, or set SUBNET_POOL to a free range"
+    )]
+    SubnetOverlap(Ipv4Net),
+    /// No subnet is left.
+    #[error("no subnet is free in the pool {0}; destroy a site or set SUBNET_POOL to a larger range")]
+    PoolExhausted(String),
+    /// The Engine can't make another network or attach another container.
+    #[error("the Docker Engine has no room left: {0}")]
+    Capacity(String),
+    /// The image isn't on the host.
+    #[error("the image {0} is not on the Docker host; build or pull it, or set another")]
+    ImageMissing(String),
+    /// The proxy refused the configuration.
+    #[error("Caddy refuses the configuration: {0}")]
+    ConfigRejected(String),
+    /// The host name is served by another snippet.
+    #[error("the host name {host} is already served by {by}; remove that route or choose another site name")]
+    HostTaken {
+        /// The host name.
+        host: String,
+        /// The snippet's file name.
+        by: String,
+    },
+    /// The credentials or privileges don't suffice.
+    #[error("access denied by {by}: {message}")]
+    AccessDenied {
+        /// Who refused.
+        by: Dependency,
+        /// In whose words, without secrets.
+        message: String,
+    },
+    /// A thing of ours is not as it should be and can't be changed without losing data.
+    #[error("{0}")]
+    WouldLoseData(String),
+    /// Anything else that the other side calls our mistake.
+    #[error("{by} refuses: {message}")]
+    Invalid {
+        /// Who refused.
+        by: Dependency,
+        /// In whose words, without secrets.
+        message: String,
+    },
+}
+
+impl From<Rejection> for EffectError {
+    fn from(rejection: Rejection) -> Self {
+        Self::Rejected(rejection)
+    }
+}
+
+/// An error that consists of a sentence.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Message(pub String);
+
+impl EffectError {
+    /// A transient error from anything that is an error.
+    pub fn transient(call: &'static str, source: impl StdError + Send + Sync + 'static) -> Self {
+        Self::Transient { call, source: Arc::new(source), down: None }
+    }
+
+    /// A transient error from a sentence.
+    pub fn transient_message(call: &'static str, message: impl Into<String>) -> Self {
+        Self::transient(call, Message(message.into()))
+    }
+
+    /// An unknown outcome from anything that is an error.
+    pub fn unknown(call: &'static str, source: impl StdError + Send + Sync + 'static) -> Self {
+        Self::OutcomeUnknown { call, source: Arc::new(source) }
+    }
+
+    /// An unknown outcome from a sentence.
+    pub fn unknown_message(call: &'static str, message: impl Into<String>) -> Self {
+        Self::unknown(call, Message(message.into()))
+    }
+
+    /// The message with all its causes, for an operator's log.
+    #[must_use]
+    pub fn chain(&self) -> String {
+        let mut text = self.to_string();
+        let mut next = match self {
+            Self::Transient { source, .. } | Self::OutcomeUnknown { source, .. } => source.source(),
+            Self::Rejected(_) | Self::NotFound(_) => None,
+        };
+        while let Some(cause) = next {
+            text.push_str(": ");
+            text.push_str(&cause.to_string());
+            next = cause.source();
+        }
+        text
+    }
+}
+
+/// For a removal: what isn't there is removed.
+///
+/// # Errors
+/// Every other error is passed on.
+pub fn absent_is_done(result: Effect<()>) -> Effect<()> {
+    match result {
+        Err(EffectError::NotFound(_)) => Ok(()),
+        other => other,
+    }
+}
+
+/// For an observation: what isn't there is `None`.
+///
+/// # Errors
+/// Every other error is passed on.
+pub fn absent_is_none<T>(result: Effect<T>) -> Effect<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(EffectError::NotFound(_)) => Ok(None),
+        Err(other) => Err(other),
+    }
+}

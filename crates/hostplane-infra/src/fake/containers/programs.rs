@@ -1,0 +1,60 @@
+//! The few programs that the twin can run. Those of `WordPress` are the business of its own twin.
+
+use bytes::Bytes;
+
+use super::{ContainersState, FakeContainer, invalid};
+use crate::containers::{ContainerState, EXEC_OUTPUT_LIMIT, Exec, ExecOutput};
+use crate::error::{Effect, EffectError};
+
+/// The code of a program that can't be started, as the Engine gives it.
+const CANNOT_START: i64 = 126;
+
+fn output(code: i64, stdout: impl Into<Bytes>, stderr: impl Into<Bytes>) -> ExecOutput {
+    let cut = |bytes: Bytes| bytes.slice(..bytes.len().min(EXEC_OUTPUT_LIMIT));
+    ExecOutput { code, stdout: cut(stdout.into()), stderr: cut(stderr.into()) }
+}
+
+impl ContainersState {
+    pub(super) fn exec(&self, id: &str, exec: &Exec) -> Effect<ExecOutput> {
+        let (id, container) = self.existing(id)?;
+        if container.state != ContainerState::Running {
+            return Err(EffectError::transient_message("docker.exec", format!("Container {id} is not running")));
+        }
+        let argv: Vec<&str> = exec.argv.iter().map(String::as_str).collect();
+        Ok(match argv[..] {
+            [] => return Err(invalid("No exec command specified")),
+            ["true"] => output(0, "", ""),
+            ["false"] => output(1, "", ""),
+            ["cat"] => output(0, exec.stdin.clone(), ""),
+            ["cat", path] => self.cat(container, path),
+            ["stat", "--format", "%a %u", path] => self.stat(container, path),
+            ["id", "--user"] => {
+                let user = exec.user.as_ref().unwrap_or(&container.spec.user);
+                output(0, format!("{}\n", user.split(':').next().unwrap_or_default()), "")
+            }
+            ["head", "--bytes", count, "/dev/zero"] => output(0, vec![0; count.parse().unwrap_or(0)], ""),
+            [program, ..] => {
+                let reason = "executable file not found in $PATH: unknown";
+                let message = format!(
+                    "OCI runtime exec failed: exec failed: unable to start container process: exec: {program:?}: {reason}\r\n"
+                );
+                output(CANNOT_START, message, "")
+            }
+        })
+    }
+
+    fn cat(&self, container: &FakeContainer, path: &str) -> ExecOutput {
+        match self.entry_at(container, path).map(|entry| entry.contents) {
+            Some(Some(contents)) => output(0, contents, ""),
+            Some(None) => output(1, "", format!("cat: {path}: Is a directory\n")),
+            None => output(1, "", format!("cat: {path}: No such file or directory\n")),
+        }
+    }
+
+    fn stat(&self, container: &FakeContainer, path: &str) -> ExecOutput {
+        match self.entry_at(container, path) {
+            Some(entry) => output(0, format!("{:o} {}\n", entry.mode, entry.uid), ""),
+            None => output(1, "", format!("stat: cannot statx '{path}': No such file or directory\n")),
+        }
+    }
+}

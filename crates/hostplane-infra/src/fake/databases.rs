@@ -1,0 +1,124 @@
+//! The twin of the database server.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use async_trait::async_trait;
+use hostplane_domain::ids::SiteId;
+use hostplane_domain::mark::Mark;
+use hostplane_domain::naming;
+
+use super::FakeWorld;
+use crate::databases::{Databases, TenantFacts, TenantKey, TenantSpec, TenantUser, Tenants, claim};
+use crate::error::{Dependency, Effect, Rejection};
+
+/// What there is on the server. Tests plant foreign things in it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DatabasesState {
+    /// Databases by name; those of the server itself and the ledger's aren't among them.
+    pub databases: BTreeMap<String, DatabaseState>,
+    /// Users `…@%` by name.
+    pub users: BTreeMap<String, UserState>,
+    /// The ledger's rows by tenant; `None` is a row that can't be read.
+    pub ledger: BTreeMap<String, Option<Mark>>,
+}
+
+/// A database.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DatabaseState {
+    /// The site whose `WordPress` is installed in it, by the marker that is written last.
+    pub installed: Option<SiteId>,
+    /// Anything else in it: table names and contents, for tests that check that they stay.
+    pub tables: BTreeMap<String, String>,
+}
+
+/// A user.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct UserState {
+    /// The stored hash.
+    pub password_hash: String,
+    /// Connections at once; 0 is no limit.
+    pub max_connections: u16,
+    /// Whether it has exactly a tenant's privileges on its own database.
+    pub grants_exact: bool,
+}
+
+impl DatabasesState {
+    fn facts(&self, tenant: &str) -> Option<TenantFacts> {
+        let entry = self.ledger.get(tenant);
+        let user = self.users.get(tenant).map(|user| TenantUser {
+            password_hash: user.password_hash.clone(),
+            max_connections: user.max_connections,
+            grants_exact: user.grants_exact,
+        });
+        let database = self.databases.contains_key(tenant);
+        if entry.is_none() && user.is_none() && !database {
+            return None;
+        }
+        Some(TenantFacts { name: tenant.to_owned(), ledger: entry.cloned().flatten(), database, user })
+    }
+
+    fn names(&self) -> BTreeSet<&String> {
+        let named = self.databases.keys().chain(self.users.keys()).filter(|name| name.starts_with("wp_"));
+        named.chain(self.ledger.keys()).collect()
+    }
+
+    fn ensure(&mut self, spec: &TenantSpec) -> Effect<()> {
+        let tenant = naming::database(&spec.mark.site.name);
+        let is_hash = |digits: &str| digits.len() == 40 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if !spec.password_hash.strip_prefix('*').is_some_and(is_hash) {
+            let message = "the password's hash is not one of mysql_native_password".to_owned();
+            return Err(Rejection::Invalid { by: Dependency::Mariadb, message }.into());
+        }
+        match self.ledger.get(&tenant) {
+            Some(entry) => {
+                claim::own(&tenant, entry.as_ref(), spec.mark.instance, spec.mark.site.id)?;
+            }
+            None if self.databases.contains_key(&tenant) => return Err(claim::foreign("database", &tenant)),
+            None if self.users.contains_key(&tenant) => return Err(claim::foreign("database user", &tenant)),
+            None => {}
+        }
+        self.ledger.insert(tenant.clone(), Some(spec.mark.clone()));
+        self.databases.entry(tenant.clone()).or_default();
+        let user = UserState {
+            password_hash: spec.password_hash.clone(),
+            max_connections: spec.max_connections,
+            grants_exact: true,
+        };
+        self.users.insert(tenant, user);
+        Ok(())
+    }
+
+    fn remove(&mut self, key: &TenantKey) {
+        let tenant = naming::database(&key.site.name);
+        let entry = self.ledger.get(&tenant).and_then(Option::as_ref);
+        if claim::own(&tenant, entry, key.instance, key.site.id).is_ok() {
+            self.users.remove(&tenant);
+            self.databases.remove(&tenant);
+            self.ledger.remove(&tenant);
+        }
+    }
+}
+
+#[async_trait]
+impl Databases for FakeWorld {
+    async fn ping(&self) -> Effect<()> {
+        Ok(())
+    }
+
+    async fn tenants(&self, which: &Tenants) -> Effect<Vec<TenantFacts>> {
+        let state = &self.state().databases;
+        Ok(match which {
+            Tenants::All => state.names().into_iter().filter_map(|name| state.facts(name)).collect(),
+            Tenants::Of(site) => state.facts(&naming::database(site)).into_iter().collect(),
+        })
+    }
+
+    async fn ensure_tenant(&self, spec: &TenantSpec) -> Effect<()> {
+        self.state().databases.ensure(spec)
+    }
+
+    async fn remove_tenant(&self, tenant: &TenantKey) -> Effect<()> {
+        self.state().databases.remove(tenant);
+        Ok(())
+    }
+}

@@ -1,0 +1,225 @@
+//! The one gate that every outside call passes: deadline and breaker in life, the fault plan in tests.
+
+use std::collections::BTreeSet;
+use std::future::{Future, pending};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout};
+use tracing::{debug, warn};
+
+use crate::error::{Dependency, Effect, EffectError};
+
+/// An outside call, as the gate sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Call {
+    /// Stable name: `docker.create_volume`.
+    pub name: &'static str,
+    /// Whom it asks.
+    pub dependency: Dependency,
+    /// Whether it may change something, so that a missing answer leaves the outcome unknown.
+    pub changes: bool,
+    /// Whether it is the dependency's ping, which passes even while the breaker is open.
+    pub is_ping: bool,
+    /// How long it may take.
+    pub deadline: Duration,
+}
+
+impl Call {
+    /// A call that changes nothing.
+    #[must_use]
+    pub const fn read(name: &'static str, dependency: Dependency, deadline: Duration) -> Self {
+        Self { name, dependency, changes: false, is_ping: false, deadline }
+    }
+
+    /// A call that may change something.
+    #[must_use]
+    pub const fn change(name: &'static str, dependency: Dependency, deadline: Duration) -> Self {
+        Self { name, dependency, changes: true, is_ping: false, deadline }
+    }
+
+    /// The call that tells whether the dependency is up.
+    #[must_use]
+    pub const fn ping(name: &'static str, dependency: Dependency) -> Self {
+        Self { name, dependency, changes: false, is_ping: true, deadline: Duration::from_secs(3) }
+    }
+}
+
+/// What is to happen to a call.
+#[derive(Debug, Clone)]
+pub enum Verdict {
+    /// It is made.
+    Run,
+    /// It is not made, and fails like this.
+    Fail(EffectError),
+    /// It is made, and its reply is lost.
+    RunThenLose,
+    /// It is not made, and never answers.
+    Hang,
+}
+
+/// Decides over calls and learns how they ended.
+pub trait Gate: Send + Sync {
+    /// Asked before each call.
+    fn admit(&self, call: &Call) -> Verdict;
+    /// Told after each call.
+    fn ended(&self, call: &Call, elapsed: Duration, error: Option<&EffectError>);
+}
+
+/// Makes a call through the gate.
+///
+/// # Errors
+/// Those of the call; a deadline that passes leaves the outcome of a changing call unknown, and makes
+/// any other transient.
+pub async fn pass<T>(gate: &dyn Gate, call: Call, work: impl Future<Output = Effect<T>>) -> Effect<T> {
+    let started = Instant::now();
+    let late = || {
+        let message = format!("no answer within {} s", call.deadline.as_secs());
+        if call.changes {
+            EffectError::unknown_message(call.name, message)
+        } else {
+            EffectError::transient_message(call.name, message)
+        }
+    };
+    let result = match gate.admit(&call) {
+        Verdict::Run => timeout(call.deadline, work).await.unwrap_or_else(|_| Err(late())),
+        Verdict::Fail(error) => Err(error),
+        Verdict::RunThenLose => match timeout(call.deadline, work).await {
+            Ok(_) if call.changes => Err(EffectError::unknown_message(call.name, "the reply was lost")),
+            Ok(_) => Err(EffectError::transient_message(call.name, "the reply was lost")),
+            Err(_) => Err(late()),
+        },
+        Verdict::Hang => timeout(call.deadline, pending()).await.unwrap_or_else(|_| Err(late())),
+    };
+    gate.ended(&call, started.elapsed(), result.as_ref().err());
+    result
+}
+
+/// The gate in life: each call runs under its deadline, and while a dependency's ping fails its other
+/// calls fail at once, naming it.
+#[derive(Debug, Default)]
+pub struct LiveGate {
+    down: Mutex<BTreeSet<Dependency>>,
+}
+
+impl LiveGate {
+    /// A gate with every dependency taken to be up.
+    #[must_use]
+    pub fn new() -> Arc<Self> {
+        Arc::new(Self::default())
+    }
+
+    fn down(&self) -> std::sync::MutexGuard<'_, BTreeSet<Dependency>> {
+        // The set is whole at any moment, so a panic elsewhere doesn't spoil it.
+        self.down.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Gate for LiveGate {
+    fn admit(&self, call: &Call) -> Verdict {
+        if !call.is_ping && self.down().contains(&call.dependency) {
+            return Verdict::Fail(EffectError::Transient {
+                call: call.name,
+                source: Arc::new(crate::error::Message(format!("{} is down", call.dependency))),
+                down: Some(call.dependency),
+            });
+        }
+        Verdict::Run
+    }
+
+    fn ended(&self, call: &Call, elapsed: Duration, error: Option<&EffectError>) {
+        let elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
+        if call.is_ping {
+            let changed = if error.is_some() {
+                self.down().insert(call.dependency)
+            } else {
+                self.down().remove(&call.dependency)
+            };
+            match (changed, error) {
+                (true, Some(error)) => warn!(dependency = %call.dependency, error = %error.chain(), "down"),
+                (true, None) => warn!(dependency = %call.dependency, "up again"),
+                (false, _) => {}
+            }
+        }
+        match error {
+            None => debug!(call = call.name, elapsed_ms, "call"),
+            Some(error) => debug!(call = call.name, elapsed_ms, error = %error.chain(), "call failed"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    const CHANGE: Call = Call::change("test.change", Dependency::Docker, Duration::from_secs(5));
+    const READ: Call = Call::read("test.read", Dependency::Docker, Duration::from_secs(5));
+    const PING: Call = Call::ping("test.ping", Dependency::Docker);
+
+    struct Always(Verdict);
+    impl Gate for Always {
+        fn admit(&self, _: &Call) -> Verdict {
+            self.0.clone()
+        }
+        fn ended(&self, _: &Call, _: Duration, _: Option<&EffectError>) {}
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_deadline_leaves_a_change_unknown_and_a_read_transient() {
+        let gate = LiveGate::new();
+        let begun = Instant::now();
+        let change = pass::<()>(&*gate, CHANGE, pending()).await;
+        assert!(matches!(change, Err(EffectError::OutcomeUnknown { call: "test.change", .. })), "{change:?}");
+        assert_eq!(begun.elapsed(), CHANGE.deadline);
+        let read = pass::<()>(&*gate, READ, pending()).await;
+        assert!(matches!(read, Err(EffectError::Transient { down: None, .. })), "{read:?}");
+    }
+
+    #[tokio::test]
+    async fn a_failing_ping_opens_the_breaker_and_a_good_one_closes_it() {
+        let gate = LiveGate::new();
+        let fails = async { Err::<(), _>(EffectError::transient_message("test.ping", "refused")) };
+        assert!(pass(&*gate, PING, fails).await.is_err());
+        let begun = AtomicBool::new(false);
+        let call = async {
+            begun.store(true, Ordering::Relaxed);
+            Ok(())
+        };
+        let error = pass(&*gate, CHANGE, call).await.unwrap_err();
+        assert!(matches!(error, EffectError::Transient { down: Some(Dependency::Docker), .. }));
+        assert!(!begun.load(Ordering::Relaxed), "no call is made while the dependency is down");
+        let other = Call { dependency: Dependency::Caddy, ..CHANGE };
+        pass(&*gate, other, async { Ok(()) }).await.expect("another dependency is not concerned");
+        pass(&*gate, PING, async { Ok(()) }).await.unwrap();
+        pass(&*gate, CHANGE, async { Ok(()) }).await.expect("up again");
+    }
+
+    #[tokio::test]
+    async fn one_failed_call_opens_nothing() {
+        let gate = LiveGate::new();
+        let fails = async { Err::<(), _>(EffectError::transient_message("test.change", "busy")) };
+        assert!(pass(&*gate, CHANGE, fails).await.is_err());
+        pass(&*gate, CHANGE, async { Ok(()) }).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_lost_reply_happens_after_the_effect() {
+        let done = AtomicBool::new(false);
+        let work = async {
+            done.store(true, Ordering::Relaxed);
+            Ok(())
+        };
+        let error = pass(&Always(Verdict::RunThenLose), CHANGE, work).await.unwrap_err();
+        assert!(matches!(error, EffectError::OutcomeUnknown { .. }));
+        assert!(done.load(Ordering::Relaxed));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_hanging_call_has_no_effect_and_ends_with_its_deadline() {
+        let begun = Instant::now();
+        let error = pass(&Always(Verdict::Hang), READ, async { Ok(()) }).await.unwrap_err();
+        assert!(matches!(error, EffectError::Transient { .. }));
+        assert_eq!(begun.elapsed(), READ.deadline);
+    }
+}

@@ -1,0 +1,34 @@
+//! [`SiteProbe`] behind the gate: names and deadlines of its calls.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use hostplane_domain::url::SiteUrl;
+
+use super::{Page, SiteProbe};
+use crate::error::{Dependency, Effect};
+use crate::gate::{Call, Gate, pass};
+
+const GET: Call = Call::read("probe.get", Dependency::Site, Duration::from_secs(20));
+
+/// Any [`SiteProbe`], with every call passed through the gate.
+pub struct GatedProbe {
+    inner: Arc<dyn SiteProbe>,
+    gate: Arc<dyn Gate>,
+}
+
+impl GatedProbe {
+    /// Wraps.
+    #[must_use]
+    pub fn new(inner: Arc<dyn SiteProbe>, gate: Arc<dyn Gate>) -> Self {
+        Self { inner, gate }
+    }
+}
+
+#[async_trait]
+impl SiteProbe for GatedProbe {
+    async fn get(&self, url: &SiteUrl, path: &str) -> Effect<Page> {
+        pass(&*self.gate, GET, self.inner.get(url, path)).await
+    }
+}

@@ -1,0 +1,67 @@
+//! Asks a site's pages from outside, through the proxy, as a visitor would.
+
+mod gated;
+mod http;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use hostplane_domain::url::SiteUrl;
+
+pub use gated::GatedProbe;
+pub use http::HttpProbe;
+
+use crate::error::Effect;
+
+/// A page, as answered. Redirections are not followed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    /// HTTP status.
+    pub status: u16,
+    /// The first [`PAGE_LIMIT`] bytes of the body. Hostile.
+    pub body: Bytes,
+}
+
+/// Bytes of a page that are read.
+pub const PAGE_LIMIT: usize = 512 * 1024;
+
+impl Page {
+    /// Why this is not a page of a working site, or `None` if it is: status 200 is not enough, because
+    /// a `WordPress` without a theme answers 200 with nothing.
+    #[must_use]
+    pub fn fault(&self) -> Option<String> {
+        if self.status != 200 {
+            return Some(format!("status {}", self.status));
+        }
+        let text = String::from_utf8_lossy(&self.body).to_lowercase();
+        match text.split_once("<body") {
+            Some((_, body)) if body.trim().len() >= 200 => None,
+            Some(_) => Some("status 200 with an empty page".to_owned()),
+            None => Some("status 200 without an HTML page".to_owned()),
+        }
+    }
+}
+
+/// The site probe.
+#[async_trait]
+pub trait SiteProbe: Send + Sync {
+    /// Gets a path of a site through the proxy. `Transient` when nothing answers.
+    async fn get(&self, url: &SiteUrl, path: &str) -> Effect<Page>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn page(status: u16, body: &str) -> Page {
+        Page { status, body: Bytes::copy_from_slice(body.as_bytes()) }
+    }
+
+    #[test]
+    fn only_content_counts() {
+        let good = format!("<html><BODY class=x>{}</body></html>", "word ".repeat(50));
+        assert_eq!(page(200, &good).fault(), None);
+        assert_eq!(page(503, &good).fault(), Some("status 503".into()));
+        assert_eq!(page(200, "").fault(), Some("status 200 without an HTML page".into()));
+        assert_eq!(page(200, "<html><body></body></html>").fault(), Some("status 200 with an empty page".into()));
+    }
+}

@@ -1,0 +1,267 @@
+//! What is done inside Caddy's container: files are written and renamed, programs are run.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use hostplane_domain::render::caddy::main_config;
+use tokio::time::timeout;
+
+use super::CaddyPlace;
+use crate::containers::{ArchiveEntry, ContainerState, Containers, Exec, ExecOutput, Scope};
+use crate::error::{Dependency, Effect, EffectError, Message, Rejection, absent_is_none};
+
+/// The directory of snippets, in the configuration's.
+const SITES: &str = "sites";
+/// Where candidates are put, beside it: a rename between the two is atomic.
+const STAGING: &str = "staging";
+/// Whose the candidates are. Only their reader, Caddy, and root need them.
+const UID: u32 = 1000;
+
+const VALIDATE_LIMIT: Duration = Duration::from_secs(15);
+const UPLOAD_LIMIT: Duration = Duration::from_secs(5);
+const FILES_LIMIT: Duration = Duration::from_secs(5);
+const RELOAD_LIMIT: Duration = Duration::from_secs(8);
+/// From the first rename to the end of it all: files put in place and taken away, and a reload; then, if
+/// that was refused, the previous files written, put in place and taken away, and a reload.
+pub(super) const LONGEST: Duration =
+    Duration::from_secs(4 * FILES_LIMIT.as_secs() + UPLOAD_LIMIT.as_secs() + 2 * RELOAD_LIMIT.as_secs());
+
+/// Snippets by file name.
+pub(super) type Snippets = BTreeMap<String, Bytes>;
+
+/// The container and the directory in it.
+pub(super) struct Inside {
+    containers: Arc<dyn Containers>,
+    place: CaddyPlace,
+}
+
+/// A directory with a whole candidate configuration, by its number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Stage(pub(super) u64);
+
+/// What came of a reload.
+pub(super) enum Reload {
+    /// Caddy runs what is on disk.
+    Loaded,
+    /// Caddy goes on with what it had, and says why.
+    Refused(String),
+    /// Caddy was not reached.
+    NotReached(String),
+}
+
+impl Inside {
+    pub(super) fn new(containers: Arc<dyn Containers>, place: CaddyPlace) -> Self {
+        Self { containers, place }
+    }
+
+    /// The id of the container, which must be running.
+    pub(super) async fn find(&self, call: &'static str) -> Effect<String> {
+        let name = &self.place.container;
+        let found = self.containers.containers(&Scope::Names(vec![name.clone()])).await?;
+        match found.into_iter().find(|container| container.name == *name) {
+            Some(container) if container.state == ContainerState::Running => Ok(container.id),
+            Some(_) => Err(down(call, &format!("the container {name} isn't running"))),
+            None => Err(down(call, &format!("there is no container {name}"))),
+        }
+    }
+
+    /// Every snippet there is; `None` when there is no directory of them yet.
+    pub(super) async fn snippets(&self, call: &'static str, id: &str) -> Effect<Option<Snippets>> {
+        let Some(entries) = absent_is_none(self.containers.download(id, &self.path(SITES)).await)? else {
+            // What wasn't found is the directory, unless the container has gone.
+            return if self.find(call).await? == id {
+                Ok(None)
+            } else {
+                Err(down(call, "the container was exchanged"))
+            };
+        };
+        let is_snippet = |path: &str| path.strip_suffix(".caddy").is_some_and(|stem| !stem.contains('/'));
+        let snippets = entries.into_iter().filter(|entry| is_snippet(&entry.path));
+        Ok(Some(snippets.filter_map(|entry| Some((entry.path, entry.contents?))).collect()))
+    }
+
+    /// Writes a candidate configuration: the main file and every snippet.
+    pub(super) async fn stage(
+        &self,
+        call: &'static str,
+        id: &str,
+        stage: Stage,
+        snippets: &Snippets,
+        make_sites: bool,
+    ) -> Effect<()> {
+        let directory = |path: String| ArchiveEntry { path, mode: 0o755, uid: UID, contents: None };
+        let file =
+            |path: String, contents: Bytes| ArchiveEntry { path, mode: 0o644, uid: UID, contents: Some(contents) };
+        let root = format!("{STAGING}/{}", stage.0);
+        let mut entries = vec![
+            directory(STAGING.to_owned()),
+            directory(root.clone()),
+            directory(format!("{root}/{SITES}")),
+            file(format!("{root}/Caddyfile"), main_config(SITES).into()),
+        ];
+        if make_sites {
+            entries.push(directory(SITES.to_owned()));
+        }
+        for (name, contents) in snippets {
+            entries.push(file(format!("{root}/{SITES}/{name}"), contents.clone()));
+        }
+        let work = self.containers.upload(id, &self.place.conf_dir, &entries);
+        self.within(call, UPLOAD_LIMIT, work).await.map_err(|error| nothing_changed(call, error))
+    }
+
+    /// Asks Caddy whether a candidate could be loaded. The inner error is Caddy's, in one line.
+    pub(super) async fn validate(&self, call: &'static str, id: &str, stage: Stage) -> Effect<Result<(), String>> {
+        let config = format!("{}/{}/Caddyfile", self.path(STAGING), stage.0);
+        let argv = ["caddy", "validate", "--config", &config, "--adapter", "caddyfile"];
+        let output = self.run(call, id, &argv, VALIDATE_LIMIT).await.map_err(|error| nothing_changed(call, error))?;
+        Ok(if output.code == 0 { Ok(()) } else { Err(self.complaint(&output)) })
+    }
+
+    /// Brings staged files to the disk: renamed before that, they could be found empty after a power cut,
+    /// and one empty or truncated snippet keeps Caddy from starting.
+    pub(super) async fn sync(&self, call: &'static str, id: &str, stage: Stage, files: &[&str]) -> Effect<()> {
+        if files.is_empty() {
+            return Ok(());
+        }
+        let paths = self.staged(stage, files);
+        let mut argv = vec!["sync", "--"];
+        argv.extend(paths.iter().map(String::as_str));
+        self.must(call, id, &argv, "sync").await.map_err(|error| nothing_changed(call, error))
+    }
+
+    /// Renames staged files into place.
+    pub(super) async fn put_in_place(&self, call: &'static str, id: &str, stage: Stage, files: &[&str]) -> Effect<()> {
+        if files.is_empty() {
+            return Ok(());
+        }
+        let (target, paths) = (self.path(SITES), self.staged(stage, files));
+        let mut argv = vec!["mv", "-f", "-t", &target, "--"];
+        argv.extend(paths.iter().map(String::as_str));
+        self.must(call, id, &argv, "mv").await
+    }
+
+    /// Takes files away.
+    pub(super) async fn take_away(&self, call: &'static str, id: &str, files: &[&str]) -> Effect<()> {
+        if files.is_empty() {
+            return Ok(());
+        }
+        let sites = self.path(SITES);
+        let paths: Vec<String> = files.iter().map(|file| format!("{sites}/{file}")).collect();
+        let mut argv = vec!["rm", "-f", "--"];
+        argv.extend(paths.iter().map(String::as_str));
+        self.must(call, id, &argv, "rm").await
+    }
+
+    /// Makes the running Caddy load what is on disk. Unchanged, it only compares.
+    pub(super) async fn reload(&self, call: &'static str, id: &str) -> Effect<Reload> {
+        let config = self.path("Caddyfile");
+        let argv = ["caddy", "reload", "--config", &config, "--adapter", "caddyfile"];
+        let output = self.run(call, id, &argv, RELOAD_LIMIT).await?;
+        if output.code == 0 {
+            return Ok(Reload::Loaded);
+        }
+        let message = self.complaint(&output);
+        if message.contains("connection refused") {
+            Ok(Reload::NotReached(message))
+        } else if message.contains("performing request") {
+            // Sent, and no answer.
+            Err(EffectError::unknown_message(call, message))
+        } else {
+            Ok(Reload::Refused(message))
+        }
+    }
+
+    /// Removes all candidates.
+    pub(super) async fn clear_staging(&self, call: &'static str, id: &str) -> Effect<()> {
+        let argv = ["rm", "-rf", "--", &self.path(STAGING)];
+        self.must(call, id, &argv, "rm").await.map_err(|error| nothing_changed(call, error))
+    }
+
+    fn path(&self, name: &str) -> String {
+        format!("{}/{name}", self.place.conf_dir.trim_end_matches('/'))
+    }
+
+    fn staged(&self, stage: Stage, files: &[&str]) -> Vec<String> {
+        let root = format!("{}/{}/{SITES}", self.path(STAGING), stage.0);
+        files.iter().map(|file| format!("{root}/{file}")).collect()
+    }
+
+    async fn must(&self, call: &'static str, id: &str, argv: &[&str], program: &str) -> Effect<()> {
+        let output = self.run(call, id, argv, FILES_LIMIT).await?;
+        if output.code == 0 {
+            return Ok(());
+        }
+        let message = format!("{program} in its container: {}", self.complaint(&output));
+        Err(Rejection::Invalid { by: Dependency::Caddy, message }.into())
+    }
+
+    async fn run(&self, call: &'static str, id: &str, argv: &[&str], limit: Duration) -> Effect<ExecOutput> {
+        let argv = argv.iter().map(|&word| word.to_owned()).collect();
+        let exec = Exec { argv, user: None, stdin: Bytes::new() };
+        self.within(call, limit, self.containers.exec(id, &exec)).await
+    }
+
+    async fn within<T>(&self, call: &'static str, limit: Duration, work: impl Future<Output = Effect<T>>) -> Effect<T> {
+        match timeout(limit, work).await {
+            Ok(Err(EffectError::NotFound(what))) => Err(down(call, &format!("{what} doesn't exist"))),
+            Ok(result) => result,
+            Err(_) => {
+                let message = format!("no answer from the container {} in {} s", self.place.container, limit.as_secs());
+                Err(EffectError::unknown_message(call, message))
+            }
+        }
+    }
+
+    /// What a program says last, in one line and without the paths of candidates.
+    fn complaint(&self, output: &ExecOutput) -> String {
+        let text = String::from_utf8_lossy(if output.stderr.is_empty() { &output.stdout } else { &output.stderr });
+        complaint(&text, &format!("{}/", self.path(STAGING)))
+    }
+}
+
+/// Caddy is known to be down.
+fn down(call: &'static str, message: &str) -> EffectError {
+    EffectError::Transient { call, source: Arc::new(Message(message.to_owned())), down: Some(Dependency::Caddy) }
+}
+
+/// For steps that leave what Caddy reads as it was: whatever became of them, nothing was changed.
+fn nothing_changed(call: &'static str, error: EffectError) -> EffectError {
+    match error {
+        EffectError::OutcomeUnknown { source, .. } => EffectError::Transient { call, source, down: None },
+        other => other,
+    }
+}
+
+fn complaint(text: &str, staging: &str) -> String {
+    const LIMIT: usize = 300;
+    let mut lines = text.lines().rev().filter(|line| !line.trim().is_empty());
+    let error = lines.clone().find_map(|line| line.strip_prefix("Error: "));
+    let line = error.or_else(|| lines.next()).unwrap_or("no reason given");
+    let line = line.strip_prefix("adapting config using caddyfile: ").unwrap_or(line);
+    let mut message = String::new();
+    let mut rest = line;
+    while let Some((before, after)) = rest.split_once(staging) {
+        message.push_str(before);
+        // The candidate's number goes too.
+        rest = after.trim_start_matches(|c: char| c.is_ascii_digit()).trim_start_matches('/');
+    }
+    message.push_str(rest);
+    message.chars().filter(|c| !c.is_control()).take(LIMIT).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_complaint_is_one_line_without_the_staging_directory() {
+        let text = "{\"level\":\"info\",\"msg\":\"using provided configuration\"}\n\
+                    Error: adapting config using caddyfile: /etc/caddy/staging/12/sites/b.caddy:2: unrecognized \u{1b}directive: resp\n";
+        assert_eq!(complaint(text, "/etc/caddy/staging/"), "sites/b.caddy:2: unrecognized directive: resp");
+        assert_eq!(complaint("", "/x/"), "no reason given");
+        assert_eq!(complaint("mv: cannot\n\n", "/x/"), "mv: cannot");
+        assert_eq!(complaint(&"ä".repeat(1000), "/x/").chars().count(), 300);
+    }
+}

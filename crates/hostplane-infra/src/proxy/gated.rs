@@ -1,0 +1,53 @@
+//! [`Proxy`] behind the gate: names and deadlines of its calls.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use hostplane_domain::ids::InstanceId;
+use hostplane_domain::mark::SiteRef;
+
+use super::{Proxy, RouteSpec, SnippetFacts};
+use crate::error::{Dependency, Effect};
+use crate::gate::{Call, Gate, pass};
+
+/// How long a change may take. The adapter begins nothing that could end later.
+pub(super) const CHANGE_DEADLINE: Duration = Duration::from_mins(1);
+
+const PING: Call = Call::ping("caddy.ping", Dependency::Caddy);
+const ROUTES: Call = Call::read("caddy.routes", Dependency::Caddy, Duration::from_secs(15));
+const PUT_ROUTE: Call = Call::change("caddy.put_route", Dependency::Caddy, CHANGE_DEADLINE);
+const REMOVE_ROUTE: Call = Call::change("caddy.remove_route", Dependency::Caddy, CHANGE_DEADLINE);
+
+/// Any [`Proxy`], with every call passed through the gate.
+pub struct GatedProxy {
+    inner: Arc<dyn Proxy>,
+    gate: Arc<dyn Gate>,
+}
+
+impl GatedProxy {
+    /// Wraps.
+    #[must_use]
+    pub fn new(inner: Arc<dyn Proxy>, gate: Arc<dyn Gate>) -> Self {
+        Self { inner, gate }
+    }
+}
+
+#[async_trait]
+impl Proxy for GatedProxy {
+    async fn ping(&self) -> Effect<()> {
+        pass(&*self.gate, PING, self.inner.ping()).await
+    }
+
+    async fn routes(&self) -> Effect<Vec<SnippetFacts>> {
+        pass(&*self.gate, ROUTES, self.inner.routes()).await
+    }
+
+    async fn put_route(&self, spec: &RouteSpec) -> Effect<()> {
+        pass(&*self.gate, PUT_ROUTE, self.inner.put_route(spec)).await
+    }
+
+    async fn remove_route(&self, instance: InstanceId, site: &SiteRef) -> Effect<()> {
+        pass(&*self.gate, REMOVE_ROUTE, self.inner.remove_route(instance, site)).await
+    }
+}

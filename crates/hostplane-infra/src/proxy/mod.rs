@@ -1,0 +1,58 @@
+//! The proxy in front of all sites: one snippet per site, and only valid configurations.
+
+mod caddy;
+mod gated;
+pub(crate) mod snippet;
+
+use async_trait::async_trait;
+use hostplane_domain::ids::InstanceId;
+use hostplane_domain::mark::{Mark, SiteRef};
+
+pub use caddy::{Caddy, CaddyPlace};
+pub use gated::GatedProxy;
+
+use crate::error::Effect;
+
+/// A snippet, as found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SnippetFacts {
+    /// The file's name: `<site>.caddy`.
+    pub file: String,
+    /// The mark in its first line, if there is one.
+    pub mark: Option<Mark>,
+    /// All of it.
+    pub contents: String,
+    /// This process has seen the proxy load it as it is. What is only on disk is not served yet.
+    pub loaded: bool,
+}
+
+/// A snippet to be put in place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RouteSpec {
+    /// Whose. The file is named after `mark.site.name`.
+    pub mark: Mark,
+    /// The host names that it serves, to tell whose route is in the way when it is refused.
+    pub hosts: Vec<String>,
+    /// All of it, mark included.
+    pub contents: String,
+}
+
+/// The proxy. Changes that wait at the same time are validated and loaded together, so that a burst costs
+/// few reloads; one that is refused is set aside and hinders no other.
+#[async_trait]
+pub trait Proxy: Send + Sync {
+    /// Whether the proxy answers.
+    async fn ping(&self) -> Effect<()>;
+
+    /// Every snippet there is, whoever wrote it.
+    async fn routes(&self) -> Effect<Vec<SnippetFacts>>;
+
+    /// Puts a snippet in place: the whole configuration is validated with it, it is renamed into place,
+    /// and the proxy reloads; on refusal the last good configuration stays. Answers when the proxy has
+    /// loaded it. `Rejected`: `HostTaken`, `ConfigRejected`, or `NameTaken` when the file is another's.
+    async fn put_route(&self, spec: &RouteSpec) -> Effect<()>;
+
+    /// Takes a site's snippet away if it is this instance's and this site's, and answers when the proxy
+    /// has reloaded without it. Anybody else's file of that name stays and is no error.
+    async fn remove_route(&self, instance: InstanceId, site: &SiteRef) -> Effect<()>;
+}

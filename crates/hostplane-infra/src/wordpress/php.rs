@@ -1,0 +1,155 @@
+//! `WordPress` by way of `php` in the site's container: a script on standard input, an answer on
+//! standard output.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use hostplane_domain::ids::SiteId;
+use hostplane_domain::render::php::{WP_CONFIG_STUB, quote};
+use secrecy::ExposeSecret;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::json;
+
+use super::{Installation, Wordpress, WordpressFacts};
+use crate::containers::{Containers, Exec, ExecOutput};
+use crate::error::{Effect, EffectError, Rejection};
+
+const COMMON: &str = include_str!("scripts/common.php");
+const FACTS: &str = include_str!("scripts/facts.php");
+const UNPACK: &str = include_str!("scripts/unpack.php");
+const INSTALL: &str = include_str!("scripts/install.php");
+
+/// What precedes the answer. Nothing that the scripts load prints it by chance; a tenant who prints it on
+/// purpose lies about its own site only.
+const TOKEN: &str = "hostplane-answer:";
+/// Bytes of what a program printed that are quoted in an error.
+const QUOTED: usize = 400;
+
+/// [`Wordpress`] over the container engine.
+pub struct PhpWordpress {
+    containers: Arc<dyn Containers>,
+}
+
+impl PhpWordpress {
+    /// Runs scripts through this engine.
+    #[must_use]
+    pub fn new(containers: Arc<dyn Containers>) -> Self {
+        Self { containers }
+    }
+
+    async fn run<T: DeserializeOwned>(
+        &self,
+        call: &'static str,
+        container: &str,
+        script: &str,
+        mut input: serde_json::Value,
+    ) -> Effect<T> {
+        input["token"] = TOKEN.into();
+        let script = format!("{COMMON}\n$in = json_decode({}, true);\n{script}", quote(&input.to_string()));
+        let exec = Exec { argv: vec!["php".to_owned()], user: None, stdin: Bytes::from(script) };
+        let output = self.containers.exec(container, &exec).await?;
+        answer(&output).ok_or_else(|| {
+            EffectError::transient_message(call, format!("php ended with {}: {}", output.code, complaint(&output)))
+        })
+    }
+}
+
+/// The answer in the last line that has one.
+fn answer<T: DeserializeOwned>(output: &ExecOutput) -> Option<T> {
+    if output.code != 0 {
+        return None;
+    }
+    let text = std::str::from_utf8(&output.stdout).ok()?;
+    let line = text.lines().rev().find_map(|line| line.strip_prefix(TOKEN))?;
+    serde_json::from_str(line).ok()
+}
+
+/// What went wrong, in PHP's words, on one line and short. The scripts' input is never among them: PHP
+/// quotes no source, and its stack traces are told to leave arguments out.
+fn complaint(output: &ExecOutput) -> String {
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    let text = if stderr.trim().is_empty() { String::from_utf8_lossy(&output.stdout) } else { stderr };
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let line = words.join(" ");
+    line.chars().filter(|c| !c.is_control()).take(QUOTED).collect()
+}
+
+#[derive(Deserialize)]
+struct FactsAnswer {
+    unpacked: Option<String>,
+    installed: Option<String>,
+}
+
+#[async_trait]
+impl Wordpress for PhpWordpress {
+    async fn facts(&self, php_container: &str) -> Effect<WordpressFacts> {
+        let found: FactsAnswer = self.run("wordpress.facts", php_container, FACTS, json!({})).await?;
+        let id = |text: Option<String>| text.and_then(|text| text.parse::<SiteId>().ok());
+        Ok(WordpressFacts { unpacked: id(found.unpacked), installed: id(found.installed) })
+    }
+
+    async fn unpack(&self, php_container: &str, site: SiteId) -> Effect<()> {
+        let input = json!({ "site": site, "wp_config": WP_CONFIG_STUB });
+        let _: String = self.run("wordpress.unpack", php_container, UNPACK, input).await?;
+        Ok(())
+    }
+
+    async fn install(&self, php_container: &str, installation: &Installation) -> Effect<()> {
+        let input = json!({
+            "site": installation.site,
+            "host": installation.url.host,
+            "authority": installation.url.authority(),
+            "title": installation.details.title,
+            "user": installation.details.admin_user,
+            "email": installation.details.admin_email,
+            "password": installation.admin_password.expose_secret(),
+        });
+        let answer: String = self.run("wordpress.install", php_container, INSTALL, input).await?;
+        match answer.as_str() {
+            "installed" => Ok(()),
+            other => Err(Rejection::WouldLoseData(format!(
+                "the database already holds {}; nothing was changed: restore the site's marker or destroy the site",
+                if other == "another" {
+                    "another site's WordPress"
+                } else {
+                    "tables that no installation of ours made"
+                }
+            ))
+            .into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn output(code: i64, stdout: &str, stderr: &str) -> ExecOutput {
+        ExecOutput {
+            code,
+            stdout: Bytes::copy_from_slice(stdout.as_bytes()),
+            stderr: Bytes::copy_from_slice(stderr.as_bytes()),
+        }
+    }
+
+    #[test]
+    fn the_answer_is_found_behind_whatever_else_was_printed() {
+        let noisy = output(0, "<html>noise\n\nhostplane-answer:\"installed\"\n", "Warning: x");
+        assert_eq!(answer::<String>(&noisy), Some("installed".into()));
+    }
+
+    #[test]
+    fn without_an_answer_or_with_an_exit_code_there_is_none() {
+        assert_eq!(answer::<String>(&output(0, "installed", "")), None);
+        assert_eq!(answer::<String>(&output(70, "hostplane-answer:\"installed\"", "")), None);
+        assert_eq!(answer::<String>(&output(0, "hostplane-answer:{", "")), None);
+    }
+
+    #[test]
+    fn a_complaint_is_one_short_line_without_control_characters() {
+        let text = complaint(&output(255, "", &format!("a\x1b[31m\nb{}", "x".repeat(1000))));
+        assert!(text.starts_with("a[31m b") && text.len() <= QUOTED);
+    }
+}

@@ -1,0 +1,15 @@
+// Prints whose WordPress is unpacked and whose is installed. None of the site's own code is loaded.
+$facts = ['unpacked' => null, 'installed' => null];
+$marker = @file_get_contents('/var/www/html/.hostplane-site', false, null, 0, 64);
+if ($marker !== false) {
+    $facts['unpacked'] = trim($marker);
+}
+require '/etc/hostplane/wp-config.php';
+$db = hostplane_connect();
+$tables = $db->query("SHOW TABLES LIKE 'wp\\_options'");
+if ($tables->num_rows > 0) {
+    $rows = $db->query("SELECT LEFT(option_value, 64) FROM wp_options WHERE option_name = 'hostplane_installed'");
+    $row = $rows->fetch_row();
+    $facts['installed'] = $row === null ? null : $row[0];
+}
+hostplane_answer($facts);

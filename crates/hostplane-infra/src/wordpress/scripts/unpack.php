@@ -1,0 +1,48 @@
+// Copies WordPress from the image into the site's empty volume. The marker is written last: without it
+// the next run copies everything again.
+const ROOT = '/var/www/html';
+const MARKER = ROOT . '/.hostplane-site';
+
+// An exec outlives its client, so an earlier run may still be copying.
+$lock = fopen('/tmp/hostplane-unpack.lock', 'c') ?: hostplane_fail('no lock file');
+flock($lock, LOCK_EX);
+
+$found = @file_get_contents(MARKER, false, null, 0, 64);
+if ($found !== false) {
+    if (trim($found) === $in['site']) {
+        hostplane_answer('unpacked');
+    }
+    hostplane_fail('the volume holds another site');
+}
+
+function copy_tree($from, $to) {
+    foreach (new DirectoryIterator($from) as $entry) {
+        if ($entry->isDot()) {
+            continue;
+        }
+        $target = $to . '/' . $entry->getFilename();
+        if ($entry->isDir()) {
+            if (!is_dir($target)) {
+                mkdir($target, 0755);
+            }
+            copy_tree($entry->getPathname(), $target);
+        } elseif (!copy($entry->getPathname(), $target)) {
+            hostplane_fail('can\'t copy ' . $target);
+        }
+    }
+}
+
+function write_file($path, $contents) {
+    $temporary = $path . '.new';
+    $file = fopen($temporary, 'w') ?: hostplane_fail('can\'t write ' . $temporary);
+    if (fwrite($file, $contents) !== strlen($contents) || !fsync($file) || !fclose($file)) {
+        hostplane_fail('can\'t write ' . $temporary);
+    }
+    rename($temporary, $path) || hostplane_fail('can\'t rename ' . $temporary);
+}
+
+umask(0022);
+copy_tree('/usr/src/wordpress', ROOT);
+write_file(ROOT . '/wp-config.php', $in['wp_config']);
+write_file(MARKER, $in['site'] . "\n");
+hostplane_answer('unpacked');

@@ -1,0 +1,49 @@
+//! The contract of [`Containers`]: the same cases on the twin and on a real Engine.
+
+mod bed;
+mod files;
+mod lifecycle;
+mod networks;
+mod programs;
+#[cfg(feature = "stack")]
+mod restrictions;
+mod unreachable;
+mod volumes;
+
+use hostplane_infra::containers::Containers;
+
+/// Makes two tests of each case: one on the twin and one on the real Engine.
+macro_rules! contract {
+    ($($area:ident: $($case:ident),+;)+) => {
+        mod twin {
+            $(mod $area {
+                $(#[tokio::test]
+                async fn $case() {
+                    crate::containers::bed::on_twin(crate::containers::$area::$case).await;
+                })+
+            })+
+        }
+
+        #[cfg(feature = "stack")]
+        mod stack {
+            $(mod $area {
+                $(#[tokio::test]
+                async fn $case() {
+                    crate::containers::bed::on_engine(crate::containers::$area::$case).await;
+                })+
+            })+
+        }
+    };
+}
+
+contract! {
+    volumes: made_listed_and_removed, existing_keeps_its_labels, in_use, made_in_passing, bad_name;
+    networks: made_listed_and_removed, name_taken, subnet_overlap, active_endpoints, removed_under_a_stopped_container,
+        connect, connect_without_any_network, full;
+    lifecycle: ping, images, made_and_listed, name_taken, image_missing, network_missing, started_stopped_and_removed,
+        absent_is_not_found, removed_twice_at_once, port_taken;
+    files: come_back, are_written_before_the_first_start, belong_to_the_volume, root_of_a_volume, directory_missing,
+        directory_is_a_file, read_only, bad_paths, too_many_bytes;
+    programs: input_and_its_end, exit_codes, standard_error, output_is_cut, input_that_nobody_reads, user,
+        cannot_be_started, not_running;
+}

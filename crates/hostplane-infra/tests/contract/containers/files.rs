@@ -1,0 +1,127 @@
+//! Files into containers and out of them.
+
+use bytes::Bytes;
+use hostplane_infra::containers::{ARCHIVE_LIMIT, ArchiveEntry};
+
+use super::bed::{Bed, contents, file, invalid, not_found};
+
+fn text(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+    pairs.iter().map(|&(path, contents)| (path.to_owned(), contents.to_owned())).collect()
+}
+
+fn directory(path: &str, mode: u32, uid: u32) -> ArchiveEntry {
+    ArchiveEntry { path: path.to_owned(), mode, uid, contents: None }
+}
+
+/// A container with the volume `v` at `/data`.
+async fn with_volume(bed: &Bed, what: &str) -> String {
+    let mut spec = bed.spec(what);
+    spec.mounts.push(bed.mount("v", "/data"));
+    bed.create(&spec).await
+}
+
+pub async fn come_back(bed: &Bed) {
+    let engine = &bed.containers;
+    let id = with_volume(bed, "c").await;
+    let mut secret = file("sub/secret", "s3cret");
+    (secret.mode, secret.uid) = (0o400, 33);
+    let long = format!("{}/{}", "d".repeat(120), "f".repeat(120));
+    let entries =
+        [directory("sub", 0o750, 33), secret.clone(), file("b", "two"), file("empty", ""), file(&long, "deep")];
+    engine.upload(&id, "/data", &entries).await.unwrap();
+
+    let files = engine.download(&id, "/data").await.unwrap();
+    assert!(files.contains(&secret), "mode and owner are kept: {files:?}");
+    let expected = text(&[("b", "two"), (&long, "deep"), ("empty", ""), ("sub/secret", "s3cret")]);
+    assert_eq!(contents(files), expected);
+    assert_eq!(contents(engine.download(&id, "/data/sub").await.unwrap()), text(&[("secret", "s3cret")]));
+
+    engine.upload(&id, "/data/sub/", &[file("secret", "new")]).await.unwrap();
+    assert_eq!(contents(engine.download(&id, "/data/sub/").await.unwrap()), text(&[("secret", "new")]));
+    engine.upload(&id, "/", &[file("data/b", "from above")]).await.unwrap();
+    let files = contents(engine.download(&id, "/data").await.unwrap());
+    assert!(files.contains(&("b".to_owned(), "from above".to_owned())), "{files:?}");
+}
+
+pub async fn are_written_before_the_first_start(bed: &Bed) {
+    let id = with_volume(bed, "c").await;
+    bed.containers.upload(&id, "/data", &[file("a", "one")]).await.unwrap();
+    bed.containers.start_container(&id).await.unwrap();
+    let output = bed.exec(&id, &["cat", "/data/a"], b"").await.unwrap();
+    assert_eq!((output.code, &output.stdout[..]), (0, &b"one"[..]));
+}
+
+pub async fn belong_to_the_volume(bed: &Bed) {
+    let first = with_volume(bed, "c").await;
+    bed.containers.upload(&first, "/data", &[file("a", "one")]).await.unwrap();
+    bed.containers.upload(&first, "/tmp", &[file("mine", "gone")]).await.unwrap();
+    bed.containers.remove_container(&first).await.unwrap();
+    let second = with_volume(bed, "c-2").await;
+    assert_eq!(contents(bed.containers.download(&second, "/data").await.unwrap()), text(&[("a", "one")]));
+    let files = contents(bed.containers.download(&second, "/tmp").await.unwrap());
+    assert!(files.iter().all(|(path, _)| path != "mine"), "{files:?}");
+}
+
+pub async fn root_of_a_volume(bed: &Bed) {
+    let mut spec = bed.spec("c");
+    spec.mounts.push(bed.mount("v", "/hostplane/data"));
+    let id = bed.create(&spec).await;
+    // Its own entry can't be written from inside, only from the directory above.
+    let root = directory("data", 0o2750, 33);
+    bed.containers.upload(&id, "/hostplane", &[root, file("data/a", "one")]).await.unwrap();
+    bed.containers.start_container(&id).await.unwrap();
+    let output = bed.exec(&id, &["stat", "--format", "%a %u", "/hostplane/data"], b"").await.unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "2750 33\n");
+    let output = bed.exec(&id, &["cat", "/hostplane/data/a"], b"").await.unwrap();
+    assert_eq!(&output.stdout[..], b"one");
+}
+
+pub async fn directory_missing(bed: &Bed) {
+    let id = with_volume(bed, "c").await;
+    let missing = format!("/data/none in container {id}");
+    assert_eq!(not_found(bed.containers.upload(&id, "/data/none", &[file("a", "one")]).await), missing);
+    // The real Engine is asked for what is in the directory, and names that.
+    assert!(not_found(bed.containers.download(&id, "/data/none").await).starts_with("/data/none"));
+}
+
+pub async fn directory_is_a_file(bed: &Bed) {
+    let id = with_volume(bed, "c").await;
+    bed.containers.upload(&id, "/data", &[file("a", "one")]).await.unwrap();
+    invalid(bed.containers.upload(&id, "/data/a", &[file("b", "two")]).await);
+    invalid(bed.containers.download(&id, "/data/a").await);
+}
+
+pub async fn read_only(bed: &Bed) {
+    let mut spec = bed.spec("c");
+    spec.read_only_root = true;
+    spec.mounts = vec![bed.mount("v", "/data"), bed.mount("settings", "/settings")];
+    spec.mounts[1].read_only = true;
+    let id = bed.create(&spec).await;
+    let write = async |dir| bed.containers.upload(&id, dir, &[file("a", "s3cret")]).await;
+    for dir in ["/settings", "/etc", "/"] {
+        let message = invalid(write(dir).await);
+        assert!(message.contains("read-only") && !message.contains("s3cret"), "{message}");
+    }
+    write("/data").await.unwrap();
+    assert!(bed.containers.download(&id, "/settings").await.unwrap().is_empty());
+}
+
+pub async fn bad_paths(bed: &Bed) {
+    let id = with_volume(bed, "c").await;
+    for path in ["", ".", "..", "../x", "a/../../x", "/x", "a//b", "a/."] {
+        let message = invalid(bed.containers.upload(&id, "/data", &[file("ok", "1"), file(path, "s3cret")]).await);
+        assert!(!message.contains("s3cret"), "{message}");
+    }
+    for dir in ["data", "", "/data/../etc"] {
+        invalid(bed.containers.upload(&id, dir, &[file("a", "one")]).await);
+        invalid(bed.containers.download(&id, dir).await);
+    }
+    assert!(bed.containers.download(&id, "/data").await.unwrap().is_empty(), "all is checked before any is written");
+}
+
+pub async fn too_many_bytes(bed: &Bed) {
+    let id = with_volume(bed, "c").await;
+    let large = ArchiveEntry { contents: Some(Bytes::from(vec![0; ARCHIVE_LIMIT + 1])), ..file("large", "") };
+    bed.containers.upload(&id, "/data", &[large]).await.unwrap();
+    invalid(bed.containers.download(&id, "/data").await);
+}

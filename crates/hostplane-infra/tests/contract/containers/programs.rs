@@ -1,0 +1,75 @@
+//! Programs in containers.
+
+use bytes::Bytes;
+use hostplane_infra::containers::{EXEC_OUTPUT_LIMIT, Exec};
+
+use super::bed::{Bed, invalid, transient};
+
+pub async fn input_and_its_end(bed: &Bed) {
+    let id = bed.run("c").await;
+    // `cat` ends only when its input does.
+    let output = bed.exec(&id, &["cat"], b"all of it\n").await.unwrap();
+    assert_eq!((output.code, &output.stdout[..], &output.stderr[..]), (0, &b"all of it\n"[..], &b""[..]));
+    let output = bed.exec(&id, &["cat"], b"").await.unwrap();
+    assert_eq!((output.code, output.stdout.len()), (0, 0));
+    let every_byte: Vec<u8> = (0..=255).collect();
+    assert_eq!(&bed.exec(&id, &["cat"], &every_byte).await.unwrap().stdout[..], every_byte);
+}
+
+pub async fn exit_codes(bed: &Bed) {
+    let id = bed.run("c").await;
+    assert_eq!(bed.exec(&id, &["true"], b"").await.unwrap().code, 0);
+    assert_eq!(bed.exec(&id, &["false"], b"").await.unwrap().code, 1);
+}
+
+pub async fn standard_error(bed: &Bed) {
+    let id = bed.run("c").await;
+    let output = bed.exec(&id, &["cat", "/no/such/file"], b"").await.unwrap();
+    assert_eq!((output.code, output.stdout.len()), (1, 0));
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "cat: /no/such/file: No such file or directory\n");
+}
+
+pub async fn output_is_cut(bed: &Bed) {
+    let id = bed.run("c").await;
+    let output = bed.exec(&id, &["head", "--bytes", "1000000", "/dev/zero"], b"").await.unwrap();
+    assert_eq!((output.code, output.stdout.len()), (0, EXEC_OUTPUT_LIMIT));
+    // More than fits into any buffer goes both ways at once.
+    let input = vec![b'x'; 4 * EXEC_OUTPUT_LIMIT];
+    let output = bed.exec(&id, &["cat"], &input).await.unwrap();
+    assert_eq!((output.code, &output.stdout[..]), (0, &input[..EXEC_OUTPUT_LIMIT]));
+}
+
+pub async fn input_that_nobody_reads(bed: &Bed) {
+    let id = bed.run("c").await;
+    let input = vec![b'x'; 4 * EXEC_OUTPUT_LIMIT];
+    assert_eq!(bed.exec(&id, &["true"], &input).await.unwrap().code, 0);
+}
+
+pub async fn user(bed: &Bed) {
+    let id = bed.run("c").await;
+    let run = async |user: Option<&str>| {
+        let argv = vec!["id".to_owned(), "--user".to_owned()];
+        let exec = Exec { argv, user: user.map(str::to_owned), stdin: Bytes::new() };
+        bed.containers.exec(&id, &exec).await.unwrap().stdout
+    };
+    assert_eq!(&run(None).await[..], b"33\n", "the container's own");
+    assert_eq!(&run(Some("1234:1234")).await[..], b"1234\n");
+}
+
+pub async fn cannot_be_started(bed: &Bed) {
+    let id = bed.run("c").await;
+    let output = bed.exec(&id, &["no-such-program"], b"").await.unwrap();
+    assert_eq!(output.code, 126);
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.contains("executable file not found"), "{said}");
+    invalid(bed.exec(&id, &[], b"").await);
+}
+
+pub async fn not_running(bed: &Bed) {
+    let id = bed.create(&bed.spec("c")).await;
+    transient(bed.exec(&id, &["true"], b"").await);
+    bed.containers.start_container(&id).await.unwrap();
+    bed.exec(&id, &["true"], b"").await.unwrap();
+    bed.containers.stop_container(&id, 0).await.unwrap();
+    transient(bed.exec(&id, &["true"], b"").await);
+}

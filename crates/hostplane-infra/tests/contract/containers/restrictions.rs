@@ -1,0 +1,42 @@
+//! What a container's own programs see of its restrictions. Only a real Engine has them.
+
+use super::bed::{Bed, on_engine};
+
+async fn read(bed: &Bed, id: &str, path: &str) -> String {
+    let output = bed.exec(id, &["cat", path], b"").await.expect("cat runs");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[tokio::test]
+async fn a_container_is_as_confined_as_its_spec_says() {
+    on_engine(confined).await;
+}
+
+async fn confined(bed: &Bed) {
+    bed.network("n", 28).await;
+    let mut spec = bed.spec("c");
+    spec.network = Some(bed.name("n"));
+    spec.mounts.push(bed.mount("v", "/data"));
+    spec.tmpfs = vec![("/tmp".to_owned(), "rw,noexec,nosuid,nodev,size=1m,uid=33,gid=33,mode=0750".to_owned())];
+    spec.env = vec![("SETTING".to_owned(), "value".to_owned())];
+    spec.extra_hosts = vec!["host.docker.internal:host-gateway".to_owned()];
+    spec.read_only_root = true;
+    spec.sysctls = vec![("net.ipv4.ip_unprivileged_port_start".to_owned(), "0".to_owned())];
+    spec.restart = true;
+    let id = bed.create(&spec).await;
+    bed.containers.start_container(&id).await.unwrap();
+
+    let status = read(bed, &id, "/proc/self/status").await;
+    for line in ["NoNewPrivs:\t1", "CapEff:\t0000000000000000", "CapBnd:\t0000000000000000", "Uid:\t33\t33\t33\t33"] {
+        assert!(status.contains(line), "{line} is not in {status}");
+    }
+    let memory = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
+    assert_eq!((read(bed, &id, memory[0]).await + &read(bed, &id, memory[1]).await).trim(), "67108864");
+    assert_eq!(read(bed, &id, "/proc/sys/net/ipv4/ip_unprivileged_port_start").await.trim(), "0");
+    assert!(read(bed, &id, "/etc/hosts").await.contains("host.docker.internal"));
+    assert!(read(bed, &id, "/proc/1/environ").await.contains("SETTING=value"));
+    let touch = async |path| bed.exec(&id, &["touch", path], b"").await.unwrap().code;
+    assert_eq!(touch("/tmp/x").await, 0);
+    assert_ne!(touch("/var/tmp/x").await, 0, "the root is read-only");
+    assert_ne!(touch("/data/x").await, 0, "a new volume is root's");
+}

@@ -1,0 +1,309 @@
+//! What every [`Databases`] keeps to: the twin always, the real server with the feature `stack`.
+
+#[cfg(feature = "stack")]
+mod real;
+mod twin;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures_util::future::LocalBoxFuture;
+use hostplane_domain::ids::{InstanceId, JobId, SiteId};
+use hostplane_domain::kind::Kind;
+use hostplane_domain::mark::{Mark, SiteRef};
+use hostplane_domain::name::SiteName;
+use hostplane_domain::naming;
+use hostplane_domain::secret::mariadb_hash;
+use hostplane_domain::spec_hash::SpecHash;
+use hostplane_infra::databases::{Databases, TenantFacts, TenantKey, TenantSpec, TenantUser, Tenants};
+use hostplane_infra::error::{Effect, EffectError, Rejection};
+
+/// A server, and hands that reach past the adapter.
+#[async_trait]
+trait Bed: Send + Sync {
+    fn databases(&self) -> Arc<dyn Databases>;
+    /// Makes a database with something in it, as somebody else would.
+    async fn plant_database(&self, name: &str);
+    /// Makes a user, as somebody else would.
+    async fn plant_user(&self, name: &str);
+    async fn drop_database(&self, name: &str);
+    async fn drop_user(&self, name: &str);
+    async fn delete_row(&self, name: &str);
+    /// Makes the ledger's row unreadable.
+    async fn spoil_row(&self, name: &str);
+    /// Gives the user another password and another limit.
+    async fn change_user(&self, name: &str);
+    /// Gives the user more than it should have.
+    async fn widen_grants(&self, name: &str);
+    /// Takes some of what the user should have.
+    async fn narrow_grants(&self, name: &str);
+    /// All there is under a name, so that two answers are equal only if nothing was changed.
+    async fn everything(&self, name: &str) -> String;
+}
+
+type Case = for<'a> fn(&'a dyn Bed) -> LocalBoxFuture<'a, ()>;
+
+macro_rules! cases {
+    ($($case:ident),* $(,)?) => {
+        const CASES: &[(&str, Case)] = &[$((stringify!($case), |bed| Box::pin($case(bed)))),*];
+    };
+}
+
+cases![
+    nothing_is_there,
+    a_tenant_is_made_and_made_again,
+    a_foreign_database_is_not_touched,
+    a_foreign_user_is_not_touched,
+    a_predecessors_tenant_is_not_adopted,
+    another_instances_tenant_is_not_touched,
+    an_unreadable_row_is_nobodys,
+    half_done_states_are_mended,
+    drift_is_mended,
+    a_later_job_is_written_down,
+    a_tenant_is_removed_and_removed_again,
+    half_removed_states_are_removed,
+    a_hash_of_another_form_is_refused,
+    all_are_listed,
+];
+
+fn instance(n: u32) -> InstanceId {
+    format!("00000000-0000-7000-8000-{n:012}").parse().unwrap()
+}
+
+fn site(name: &str, n: u32) -> SiteRef {
+    let id: SiteId = format!("00000000-0000-7000-9000-{n:012}").parse().unwrap();
+    SiteRef { id, name: SiteName::parse(name).unwrap() }
+}
+
+fn job(n: u32) -> JobId {
+    format!("00000000-0000-7000-a000-{n:012}").parse().unwrap()
+}
+
+fn spec(name: &str) -> TenantSpec {
+    let mark = Mark {
+        instance: instance(1),
+        site: site(name, 1),
+        kind: Kind::Database,
+        job: job(1),
+        spec: SpecHash::of(&name),
+    };
+    TenantSpec { mark, password_hash: mariadb_hash(&"secret".into()), max_connections: 3 }
+}
+
+fn key(spec: &TenantSpec) -> TenantKey {
+    TenantKey { instance: spec.mark.instance, site: spec.mark.site.clone() }
+}
+
+fn tenant(spec: &TenantSpec) -> String {
+    naming::database(&spec.mark.site.name)
+}
+
+/// The facts of a tenant that is as it should be.
+fn whole(spec: &TenantSpec) -> TenantFacts {
+    TenantFacts {
+        name: tenant(spec),
+        ledger: Some(spec.mark.clone()),
+        database: true,
+        user: Some(TenantUser {
+            password_hash: spec.password_hash.clone(),
+            max_connections: spec.max_connections,
+            grants_exact: true,
+        }),
+    }
+}
+
+async fn facts(bed: &dyn Bed, spec: &TenantSpec) -> Option<TenantFacts> {
+    let which = Tenants::Of(spec.mark.site.name.clone());
+    let mut found = bed.databases().tenants(&which).await.unwrap();
+    assert!(found.len() <= 1);
+    found.pop()
+}
+
+fn owner_of(result: Effect<()>) -> String {
+    match result {
+        Err(EffectError::Rejected(Rejection::NameTaken { owner, .. })) => owner,
+        other => panic!("expected NameTaken, got {other:?}"),
+    }
+}
+
+async fn nothing_is_there(bed: &dyn Bed) {
+    let spec = spec("nothing");
+    bed.databases().ping().await.unwrap();
+    assert_eq!(facts(bed, &spec).await, None);
+    bed.databases().remove_tenant(&key(&spec)).await.unwrap();
+    assert_eq!(facts(bed, &spec).await, None);
+}
+
+async fn a_tenant_is_made_and_made_again(bed: &dyn Bed) {
+    let spec = spec("made-again");
+    bed.databases().ensure_tenant(&spec).await.unwrap();
+    assert_eq!(facts(bed, &spec).await, Some(whole(&spec)));
+    let first = bed.everything(&tenant(&spec)).await;
+    bed.databases().ensure_tenant(&spec).await.unwrap();
+    assert_eq!(bed.everything(&tenant(&spec)).await, first, "the second call changes nothing");
+}
+
+async fn a_foreign_database_is_not_touched(bed: &dyn Bed) {
+    let spec = spec("foreign-db");
+    bed.plant_database("wp_foreign-db").await;
+    let before = bed.everything("wp_foreign-db").await;
+    assert_eq!(owner_of(bed.databases().ensure_tenant(&spec).await), "somebody else");
+    bed.databases().remove_tenant(&key(&spec)).await.unwrap();
+    assert_eq!(bed.everything("wp_foreign-db").await, before);
+    let expected = TenantFacts { name: tenant(&spec), ledger: None, database: true, user: None };
+    assert_eq!(facts(bed, &spec).await, Some(expected));
+}
+
+async fn a_foreign_user_is_not_touched(bed: &dyn Bed) {
+    let spec = spec("foreign-user");
+    bed.plant_user("wp_foreign-user").await;
+    let before = bed.everything("wp_foreign-user").await;
+    assert_eq!(owner_of(bed.databases().ensure_tenant(&spec).await), "somebody else");
+    bed.databases().remove_tenant(&key(&spec)).await.unwrap();
+    assert_eq!(bed.everything("wp_foreign-user").await, before);
+    let found = facts(bed, &spec).await.unwrap();
+    assert!(found.ledger.is_none() && !found.database && found.user.is_some(), "{found:?}");
+}
+
+async fn a_predecessors_tenant_is_not_adopted(bed: &dyn Bed) {
+    let old = spec("inherited");
+    bed.databases().ensure_tenant(&old).await.unwrap();
+    let before = bed.everything(&tenant(&old)).await;
+    let mut new = old.clone();
+    new.mark.site = site("inherited", 2);
+    let owner = owner_of(bed.databases().ensure_tenant(&new).await);
+    assert!(owner.starts_with("an earlier site of this name"), "{owner}");
+    bed.databases().remove_tenant(&key(&new)).await.unwrap();
+    assert_eq!(bed.everything(&tenant(&old)).await, before);
+    bed.databases().remove_tenant(&key(&old)).await.unwrap();
+    bed.databases().ensure_tenant(&new).await.unwrap();
+    assert_eq!(facts(bed, &new).await, Some(whole(&new)), "the name has come free");
+}
+
+async fn another_instances_tenant_is_not_touched(bed: &dyn Bed) {
+    let theirs = spec("shared");
+    bed.databases().ensure_tenant(&theirs).await.unwrap();
+    let before = bed.everything(&tenant(&theirs)).await;
+    let mut ours = theirs.clone();
+    ours.mark.instance = instance(2);
+    assert_eq!(owner_of(bed.databases().ensure_tenant(&ours).await), "another Hostplane instance");
+    bed.databases().remove_tenant(&key(&ours)).await.unwrap();
+    assert_eq!(bed.everything(&tenant(&theirs)).await, before);
+}
+
+async fn an_unreadable_row_is_nobodys(bed: &dyn Bed) {
+    let spec = spec("spoilt");
+    bed.databases().ensure_tenant(&spec).await.unwrap();
+    bed.spoil_row(&tenant(&spec)).await;
+    let before = bed.everything(&tenant(&spec)).await;
+    assert_eq!(facts(bed, &spec).await.unwrap().ledger, None);
+    assert_eq!(owner_of(bed.databases().ensure_tenant(&spec).await), "somebody else");
+    bed.databases().remove_tenant(&key(&spec)).await.unwrap();
+    assert_eq!(bed.everything(&tenant(&spec)).await, before);
+}
+
+async fn half_done_states_are_mended(bed: &dyn Bed) {
+    let spec = spec("half-done");
+    let name = tenant(&spec);
+    for (user, database) in [(false, false), (true, false), (false, true)] {
+        bed.databases().ensure_tenant(&spec).await.unwrap();
+        if !user {
+            bed.drop_user(&name).await;
+        }
+        if !database {
+            bed.drop_database(&name).await;
+        }
+        let half = facts(bed, &spec).await.unwrap();
+        assert_eq!((half.user.is_some(), half.database), (user, database));
+        bed.databases().ensure_tenant(&spec).await.unwrap();
+        assert_eq!(facts(bed, &spec).await, Some(whole(&spec)), "user {user}, database {database}");
+    }
+}
+
+async fn drift_is_mended(bed: &dyn Bed) {
+    let spec = spec("drifted");
+    let name = tenant(&spec);
+    bed.databases().ensure_tenant(&spec).await.unwrap();
+
+    bed.change_user(&name).await;
+    let user = facts(bed, &spec).await.unwrap().user.unwrap();
+    assert_ne!(user.password_hash, spec.password_hash);
+    assert_ne!(user.max_connections, spec.max_connections);
+    bed.databases().ensure_tenant(&spec).await.unwrap();
+    assert_eq!(facts(bed, &spec).await, Some(whole(&spec)));
+
+    bed.widen_grants(&name).await;
+    assert!(!facts(bed, &spec).await.unwrap().user.unwrap().grants_exact);
+    bed.databases().ensure_tenant(&spec).await.unwrap();
+    assert_eq!(facts(bed, &spec).await, Some(whole(&spec)));
+
+    bed.narrow_grants(&name).await;
+    assert!(!facts(bed, &spec).await.unwrap().user.unwrap().grants_exact);
+    bed.databases().ensure_tenant(&spec).await.unwrap();
+    assert_eq!(facts(bed, &spec).await, Some(whole(&spec)));
+}
+
+async fn a_later_job_is_written_down(bed: &dyn Bed) {
+    let mut spec = spec("later");
+    bed.databases().ensure_tenant(&spec).await.unwrap();
+    spec.mark.job = job(2);
+    spec.mark.spec = SpecHash::of(&"other");
+    spec.max_connections = 7;
+    bed.databases().ensure_tenant(&spec).await.unwrap();
+    assert_eq!(facts(bed, &spec).await, Some(whole(&spec)));
+}
+
+async fn a_tenant_is_removed_and_removed_again(bed: &dyn Bed) {
+    let spec = spec("removed");
+    bed.databases().ensure_tenant(&spec).await.unwrap();
+    for _ in 0..2 {
+        bed.databases().remove_tenant(&key(&spec)).await.unwrap();
+        assert_eq!(facts(bed, &spec).await, None);
+    }
+}
+
+async fn half_removed_states_are_removed(bed: &dyn Bed) {
+    let spec = spec("half-removed");
+    let name = tenant(&spec);
+    for (user, database) in [(false, false), (true, false), (false, true)] {
+        bed.databases().ensure_tenant(&spec).await.unwrap();
+        if !user {
+            bed.drop_user(&name).await;
+        }
+        if !database {
+            bed.drop_database(&name).await;
+        }
+        bed.databases().remove_tenant(&key(&spec)).await.unwrap();
+        assert_eq!(facts(bed, &spec).await, None, "user {user}, database {database}");
+    }
+    bed.databases().ensure_tenant(&spec).await.unwrap();
+    bed.delete_row(&name).await;
+    bed.databases().remove_tenant(&key(&spec)).await.unwrap();
+    let found = facts(bed, &spec).await.unwrap();
+    assert!(found.database && found.user.is_some(), "without its row a tenant is nobody's");
+}
+
+async fn a_hash_of_another_form_is_refused(bed: &dyn Bed) {
+    let good = spec("odd-hash");
+    for hash in ["", "secret", "*2470", "*2470C0C06DEE42FD1618BB99005ADCA2EC9D1E1'"] {
+        let odd = TenantSpec { password_hash: hash.to_owned(), ..good.clone() };
+        let error = bed.databases().ensure_tenant(&odd).await.unwrap_err();
+        assert!(matches!(error, EffectError::Rejected(Rejection::Invalid { .. })), "{error:?}");
+        assert!(hash.is_empty() || !format!("{error:?} {}", error.chain()).contains(hash));
+    }
+    assert_eq!(facts(bed, &good).await, None);
+}
+
+async fn all_are_listed(bed: &dyn Bed) {
+    let ours = spec("listed");
+    bed.databases().ensure_tenant(&ours).await.unwrap();
+    bed.plant_database("wp_listed_by_hand").await;
+    bed.plant_user("wp_listed_user").await;
+    let found = bed.databases().tenants(&Tenants::All).await.unwrap();
+    let of = |name: &str| found.iter().find(|facts| facts.name == name);
+    assert_eq!(of("wp_listed"), Some(&whole(&ours)));
+    assert!(of("wp_listed_by_hand").is_some_and(|facts| facts.database && facts.user.is_none()));
+    assert!(of("wp_listed_user").is_some_and(|facts| !facts.database && facts.user.is_some()));
+    assert!(of(naming::LEDGER_DATABASE).is_none(), "the ledger is nobody's");
+    assert!(found.is_sorted_by(|one, next| one.name < next.name), "each name once, in order");
+}

@@ -1,0 +1,178 @@
+//! A real server, in a container of its own.
+
+mod faults;
+mod tenants;
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use async_trait::async_trait;
+use futures_util::FutureExt;
+use futures_util::future::LocalBoxFuture;
+use hostplane_domain::secret::mariadb_hash;
+use hostplane_infra::databases::{Databases, Mariadb, MariadbAddress};
+use sqlx::mysql::{MySqlConnectOptions, MySqlRow, MySqlSslMode};
+use sqlx::{AssertSqlSafe, ConnectOptions, MySqlConnection, Row};
+
+use super::{Bed, CASES};
+use crate::server::{Ingredients, TestContainer, eventually, file};
+
+const ADMIN: &str = "hostplane";
+const PASSWORD: &str = "contract-admin";
+
+pub(super) struct Real {
+    pub(super) server: TestContainer,
+    pub(super) adapter: Arc<Mariadb>,
+}
+
+pub(super) type RealCase = for<'a> fn(&'a Real) -> LocalBoxFuture<'a, ()>;
+
+impl Real {
+    async fn start() -> Self {
+        let hash = mariadb_hash(&PASSWORD.into());
+        let sql = format!(
+            "CREATE USER `{ADMIN}`@`%` IDENTIFIED VIA mysql_native_password USING '{hash}';\n\
+             GRANT ALL PRIVILEGES ON *.* TO `{ADMIN}`@`%` WITH GRANT OPTION;\n"
+        );
+        let server = TestContainer::start(Ingredients {
+            what: "mariadb",
+            image: "MARIADB_IMAGE",
+            command: &["mariadbd", "--innodb-flush-log-at-trx-commit=0"],
+            user: "999:999",
+            port: 3306,
+            files: vec![("/docker-entrypoint-initdb.d", vec![file("admin.sql", 999, sql)])],
+        })
+        .await;
+        let adapter = Arc::new(Mariadb::new(address(server.port, ADMIN, PASSWORD)));
+        eventually("MariaDB answers", async || adapter.ping().await.is_ok()).await;
+        Self { server, adapter }
+    }
+
+    /// A connection of somebody's.
+    pub(super) async fn login(&self, user: &str, password: &str) -> Result<MySqlConnection, sqlx::Error> {
+        MySqlConnectOptions::new()
+            .host("127.0.0.1")
+            .port(self.server.port)
+            .username(user)
+            .password(password)
+            .ssl_mode(MySqlSslMode::Disabled)
+            .disable_statement_logging()
+            .connect()
+            .await
+    }
+
+    /// Runs statements as the administrator.
+    pub(super) async fn run(&self, sql: &str) {
+        let mut admin = self.login(ADMIN, PASSWORD).await.unwrap();
+        execute(&mut admin, sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+    }
+
+    /// The first column of a query, as the administrator.
+    pub(super) async fn query(&self, sql: &str) -> Vec<String> {
+        let mut admin = self.login(ADMIN, PASSWORD).await.unwrap();
+        let rows = sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).fetch_all(&mut admin).await;
+        let rows = rows.unwrap_or_else(|error| panic!("{sql}: {error}"));
+        rows.iter().map(|row: &MySqlRow| row.try_get::<Option<String>, _>(0).unwrap().unwrap_or_default()).collect()
+    }
+}
+
+pub(super) async fn execute(connection: &mut MySqlConnection, sql: &str) -> Result<(), sqlx::Error> {
+    sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(connection).await.map(drop)
+}
+
+pub(super) fn address(port: u16, user: &str, password: &str) -> MariadbAddress {
+    MariadbAddress::new("127.0.0.1", port, user, password.into())
+}
+
+#[async_trait]
+impl Bed for Real {
+    fn databases(&self) -> Arc<dyn Databases> {
+        self.adapter.clone()
+    }
+
+    async fn plant_database(&self, name: &str) {
+        self.run(&format!(
+            "CREATE DATABASE `{name}` COMMENT 'by hand'; CREATE TABLE `{name}`.theirs (x INT); \
+             INSERT INTO `{name}`.theirs VALUES (1)"
+        ))
+        .await;
+    }
+
+    async fn plant_user(&self, name: &str) {
+        self.run(&format!("CREATE USER `{name}`@`%` IDENTIFIED BY 'theirs' WITH MAX_USER_CONNECTIONS 1")).await;
+        self.run(&format!("GRANT SELECT ON `{name}`.* TO `{name}`@`%`")).await;
+    }
+
+    async fn drop_database(&self, name: &str) {
+        self.run(&format!("DROP DATABASE `{name}`")).await;
+    }
+
+    async fn drop_user(&self, name: &str) {
+        self.run(&format!("DROP USER `{name}`@`%`")).await;
+    }
+
+    async fn delete_row(&self, name: &str) {
+        self.run(&format!("DELETE FROM wp__hostplane.tenants WHERE tenant = '{name}'")).await;
+    }
+
+    async fn spoil_row(&self, name: &str) {
+        self.run(&format!("UPDATE wp__hostplane.tenants SET spec = 'nonsense' WHERE tenant = '{name}'")).await;
+    }
+
+    async fn change_user(&self, name: &str) {
+        self.run(&format!("SET PASSWORD FOR `{name}`@`%` = PASSWORD('another')")).await;
+        self.run(&format!("GRANT USAGE ON *.* TO `{name}`@`%` WITH MAX_USER_CONNECTIONS 99")).await;
+    }
+
+    /// In turn, as there are many ways.
+    async fn widen_grants(&self, name: &str) {
+        let pattern = name.replace('_', "\\_");
+        self.run(&format!("GRANT EVENT ON `{pattern}`.* TO `{name}`@`%` WITH GRANT OPTION")).await;
+        self.run(&format!("GRANT SELECT ON `{name}`.* TO `{name}`@`%`")).await;
+        self.run("CREATE ROLE IF NOT EXISTS `contract role`").await;
+        self.run(&format!("GRANT `contract role` TO `{name}`@`%`")).await;
+    }
+
+    async fn narrow_grants(&self, name: &str) {
+        let pattern = name.replace('_', "\\_");
+        self.run(&format!("REVOKE INSERT, LOCK TABLES ON `{pattern}`.* FROM `{name}`@`%`")).await;
+    }
+
+    async fn everything(&self, name: &str) -> String {
+        let ledger =
+            self.query("SELECT SCHEMA_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = 'wp__hostplane'");
+        let row = if ledger.await.is_empty() {
+            Vec::new()
+        } else {
+            let columns = "CONCAT_WS('|', tenant, instance, site, site_id, resource, operation, spec)";
+            self.query(&format!("SELECT {columns} FROM wp__hostplane.tenants WHERE tenant = '{name}'")).await
+        };
+        let database = self.query(&format!("SELECT CONCAT_WS('|', SCHEMA_NAME, DEFAULT_COLLATION_NAME, SCHEMA_COMMENT) FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = '{name}'")).await;
+        let tables = self.query(&format!("SELECT CONCAT_WS('|', TABLE_NAME, CREATE_TIME, TABLE_ROWS) FROM information_schema.TABLES WHERE TABLE_SCHEMA = '{name}'")).await;
+        // Holds the time of the last change of the password.
+        let user = self
+            .query(&format!("SELECT CONCAT_WS('|', Host, User, Priv) FROM mysql.global_priv WHERE User = '{name}'"))
+            .await;
+        let grants = self.query(&format!("SELECT CONCAT_WS('|', GRANTEE, TABLE_SCHEMA, PRIVILEGE_TYPE, IS_GRANTABLE) FROM information_schema.SCHEMA_PRIVILEGES WHERE GRANTEE = '''{name}''@''%'''")).await;
+        format!("{row:?} {database:?} {tables:?} {user:?} {grants:?}")
+    }
+}
+
+/// One server for all cases: each uses names of its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_real_server_keeps_to_the_contract() {
+    let bed = Real::start().await;
+    let failures = AtomicU32::new(0);
+    let report = |name: &str, passed: bool| {
+        println!("{} {name}", if passed { "ok    " } else { "FAILED" });
+        failures.fetch_add(u32::from(!passed), Ordering::Relaxed);
+    };
+    for (name, case) in CASES {
+        report(name, AssertUnwindSafe(case(&bed)).catch_unwind().await.is_ok());
+    }
+    for (name, case) in tenants::CASES.iter().chain(faults::CASES) {
+        report(name, AssertUnwindSafe(case(&bed)).catch_unwind().await.is_ok());
+    }
+    assert_eq!(failures.into_inner(), 0, "cases failed; they are named above");
+}

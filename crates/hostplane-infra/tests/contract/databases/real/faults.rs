@@ -1,0 +1,170 @@
+//! What goes wrong on the way to a real server, and at any point of a call.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use hostplane_infra::databases::{Databases, Mariadb, TenantSpec, Tenants};
+use hostplane_infra::error::{Dependency, Effect, EffectError, Rejection};
+
+use super::super::{facts, key, site, spec, whole};
+use super::{Real, RealCase, address, execute};
+
+macro_rules! cases {
+    ($($case:ident),* $(,)?) => {
+        pub(super) const CASES: &[(&str, RealCase)] = &[$((stringify!($case), |bed| Box::pin($case(bed)))),*];
+    };
+}
+
+cases![
+    a_wrong_password_is_access_denied,
+    missing_privileges_are_access_denied_without_the_hash,
+    the_same_call_at_once_is_one_tenant,
+    two_sites_at_once_never_share_a_tenant,
+    a_call_that_is_cut_off_anywhere_is_finished_by_the_next,
+    a_removal_that_is_cut_off_anywhere_is_finished_by_the_next,
+    a_lock_that_is_held_is_transient_and_soon,
+    a_server_that_is_down_is_transient,
+];
+
+async fn each_call(adapter: &Mariadb, spec: &TenantSpec) -> [Effect<()>; 4] {
+    let which = Tenants::Of(spec.mark.site.name.clone());
+    let key = key(spec);
+    let (ping, tenants, ensure, remove) =
+        tokio::join!(adapter.ping(), adapter.tenants(&which), adapter.ensure_tenant(spec), adapter.remove_tenant(&key));
+    [ping, tenants.map(drop), ensure, remove]
+}
+
+async fn a_wrong_password_is_access_denied(bed: &Real) {
+    let adapter = Mariadb::new(address(bed.server.port, "hostplane", "wr0ng-password"));
+    for result in each_call(&adapter, &spec("denied")).await {
+        let error = result.unwrap_err();
+        assert!(
+            matches!(&error, EffectError::Rejected(Rejection::AccessDenied { by: Dependency::Mariadb, .. })),
+            "{error:?}"
+        );
+        assert!(!format!("{error:?} {}", error.chain()).contains("wr0ng-password"));
+    }
+}
+
+async fn missing_privileges_are_access_denied_without_the_hash(bed: &Real) {
+    // The more it may do, the further it gets.
+    bed.run("CREATE USER `climbing`@`%` IDENTIFIED BY 'climbing'").await;
+    let adapter = Mariadb::new(address(bed.server.port, "climbing", "climbing"));
+    let spec = spec("unprivileged");
+    for next in [
+        "SELECT ON mysql.*",
+        "SELECT, INSERT, UPDATE, DELETE, CREATE ON `wp\\_\\_hostplane`.*",
+        "CREATE USER ON *.*",
+        "CREATE ON *.*",
+    ] {
+        let error = adapter.ensure_tenant(&spec).await.unwrap_err();
+        assert!(matches!(&error, EffectError::Rejected(Rejection::AccessDenied { .. })), "before {next}: {error:?}");
+        assert!(!format!("{error:?} {}", error.chain()).contains(&spec.password_hash[1..]));
+        bed.run(&format!("GRANT {next} TO `climbing`@`%`")).await;
+    }
+    bed.run("GRANT ALL PRIVILEGES ON *.* TO `climbing`@`%` WITH GRANT OPTION").await;
+    adapter.ensure_tenant(&spec).await.unwrap();
+    assert_eq!(facts(bed, &spec).await, Some(whole(&spec)), "what was begun is finished");
+}
+
+async fn the_same_call_at_once_is_one_tenant(bed: &Real) {
+    let spec = spec("at-once");
+    for result in join_all((0..8).map(|_| bed.adapter.ensure_tenant(&spec))).await {
+        result.unwrap();
+    }
+    assert_eq!(facts(bed, &spec).await, Some(whole(&spec)));
+    for result in join_all((0..8).map(|_| async { bed.adapter.remove_tenant(&key(&spec)).await })).await {
+        result.unwrap();
+    }
+    assert_eq!(facts(bed, &spec).await, None);
+}
+
+async fn two_sites_at_once_never_share_a_tenant(bed: &Real) {
+    let one = spec("contested");
+    let mut other = one.clone();
+    other.mark.site = site("contested", 2);
+    other.max_connections = 9;
+    // Adapters with other credentials don't share the lock, as those of two instances.
+    bed.run(
+        "CREATE USER `rival`@`%` IDENTIFIED BY 'rival'; GRANT ALL PRIVILEGES ON *.* TO `rival`@`%` WITH GRANT OPTION",
+    )
+    .await;
+    let rival = Mariadb::new(address(bed.server.port, "rival", "rival"));
+    for _ in 0..10 {
+        let results = tokio::join!(bed.adapter.ensure_tenant(&one), rival.ensure_tenant(&other));
+        let winner = match results {
+            (Ok(()), Err(_)) => &one,
+            (Err(_), Ok(())) => &other,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(facts(bed, winner).await, Some(whole(winner)));
+        bed.adapter.remove_tenant(&key(winner)).await.unwrap();
+        assert_eq!(facts(bed, winner).await, None);
+    }
+}
+
+/// Runs a call and cuts it off after a while, as the gate does.
+async fn cut_off<F>(after: Duration, call: F)
+where
+    F: Future<Output = Effect<()>>,
+{
+    let _ = tokio::time::timeout(after, call).await;
+}
+
+async fn a_call_that_is_cut_off_anywhere_is_finished_by_the_next(bed: &Real) {
+    let spec = spec("cut-off");
+    for step in 0..60 {
+        cut_off(Duration::from_micros(step * 150), bed.adapter.ensure_tenant(&spec)).await;
+        bed.adapter.ensure_tenant(&spec).await.unwrap();
+        assert_eq!(facts(bed, &spec).await, Some(whole(&spec)), "step {step}");
+        // And so is what was cut off before the tenant was ever whole.
+        bed.adapter.remove_tenant(&key(&spec)).await.unwrap();
+        cut_off(Duration::from_micros(step * 150), bed.adapter.ensure_tenant(&spec)).await;
+        bed.adapter.remove_tenant(&key(&spec)).await.unwrap();
+        assert_eq!(facts(bed, &spec).await, None, "step {step}: nothing lands after a removal");
+    }
+}
+
+async fn a_removal_that_is_cut_off_anywhere_is_finished_by_the_next(bed: &Real) {
+    let spec = spec("cut-away");
+    for step in 0..60 {
+        bed.adapter.ensure_tenant(&spec).await.unwrap();
+        cut_off(Duration::from_micros(step * 150), bed.adapter.remove_tenant(&key(&spec))).await;
+        bed.adapter.remove_tenant(&key(&spec)).await.unwrap();
+        assert_eq!(facts(bed, &spec).await, None, "step {step}");
+    }
+}
+
+async fn a_lock_that_is_held_is_transient_and_soon(bed: &Real) {
+    let spec = spec("blocked");
+    bed.adapter.ensure_tenant(&spec).await.unwrap();
+    bed.run("CREATE TABLE `wp_blocked`.x (id INT) ENGINE=InnoDB").await;
+    let mut holder = bed.login("hostplane", "contract-admin").await.unwrap();
+    execute(&mut holder, "BEGIN").await.unwrap();
+    execute(&mut holder, "SELECT * FROM `wp_blocked`.x").await.unwrap();
+    let begun = tokio::time::Instant::now();
+    let error = bed.adapter.remove_tenant(&key(&spec)).await.unwrap_err();
+    assert!(matches!(error, EffectError::Transient { down: None, .. }), "{error:?}");
+    assert!(begun.elapsed() < Duration::from_secs(20));
+    assert!(facts(bed, &spec).await.unwrap().ledger.is_some(), "the row goes last");
+    drop(holder);
+    bed.adapter.remove_tenant(&key(&spec)).await.unwrap();
+    assert_eq!(facts(bed, &spec).await, None);
+}
+
+async fn a_server_that_is_down_is_transient(bed: &Real) {
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = closed.local_addr().unwrap().port();
+    drop(closed);
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let ports = [port, silent.local_addr().unwrap().port()];
+    let adapters = ports.map(|port| Arc::new(Mariadb::new(address(port, "hostplane", "contract-admin"))));
+    for adapter in adapters {
+        for result in each_call(&adapter, &spec("unreachable")).await {
+            let error = result.unwrap_err();
+            assert!(matches!(error, EffectError::Transient { .. }), "{error:?}");
+        }
+    }
+    bed.adapter.ping().await.unwrap();
+}

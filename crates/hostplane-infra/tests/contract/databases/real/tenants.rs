@@ -1,0 +1,200 @@
+//! What a tenant can do on a real server, and what it can't.
+
+use hostplane_infra::databases::{Databases, TenantSpec, Tenants};
+use hostplane_infra::error::EffectError;
+use sqlx::mysql::MySqlDatabaseError;
+
+use super::super::{Bed, facts, job, key, site, spec, tenant, whole};
+use super::{Real, RealCase, execute};
+
+macro_rules! cases {
+    ($($case:ident),* $(,)?) => {
+        pub(super) const CASES: &[(&str, RealCase)] = &[$((stringify!($case), |bed| Box::pin($case(bed)))),*];
+    };
+}
+
+cases![
+    a_tenant_uses_its_own_database_and_no_other,
+    an_underscore_is_no_wildcard,
+    connections_are_limited,
+    a_removed_tenants_connections_end,
+    an_account_for_another_host_is_foreign,
+    an_account_that_was_locked_is_opened,
+    privileges_outside_its_database_are_taken_away,
+    a_database_that_the_tenant_dropped_is_made_again,
+    listing_takes_the_same_number_of_statements_for_many_as_for_few,
+    a_tenant_that_holds_a_lock_does_not_stop_its_removal,
+];
+
+/// The server's error number.
+fn number<T: std::fmt::Debug>(result: Result<T, sqlx::Error>) -> u16 {
+    match result {
+        Err(sqlx::Error::Database(error)) => error.downcast_ref::<MySqlDatabaseError>().number(),
+        other => panic!("expected a refusal, got {other:?}"),
+    }
+}
+
+async fn made(bed: &Real, name: &str) -> TenantSpec {
+    let spec = spec(name);
+    bed.adapter.ensure_tenant(&spec).await.unwrap();
+    spec
+}
+
+async fn a_tenant_uses_its_own_database_and_no_other(bed: &Real) {
+    made(bed, "confined").await;
+    made(bed, "neighbour").await;
+    let mut tenant = bed.login("wp_confined", "secret").await.unwrap();
+    for allowed in [
+        "USE `wp_confined`",
+        "CREATE TABLE posts (id INT PRIMARY KEY, text VARCHAR(20)) ENGINE=InnoDB",
+        "INSERT INTO posts VALUES (1, 'ä🦀')",
+        "UPDATE posts SET text = 'b'",
+        "ALTER TABLE posts ADD COLUMN more INT, ADD INDEX (text)",
+        "CREATE TEMPORARY TABLE passing (id INT)",
+        "LOCK TABLES posts WRITE",
+        "UNLOCK TABLES",
+        "CREATE VIEW seen AS SELECT id FROM posts",
+        "SHOW CREATE VIEW seen",
+        "DELETE FROM posts",
+        "DROP VIEW seen",
+        "DROP TABLE posts",
+    ] {
+        execute(&mut tenant, allowed).await.unwrap_or_else(|error| panic!("{allowed}: {error}"));
+    }
+    for refused in [
+        "SELECT * FROM wp__hostplane.tenants",
+        "SELECT * FROM mysql.global_priv",
+        "USE `wp_neighbour`",
+        "CREATE TABLE `wp_neighbour`.x (id INT)",
+        "CREATE DATABASE `wp_more`",
+        "CREATE EVENT e ON SCHEDULE EVERY 1 DAY DO SELECT 1",
+        "CREATE TRIGGER t BEFORE INSERT ON posts FOR EACH ROW SET @x = 1",
+        "CREATE PROCEDURE p() SELECT 1",
+        "CREATE USER `wp_more`@`%`",
+        "GRANT SELECT ON `wp\\_confined`.* TO `wp_neighbour`@`%`",
+        "SELECT 1 INTO OUTFILE '/tmp/x'",
+        "SET GLOBAL max_connections = 1",
+        "DROP DATABASE `wp_neighbour`",
+    ] {
+        let refusal = number(execute(&mut tenant, refused).await);
+        assert!([1044, 1142, 1227, 1370, 1045].contains(&refusal), "{refused}: {refusal}");
+    }
+    let visible =
+        "SELECT 1 FROM information_schema.SCHEMATA WHERE SCHEMA_NAME LIKE 'wp%' AND SCHEMA_NAME <> 'wp_confined'";
+    let rows = sqlx::raw_sql(visible).fetch_all(&mut tenant).await.unwrap();
+    assert!(rows.is_empty(), "other tenants' names can't be seen");
+}
+
+async fn an_underscore_is_no_wildcard(bed: &Real) {
+    made(bed, "wild").await;
+    bed.run("CREATE DATABASE `wpAwild`").await;
+    let mut tenant = bed.login("wp_wild", "secret").await.unwrap();
+    assert_eq!(number(execute(&mut tenant, "CREATE TABLE `wpAwild`.x (id INT)").await), 1142);
+}
+
+async fn connections_are_limited(bed: &Real) {
+    let spec = made(bed, "crowded").await;
+    let mut held = Vec::new();
+    for _ in 0..spec.max_connections {
+        held.push(bed.login("wp_crowded", "secret").await.unwrap());
+    }
+    assert_eq!(number(bed.login("wp_crowded", "secret").await), 1226);
+}
+
+async fn a_removed_tenants_connections_end(bed: &Real) {
+    let spec = made(bed, "leaving").await;
+    let mut idle = bed.login("wp_leaving", "secret").await.unwrap();
+    bed.adapter.remove_tenant(&key(&spec)).await.unwrap();
+    assert!(execute(&mut idle, "SELECT 1").await.is_err());
+    assert_eq!(number(bed.login("wp_leaving", "secret").await), 1045);
+}
+
+async fn an_account_for_another_host_is_foreign(bed: &Real) {
+    let spec = spec("elsewhere");
+    bed.run("CREATE USER `wp_elsewhere`@`10.1.2.3` IDENTIFIED BY 'theirs'").await;
+    let before = bed.everything("wp_elsewhere").await;
+    assert!(matches!(bed.adapter.ensure_tenant(&spec).await, Err(EffectError::Rejected(_))));
+    assert!(facts(bed, &spec).await.unwrap().user.is_some());
+    assert_eq!(bed.everything("wp_elsewhere").await, before);
+    bed.run("DROP USER `wp_elsewhere`@`10.1.2.3`").await;
+    bed.adapter.ensure_tenant(&spec).await.unwrap();
+    bed.run("CREATE USER `wp_elsewhere`@`10.1.2.3` IDENTIFIED BY 'theirs'").await;
+    assert!(!facts(bed, &spec).await.unwrap().user.unwrap().grants_exact, "it takes precedence over ours");
+    assert!(matches!(bed.adapter.ensure_tenant(&spec).await, Err(EffectError::Rejected(_))));
+    bed.adapter.remove_tenant(&key(&spec)).await.unwrap();
+    assert_eq!(bed.everything("wp_elsewhere").await, before, "ours goes, theirs stays");
+}
+
+async fn an_account_that_was_locked_is_opened(bed: &Real) {
+    let spec = made(bed, "locked").await;
+    for obstacle in ["ACCOUNT LOCK", "PASSWORD EXPIRE", "REQUIRE SSL", "IDENTIFIED VIA unix_socket"] {
+        bed.run(&format!("ALTER USER `wp_locked`@`%` {obstacle}")).await;
+        assert_ne!(facts(bed, &spec).await, Some(whole(&spec)), "{obstacle}");
+        bed.adapter.ensure_tenant(&spec).await.unwrap();
+        assert_eq!(facts(bed, &spec).await, Some(whole(&spec)), "{obstacle}");
+        bed.login("wp_locked", "secret").await.unwrap();
+    }
+}
+
+async fn privileges_outside_its_database_are_taken_away(bed: &Real) {
+    let spec = made(bed, "climber").await;
+    bed.run("CREATE TABLE IF NOT EXISTS mysql.contract (x INT)").await;
+    bed.run("CREATE PROCEDURE IF NOT EXISTS mysql.contract_routine() SELECT 1").await;
+    for extra in [
+        "PROCESS ON *.*",
+        "SELECT ON mysql.contract",
+        "SELECT (x) ON mysql.contract",
+        "EXECUTE ON PROCEDURE mysql.contract_routine",
+        "ALL PRIVILEGES ON `wp_climber`.*",
+        "ALL PRIVILEGES ON `%`.*",
+        "ALL PRIVILEGES ON *.*",
+        // One can't give or take any other than the right to act as oneself.
+        "PROXY ON `hostplane`@`%`",
+    ] {
+        bed.run(&format!("GRANT {extra} TO `wp_climber`@`%`")).await;
+        assert!(!facts(bed, &spec).await.unwrap().user.unwrap().grants_exact, "{extra}");
+        bed.adapter.ensure_tenant(&spec).await.unwrap();
+        assert_eq!(facts(bed, &spec).await, Some(whole(&spec)), "{extra}");
+    }
+}
+
+async fn a_database_that_the_tenant_dropped_is_made_again(bed: &Real) {
+    let spec = made(bed, "dropper").await;
+    let mut tenant = bed.login("wp_dropper", "secret").await.unwrap();
+    execute(&mut tenant, "DROP DATABASE `wp_dropper`").await.unwrap();
+    assert!(!facts(bed, &spec).await.unwrap().database);
+    bed.adapter.ensure_tenant(&spec).await.unwrap();
+    assert_eq!(facts(bed, &spec).await, Some(whole(&spec)));
+}
+
+async fn listing_takes_the_same_number_of_statements_for_many_as_for_few(bed: &Real) {
+    let count = async || -> u64 {
+        bed.query("SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME = 'QUESTIONS'").await
+            [0]
+        .parse()
+        .unwrap()
+    };
+    let cost = async || {
+        let before = count().await;
+        bed.adapter.tenants(&Tenants::All).await.unwrap();
+        count().await - before
+    };
+    let few = cost().await;
+    for n in 0..30 {
+        made(bed, &format!("many-{n}")).await;
+    }
+    assert_eq!(cost().await, few);
+}
+
+async fn a_tenant_that_holds_a_lock_does_not_stop_its_removal(bed: &Real) {
+    let mut spec = made(bed, "clinging").await;
+    spec.mark.job = job(3);
+    assert_eq!(spec.mark.site, site("clinging", 1));
+    let mut clinging = bed.login("wp_clinging", "secret").await.unwrap();
+    execute(&mut clinging, "CREATE TABLE `wp_clinging`.x (id INT) ENGINE=InnoDB").await.unwrap();
+    execute(&mut clinging, "BEGIN").await.unwrap();
+    execute(&mut clinging, "SELECT * FROM `wp_clinging`.x").await.unwrap();
+    bed.adapter.remove_tenant(&key(&spec)).await.unwrap();
+    assert_eq!(facts(bed, &spec).await, None);
+    assert_eq!(bed.everything(&tenant(&spec)).await, "[] [] [] [] []");
+}

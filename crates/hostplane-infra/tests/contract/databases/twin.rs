@@ -1,0 +1,72 @@
+//! The twin.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use hostplane_infra::databases::Databases;
+use hostplane_infra::fake::FakeWorld;
+
+use super::{Bed, CASES};
+
+#[async_trait]
+impl Bed for FakeWorld {
+    fn databases(&self) -> Arc<dyn Databases> {
+        Arc::new(self.clone())
+    }
+
+    async fn plant_database(&self, name: &str) {
+        let mut state = self.state();
+        let database = state.databases.databases.entry(name.to_owned()).or_default();
+        database.tables.insert("theirs".to_owned(), "by hand".to_owned());
+    }
+
+    async fn plant_user(&self, name: &str) {
+        self.state().databases.users.entry(name.to_owned()).or_default().max_connections = 1;
+    }
+
+    async fn drop_database(&self, name: &str) {
+        self.state().databases.databases.remove(name);
+    }
+
+    async fn drop_user(&self, name: &str) {
+        self.state().databases.users.remove(name);
+    }
+
+    async fn delete_row(&self, name: &str) {
+        self.state().databases.ledger.remove(name);
+    }
+
+    async fn spoil_row(&self, name: &str) {
+        self.state().databases.ledger.insert(name.to_owned(), None);
+    }
+
+    async fn change_user(&self, name: &str) {
+        let mut state = self.state();
+        let user = state.databases.users.get_mut(name).unwrap();
+        user.password_hash = format!("*{}", "0".repeat(40));
+        user.max_connections = 99;
+    }
+
+    async fn widen_grants(&self, name: &str) {
+        self.state().databases.users.get_mut(name).unwrap().grants_exact = false;
+    }
+
+    async fn narrow_grants(&self, name: &str) {
+        self.state().databases.users.get_mut(name).unwrap().grants_exact = false;
+    }
+
+    async fn everything(&self, name: &str) -> String {
+        let state = self.state();
+        let state = &state.databases;
+        format!("{:?} {:?} {:?}", state.databases.get(name), state.users.get(name), state.ledger.get(name))
+    }
+}
+
+#[tokio::test]
+async fn the_twin_keeps_to_the_contract() {
+    let world = FakeWorld::default();
+    for (name, case) in CASES {
+        println!("{name}");
+        case(&world).await;
+    }
+}

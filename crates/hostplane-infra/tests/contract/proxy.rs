@@ -1,0 +1,250 @@
+//! What every [`Proxy`] keeps to: the twin always, the real Caddy with the feature `stack`.
+
+#[cfg(feature = "stack")]
+mod real;
+mod twin;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures_util::future::{LocalBoxFuture, join_all};
+use hostplane_domain::ids::{InstanceId, JobId, SiteId};
+use hostplane_domain::kind::Kind;
+use hostplane_domain::mark::{Mark, SiteRef};
+use hostplane_domain::name::SiteName;
+use hostplane_domain::naming;
+use hostplane_domain::spec_hash::SpecHash;
+use hostplane_infra::error::{Effect, EffectError, Rejection};
+use hostplane_infra::proxy::{Proxy, RouteSpec, SnippetFacts};
+
+/// A proxy, and hands that reach past the adapter.
+#[async_trait]
+trait Bed: Send + Sync {
+    fn proxy(&self) -> Arc<dyn Proxy>;
+    /// Writes a snippet, as somebody else would.
+    async fn plant(&self, file: &str, contents: &str);
+    /// Deletes a snippet.
+    async fn uproot(&self, file: &str);
+    /// What is served under a host name, if anything is.
+    async fn body(&self, host: &str) -> Option<String>;
+}
+
+type Case = for<'a> fn(&'a dyn Bed) -> LocalBoxFuture<'a, ()>;
+
+macro_rules! cases {
+    ($($case:ident),* $(,)?) => {
+        const CASES: &[(&str, Case)] = &[$((stringify!($case), |bed| Box::pin($case(bed)))),*];
+    };
+}
+
+cases![
+    nothing_is_there,
+    a_route_is_put_and_put_again,
+    a_route_is_replaced,
+    a_route_is_removed_and_removed_again,
+    foreign_files_are_not_touched,
+    a_host_that_is_served_is_taken,
+    a_host_that_comes_free_can_be_taken,
+    an_invalid_snippet_is_refused_and_all_is_served_on,
+    a_refused_route_hinders_no_other,
+    all_are_listed,
+];
+
+fn instance(n: u32) -> InstanceId {
+    format!("00000000-0000-7000-8000-{n:012}").parse().unwrap()
+}
+
+fn site_id(n: u32) -> SiteId {
+    format!("00000000-0000-7000-9000-{n:012}").parse().unwrap()
+}
+
+fn mark(name: &str) -> Mark {
+    let job: JobId = "00000000-0000-7000-a000-000000000001".parse().unwrap();
+    let site = SiteRef { id: site_id(1), name: SiteName::parse(name).unwrap() };
+    Mark { instance: instance(1), site, kind: Kind::Route, job, spec: SpecHash::of(&name) }
+}
+
+/// A snippet's text without the mark.
+fn answering(host: &str, body: &str) -> String {
+    format!("http://{host} {{\n\trespond \"{body}\"\n}}\n")
+}
+
+fn with_mark(mark: Mark, hosts: &[&str], text: &str) -> RouteSpec {
+    let contents = format!("{}\n{text}", mark.to_comment());
+    RouteSpec { mark, hosts: hosts.iter().map(|&host| host.to_owned()).collect(), contents }
+}
+
+/// A route of a site that serves one host.
+fn route(name: &str, host: &str, body: &str) -> RouteSpec {
+    with_mark(mark(name), &[host], &answering(host, body))
+}
+
+fn file(spec: &RouteSpec) -> String {
+    naming::snippet_file(&spec.mark.site.name)
+}
+
+async fn find(bed: &dyn Bed, file: &str) -> Option<SnippetFacts> {
+    bed.proxy().routes().await.unwrap().into_iter().find(|facts| facts.file == file)
+}
+
+async fn put(bed: &dyn Bed, spec: &RouteSpec) -> Effect<()> {
+    bed.proxy().put_route(spec).await
+}
+
+async fn remove(bed: &dyn Bed, spec: &RouteSpec) {
+    bed.proxy().remove_route(spec.mark.instance, &spec.mark.site).await.unwrap();
+}
+
+fn rejection(result: Effect<()>) -> Rejection {
+    match result {
+        Err(EffectError::Rejected(rejection)) => rejection,
+        other => panic!("expected a refusal, got {other:?}"),
+    }
+}
+
+async fn nothing_is_there(bed: &dyn Bed) {
+    let spec = route("nothing", "nothing.test", "x");
+    bed.proxy().ping().await.unwrap();
+    remove(bed, &spec).await;
+    assert_eq!(find(bed, "nothing.caddy").await, None);
+    assert_eq!(bed.body("nothing.test").await, None);
+}
+
+async fn a_route_is_put_and_put_again(bed: &dyn Bed) {
+    let spec = route("again", "again.test", "first");
+    for _ in 0..2 {
+        put(bed, &spec).await.unwrap();
+        let expected = SnippetFacts {
+            file: "again.caddy".into(),
+            mark: Some(spec.mark.clone()),
+            contents: spec.contents.clone(),
+            loaded: true,
+        };
+        assert_eq!(find(bed, "again.caddy").await, Some(expected));
+        assert_eq!(bed.body("again.test").await.as_deref(), Some("first"));
+    }
+}
+
+async fn a_route_is_replaced(bed: &dyn Bed) {
+    put(bed, &route("replaced", "replaced.test", "old")).await.unwrap();
+    put(bed, &route("replaced", "replaced.test", "new")).await.unwrap();
+    assert_eq!(bed.body("replaced.test").await.as_deref(), Some("new"));
+    put(bed, &route("replaced", "moved.test", "new")).await.unwrap();
+    assert_eq!(bed.body("replaced.test").await, None);
+    assert_eq!(bed.body("moved.test").await.as_deref(), Some("new"));
+}
+
+async fn a_route_is_removed_and_removed_again(bed: &dyn Bed) {
+    let spec = route("removed", "removed.test", "x");
+    put(bed, &spec).await.unwrap();
+    for _ in 0..2 {
+        remove(bed, &spec).await;
+        assert_eq!(find(bed, "removed.caddy").await, None);
+        assert_eq!(bed.body("removed.test").await, None);
+    }
+}
+
+async fn foreign_files_are_not_touched(bed: &dyn Bed) {
+    let predecessor = Mark { site: SiteRef { id: site_id(2), ..mark("foreign").site }, ..mark("foreign") };
+    let other_instance = Mark { instance: instance(2), ..mark("foreign") };
+    let text = answering("foreign.test", "theirs");
+    for (contents, owner) in [
+        (format!("# by hand\n{text}"), "somebody else"),
+        (format!("# hostplane instance=nonsense\n{text}"), "somebody else"),
+        (format!("{}\n{text}", predecessor.to_comment()), "an earlier site of this name"),
+        (format!("{}\n{text}", other_instance.to_comment()), "another Hostplane instance"),
+    ] {
+        bed.plant("foreign.caddy", &contents).await;
+        let ours = route("foreign", "ours.test", "ours");
+        match rejection(put(bed, &ours).await) {
+            Rejection::NameTaken { what: "route", name, owner: found } => {
+                assert_eq!(name, "foreign.caddy");
+                assert!(found.starts_with(owner), "{found}");
+            }
+            other => panic!("{other:?}"),
+        }
+        remove(bed, &ours).await;
+        assert_eq!(find(bed, "foreign.caddy").await.unwrap().contents, contents);
+        assert_eq!(bed.body("foreign.test").await.as_deref(), Some("theirs"), "loaded with the next change");
+    }
+    bed.uproot("foreign.caddy").await;
+}
+
+async fn a_host_that_is_served_is_taken(bed: &dyn Bed) {
+    put(bed, &route("first", "wanted.test", "first")).await.unwrap();
+    bed.plant("by-hand.caddy", &answering("a.test, http://b.test", "theirs")).await;
+    for (host, by) in [
+        ("wanted.test", "first.caddy"),
+        ("WANTED.test", "first.caddy"),
+        ("wanted.test:80", "first.caddy"),
+        ("b.test", "by-hand.caddy"),
+    ] {
+        let second = with_mark(mark("second"), &[], &answering(host, "second"));
+        match rejection(put(bed, &second).await) {
+            Rejection::HostTaken { host: taken, by: found } => {
+                assert!(host.to_lowercase().starts_with(&taken), "{taken}");
+                assert_eq!(found, by);
+            }
+            other => panic!("{host}: {other:?}"),
+        }
+        assert_eq!(find(bed, "second.caddy").await, None);
+    }
+    assert_eq!(bed.body("wanted.test").await.as_deref(), Some("first"));
+    bed.uproot("by-hand.caddy").await;
+}
+
+async fn a_host_that_comes_free_can_be_taken(bed: &dyn Bed) {
+    let old = route("leaver", "free.test", "old");
+    let new = route("comer", "free.test", "new");
+    put(bed, &old).await.unwrap();
+    assert!(matches!(rejection(put(bed, &new).await), Rejection::HostTaken { .. }));
+    remove(bed, &old).await;
+    put(bed, &new).await.unwrap();
+    assert_eq!(bed.body("free.test").await.as_deref(), Some("new"));
+}
+
+async fn an_invalid_snippet_is_refused_and_all_is_served_on(bed: &dyn Bed) {
+    let good = route("sound", "sound.test", "good");
+    put(bed, &good).await.unwrap();
+    let text = answering("broken.test", "bad");
+    let unmarked = RouteSpec { contents: text.clone(), ..route("broken", "broken.test", "bad") };
+    let other_mark = RouteSpec { mark: mark("broken"), ..route("sounder", "broken.test", "bad") };
+    let open = with_mark(mark("broken"), &["broken.test"], text.trim_end_matches("}\n"));
+    let closed_twice = with_mark(mark("broken"), &["broken.test"], &format!("{text}}}\n"));
+    for spec in [unmarked, other_mark, open, closed_twice] {
+        let refusal = rejection(put(bed, &spec).await);
+        assert!(matches!(refusal, Rejection::ConfigRejected(_)), "{refusal:?}");
+        assert_eq!(find(bed, "broken.caddy").await, None);
+    }
+    assert_eq!(bed.body("sound.test").await.as_deref(), Some("good"));
+    assert!(find(bed, &file(&good)).await.unwrap().loaded);
+}
+
+async fn a_refused_route_hinders_no_other(bed: &dyn Bed) {
+    put(bed, &route("early", "early.test", "early")).await.unwrap();
+    let late = route("late", "early.test", "late");
+    let broken = with_mark(mark("open"), &[], "http://open.test {\n");
+    let good: Vec<RouteSpec> = (0..6).map(|n| route(&format!("good-{n}"), &format!("good-{n}.test"), "good")).collect();
+    let refused = join_all([put(bed, &late), put(bed, &broken)]);
+    let accepted = join_all(good.iter().map(|spec| put(bed, spec)));
+    let (refused, accepted) = tokio::join!(refused, accepted);
+    for result in accepted {
+        result.unwrap();
+    }
+    let refused: Vec<Rejection> = refused.into_iter().map(rejection).collect();
+    assert!(matches!(refused[..], [Rejection::HostTaken { .. }, Rejection::ConfigRejected(_)]), "{refused:?}");
+    for spec in &good {
+        assert_eq!(bed.body(&spec.hosts[0]).await.as_deref(), Some("good"));
+    }
+}
+
+async fn all_are_listed(bed: &dyn Bed) {
+    let ours = route("listed", "listed.test", "x");
+    put(bed, &ours).await.unwrap();
+    bed.plant("Not_A_Site.caddy", &answering("not-a-site.test", "x")).await;
+    let all = bed.proxy().routes().await.unwrap();
+    let of = |file: &str| all.iter().find(|facts| facts.file == file);
+    assert!(of("listed.caddy").is_some_and(|facts| facts.mark.as_ref() == Some(&ours.mark) && facts.loaded));
+    assert!(of("Not_A_Site.caddy").is_some_and(|facts| facts.mark.is_none() && !facts.loaded));
+    bed.uproot("Not_A_Site.caddy").await;
+}

@@ -1,0 +1,114 @@
+//! A real Caddy, in a container of its own.
+
+mod counting;
+mod faults;
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::FutureExt;
+use futures_util::future::LocalBoxFuture;
+use hostplane_domain::render::caddy::main_config;
+use hostplane_infra::containers::{Containers, Exec};
+use hostplane_infra::proxy::{Caddy, CaddyPlace, Proxy};
+
+use super::{Bed, CASES};
+use crate::server::{Ingredients, TestContainer, directory, eventually, file};
+use counting::Counting;
+
+pub(super) struct Real {
+    pub(super) server: TestContainer,
+    pub(super) containers: Arc<Counting>,
+    pub(super) adapter: Arc<Caddy>,
+}
+
+pub(super) type RealCase = for<'a> fn(&'a Real) -> LocalBoxFuture<'a, ()>;
+
+impl Real {
+    async fn start() -> Self {
+        let server = TestContainer::start(Ingredients {
+            what: "caddy",
+            image: "CADDY_IMAGE",
+            command: &["caddy", "run", "--config", "/etc/caddy/Caddyfile", "--adapter", "caddyfile"],
+            user: "1000:1000",
+            port: 80,
+            files: vec![("/etc/caddy", vec![directory("sites", 1000), file("Caddyfile", 1000, main_config("sites"))])],
+        })
+        .await;
+        let containers = Arc::new(Counting::new(server.docker.clone()));
+        let adapter = Arc::new(Caddy::new(containers.clone(), place(&server.name)));
+        let bed = Self { server, containers, adapter };
+        bed.answers().await;
+        bed
+    }
+
+    /// Another adapter for the same Caddy, as after a restart of the control plane.
+    pub(super) fn another(&self) -> Caddy {
+        Caddy::new(self.containers.clone(), place(&self.server.name))
+    }
+
+    /// Waits until something is served, if only that nothing is.
+    pub(super) async fn answers(&self) {
+        eventually("Caddy answers", async || self.get("nobody.test").await.is_ok()).await;
+    }
+
+    async fn get(&self, host: &str) -> Result<reqwest::Response, reqwest::Error> {
+        let client = reqwest::Client::builder().no_proxy().build()?;
+        let url = format!("http://127.0.0.1:{}/", self.server.port);
+        client.get(url).header("Host", host).send().await
+    }
+
+    /// Runs a program in the container; answers what it printed.
+    pub(super) async fn run(&self, argv: &[&str]) -> String {
+        let argv = argv.iter().map(|&word| word.to_owned()).collect();
+        let exec = Exec { argv, user: None, stdin: Bytes::new() };
+        let output = self.server.docker.exec(&self.server.id, &exec).await.unwrap();
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+}
+
+pub(super) fn place(container: &str) -> CaddyPlace {
+    CaddyPlace { container: container.to_owned(), conf_dir: "/etc/caddy".to_owned() }
+}
+
+#[async_trait]
+impl Bed for Real {
+    fn proxy(&self) -> Arc<dyn Proxy> {
+        self.adapter.clone()
+    }
+
+    async fn plant(&self, name: &str, contents: &str) {
+        let entry = file(name, 1000, contents.to_owned());
+        self.server.docker.upload(&self.server.id, "/etc/caddy/sites", &[entry]).await.unwrap();
+    }
+
+    async fn uproot(&self, file: &str) {
+        self.run(&["rm", "-f", &format!("/etc/caddy/sites/{file}")]).await;
+    }
+
+    async fn body(&self, host: &str) -> Option<String> {
+        let response = self.get(host).await.unwrap();
+        if response.status() == 404 { None } else { Some(response.text().await.unwrap()) }
+    }
+}
+
+/// One Caddy for all cases: each uses names of its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_real_caddy_keeps_to_the_contract() {
+    let bed = Real::start().await;
+    let failures = AtomicU32::new(0);
+    let report = |name: &str, passed: bool| {
+        println!("{} {name}", if passed { "ok    " } else { "FAILED" });
+        failures.fetch_add(u32::from(!passed), Ordering::Relaxed);
+    };
+    for (name, case) in CASES {
+        report(name, AssertUnwindSafe(case(&bed)).catch_unwind().await.is_ok());
+    }
+    for (name, case) in faults::CASES {
+        report(name, AssertUnwindSafe(case(&bed)).catch_unwind().await.is_ok());
+    }
+    assert_eq!(failures.into_inner(), 0, "cases failed; they are named above");
+}

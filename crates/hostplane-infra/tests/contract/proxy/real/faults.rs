@@ -1,0 +1,253 @@
+//! Bursts, refusals by Caddy itself, restarts and failures on the way.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use hostplane_infra::containers::Containers;
+use hostplane_infra::error::{Dependency, Effect, EffectError, Rejection};
+use hostplane_infra::proxy::{Caddy, Proxy, RouteSpec};
+
+use super::super::{Bed, find, mark, put, rejection, remove, route, with_mark};
+use super::counting::Trouble;
+use super::{Real, RealCase, place};
+
+macro_rules! cases {
+    ($($case:ident),* $(,)?) => {
+        pub(super) const CASES: &[(&str, RealCase)] = &[$((stringify!($case), |bed| Box::pin($case(bed)))),*];
+    };
+}
+
+cases![
+    a_burst_costs_few_reloads,
+    nothing_is_reloaded_when_nothing_changed,
+    caddy_names_what_it_refuses,
+    bad_ones_in_a_burst_are_set_aside,
+    a_burst_on_one_file_is_done_in_order,
+    staging_is_cleared_and_stale_candidates_are_ignored,
+    a_caller_that_gives_up_disturbs_nobody,
+    a_refused_reload_puts_everything_back,
+    a_lost_reload_is_unknown_and_the_next_change_reloads,
+    a_broken_foreign_snippet_is_named_and_all_is_served_on,
+    a_new_process_does_not_know_what_is_loaded,
+    a_restart_of_caddy_keeps_serving,
+    a_caddy_that_is_not_there_is_transient,
+];
+
+const RELOAD: &str = "caddy reload";
+
+async fn a_burst_costs_few_reloads(bed: &Real) {
+    let before = bed.containers.count(RELOAD);
+    let burst: Vec<RouteSpec> =
+        (0..20).map(|n| route(&format!("burst-{n}"), &format!("burst-{n}.test"), "burst")).collect();
+    for result in join_all(burst.iter().map(|spec| put(bed, spec))).await {
+        result.unwrap();
+    }
+    assert!(bed.containers.count(RELOAD) - before <= 3);
+    for spec in &burst {
+        assert_eq!(bed.body(&spec.hosts[0]).await.as_deref(), Some("burst"));
+    }
+    let before = bed.containers.count(RELOAD);
+    join_all(burst.iter().map(|spec| remove(bed, spec))).await;
+    assert!(bed.containers.count(RELOAD) - before <= 3);
+    assert_eq!(bed.body("burst-0.test").await, None);
+}
+
+async fn nothing_is_reloaded_when_nothing_changed(bed: &Real) {
+    let spec = route("still", "still.test", "x");
+    put(bed, &spec).await.unwrap();
+    let before = bed.containers.count(RELOAD);
+    put(bed, &spec).await.unwrap();
+    remove(bed, &route("never-there", "never.test", "x")).await;
+    assert_eq!(bed.containers.count(RELOAD), before);
+}
+
+async fn caddy_names_what_it_refuses(bed: &Real) {
+    let odd = with_mark(mark("odd"), &["odd.test"], "http://odd.test {\n\tno_such_directive x\n}\n");
+    match rejection(put(bed, &odd).await) {
+        Rejection::ConfigRejected(message) => {
+            assert_eq!(message, "sites/odd.caddy:3: unrecognized directive: no_such_directive");
+        }
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(find(bed, "odd.caddy").await, None);
+}
+
+async fn bad_ones_in_a_burst_are_set_aside(bed: &Real) {
+    let spec = |n: usize| {
+        if n % 5 == 3 {
+            let text = format!("http://mixed-{n}.test {{\n\tno_such_directive\n}}\n");
+            with_mark(mark(&format!("mixed-{n}")), &[], &text)
+        } else {
+            route(&format!("mixed-{n}"), &format!("mixed-{n}.test"), "mixed")
+        }
+    };
+    let burst: Vec<RouteSpec> = (0..12).map(spec).collect();
+    let before = bed.containers.count(RELOAD);
+    let results = join_all(burst.iter().map(|spec| put(bed, spec))).await;
+    assert!(bed.containers.count(RELOAD) - before <= 3);
+    for (n, result) in results.into_iter().enumerate() {
+        if n % 5 == 3 {
+            assert!(matches!(rejection(result), Rejection::ConfigRejected(_)), "{n}");
+        } else {
+            result.unwrap_or_else(|error| panic!("{n}: {error:?}"));
+            assert_eq!(bed.body(&format!("mixed-{n}.test")).await.as_deref(), Some("mixed"));
+        }
+    }
+}
+
+async fn a_burst_on_one_file_is_done_in_order(bed: &Real) {
+    let one = route("ordered", "ordered.test", "one");
+    let two = route("ordered", "ordered.test", "two");
+    let (first, (), second) = tokio::join!(put(bed, &one), remove(bed, &one), put(bed, &two));
+    first.unwrap();
+    second.unwrap();
+    assert_eq!(bed.body("ordered.test").await.as_deref(), Some("two"));
+}
+
+async fn staging_is_cleared_and_stale_candidates_are_ignored(bed: &Real) {
+    put(bed, &route("settled", "settled.test", "x")).await.unwrap();
+    // The task clears up after it has answered, and before its next change.
+    put(bed, &route("settled", "settled.test", "y")).await.unwrap();
+    for n in 1..4 {
+        bed.run(&["mkdir", "-p", &format!("/etc/caddy/staging/{n}/sites")]).await;
+        bed.run(&["cp", "/etc/caddy/Caddyfile", &format!("/etc/caddy/staging/{n}/sites/stale.caddy")]).await;
+    }
+    bed.another().put_route(&route("settled", "settled.test", "z")).await.unwrap();
+    assert_eq!(bed.body("settled.test").await.as_deref(), Some("z"));
+    crate::server::eventually("staging is gone", async || !bed.run(&["ls", "/etc/caddy"]).await.contains("staging"))
+        .await;
+}
+
+async fn a_caller_that_gives_up_disturbs_nobody(bed: &Real) {
+    let (hasty, patient) = (route("hasty", "hasty.test", "x"), route("patient", "patient.test", "x"));
+    let impatient = tokio::time::timeout(Duration::from_millis(1), put(bed, &hasty));
+    let (gave_up, done) = tokio::join!(impatient, put(bed, &patient));
+    assert!(gave_up.is_err());
+    done.unwrap();
+    assert_eq!(bed.body("patient.test").await.as_deref(), Some("x"));
+    put(bed, &hasty).await.unwrap();
+    assert_eq!(bed.body("hasty.test").await.as_deref(), Some("x"));
+}
+
+async fn a_refused_reload_puts_everything_back(bed: &Real) {
+    let old = route("put-back", "put-back.test", "old");
+    put(bed, &old).await.unwrap();
+    bed.containers.next(RELOAD, Trouble::Refuses);
+    let refusal = rejection(put(bed, &route("put-back", "put-back.test", "new")).await);
+    assert!(matches!(refusal, Rejection::ConfigRejected(_)), "{refusal:?}");
+    let found = find(bed, "put-back.caddy").await.unwrap();
+    assert_eq!((found.contents, found.loaded), (old.contents.clone(), true));
+
+    bed.containers.next(RELOAD, Trouble::Refuses);
+    let new = route("put-new", "put-new.test", "new");
+    rejection(put(bed, &new).await);
+    assert_eq!(find(bed, "put-new.caddy").await, None);
+
+    bed.containers.next(RELOAD, Trouble::Refuses);
+    let removal = bed.adapter.remove_route(old.mark.instance, &old.mark.site).await;
+    rejection(removal);
+    assert_eq!(find(bed, "put-back.caddy").await.unwrap().contents, old.contents);
+    assert_eq!(bed.body("put-back.test").await.as_deref(), Some("old"));
+
+    // In a burst, each is tried again by itself.
+    bed.containers.next(RELOAD, Trouble::Refuses);
+    let burst: Vec<RouteSpec> =
+        (0..4).map(|n| route(&format!("retried-{n}"), &format!("retried-{n}.test"), "x")).collect();
+    let results = join_all(burst.iter().map(|spec| put(bed, spec))).await;
+    let refused = results.iter().filter(|result| result.is_err()).count();
+    assert!(refused <= 1, "{results:?}");
+}
+
+async fn a_lost_reload_is_unknown_and_the_next_change_reloads(bed: &Real) {
+    let spec = route("lost", "lost.test", "x");
+    put(bed, &route("kept", "kept.test", "x")).await.unwrap();
+    bed.containers.next(RELOAD, Trouble::AnswerLost);
+    let lost = put(bed, &spec).await;
+    assert!(matches!(lost, Err(EffectError::OutcomeUnknown { .. })), "{lost:?}");
+    assert!(find(bed, "lost.caddy").await.is_some_and(|facts| !facts.loaded));
+    assert!(find(bed, "kept.caddy").await.is_some_and(|facts| facts.loaded), "others are not in doubt");
+    let before = bed.containers.count(RELOAD);
+    put(bed, &spec).await.unwrap();
+    assert_eq!(bed.containers.count(RELOAD), before + 1);
+    assert!(find(bed, "lost.caddy").await.unwrap().loaded);
+
+    bed.containers.next("rm -f", Trouble::AnswerLost);
+    let lost = bed.adapter.remove_route(spec.mark.instance, &spec.mark.site).await;
+    assert!(matches!(lost, Err(EffectError::OutcomeUnknown { .. })), "{lost:?}");
+    remove(bed, &spec).await;
+    assert_eq!(bed.body("lost.test").await, None, "gone from the disk is not gone from Caddy");
+
+    bed.containers.next("caddy validate", Trouble::AnswerLost);
+    let harmless = put(bed, &spec).await;
+    assert!(matches!(harmless, Err(EffectError::Transient { .. })), "{harmless:?}");
+    put(bed, &spec).await.unwrap();
+}
+
+async fn a_broken_foreign_snippet_is_named_and_all_is_served_on(bed: &Real) {
+    let spec = route("healthy", "healthy.test", "x");
+    put(bed, &spec).await.unwrap();
+    bed.plant("theirs.caddy", "http://theirs.test {\n\tno_such_directive\n}\n").await;
+    let refusals = join_all((0..3).map(|n| {
+        let spec = route(&format!("innocent-{n}"), &format!("innocent-{n}.test"), "x");
+        async move { rejection(put(bed, &spec).await) }
+    }));
+    for refusal in refusals.await {
+        match refusal {
+            Rejection::ConfigRejected(message) => {
+                assert!(message.starts_with("what is there already is not valid: sites/theirs.caddy:2:"), "{message}");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(bed.body("healthy.test").await.as_deref(), Some("x"));
+    bed.uproot("theirs.caddy").await;
+    put(bed, &route("innocent-0", "innocent-0.test", "x")).await.unwrap();
+}
+
+async fn a_new_process_does_not_know_what_is_loaded(bed: &Real) {
+    let spec = route("known", "known.test", "x");
+    put(bed, &spec).await.unwrap();
+    let another = bed.another();
+    let loaded = async || {
+        let found = another.routes().await.unwrap();
+        found.into_iter().find(|facts| facts.file == "known.caddy").unwrap().loaded
+    };
+    assert!(!loaded().await);
+    let before = bed.containers.count(RELOAD);
+    another.put_route(&spec).await.unwrap();
+    assert_eq!(bed.containers.count(RELOAD), before + 1);
+    assert!(loaded().await);
+}
+
+async fn a_restart_of_caddy_keeps_serving(bed: &Real) {
+    put(bed, &route("lasting", "lasting.test", "x")).await.unwrap();
+    let (docker, id) = (&bed.server.docker, &bed.server.id);
+    docker.stop_container(id, 5).await.unwrap();
+    for result in each_call(&bed.adapter).await {
+        let error = result.unwrap_err();
+        assert!(matches!(error, EffectError::Transient { down: Some(Dependency::Caddy), .. }), "{error:?}");
+    }
+    docker.start_container(id).await.unwrap();
+    bed.answers().await;
+    assert_eq!(bed.body("lasting.test").await.as_deref(), Some("x"));
+    put(bed, &route("later", "later.test", "x")).await.unwrap();
+    assert_eq!(bed.body("later.test").await.as_deref(), Some("x"));
+}
+
+async fn each_call(proxy: &Caddy) -> [Effect<()>; 4] {
+    let spec = route("unreachable", "unreachable.test", "x");
+    [
+        proxy.ping().await,
+        proxy.routes().await.map(drop),
+        proxy.put_route(&spec).await,
+        proxy.remove_route(spec.mark.instance, &spec.mark.site).await,
+    ]
+}
+
+async fn a_caddy_that_is_not_there_is_transient(bed: &Real) {
+    let nowhere = Caddy::new(bed.containers.clone(), place("hostplane-contract-no-such-container"));
+    for result in each_call(&nowhere).await {
+        let error = result.unwrap_err();
+        assert!(matches!(error, EffectError::Transient { down: Some(Dependency::Caddy), .. }), "{error:?}");
+    }
+}
