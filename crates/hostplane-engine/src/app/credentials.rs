@@ -1,0 +1,38 @@
+//! The first administrator's way in.
+
+use hostplane_domain::name::SiteName;
+use hostplane_domain::secret::Purpose;
+use hostplane_domain::url::SiteUrl;
+use secrecy::SecretString;
+
+use super::{App, AppError, Asked};
+
+/// Where and how `WordPress`'s first administrator logs in.
+#[derive(Debug)]
+pub struct Credentials {
+    /// The site.
+    pub url: SiteUrl,
+    /// The login name.
+    pub user: String,
+    /// The password that the site was installed with. A password changed in `WordPress` is not known here.
+    pub password: SecretString,
+}
+
+impl App {
+    /// The first administrator's credentials, derived anew each time.
+    ///
+    /// # Errors
+    /// [`AppError::NoSite`]; [`AppError::WrongStatus`] while nothing is installed.
+    pub async fn credentials(&self, name: &SiteName) -> Asked<Credentials> {
+        let record = self.record(name).await?;
+        let Some(spec) = record.spec else {
+            let hint = "it has credentials once it is ACTIVE";
+            return Err(AppError::WrongStatus { name: name.clone(), status: record.status, hint });
+        };
+        Ok(Credentials {
+            password: self.secrets.site_password(Purpose::SiteAdmin, record.site.id, spec.secret_version),
+            user: spec.wordpress.admin_user.to_string(),
+            url: spec.url,
+        })
+    }
+}

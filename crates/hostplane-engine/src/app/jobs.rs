@@ -1,0 +1,98 @@
+//! Jobs: list, show, retry.
+
+use hostplane_domain::ids::JobId;
+use hostplane_domain::job::{JobState, OperationName};
+use hostplane_domain::name::SiteName;
+use hostplane_domain::status::{SiteEvent, SiteStatus};
+
+use super::{App, AppError, Asked};
+use crate::store::{JobFilter, JobRecord, StepRecord, StoreError};
+
+/// A job, as shown.
+#[derive(Debug, Clone)]
+pub struct JobView {
+    /// As stored.
+    pub record: JobRecord,
+    /// The name of its site.
+    pub site: SiteName,
+    /// Its journal.
+    pub steps: Vec<StepRecord>,
+}
+
+impl App {
+    /// One job with its journal.
+    ///
+    /// # Errors
+    /// [`AppError::NoJob`].
+    pub async fn job(&self, id: JobId) -> Asked<JobView> {
+        let record = match self.store.job(id).await {
+            Err(StoreError::Missing(_)) => return Err(AppError::NoJob),
+            other => other?,
+        };
+        self.job_view(record).await
+    }
+
+    /// Jobs, the newest first, of one site (that holds the name now) or of all.
+    ///
+    /// # Errors
+    /// [`AppError::NoSite`].
+    pub async fn jobs(&self, site: Option<&SiteName>, filter: &JobFilter) -> Asked<Vec<JobView>> {
+        let mut filter = filter.clone();
+        if let Some(name) = site {
+            filter.site = Some(self.record(name).await?.site.id);
+        }
+        let mut views = Vec::new();
+        for record in self.store.jobs(&filter).await? {
+            views.push(self.job_view(record).await?);
+        }
+        Ok(views)
+    }
+
+    /// Lets a job that needs an operator go on, or begins a failed provision anew.
+    ///
+    /// # Errors
+    /// [`AppError::NoJob`], [`AppError::NotRetriable`], [`AppError::Busy`].
+    pub async fn retry_job(&self, id: JobId) -> Asked<JobView> {
+        let job = self.job(id).await?.record;
+        let site = self.store.site_by_id(job.site_id).await?;
+        let next = match (job.state, job.operation, site.status) {
+            (JobState::NeedsOperator, _, _) => match self.store.resume(id, self.now()).await {
+                Err(StoreError::Missing(_)) => return Err(AppError::NotRetriable),
+                other => other.map(|()| id)?,
+            },
+            (JobState::Failed, OperationName::Provision, SiteStatus::Failed) => {
+                let event = SiteEvent::ProvisionStarted;
+                match self.store.add_job(site.site.id, OperationName::Provision, event, self.now()).await {
+                    Err(StoreError::JobActive) => return Err(self.busy(&site).await?),
+                    Err(StoreError::Illegal(_)) => return Err(AppError::NotRetriable),
+                    other => other?,
+                }
+            }
+            _ => return Err(AppError::NotRetriable),
+        };
+        self.signal.wake();
+        self.job(next).await
+    }
+
+    /// The job as soon as `seen` says so of it; it is asked at once and after each change.
+    ///
+    /// # Errors
+    /// [`AppError::NoJob`].
+    pub async fn job_when(&self, id: JobId, seen: impl Fn(&JobView) -> bool) -> Asked<JobView> {
+        let mut changes = self.store.changes();
+        loop {
+            changes.mark_unchanged();
+            let job = self.job(id).await?;
+            // The sender lives in the store, so there is always a next change to wait for.
+            if seen(&job) || changes.changed().await.is_err() {
+                return Ok(job);
+            }
+        }
+    }
+
+    async fn job_view(&self, record: JobRecord) -> Asked<JobView> {
+        let site = self.store.site_by_id(record.site_id).await?.site.name;
+        let steps = self.store.steps(record.id).await?;
+        Ok(JobView { record, site, steps })
+    }
+}

@@ -1,0 +1,152 @@
+//! All that a front end may call.
+
+mod credentials;
+mod health;
+mod jobs;
+mod sites;
+
+use std::sync::Arc;
+
+use hostplane_domain::ids::InstanceId;
+use hostplane_domain::name::SiteName;
+use hostplane_domain::secret::MasterSecret;
+use hostplane_domain::status::SiteStatus;
+use hostplane_infra::clock::Timestamp;
+use hostplane_infra::world::World;
+
+pub use credentials::Credentials;
+pub use health::Readiness;
+pub use jobs::JobView;
+pub use sites::{ResourceState, ResourceView, SiteDetail, SiteView};
+
+use crate::jobs::{Signal, Worker};
+use crate::settings::SiteSettings;
+use crate::store::{Store, StoreError, Stored};
+
+/// The engine, as front ends see it.
+#[derive(Clone)]
+pub struct App {
+    store: Store,
+    world: World,
+    instance: InstanceId,
+    secrets: Arc<MasterSecret>,
+    settings: SiteSettings,
+    signal: Signal,
+}
+
+/// Why something that was asked for is not done. The messages say what to do next.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// There is no such site.
+    #[error("there is no site {0}; `hostplane site list` shows those there are")]
+    NoSite(SiteName),
+    /// There is no such job.
+    #[error("there is no job of this id; `hostplane job list` shows those there are")]
+    NoJob,
+    /// The name is taken.
+    #[error("{}", name_taken(name, *status))]
+    NameTaken {
+        /// The name.
+        name: SiteName,
+        /// Status of the site that has it.
+        status: SiteStatus,
+    },
+    /// A job of the site has not ended.
+    #[error("site {name} is busy with job {job}; wait for it (`hostplane job watch {job}`), then ask again")]
+    Busy {
+        /// The site.
+        name: SiteName,
+        /// The job.
+        job: String,
+    },
+    /// The site's status doesn't allow it.
+    #[error("site {name} is {status}: {hint}")]
+    WrongStatus {
+        /// The site.
+        name: SiteName,
+        /// Its status.
+        status: SiteStatus,
+        /// What to do.
+        hint: &'static str,
+    },
+    /// The job can't be retried.
+    #[error("only a job that needs an operator, or the failed provision of a site that is FAILED, can be retried")]
+    NotRetriable,
+    /// The control database failed.
+    #[error("the control database failed; the log says why")]
+    Store(#[source] StoreError),
+}
+
+fn name_taken(name: &SiteName, status: SiteStatus) -> String {
+    match status {
+        SiteStatus::Failed => format!(
+            "site {name} exists and is FAILED: retry its job (`hostplane job list --site {name}`, `hostplane job \
+             retry ID`) or destroy it (`hostplane site destroy {name}`)"
+        ),
+        status => format!("site {name} exists and is {status}; choose another name, or destroy that site first"),
+    }
+}
+
+impl From<StoreError> for AppError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// The result of a request.
+pub type Asked<T> = Result<T, AppError>;
+
+/// The part that carries jobs out.
+pub struct Background(Worker);
+
+impl Background {
+    /// Carries out jobs until `stop` resolves, then waits for those under way.
+    pub async fn run(self, stop: impl Future<Output = ()>) {
+        self.0.run(stop).await;
+    }
+}
+
+impl App {
+    /// Puts the engine together. Nothing runs until [`Background::run`] is polled.
+    ///
+    /// # Errors
+    /// When the control database fails.
+    pub async fn new(
+        store: Store,
+        world: World,
+        secrets: MasterSecret,
+        settings: SiteSettings,
+    ) -> Stored<(Self, Background)> {
+        let instance = store.instance().await?;
+        let (secrets, signal) = (Arc::new(secrets), Signal::default());
+        let runner = crate::jobs::Runner {
+            store: store.clone(),
+            world: world.clone(),
+            instance,
+            secrets: Arc::clone(&secrets),
+            settings: settings.clone(),
+        };
+        let background = Background(Worker::new(runner, signal.clone(), settings.concurrency));
+        Ok((Self { store, world, instance, secrets, settings, signal }, background))
+    }
+
+    /// Adds a token of the API.
+    ///
+    /// # Errors
+    /// When the control database fails.
+    pub async fn add_token(&self, token: &str) -> Asked<()> {
+        Ok(self.store.add_token(token, self.now()).await?)
+    }
+
+    /// Whether a token of the API is valid.
+    ///
+    /// # Errors
+    /// When the control database fails.
+    pub async fn knows_token(&self, token: &str) -> Asked<bool> {
+        Ok(self.store.knows_token(token).await?)
+    }
+
+    fn now(&self) -> Timestamp {
+        self.world.clock.now()
+    }
+}

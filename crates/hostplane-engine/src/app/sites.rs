@@ -1,0 +1,214 @@
+//! Sites: create, list, show, destroy.
+
+use hostplane_domain::ids::JobId;
+use hostplane_domain::job::OperationName;
+use hostplane_domain::kind::Kind;
+use hostplane_domain::mark::Owner;
+use hostplane_domain::name::SiteName;
+use hostplane_domain::naming;
+use hostplane_domain::observed::Observed;
+use hostplane_domain::status::{SiteEvent, SiteStatus};
+use hostplane_domain::url::SiteUrl;
+
+use super::{App, AppError, Asked, JobView};
+use crate::context::SiteCx;
+use crate::operations;
+use crate::resources;
+use crate::snapshot::{Depth, Snapshot};
+use crate::store::{NewSite, SiteFilter, SiteRecord, StoreError};
+
+/// A site, as shown.
+#[derive(Debug, Clone)]
+pub struct SiteView {
+    /// As stored.
+    pub record: SiteRecord,
+    /// Where it is, or will be, reached.
+    pub url: SiteUrl,
+    /// The job that holds it.
+    pub active_job: Option<JobId>,
+}
+
+/// A site with its resources, as they are now.
+#[derive(Debug, Clone)]
+pub struct SiteDetail {
+    /// The site.
+    pub view: SiteView,
+    /// One line per resource.
+    pub resources: Vec<ResourceView>,
+}
+
+/// A resource, as found.
+#[derive(Debug, Clone)]
+pub struct ResourceView {
+    /// What it is.
+    pub kind: Kind,
+    /// Under which name it is found.
+    pub name: String,
+    /// How it is.
+    pub state: ResourceState,
+    /// What differs, or why nothing is known.
+    pub detail: Option<String>,
+}
+
+/// How a resource is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ResourceState {
+    /// There and as wanted.
+    Present,
+    /// There, and not as wanted.
+    Differs,
+    /// Not there.
+    Absent,
+    /// It could not be told.
+    Unknown,
+    /// Another's thing is there.
+    Foreign,
+}
+
+impl ResourceState {
+    /// The stable text form.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Present => "present",
+            Self::Differs => "differs",
+            Self::Absent => "absent",
+            Self::Unknown => "unknown",
+            Self::Foreign => "foreign",
+        }
+    }
+}
+
+impl App {
+    /// Takes the order for a site: it is stored and its provision begins as soon as a worker is free.
+    ///
+    /// # Errors
+    /// [`AppError::NameTaken`] when a site of this name exists.
+    pub async fn create_site(&self, new: &NewSite) -> Asked<(SiteView, JobView)> {
+        let (record, job) = match self.store.add_site(new, self.now()).await {
+            Err(StoreError::NameExists) => {
+                let status = self.record(&new.name).await?.status;
+                return Err(AppError::NameTaken { name: new.name.clone(), status });
+            }
+            other => other?,
+        };
+        self.signal.wake();
+        let job = self.job(job).await?;
+        Ok((self.view(record, Some(job.record.id)), job))
+    }
+
+    /// Sites in the order of their names.
+    ///
+    /// # Errors
+    /// When the control database fails.
+    pub async fn sites(&self, filter: &SiteFilter) -> Asked<Vec<SiteView>> {
+        let mut views = Vec::new();
+        for record in self.store.sites(filter).await? {
+            let active = self.store.active_job(record.site.id).await?;
+            views.push(self.view(record, active));
+        }
+        Ok(views)
+    }
+
+    /// One site, with its resources as they are now. What can't be asked is shown as unknown.
+    ///
+    /// # Errors
+    /// [`AppError::NoSite`].
+    pub async fn site(&self, name: &SiteName) -> Asked<SiteDetail> {
+        let record = self.record(name).await?;
+        let active = self.store.active_job(record.site.id).await?;
+        let resources = self.look_at(&record).await;
+        Ok(SiteDetail { view: self.view(record, active), resources })
+    }
+
+    /// Takes the order to destroy a site: from now on there is no way back.
+    ///
+    /// # Errors
+    /// [`AppError::NoSite`], [`AppError::Busy`], [`AppError::WrongStatus`].
+    pub async fn destroy_site(&self, name: &SiteName) -> Asked<JobView> {
+        let record = self.record(name).await?;
+        let event = operations::of(OperationName::Destroy).asked().unwrap_or(SiteEvent::DestroyStarted);
+        match self.store.add_job(record.site.id, OperationName::Destroy, event, self.now()).await {
+            Ok(job) => {
+                self.signal.wake();
+                self.job(job).await
+            }
+            Err(StoreError::JobActive) => Err(self.busy(&record).await?),
+            Err(StoreError::Illegal(illegal)) => {
+                let hint = "only a site that is ACTIVE or FAILED can be destroyed";
+                Err(AppError::WrongStatus { name: name.clone(), status: illegal.from, hint })
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    pub(super) async fn record(&self, name: &SiteName) -> Asked<SiteRecord> {
+        match self.store.site(name).await {
+            Err(StoreError::Missing(_)) => Err(AppError::NoSite(name.clone())),
+            other => Ok(other?),
+        }
+    }
+
+    pub(super) async fn busy(&self, record: &SiteRecord) -> Asked<AppError> {
+        let job = self.store.active_job(record.site.id).await?;
+        let job = job.map_or_else(|| "that has just ended".to_owned(), |job| job.to_string());
+        Ok(AppError::Busy { name: record.site.name.clone(), job })
+    }
+
+    fn view(&self, record: SiteRecord, active_job: Option<JobId>) -> SiteView {
+        let url = record.spec.as_ref().map_or_else(|| self.settings.url(&record.site), |spec| spec.url.clone());
+        SiteView { record, url, active_job }
+    }
+
+    async fn look_at(&self, record: &SiteRecord) -> Vec<ResourceView> {
+        // Only names the mark of what would be made, and nothing is made here.
+        let job = JobId::new(record.site.id.uuid());
+        let cx =
+            SiteCx {
+                world: &self.world,
+                secrets: &self.secrets,
+                instance: self.instance,
+                site: &record.site,
+                job,
+                pace: self.settings.pace,
+            };
+        let want = record.spec.as_ref().filter(|_| record.status == SiteStatus::Active);
+        let depth = if want.is_some() { Depth::Inside } else { Depth::Lists };
+        let nodes = match Snapshot::of_site(&cx, depth).await {
+            Ok(seen) => resources::observe_all(&cx, want, &seen),
+            Err(error) => {
+                let unknown = |kind: Kind| ResourceView {
+                    kind,
+                    name: naming::of(kind, &record.site.name),
+                    state: ResourceState::Unknown,
+                    detail: Some(error.to_string()),
+                };
+                return Kind::ALL.iter().copied().map(unknown).collect();
+            }
+        };
+        // What no snapshot shows is no resource to be listed.
+        nodes
+            .into_iter()
+            .filter(|node| node.kind != Kind::Serving)
+            .map(|node| {
+                let (state, detail) = state_of(&node.observed);
+                ResourceView { kind: node.kind, name: naming::of(node.kind, &record.site.name), state, detail }
+            })
+            .collect()
+    }
+}
+
+fn state_of(observed: &Observed) -> (ResourceState, Option<String>) {
+    match observed {
+        Observed::Absent => (ResourceState::Absent, None),
+        Observed::Unknown(why) => (ResourceState::Unknown, Some(why.clone())),
+        Observed::Present { owner: Owner::Ours(_), differs } if differs.is_empty() => (ResourceState::Present, None),
+        Observed::Present { owner: Owner::Ours(_), differs } => {
+            let line = |d: &hostplane_domain::observed::Difference| {
+                format!("{}: {} instead of {}", d.field, d.found, d.wanted)
+            };
+            (ResourceState::Differs, Some(differs.iter().map(line).collect::<Vec<_>>().join("; ")))
+        }
+        Observed::Present { owner, .. } => (ResourceState::Foreign, Some(format!("belongs to {owner}"))),
+    }
+}

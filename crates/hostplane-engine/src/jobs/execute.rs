@@ -1,0 +1,139 @@
+//! Carries out the steps of a plan, each as soon as those it waits for are done.
+
+use std::collections::BTreeSet;
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use hostplane_domain::desired::DesiredSite;
+use hostplane_domain::job::{Direction, StepState};
+use hostplane_domain::kind::Kind;
+use hostplane_domain::plan::{Step, Verb};
+use hostplane_infra::error::{Dependency, Effect, EffectError};
+use tokio::time::{Instant, sleep};
+use tracing::{info, warn};
+
+use super::run::{Failure, Lost, Runner};
+use crate::context::SiteCx;
+use crate::resources;
+use crate::settings::STEP_TRIES;
+use crate::store::{Claim, Outcome};
+
+/// What a plan is carried out for.
+pub(super) struct Plan<'a> {
+    pub claim: &'a Claim,
+    pub direction: Direction,
+    pub want: Option<&'a DesiredSite>,
+    pub pivot: Option<Kind>,
+}
+
+impl Runner {
+    /// Carries out all steps, or as many as can be done before one fails. Steps under way are always
+    /// waited for: no effect is left behind unjournalled.
+    pub(super) async fn execute(
+        &self,
+        cx: &SiteCx<'_>,
+        plan: &Plan<'_>,
+        steps: Vec<Step>,
+    ) -> Result<Result<(), Failure>, Lost> {
+        let mut waiting = steps;
+        let mut open: BTreeSet<Kind> = waiting.iter().map(|step| step.kind).collect();
+        let mut running = FuturesUnordered::new();
+        let mut failure: Option<Failure> = None;
+        loop {
+            if failure.is_none() {
+                let (ready, rest) =
+                    waiting.into_iter().partition(|step| step.after.iter().all(|kind| !open.contains(kind)));
+                waiting = rest;
+                for step in ready {
+                    let seq = self
+                        .store
+                        .intend(plan.claim, plan.direction, step.kind, step.verb, self.world.clock.now())
+                        .await?;
+                    running.push(async move {
+                        let begun = Instant::now();
+                        let result = self.carry_out(cx, plan, &step).await;
+                        (step, seq, result, begun.elapsed())
+                    });
+                }
+            }
+            let Some((step, seq, result, elapsed)) = running.next().await else { break };
+            let elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
+            self.journal(plan, &step, seq, result.as_ref().err()).await?;
+            let (kind, verb) = (step.kind, step.verb.as_str());
+            match result {
+                Ok(()) => {
+                    info!(step = %kind, action = verb, elapsed_ms, "step done");
+                    open.remove(&kind);
+                }
+                Err(error) => {
+                    warn!(step = %kind, action = verb, elapsed_ms, error = %error.chain(), "step failed");
+                    // The first failure that is permanent says most about the cause.
+                    let next = Failure { step: Some(kind), error };
+                    if failure.as_ref().is_none_or(|held| !held.is_permanent() && next.is_permanent()) {
+                        failure = Some(next);
+                    }
+                }
+            }
+        }
+        Ok(failure.map_or(Ok(()), Err))
+    }
+
+    async fn journal(&self, plan: &Plan<'_>, step: &Step, seq: i64, error: Option<&EffectError>) -> Result<(), Lost> {
+        let now = self.world.clock.now();
+        let unknown = matches!(error, Some(EffectError::OutcomeUnknown { .. }));
+        let state = match error {
+            None => StepState::Done,
+            Some(_) if unknown => StepState::Unknown,
+            Some(_) => StepState::Failed,
+        };
+        let message = error.map(ToString::to_string);
+        let outcome = Outcome {
+            seq,
+            state,
+            error: message.as_deref(),
+            pivot: error.is_none()
+                && plan.direction == Direction::Forward
+                && step.verb == Verb::Ensure
+                && plan.pivot == Some(step.kind),
+            settles_at: unknown.then(|| now.plus(self.settings.pace.settle)),
+        };
+        Ok(self.store.outcome(plan.claim, &outcome, now).await?)
+    }
+
+    /// One step, tried again while its failure may pass by itself.
+    async fn carry_out(&self, cx: &SiteCx<'_>, plan: &Plan<'_>, step: &Step) -> Effect<()> {
+        let resource = resources::of(step.kind);
+        let mut tried = 0;
+        loop {
+            let result = match (step.verb, plan.want) {
+                (Verb::Ensure, Some(want)) => resource.ensure(cx, want).await,
+                (Verb::Ensure, None) => unreachable!("nothing is ensured without a desired state"),
+                (Verb::Remove, _) => resource.remove(cx).await,
+            };
+            match result {
+                Err(EffectError::Transient { call, source, down: None }) => {
+                    tried += 1;
+                    if let Some(down) = self.which_is_down().await {
+                        return Err(EffectError::Transient { call, source, down: Some(down) });
+                    }
+                    if tried >= STEP_TRIES {
+                        return Err(EffectError::Transient { call, source, down: None });
+                    }
+                    sleep(self.world.clock.jitter(cx.pace.backoff(tried))).await;
+                }
+                other => return other,
+            }
+        }
+    }
+
+    /// The first dependency whose ping fails.
+    pub(super) async fn which_is_down(&self) -> Option<Dependency> {
+        let ask = |dependency| async move { self.world.ping(dependency).await.is_err().then_some(dependency) };
+        // Docker first: while it is down, the others look down too.
+        if let Some(down) = ask(Dependency::Docker).await {
+            return Some(down);
+        }
+        let (mariadb, caddy) = futures_util::join!(ask(Dependency::Mariadb), ask(Dependency::Caddy));
+        mariadb.or(caddy)
+    }
+}

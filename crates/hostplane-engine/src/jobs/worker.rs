@@ -1,0 +1,121 @@
+//! Claims jobs that are due and runs them, several at once.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hostplane_domain::ids::JobId;
+use hostplane_infra::clock::Timestamp;
+use tokio::sync::Notify;
+use tokio::task::{Id, JoinSet};
+use tokio::time::sleep;
+use tracing::{error, info, warn};
+
+use super::run::Runner;
+use crate::store::Stored;
+
+/// Wakes the worker when a job was added.
+#[derive(Clone, Default)]
+pub(crate) struct Signal(Arc<Notify>);
+
+impl Signal {
+    pub fn wake(&self) {
+        self.0.notify_one();
+    }
+}
+
+/// How often the worker looks for jobs without being woken: only what another process or an earlier fault
+/// of the database left is found this way.
+const SWEEP: Duration = Duration::from_secs(5);
+
+/// The worker.
+pub(crate) struct Worker {
+    runner: Arc<Runner>,
+    signal: Signal,
+    concurrency: usize,
+}
+
+impl Worker {
+    pub fn new(runner: Runner, signal: Signal, concurrency: usize) -> Self {
+        Self { runner: Arc::new(runner), signal, concurrency: concurrency.max(1) }
+    }
+
+    /// Runs until `stop` resolves, then waits for the jobs under way.
+    pub async fn run(self, stop: impl Future<Output = ()>) {
+        tokio::pin!(stop);
+        let mut running: JoinSet<()> = JoinSet::new();
+        let mut ids: BTreeMap<Id, JobId> = BTreeMap::new();
+        loop {
+            let pause = match self.fill(&mut running, &mut ids).await {
+                Ok(pause) => pause,
+                Err(error) => {
+                    error!(error = %Chain(&error), "can't claim jobs");
+                    SWEEP
+                }
+            };
+            tokio::select! {
+                () = &mut stop => break,
+                () = self.signal.0.notified() => {}
+                Some(ended) = running.join_next_with_id(), if !running.is_empty() => forget(&mut ids, ended),
+                () = sleep(pause) => {}
+            }
+        }
+        if !running.is_empty() {
+            info!(jobs = running.len(), "waiting for running jobs");
+        }
+        while running.join_next().await.is_some() {}
+    }
+
+    /// Claims as many due jobs as there are free places, and answers how long until the next is due.
+    async fn fill(&self, running: &mut JoinSet<()>, ids: &mut BTreeMap<Id, JobId>) -> Stored<Duration> {
+        let store = &self.runner.store;
+        let known: Vec<JobId> = ids.values().copied().collect();
+        let lost = store.requeue_lost(&known, self.now()).await?;
+        if lost > 0 {
+            warn!(jobs = lost, "jobs whose journal could not be written are taken up again");
+        }
+        while running.len() < self.concurrency {
+            let Some(claim) = store.claim(self.now()).await? else { break };
+            let job = claim.job.id;
+            let runner = Arc::clone(&self.runner);
+            let task = running.spawn(async move { runner.run(claim).await });
+            ids.insert(task.id(), job);
+        }
+        if running.len() >= self.concurrency {
+            return Ok(SWEEP);
+        }
+        let due = store.next_due().await?;
+        Ok(due.map_or(SWEEP, |due| due.since(self.now()).min(SWEEP)))
+    }
+
+    fn now(&self) -> Timestamp {
+        self.runner.world.clock.now()
+    }
+}
+
+fn forget(ids: &mut BTreeMap<Id, JobId>, ended: Result<(Id, ()), tokio::task::JoinError>) {
+    let id = match &ended {
+        Ok((id, ())) => *id,
+        Err(error) => error.id(),
+    };
+    let job = ids.remove(&id);
+    if let (Err(error), Some(job)) = (ended, job) {
+        // It is taken up again by the next sweep.
+        error!(%job, %error, "a job's run broke off");
+    }
+}
+
+/// An error with its causes, on one line.
+pub(super) struct Chain<'a>(pub &'a dyn std::error::Error);
+
+impl std::fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut next = self.0.source();
+        while let Some(cause) = next {
+            write!(f, ": {cause}")?;
+            next = cause.source();
+        }
+        Ok(())
+    }
+}

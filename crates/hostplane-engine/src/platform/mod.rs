@@ -1,0 +1,173 @@
+//! What all sites share: the network, `MariaDB`, Caddy. Made, marked and removed here and nowhere else;
+//! sites only use it.
+
+mod clean;
+mod parts;
+mod servers;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::try_join_all;
+use hostplane_domain::ids::InstanceId;
+use hostplane_domain::kind::Kind;
+use hostplane_domain::mark::{LABEL_INSTANCE, Mark};
+use hostplane_domain::secret::MasterSecret;
+use hostplane_infra::containers::{ContainerFacts, ContainerState, NetworkFacts, Scope};
+use hostplane_infra::error::{Dependency, Effect, EffectError};
+use hostplane_infra::world::World;
+use secrecy::SecretString;
+use tokio::time::{Instant, sleep};
+use tracing::info;
+
+/// User of `MariaDB` as whom the control plane administers it.
+pub const MARIADB_ADMIN: &str = "hostplane";
+/// `MariaDB`'s administration port inside its container; it has connections of its own, so tenants who use
+/// up theirs don't lock the control plane out.
+const MARIADB_EXTRA_PORT: u16 = 3307;
+/// How long a server of the platform may take to answer after its start.
+const PATIENCE: Duration = Duration::from_secs(90);
+/// How long containers get to end by themselves, in seconds.
+const SITE_GRACE_S: u16 = 10;
+const MARIADB_GRACE_S: u16 = 50;
+
+/// What the operator decides about the platform.
+#[derive(Debug, Clone)]
+pub struct PlatformSettings {
+    /// The network that sites share with Caddy.
+    pub shared_network: String,
+    /// `MariaDB`'s container; its volumes and its network are named after it.
+    pub mariadb_container: String,
+    /// `MariaDB`'s image.
+    pub mariadb_image: String,
+    /// The port on Docker's gateway address under which sites reach `MariaDB`.
+    pub mariadb_port: u16,
+    /// The port on the loopback address under which the control plane reaches `MariaDB`.
+    pub mariadb_admin_port: u16,
+    /// Caddy's container; its volumes are named after it.
+    pub caddy_container: String,
+    /// Caddy's image.
+    pub caddy_image: String,
+    /// Where Caddy's configuration is in its container.
+    pub caddy_conf_dir: String,
+    /// The host's port for HTTP.
+    pub http_port: u16,
+    /// The host's port for HTTPS.
+    pub https_port: u16,
+}
+
+/// The platform of one installation.
+pub struct Platform {
+    world: World,
+    settings: PlatformSettings,
+    instance: InstanceId,
+    secrets: Arc<MasterSecret>,
+}
+
+impl Platform {
+    /// Does nothing yet.
+    #[must_use]
+    pub fn new(world: World, settings: PlatformSettings, instance: InstanceId, secrets: Arc<MasterSecret>) -> Self {
+        Self { world, settings, instance, secrets }
+    }
+
+    /// The password of [`MARIADB_ADMIN`].
+    #[must_use]
+    pub fn mariadb_password(secrets: &MasterSecret) -> SecretString {
+        secrets.platform_password("mariadb")
+    }
+
+    /// Makes what is missing, starts what is stopped, replaces what was made from other settings, and waits
+    /// until both servers answer. Again changes nothing.
+    ///
+    /// # Errors
+    /// `Rejected` when a name is held by another, a port is taken or an image is missing; else what may pass.
+    pub async fn up(&self) -> Effect<()> {
+        let parts = parts::Parts { world: &self.world, instance: self.instance };
+        parts.network(&self.settings.shared_network).await?;
+        parts.network(&servers::data_network(&self.settings)).await?;
+        let gateway = self.docker_gateway().await?;
+        let hash = hostplane_domain::secret::mariadb_hash(&Self::mariadb_password(&self.secrets));
+        let mariadb = servers::mariadb(&self.settings, &gateway, &hash);
+        let caddy = servers::caddy(&self.settings);
+        futures_util::try_join!(parts.server(&mariadb), parts.server(&caddy))?;
+        futures_util::try_join!(self.answers(Dependency::Mariadb), self.answers(Dependency::Caddy))?;
+        Ok(())
+    }
+
+    /// Starts those containers of sites that are stopped, for sites that `is_active` says should run.
+    ///
+    /// # Errors
+    /// When the Engine fails, or one of them can't be started.
+    pub async fn start_sites(&self, is_active: impl Fn(&Mark) -> bool) -> Effect<usize> {
+        let mut stopped: Vec<(Kind, ContainerFacts)> = self
+            .own_containers()
+            .await?
+            .into_iter()
+            .filter(|container| container.state != ContainerState::Running)
+            .filter_map(|container| Some((Mark::from_labels(&container.labels)?, container)))
+            .filter(|(mark, _)| matches!(mark.kind, Kind::PhpContainer | Kind::NginxContainer) && is_active(mark))
+            .map(|(mark, container)| (mark.kind, container))
+            .collect();
+        stopped.sort_by_key(|(kind, _)| *kind);
+        for (_, container) in &stopped {
+            info!(container = container.name, "starting");
+            self.world.containers.start_container(&container.id).await?;
+        }
+        Ok(stopped.len())
+    }
+
+    /// Stops every container of this installation: Caddy, then the sites, then `MariaDB`.
+    ///
+    /// # Errors
+    /// When the Engine fails.
+    pub async fn down(&self) -> Effect<()> {
+        let mut running = self.own_containers().await?;
+        running.retain(|container| container.state == ContainerState::Running);
+        let rank = |container: &ContainerFacts| match container.name.as_str() {
+            name if name == self.settings.caddy_container => 0,
+            name if name == self.settings.mariadb_container => 2,
+            _ => 1,
+        };
+        for (at, grace) in [(0, SITE_GRACE_S), (1, SITE_GRACE_S), (2, MARIADB_GRACE_S)] {
+            let group = running.iter().filter(|container| rank(container) == at);
+            try_join_all(group.map(|container| {
+                info!(container = container.name, "stopping");
+                self.world.containers.stop_container(&container.id, grace)
+            }))
+            .await?;
+        }
+        Ok(())
+    }
+
+    async fn own_containers(&self) -> Effect<Vec<ContainerFacts>> {
+        self.world.containers.containers(&self.own()).await
+    }
+
+    fn own(&self) -> Scope {
+        Scope::Label(LABEL_INSTANCE.to_owned(), self.instance.to_string())
+    }
+
+    /// The address under which containers of any network reach the host.
+    async fn docker_gateway(&self) -> Effect<String> {
+        let found = self.world.containers.networks(&Scope::Names(vec!["bridge".to_owned()])).await?;
+        // Until its first restart an Engine doesn't list the gateway, which is then the first address.
+        let first = |network: &NetworkFacts| network.subnets.first().and_then(|subnet| subnet.hosts().next());
+        let gateway = found.first().and_then(|network| network.gateway.or_else(|| first(network)));
+        let gateway =
+            gateway.ok_or_else(|| EffectError::NotFound("the gateway of Docker's network `bridge`".to_owned()))?;
+        Ok(gateway.to_string())
+    }
+
+    async fn answers(&self, dependency: Dependency) -> Effect<()> {
+        let begun = Instant::now();
+        loop {
+            match self.world.ping(dependency).await {
+                Err(EffectError::Transient { .. }) if begun.elapsed() < PATIENCE => {
+                    sleep(Duration::from_millis(100)).await;
+                }
+                other => return other,
+            }
+        }
+    }
+}

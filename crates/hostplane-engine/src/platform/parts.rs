@@ -1,0 +1,108 @@
+//! Makes networks, volumes and containers of the platform. The same rules as for sites: what isn't ours is
+//! never changed, and what has an id is removed by the id that was observed.
+
+use hostplane_domain::ids::InstanceId;
+use hostplane_domain::mark::{LABEL_INSTANCE, LABEL_RESOURCE, LABEL_SPEC, Labels};
+use hostplane_domain::spec_hash::SpecHash;
+use hostplane_infra::containers::{ContainerState, NetworkSpec, Scope};
+use hostplane_infra::error::{Effect, Rejection, absent_is_done};
+use hostplane_infra::world::World;
+use tracing::info;
+
+use super::MARIADB_GRACE_S;
+use super::servers::Server;
+
+/// The resource label of everything here. It is no kind of site resource, so no site's verb ever takes
+/// it for its own.
+const PLATFORM: &str = "platform";
+
+pub(super) struct Parts<'a> {
+    pub world: &'a World,
+    pub instance: InstanceId,
+}
+
+impl Parts<'_> {
+    fn labels(&self, spec: &SpecHash) -> Labels {
+        Labels::from([
+            (LABEL_INSTANCE.to_owned(), self.instance.to_string()),
+            (LABEL_RESOURCE.to_owned(), PLATFORM.to_owned()),
+            (LABEL_SPEC.to_owned(), spec.to_string()),
+        ])
+    }
+
+    /// # Errors
+    /// `NameTaken` unless the labels say that it is this installation's.
+    fn require_own(&self, what: &'static str, name: &str, labels: &Labels) -> Effect<()> {
+        let instance = self.instance.to_string();
+        let get = |key: &str| labels.get(key).map(String::as_str);
+        if get(LABEL_INSTANCE) == Some(instance.as_str()) && get(LABEL_RESOURCE) == Some(PLATFORM) {
+            return Ok(());
+        }
+        let owner = match get(LABEL_INSTANCE) {
+            Some(_) => "another Hostplane installation".to_owned(),
+            None => "somebody else".to_owned(),
+        };
+        Err(Rejection::NameTaken { what, name: name.to_owned(), owner }.into())
+    }
+
+    pub async fn network(&self, name: &str) -> Effect<()> {
+        let found = self.world.containers.networks(&Scope::Names(vec![name.to_owned()])).await?;
+        for network in &found {
+            self.require_own("network", name, &network.labels)?;
+        }
+        if found.is_empty() {
+            let labels = self.labels(&SpecHash::of(&name));
+            let spec = NetworkSpec { name: name.to_owned(), subnet: None, labels };
+            self.world.containers.create_network(&spec).await?;
+            info!(network = name, "made");
+        }
+        Ok(())
+    }
+
+    async fn volume(&self, name: &str) -> Effect<()> {
+        let found = self.world.containers.create_volume(name, &self.labels(&SpecHash::of(&name))).await?;
+        self.require_own("volume", name, &found.labels)
+    }
+
+    /// The container with its volumes and files, running.
+    pub async fn server(&self, server: &Server) -> Effect<()> {
+        let spec = &server.spec;
+        let hash = SpecHash::of(&(spec, server.files.iter().map(hash_of_file).collect::<Vec<_>>()));
+        for mount in &spec.mounts {
+            self.volume(&mount.volume).await?;
+        }
+        let found = self.world.containers.containers(&Scope::Names(vec![spec.name.clone()])).await?;
+        let mut kept = None;
+        for container in found {
+            self.require_own("container", &spec.name, &container.labels)?;
+            // One that was never started may lack its files.
+            let same = container.labels.get(LABEL_SPEC).map(String::as_str) == Some(hash.as_str());
+            if same && matches!(container.state, ContainerState::Running | ContainerState::Exited) {
+                kept = Some(container);
+                continue;
+            }
+            if container.state == ContainerState::Running {
+                self.world.containers.stop_container(&container.id, MARIADB_GRACE_S).await?;
+            }
+            absent_is_done(self.world.containers.remove_container(&container.id).await)?;
+            info!(container = spec.name, "removed, to be made anew");
+        }
+        let id = match kept {
+            Some(container) if container.state == ContainerState::Running => return Ok(()),
+            Some(container) => container.id,
+            None => {
+                let id = self.world.containers.create_container(spec, &self.labels(&hash)).await?;
+                self.world.containers.upload(&id, "/", &server.files).await?;
+                info!(container = spec.name, "made");
+                id
+            }
+        };
+        self.world.containers.start_container(&id).await?;
+        info!(container = spec.name, "started");
+        Ok(())
+    }
+}
+
+fn hash_of_file(file: &hostplane_infra::containers::ArchiveEntry) -> (String, u32, u32, Option<Vec<u8>>) {
+    (file.path.clone(), file.mode, file.uid, file.contents.as_ref().map(|contents| contents.to_vec()))
+}

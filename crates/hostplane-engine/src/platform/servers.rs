@@ -1,0 +1,127 @@
+//! What the two servers of the platform are made from.
+
+use bytes::Bytes;
+use hostplane_domain::container::{ContainerSpec, VolumeMount};
+use hostplane_domain::desired::ContainerLimits;
+use hostplane_domain::render;
+use hostplane_infra::containers::ArchiveEntry;
+
+use super::{MARIADB_ADMIN, MARIADB_EXTRA_PORT, PlatformSettings};
+
+/// A server: its container and the files that are written into it before its first start.
+pub(super) struct Server {
+    pub spec: ContainerSpec,
+    /// Relative to `/`.
+    pub files: Vec<ArchiveEntry>,
+}
+
+/// The network of `MariaDB` alone: sites reach it through the host, never directly.
+pub(super) fn data_network(settings: &PlatformSettings) -> String {
+    format!("{}_data", settings.shared_network)
+}
+
+fn mount(volume: String, path: &str) -> VolumeMount {
+    VolumeMount { volume, path: path.to_owned(), read_only: false }
+}
+
+fn dir(path: &str, mode: u32, uid: u32) -> ArchiveEntry {
+    ArchiveEntry { path: path.to_owned(), mode, uid, contents: None }
+}
+
+fn file(path: String, mode: u32, uid: u32, contents: String) -> ArchiveEntry {
+    ArchiveEntry { path, mode, uid, contents: Some(Bytes::from(contents)) }
+}
+
+/// `MariaDB`. Only the administrator's hash is written; `root` has no password and no way in from outside.
+pub(super) fn mariadb(settings: &PlatformSettings, gateway: &str, admin_hash: &str) -> Server {
+    let name = &settings.mariadb_container;
+    let command = [
+        "mariadbd".to_owned(),
+        format!("--extra-port={MARIADB_EXTRA_PORT}"),
+        "--extra-max-connections=16".to_owned(),
+        "--max-connections=1000".to_owned(),
+        "--skip-name-resolve".to_owned(),
+        "--local-infile=0".to_owned(),
+        "--lock-wait-timeout=60".to_owned(),
+        "--innodb-buffer-pool-size=256M".to_owned(),
+        "--character-set-server=utf8mb4".to_owned(),
+    ];
+    let init = format!(
+        "CREATE USER '{MARIADB_ADMIN}'@'%' IDENTIFIED VIA mysql_native_password USING '{admin_hash}';\n\
+         GRANT ALL PRIVILEGES ON *.* TO '{MARIADB_ADMIN}'@'%' WITH GRANT OPTION;\n"
+    );
+    let init_dir = "docker-entrypoint-initdb.d";
+    Server {
+        spec: ContainerSpec {
+            name: name.clone(),
+            image: settings.mariadb_image.clone(),
+            command: command.to_vec(),
+            user: "999:999".to_owned(),
+            network: Some(data_network(settings)),
+            mounts: vec![
+                mount(format!("{name}_data"), "/var/lib/mysql"),
+                mount(format!("{name}_init"), &format!("/{init_dir}")),
+            ],
+            tmpfs: vec![
+                ("/run".to_owned(), "rw,noexec,nosuid,nodev,size=16m,uid=999,gid=999,mode=0755".to_owned()),
+                ("/tmp".to_owned(), "rw,noexec,nosuid,nodev,size=1g,mode=1777".to_owned()),
+            ],
+            // For the official image, which otherwise makes root@% or prints a password into its log.
+            env: vec![
+                ("MARIADB_ROOT_HOST".to_owned(), "localhost".to_owned()),
+                ("MARIADB_ALLOW_EMPTY_ROOT_PASSWORD".to_owned(), "1".to_owned()),
+            ],
+            extra_hosts: Vec::new(),
+            // The Engine refuses to write files into a container with a read-only root.
+            read_only_root: false,
+            publish: vec![
+                (gateway.to_owned(), settings.mariadb_port, 3306),
+                ("127.0.0.1".to_owned(), settings.mariadb_admin_port, MARIADB_EXTRA_PORT),
+            ],
+            sysctls: Vec::new(),
+            limits: ContainerLimits { memory_mib: 2048, cpu_milli: 0, pids: 1024, log_mib: 10 },
+            restart: true,
+        },
+        files: vec![
+            dir("var/lib/mysql", 0o750, 999),
+            dir(init_dir, 0o500, 999),
+            file(format!("{init_dir}/hostplane.sql"), 0o400, 999, init),
+        ],
+    }
+}
+
+/// Caddy, with the directory of sites that its main configuration imports.
+pub(super) fn caddy(settings: &PlatformSettings) -> Server {
+    let name = &settings.caddy_container;
+    let conf_dir = settings.caddy_conf_dir.trim_end_matches('/');
+    let relative = conf_dir.trim_start_matches('/');
+    let main = format!("{conf_dir}/Caddyfile");
+    let command = ["caddy", "run", "--config", &main, "--adapter", "caddyfile"];
+    Server {
+        spec: ContainerSpec {
+            name: name.clone(),
+            image: settings.caddy_image.clone(),
+            command: command.map(str::to_owned).to_vec(),
+            user: "1000:1000".to_owned(),
+            network: Some(settings.shared_network.clone()),
+            mounts: vec![mount(format!("{name}_config"), conf_dir), mount(format!("{name}_data"), "/data")],
+            tmpfs: vec![("/tmp".to_owned(), "rw,noexec,nosuid,nodev,size=64m,mode=1777".to_owned())],
+            env: Vec::new(),
+            extra_hosts: Vec::new(),
+            read_only_root: false,
+            publish: vec![
+                ("0.0.0.0".to_owned(), settings.http_port, 80),
+                ("0.0.0.0".to_owned(), settings.https_port, 443),
+            ],
+            sysctls: vec![("net.ipv4.ip_unprivileged_port_start".to_owned(), "0".to_owned())],
+            limits: ContainerLimits { memory_mib: 1024, cpu_milli: 0, pids: 512, log_mib: 10 },
+            restart: true,
+        },
+        files: vec![
+            dir(relative, 0o755, 1000),
+            dir(&format!("{relative}/sites"), 0o755, 1000),
+            file(format!("{relative}/Caddyfile"), 0o644, 1000, render::caddy::main_config("sites")),
+            dir("data", 0o700, 1000),
+        ],
+    }
+}

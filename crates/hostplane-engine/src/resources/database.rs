@@ -1,0 +1,75 @@
+//! The site's database, its user and its grants.
+
+use async_trait::async_trait;
+use hostplane_domain::desired::DesiredSite;
+use hostplane_domain::kind::Kind;
+use hostplane_domain::observed::{Difference, Observed, Remedy};
+use hostplane_domain::secret::{Purpose, mariadb_hash};
+use hostplane_infra::databases::{TenantFacts, TenantKey, TenantSpec};
+use hostplane_infra::error::Effect;
+
+use super::{Resource, present};
+use crate::context::SiteCx;
+use crate::snapshot::Snapshot;
+
+const KIND: Kind = Kind::Database;
+
+/// `wp_<site>` on the database server.
+pub(super) struct Database;
+
+#[async_trait]
+impl Resource for Database {
+    fn kind(&self) -> Kind {
+        KIND
+    }
+
+    fn needs(&self) -> &'static [Kind] {
+        &[]
+    }
+
+    fn observe(&self, cx: &SiteCx<'_>, want: Option<&DesiredSite>, seen: &Snapshot) -> Observed {
+        let Some(tenant) = &seen.tenant else { return Observed::Absent };
+        let owner = cx.owner_of_mark(tenant.ledger.clone());
+        let differs = want.map(|want| differences(&spec(cx, want), tenant)).unwrap_or_default();
+        present(owner, KIND, want, differs)
+    }
+
+    async fn ensure(&self, cx: &SiteCx<'_>, want: &DesiredSite) -> Effect<()> {
+        cx.world.databases.ensure_tenant(&spec(cx, want)).await
+    }
+
+    async fn remove(&self, cx: &SiteCx<'_>) -> Effect<()> {
+        let tenant = TenantKey { instance: cx.instance, site: cx.site.clone() };
+        cx.world.databases.remove_tenant(&tenant).await
+    }
+}
+
+fn spec(cx: &SiteCx<'_>, want: &DesiredSite) -> TenantSpec {
+    let password = cx.secrets.site_password(Purpose::SiteDatabase, cx.site.id, want.secret_version);
+    TenantSpec {
+        mark: cx.mark(KIND, want),
+        password_hash: mariadb_hash(&password),
+        max_connections: want.limits.database_connections,
+    }
+}
+
+fn differences(spec: &TenantSpec, found: &TenantFacts) -> Vec<Difference> {
+    let mut differs = Vec::new();
+    let mut differ = |field, wanted: String, found: String, remedy| {
+        if wanted != found {
+            differs.push(Difference { field, wanted, found, remedy });
+        }
+    };
+    let presence = |there: bool| if there { "present" } else { "absent" }.to_owned();
+    differ("database", presence(true), presence(found.database), Remedy::DataLoss);
+    differ("user", presence(true), presence(found.user.is_some()), Remedy::InPlace);
+    if let Some(user) = &found.user {
+        // Not even the hash is shown.
+        let same = |same: bool| if same { "as derived" } else { "another" }.to_owned();
+        differ("password", same(true), same(user.password_hash == spec.password_hash), Remedy::InPlace);
+        let exact = |exact: bool| if exact { "exact" } else { "others" }.to_owned();
+        differ("grants", exact(true), exact(user.grants_exact), Remedy::InPlace);
+        differ("connections", spec.max_connections.to_string(), user.max_connections.to_string(), Remedy::InPlace);
+    }
+    differs
+}

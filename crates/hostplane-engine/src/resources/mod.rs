@@ -1,0 +1,144 @@
+//! What a site is made of: one file per resource, each with the three verbs.
+//!
+//! | verb | promise |
+//! |---|---|
+//! | `observe` | a pure comparison with a snapshot |
+//! | `ensure` | makes it match; again changes nothing; returns when the change is confirmed |
+//! | `remove` | makes it absent; again, or without `ensure`, is fine; touches only what is ours |
+//!
+//! *Invariant:* no verb touches anything whose mark is not of this instance and this site id, and what
+//! has an id is removed by the id that was observed.
+
+mod container;
+mod database;
+mod network;
+mod nginx_container;
+mod php_container;
+mod route;
+mod serving;
+mod settings;
+mod volume;
+mod wordpress_files;
+mod wordpress_install;
+
+use async_trait::async_trait;
+use hostplane_domain::desired::DesiredSite;
+use hostplane_domain::kind::Kind;
+use hostplane_domain::mark::{Mark, Owner};
+use hostplane_domain::observed::{Difference, Observed, Remedy};
+use hostplane_domain::plan::Node;
+use hostplane_infra::error::{Effect, EffectError, Rejection};
+
+use crate::context::SiteCx;
+use crate::snapshot::Snapshot;
+
+/// A kind of thing that a site is made of.
+#[async_trait]
+pub(crate) trait Resource: Send + Sync {
+    /// Which.
+    fn kind(&self) -> Kind;
+
+    /// What has to be there before it; it is removed before these.
+    fn needs(&self) -> &'static [Kind];
+
+    /// The resource whose removal takes this one along, if it has no removal of its own.
+    fn inside(&self) -> Option<Kind> {
+        None
+    }
+
+    /// Compares with a snapshot. Without `want`, only presence and owner matter.
+    fn observe(&self, cx: &SiteCx<'_>, want: Option<&DesiredSite>, seen: &Snapshot) -> Observed;
+
+    /// Makes the world match.
+    async fn ensure(&self, cx: &SiteCx<'_>, want: &DesiredSite) -> Effect<()>;
+
+    /// Makes it absent. What is inside another goes with that.
+    async fn remove(&self, cx: &SiteCx<'_>) -> Effect<()>;
+}
+
+/// Every resource of a `WordPress` site.
+pub(crate) const RESOURCES: &[&dyn Resource] = &[
+    &network::Network,
+    &volume::FILES,
+    &volume::PHP,
+    &volume::NGINX,
+    &database::Database,
+    &settings::Settings,
+    &php_container::PhpContainer,
+    &nginx_container::NginxContainer,
+    &wordpress_files::WordpressFiles,
+    &wordpress_install::WordpressInstall,
+    &route::Route,
+    &serving::Serving,
+];
+
+/// The resource of a kind.
+pub(crate) fn of(kind: Kind) -> &'static dyn Resource {
+    let found = RESOURCES.iter().find(|resource| resource.kind() == kind);
+    *found.expect("every kind has a resource: there is a test")
+}
+
+/// Every resource, observed.
+pub(crate) fn observe_all(cx: &SiteCx<'_>, want: Option<&DesiredSite>, seen: &Snapshot) -> Vec<Node> {
+    RESOURCES
+        .iter()
+        .map(|resource| Node {
+            kind: resource.kind(),
+            needs: resource.needs(),
+            inside: resource.inside(),
+            observed: resource.observe(cx, want, seen),
+        })
+        .collect()
+}
+
+/// Present, and as wanted unless the mark's spec says otherwise or something else differs.
+fn present(owner: Owner, kind: Kind, want: Option<&DesiredSite>, mut differs: Vec<Difference>) -> Observed {
+    if let (Owner::Ours(mark), Some(want)) = (&owner, want) {
+        let wanted = want.spec_hash(kind);
+        if mark.spec != wanted {
+            differs.insert(
+                0,
+                Difference {
+                    field: "spec",
+                    wanted: wanted.to_string(),
+                    found: mark.spec.to_string(),
+                    remedy: Remedy::Recreate,
+                },
+            );
+        }
+    }
+    let differs = if want.is_some() { differs } else { Vec::new() };
+    Observed::Present { owner, differs }
+}
+
+/// A thing of no mark of its own, inside something of ours.
+fn inside_ours(mark: Mark, differs: Vec<Difference>) -> Observed {
+    Observed::Present { owner: Owner::Ours(mark), differs }
+}
+
+/// The refusal that answers another's thing under one of our names.
+fn taken(what: &'static str, name: &str, owner: &Owner) -> EffectError {
+    Rejection::NameTaken { what, name: name.to_owned(), owner: owner.to_string() }.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn there_is_one_resource_of_every_kind() {
+        let kinds: Vec<Kind> = RESOURCES.iter().map(|resource| resource.kind()).collect();
+        assert_eq!(kinds, Kind::ALL);
+    }
+
+    #[test]
+    fn what_a_resource_needs_comes_before_it() {
+        let mut before = BTreeSet::new();
+        for resource in RESOURCES {
+            assert!(resource.needs().iter().all(|kind| before.contains(kind)), "{}", resource.kind());
+            assert!(resource.inside().is_none_or(|kind| before.contains(&kind)), "{}", resource.kind());
+            before.insert(resource.kind());
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! The bridge network of the site's PHP and nginx alone, with a small subnet of its own: no other site
+//! can speak to its PHP.
+
+use async_trait::async_trait;
+use hostplane_domain::desired::DesiredSite;
+use hostplane_domain::kind::Kind;
+use hostplane_domain::mark::Owner;
+use hostplane_domain::naming;
+use hostplane_domain::observed::Observed;
+use hostplane_infra::containers::{NetworkFacts, NetworkSpec, Scope};
+use hostplane_infra::error::{Effect, absent_is_done};
+
+use super::{Resource, present, taken};
+use crate::context::SiteCx;
+use crate::snapshot::Snapshot;
+
+const KIND: Kind = Kind::Network;
+
+/// `site_<site>`.
+pub(super) struct Network;
+
+#[async_trait]
+impl Resource for Network {
+    fn kind(&self) -> Kind {
+        KIND
+    }
+
+    fn needs(&self) -> &'static [Kind] {
+        &[]
+    }
+
+    fn observe(&self, cx: &SiteCx<'_>, want: Option<&DesiredSite>, seen: &Snapshot) -> Observed {
+        let owners = seen.networks.iter().map(|network| cx.owner(&network.labels));
+        // Two networks can have one name: ours counts, whatever else there is.
+        match owners.reduce(|a, b| if matches!(a, Owner::Ours(_)) { a } else { b }) {
+            None => Observed::Absent,
+            Some(owner) => present(owner, KIND, want, Vec::new()),
+        }
+    }
+
+    async fn ensure(&self, cx: &SiteCx<'_>, want: &DesiredSite) -> Effect<()> {
+        let mark = cx.mark(KIND, want);
+        let mut kept = false;
+        for network in find(cx).await? {
+            match cx.owner(&network.labels) {
+                // A second one of ours comes from a request whose reply was lost.
+                Owner::Ours(found) if found.spec == mark.spec && !kept => kept = true,
+                Owner::Ours(_) => absent_is_done(cx.world.containers.remove_network(&network.id).await)?,
+                owner => return Err(taken("network", &network.name, &owner)),
+            }
+        }
+        if kept {
+            return Ok(());
+        }
+        let spec =
+            NetworkSpec { name: naming::network(&cx.site.name), subnet: Some(want.subnet), labels: mark.to_labels() };
+        cx.world.containers.create_network(&spec).await.map(|_| ())
+    }
+
+    async fn remove(&self, cx: &SiteCx<'_>) -> Effect<()> {
+        for network in find(cx).await? {
+            if matches!(cx.owner(&network.labels), Owner::Ours(_)) {
+                absent_is_done(cx.world.containers.remove_network(&network.id).await)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+async fn find(cx: &SiteCx<'_>) -> Effect<Vec<NetworkFacts>> {
+    cx.world.containers.networks(&Scope::Names(vec![naming::network(&cx.site.name)])).await
+}

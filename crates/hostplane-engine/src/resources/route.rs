@@ -1,0 +1,58 @@
+//! The site's Caddy snippet, loaded.
+
+use async_trait::async_trait;
+use hostplane_domain::desired::DesiredSite;
+use hostplane_domain::kind::Kind;
+use hostplane_domain::observed::{Difference, Observed, Remedy};
+use hostplane_domain::render::caddy;
+use hostplane_infra::error::Effect;
+use hostplane_infra::proxy::RouteSpec;
+
+use super::{Resource, present};
+use crate::context::SiteCx;
+use crate::snapshot::Snapshot;
+
+const KIND: Kind = Kind::Route;
+
+/// `<site>.caddy`.
+pub(super) struct Route;
+
+#[async_trait]
+impl Resource for Route {
+    fn kind(&self) -> Kind {
+        KIND
+    }
+
+    fn needs(&self) -> &'static [Kind] {
+        &[Kind::NginxContainer]
+    }
+
+    fn observe(&self, cx: &SiteCx<'_>, want: Option<&DesiredSite>, seen: &Snapshot) -> Observed {
+        let Some(snippet) = &seen.snippet else { return Observed::Absent };
+        let mut differs = Vec::new();
+        let mut differ = |field, wanted: &str, found: &str| {
+            let (wanted, found) = (wanted.to_owned(), found.to_owned());
+            differs.push(Difference { field, wanted, found, remedy: Remedy::InPlace });
+        };
+        if let Some(want) = want {
+            // The first line is the mark, which names the job.
+            if snippet.contents.split_once('\n').map(|(_, body)| body) != Some(caddy::route(want).as_str()) {
+                differ("contents", "as generated", "changed");
+            }
+            if !snippet.loaded {
+                differ("loaded", "yes", "unknown");
+            }
+        }
+        present(cx.owner_of_mark(snippet.mark.clone()), KIND, want, differs)
+    }
+
+    async fn ensure(&self, cx: &SiteCx<'_>, want: &DesiredSite) -> Effect<()> {
+        let mark = cx.mark(KIND, want);
+        let contents = caddy::snippet(want, &mark);
+        cx.world.proxy.put_route(&RouteSpec { mark, hosts: vec![want.url.host.clone()], contents }).await
+    }
+
+    async fn remove(&self, cx: &SiteCx<'_>) -> Effect<()> {
+        cx.world.proxy.remove_route(cx.instance, cx.site).await
+    }
+}

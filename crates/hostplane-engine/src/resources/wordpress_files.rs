@@ -1,0 +1,48 @@
+//! `WordPress` unpacked into the files volume, and the marker that is written after its last file.
+
+use async_trait::async_trait;
+use hostplane_domain::desired::DesiredSite;
+use hostplane_domain::kind::Kind;
+use hostplane_domain::naming;
+use hostplane_domain::observed::Observed;
+use hostplane_infra::error::Effect;
+
+use super::wordpress_install::observe_marker;
+use super::{Resource, container};
+use crate::context::SiteCx;
+use crate::snapshot::Snapshot;
+
+/// What is in `wp_<site>`.
+pub(super) struct WordpressFiles;
+
+#[async_trait]
+impl Resource for WordpressFiles {
+    fn kind(&self) -> Kind {
+        Kind::WordpressFiles
+    }
+
+    fn needs(&self) -> &'static [Kind] {
+        &[Kind::PhpContainer]
+    }
+
+    fn inside(&self) -> Option<Kind> {
+        Some(Kind::FilesVolume)
+    }
+
+    fn observe(&self, cx: &SiteCx<'_>, want: Option<&DesiredSite>, seen: &Snapshot) -> Observed {
+        let volume = naming::files_volume(&cx.site.name);
+        let volume = seen.volumes.iter().find(|found| found.name == volume);
+        observe_marker(cx, self.kind(), volume.map(|volume| cx.owner(&volume.labels)), want, seen, |facts| {
+            facts.unpacked
+        })
+    }
+
+    async fn ensure(&self, cx: &SiteCx<'_>, _want: &DesiredSite) -> Effect<()> {
+        let php = container::running(cx, &naming::php_container(&cx.site.name)).await?;
+        cx.world.wordpress.unpack(&php.id, cx.site.id).await
+    }
+
+    async fn remove(&self, _cx: &SiteCx<'_>) -> Effect<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,87 @@
+//! `WordPress` installed into the database, and the option that is written after everything else.
+
+use async_trait::async_trait;
+use hostplane_domain::desired::DesiredSite;
+use hostplane_domain::ids::SiteId;
+use hostplane_domain::kind::Kind;
+use hostplane_domain::mark::Owner;
+use hostplane_domain::naming;
+use hostplane_domain::observed::{Difference, Observed, Remedy};
+use hostplane_domain::secret::Purpose;
+use hostplane_infra::error::Effect;
+use hostplane_infra::wordpress::{Installation, WordpressFacts};
+
+use super::{Resource, container, inside_ours};
+use crate::context::SiteCx;
+use crate::snapshot::{Seen, Snapshot};
+
+/// What is in the database `wp_<site>`.
+pub(super) struct WordpressInstall;
+
+#[async_trait]
+impl Resource for WordpressInstall {
+    fn kind(&self) -> Kind {
+        Kind::WordpressInstall
+    }
+
+    fn needs(&self) -> &'static [Kind] {
+        &[Kind::Database, Kind::WordpressFiles]
+    }
+
+    fn inside(&self) -> Option<Kind> {
+        Some(Kind::Database)
+    }
+
+    fn observe(&self, cx: &SiteCx<'_>, want: Option<&DesiredSite>, seen: &Snapshot) -> Observed {
+        let owner = seen.tenant.as_ref().map(|tenant| cx.owner_of_mark(tenant.ledger.clone()));
+        observe_marker(cx, self.kind(), owner, want, seen, |facts| facts.installed)
+    }
+
+    async fn ensure(&self, cx: &SiteCx<'_>, want: &DesiredSite) -> Effect<()> {
+        let php = container::running(cx, &naming::php_container(&cx.site.name)).await?;
+        let installation = Installation {
+            site: cx.site.id,
+            url: want.url.clone(),
+            details: want.wordpress.clone(),
+            admin_password: cx.secrets.site_password(Purpose::SiteAdmin, cx.site.id, want.secret_version),
+        };
+        cx.world.wordpress.install(&php.id, &installation).await
+    }
+
+    async fn remove(&self, _cx: &SiteCx<'_>) -> Effect<()> {
+        Ok(())
+    }
+}
+
+/// Judges a marker by the owner of what it lies in and by the site id that it holds.
+pub(super) fn observe_marker(
+    cx: &SiteCx<'_>,
+    kind: Kind,
+    lies_in: Option<Owner>,
+    want: Option<&DesiredSite>,
+    seen: &Snapshot,
+    marker: fn(&WordpressFacts) -> Option<SiteId>,
+) -> Observed {
+    let mark = match (lies_in, want) {
+        (None, _) | (Some(_), None) => return Observed::Absent,
+        (Some(Owner::Ours(mark)), Some(_)) => mark,
+        // What another's volume or database holds is reported there.
+        (Some(Owner::Predecessor(_) | Owner::Foreign), Some(_)) => return Observed::Absent,
+    };
+    match &seen.wordpress {
+        Seen::Unknown(why) => Observed::Unknown(why.clone()),
+        Seen::Known(facts) => match marker(facts) {
+            None => Observed::Absent,
+            Some(id) if id == cx.site.id => inside_ours(mark, Vec::new()),
+            Some(id) => inside_ours(
+                mark,
+                vec![Difference {
+                    field: if kind == Kind::WordpressFiles { "unpacked" } else { "installed" },
+                    wanted: cx.site.id.to_string(),
+                    found: id.to_string(),
+                    remedy: Remedy::DataLoss,
+                }],
+            ),
+        },
+    }
+}

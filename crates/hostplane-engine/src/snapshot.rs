@@ -1,0 +1,136 @@
+//! What was found outside, at one moment: the input of every `observe`.
+
+use std::collections::BTreeMap;
+
+use futures_util::try_join;
+use hostplane_domain::mark::{Labels, Owner};
+use hostplane_domain::name::SiteName;
+use hostplane_domain::naming;
+use hostplane_domain::render::SettingsVolume;
+use hostplane_infra::containers::{ContainerFacts, ContainerState, NetworkFacts, Scope, VolumeFacts};
+use hostplane_infra::databases::{TenantFacts, Tenants};
+use hostplane_infra::error::Effect;
+use hostplane_infra::proxy::SnippetFacts;
+use hostplane_infra::wordpress::WordpressFacts;
+
+use crate::context::SiteCx;
+
+/// What could be seen, or why it could not. Unknown is never taken for absent.
+#[derive(Debug, Clone)]
+pub(crate) enum Seen<T> {
+    Known(T),
+    Unknown(String),
+}
+
+/// The generated files that a site's containers read, by volume and name.
+pub(crate) type SettingsFound = BTreeMap<(SettingsVolume, String), Vec<u8>>;
+
+/// Everything under one site's names, whoever made it.
+#[derive(Debug, Clone)]
+pub(crate) struct Snapshot {
+    pub containers: Vec<ContainerFacts>,
+    pub volumes: Vec<VolumeFacts>,
+    pub networks: Vec<NetworkFacts>,
+    pub tenant: Option<TenantFacts>,
+    pub snippet: Option<SnippetFacts>,
+    /// Facts that no list shows: they are read from inside the site's containers.
+    pub settings: Seen<SettingsFound>,
+    pub wordpress: Seen<WordpressFacts>,
+}
+
+/// How much a snapshot is to show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Depth {
+    /// What lists show.
+    Lists,
+    /// Also what is inside the site's containers and volumes.
+    Inside,
+}
+
+/// The names of a site's containers.
+pub(crate) fn container_names(site: &SiteName) -> Vec<String> {
+    vec![naming::php_container(site), naming::nginx_container(site), naming::writer_container(site)]
+}
+
+fn volume_names(site: &SiteName) -> Vec<String> {
+    vec![naming::files_volume(site), naming::php_volume(site), naming::nginx_volume(site)]
+}
+
+impl Snapshot {
+    /// Looks at one site.
+    ///
+    /// # Errors
+    /// When one of the lists can't be had: then nothing can be concluded. Facts from inside that can't be
+    /// had are `Unknown`.
+    pub async fn of_site(cx: &SiteCx<'_>, depth: Depth) -> Effect<Self> {
+        let site = &cx.site.name;
+        let world = cx.world;
+        let names = |names: Vec<String>| Scope::Names(names);
+        let (containers, volumes, networks) =
+            (names(container_names(site)), names(volume_names(site)), names(vec![naming::network(site)]));
+        let tenant = Tenants::Of(site.clone());
+        let (containers, volumes, networks, tenants, snippets) = try_join!(
+            world.containers.containers(&containers),
+            world.containers.volumes(&volumes),
+            world.containers.networks(&networks),
+            world.databases.tenants(&tenant),
+            world.proxy.routes(),
+        )?;
+        let file = naming::snippet_file(site);
+        let mut snapshot = Self {
+            containers,
+            volumes,
+            networks,
+            tenant: tenants.into_iter().next(),
+            snippet: snippets.into_iter().find(|snippet| snippet.file == file),
+            settings: Seen::Unknown("not looked at".to_owned()),
+            wordpress: Seen::Unknown("not looked at".to_owned()),
+        };
+        if depth == Depth::Inside {
+            (snapshot.settings, snapshot.wordpress) =
+                futures_util::join!(snapshot.look_at_settings(cx), snapshot.look_at_wordpress(cx));
+        }
+        Ok(snapshot)
+    }
+
+    /// The site's own container of a name.
+    fn own(&self, cx: &SiteCx<'_>, name: &str) -> Option<&ContainerFacts> {
+        let mine = |c: &&ContainerFacts| c.name == name && matches!(cx.owner(&c.labels), Owner::Ours(_));
+        self.containers.iter().find(mine)
+    }
+
+    async fn look_at_settings(&self, cx: &SiteCx<'_>) -> Seen<SettingsFound> {
+        let mut found = SettingsFound::new();
+        let site = &cx.site.name;
+        for (volume, container) in
+            [(SettingsVolume::Php, naming::php_container(site)), (SettingsVolume::Nginx, naming::nginx_container(site))]
+        {
+            let Some(container) = self.own(cx, &container) else {
+                return Seen::Unknown(format!("{container} isn't there to look into"));
+            };
+            match cx.world.containers.download(&container.id, volume.serving_dir()).await {
+                Ok(files) => found
+                    .extend(files.into_iter().filter_map(|file| Some(((volume, file.path), file.contents?.to_vec())))),
+                Err(error) => return Seen::Unknown(error.to_string()),
+            }
+        }
+        Seen::Known(found)
+    }
+
+    async fn look_at_wordpress(&self, cx: &SiteCx<'_>) -> Seen<WordpressFacts> {
+        let name = naming::php_container(&cx.site.name);
+        match self.own(cx, &name) {
+            Some(php) if php.state == ContainerState::Running => match cx.world.wordpress.facts(&php.id).await {
+                Ok(facts) => Seen::Known(facts),
+                Err(error) => Seen::Unknown(error.to_string()),
+            },
+            _ => Seen::Unknown(format!("{name} doesn't run")),
+        }
+    }
+}
+
+/// The owner of labels, and whether a list holds something ours under a name.
+pub(crate) fn own_volume_exists(cx: &SiteCx<'_>, volumes: &[VolumeFacts], name: &str) -> bool {
+    let ours = |labels: &Labels| matches!(cx.owner(labels), Owner::Ours(_));
+    volumes.iter().any(|volume| volume.name == name && ours(&volume.labels))
+}

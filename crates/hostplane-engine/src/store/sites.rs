@@ -1,0 +1,176 @@
+//! Sites.
+
+use hostplane_domain::desired::{DesiredSite, WordpressDetails};
+use hostplane_domain::ids::{JobId, SiteId};
+use hostplane_domain::job::OperationName;
+use hostplane_domain::mark::SiteRef;
+use hostplane_domain::name::SiteName;
+use hostplane_domain::status::{SiteEvent, SiteStatus};
+use hostplane_infra::clock::Timestamp;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Row, SqliteConnection};
+use uuid::Uuid;
+
+use super::{Store, StoreError, Stored, from_json, jobs, parse, to_json, violates};
+
+/// A site, as stored.
+#[derive(Debug, Clone)]
+pub struct SiteRecord {
+    /// Id and name.
+    pub site: SiteRef,
+    /// Where it is in its life.
+    pub status: SiteStatus,
+    /// Title and first administrator.
+    pub details: WordpressDetails,
+    /// The version of its passwords.
+    pub secret_version: u32,
+    /// What was last confirmed outside; `None` is nothing.
+    pub spec: Option<DesiredSite>,
+    /// When it was asked for.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+}
+
+/// A site that is asked for.
+#[derive(Debug, Clone)]
+pub struct NewSite {
+    /// Its name.
+    pub name: SiteName,
+    /// Title and first administrator.
+    pub details: WordpressDetails,
+}
+
+/// Which sites to list.
+#[derive(Debug, Clone, Default)]
+pub struct SiteFilter {
+    /// Only those of this status. Without it, DESTROYED sites are left out.
+    pub status: Option<SiteStatus>,
+    /// Only those whose name comes after this one.
+    pub after: Option<SiteName>,
+    /// At most this many.
+    pub limit: u32,
+}
+
+const COLUMNS: &str = "id, name, status, details, secret_version, spec, created_at, updated_at";
+
+fn read(row: &SqliteRow) -> Stored<SiteRecord> {
+    let spec: Option<String> = row.try_get("spec")?;
+    Ok(SiteRecord {
+        site: SiteRef { id: parse(row.try_get("id")?, "sites.id")?, name: parse(row.try_get("name")?, "sites.name")? },
+        status: parse(row.try_get("status")?, "sites.status")?,
+        details: from_json(row.try_get("details")?, "sites.details")?,
+        secret_version: row.try_get("secret_version")?,
+        spec: spec.map(|json| from_json(&json, "sites.spec")).transpose()?,
+        created_at: Timestamp(row.try_get("created_at")?),
+        updated_at: Timestamp(row.try_get("updated_at")?),
+    })
+}
+
+pub(super) async fn by_id(tx: &mut SqliteConnection, id: SiteId) -> Stored<SiteRecord> {
+    let statement = format!("SELECT {COLUMNS} FROM sites WHERE id = $1");
+    let row = sqlx::query(sqlx::AssertSqlSafe(statement))
+        .bind(id.to_string())
+        .fetch_optional(tx)
+        .await?
+        .ok_or(StoreError::Missing("site"))?;
+    read(&row)
+}
+
+/// The only way in which a site's status changes. With `spec`, what is confirmed outside changes too.
+pub(super) async fn transition(
+    tx: &mut SqliteConnection,
+    id: SiteId,
+    event: SiteEvent,
+    spec: Option<&Option<DesiredSite>>,
+    now: Timestamp,
+) -> Stored<SiteStatus> {
+    let site = by_id(tx, id).await?;
+    let next = site.status.on(event)?;
+    let spec = spec.unwrap_or(&site.spec);
+    let spec = spec.as_ref().map(|spec| to_json(spec, "sites.spec")).transpose()?;
+    sqlx::query(
+        "UPDATE sites SET previous_status = status, status = $2, spec = $3, updated_at = $4
+         WHERE id = $1 AND status = $5",
+    )
+    .bind(id.to_string())
+    .bind(next.as_str())
+    .bind(spec)
+    .bind(now.0)
+    .bind(site.status.as_str())
+    .execute(tx)
+    .await?;
+    Ok(next)
+}
+
+impl Store {
+    /// Adds a site and the job that provisions it.
+    ///
+    /// # Errors
+    /// [`StoreError::NameExists`] when the name isn't free.
+    pub async fn add_site(&self, new: &NewSite, now: Timestamp) -> Stored<(SiteRecord, JobId)> {
+        let id = SiteId::new(Uuid::now_v7());
+        let mut tx = self.begin().await?;
+        let added = sqlx::query(
+            "INSERT INTO sites (id, name, kind, status, details, secret_version, created_at, updated_at)
+             VALUES ($1, $2, 'wordpress', $3, $4, 1, $5, $5)",
+        )
+        .bind(id.to_string())
+        .bind(new.name.as_str())
+        .bind(SiteStatus::Created.as_str())
+        .bind(to_json(&new.details, "sites.details")?)
+        .bind(now.0)
+        .execute(&mut *tx)
+        .await;
+        match added {
+            Err(error) if violates(&error, "sites.name") => return Err(StoreError::NameExists),
+            other => other?,
+        };
+        let job = jobs::add(&mut tx, id, OperationName::Provision, now).await?;
+        let site = by_id(&mut tx, id).await?;
+        tx.commit().await?;
+        Ok((site, job))
+    }
+
+    /// The site that holds a name now.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`] when there is none.
+    pub async fn site(&self, name: &SiteName) -> Stored<SiteRecord> {
+        let statement = format!("SELECT {COLUMNS} FROM sites WHERE name = $1 AND status <> 'DESTROYED'");
+        let row = sqlx::query(sqlx::AssertSqlSafe(statement))
+            .bind(name.as_str())
+            .fetch_optional(&self.read)
+            .await?
+            .ok_or(StoreError::Missing("site"))?;
+        read(&row)
+    }
+
+    /// A site by its id, whatever became of it.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`] when there is none.
+    pub async fn site_by_id(&self, id: SiteId) -> Stored<SiteRecord> {
+        let mut connection = self.read.acquire().await?;
+        by_id(&mut connection, id).await
+    }
+
+    /// Sites in the order of their names.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn sites(&self, filter: &SiteFilter) -> Stored<Vec<SiteRecord>> {
+        let statement = format!(
+            "SELECT {COLUMNS} FROM sites
+             WHERE name > $1 AND (status = $2 OR ($2 = '' AND status <> 'DESTROYED'))
+             ORDER BY name, id LIMIT $3"
+        );
+        let rows = sqlx::query(sqlx::AssertSqlSafe(statement))
+            .bind(filter.after.as_ref().map_or("", SiteName::as_str))
+            .bind(filter.status.map_or("", SiteStatus::as_str))
+            .bind(filter.limit)
+            .fetch_all(&self.read)
+            .await?;
+        rows.iter().map(read).collect()
+    }
+}

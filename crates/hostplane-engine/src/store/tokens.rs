@@ -1,0 +1,40 @@
+//! API tokens, stored as hashes.
+
+use hostplane_infra::clock::Timestamp;
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use super::{Store, Stored};
+
+fn hash(token: &str) -> String {
+    hex::encode(Sha256::digest(token.as_bytes()))
+}
+
+impl Store {
+    /// Adds a token.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn add_token(&self, token: &str, now: Timestamp) -> Stored<()> {
+        sqlx::query("INSERT INTO tokens (id, hash, created_at) VALUES ($1, $2, $3) ON CONFLICT (hash) DO NOTHING")
+            .bind(Uuid::now_v7().to_string())
+            .bind(hash(token))
+            .bind(now.0)
+            .execute(&self.write)
+            .await?;
+        Ok(())
+    }
+
+    /// Whether the token is one of ours. It is looked up by its hash, so how long the answer takes says
+    /// nothing about the token.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn knows_token(&self, token: &str) -> Stored<bool> {
+        let found: Option<i64> = sqlx::query_scalar("SELECT 1 FROM tokens WHERE hash = $1")
+            .bind(hash(token))
+            .fetch_optional(&self.read)
+            .await?;
+        Ok(found.is_some())
+    }
+}

@@ -1,0 +1,172 @@
+//! An installation in a temporary directory, on an in-memory world.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hostplane_domain::desired::{SiteImages, SiteLimits, WordpressDetails};
+use hostplane_domain::details::{AdminEmail, AdminUser, SiteTitle};
+use hostplane_domain::ids::JobId;
+use hostplane_domain::job::JobState;
+use hostplane_domain::name::SiteName;
+use hostplane_domain::secret::MasterSecret;
+use hostplane_domain::status::SiteStatus;
+use hostplane_engine::app::{App, JobView, ResourceState};
+use hostplane_engine::settings::{Pace, SiteSettings};
+use hostplane_engine::store::{NewSite, Store};
+use hostplane_infra::clock::Clock;
+use hostplane_infra::containers::{Containers, NetworkSpec};
+use hostplane_infra::fake::{FakeClock, FakeWorld, ScriptedGate, State};
+use hostplane_infra::world::World;
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+pub const PHP_IMAGE: &str = "hostplane/php:test";
+pub const NGINX_IMAGE: &str = "hostplane/nginx:test";
+pub const SHARED_NETWORK: &str = "hostplane";
+
+pub struct Bed {
+    pub world: FakeWorld,
+    pub gate: Arc<ScriptedGate>,
+    pub settings: SiteSettings,
+    home: TempDir,
+}
+
+/// A control plane that runs on a bed.
+pub struct Running {
+    pub app: App,
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+/// The same as in life, only faster.
+fn pace() -> Pace {
+    Pace {
+        backoff_base: Duration::from_millis(1),
+        backoff_ceiling: Duration::from_millis(4),
+        dependency_pause: Duration::from_millis(5),
+        settle: Duration::from_millis(20),
+        serving_patience: Duration::from_millis(50),
+        serving_pause: Duration::from_millis(1),
+        ..Pace::default()
+    }
+}
+
+impl Bed {
+    pub async fn new() -> Self {
+        let bed = Self {
+            world: FakeWorld::default(),
+            gate: ScriptedGate::new(),
+            settings: SiteSettings {
+                base_domain: "localhost".parse().unwrap(),
+                public_port: 8080,
+                images: SiteImages { php: PHP_IMAGE.into(), nginx: NGINX_IMAGE.into() },
+                limits: SiteLimits::default(),
+                shared_network: SHARED_NETWORK.into(),
+                database_host: "host.docker.internal:3306".into(),
+                subnet_pool: "10.213.0.0/16".parse().unwrap(),
+                concurrency: 4,
+                pace: pace(),
+            },
+            home: TempDir::new().unwrap(),
+        };
+        bed.world.state().containers.images.extend([PHP_IMAGE.to_owned(), NGINX_IMAGE.to_owned()]);
+        let subnet = Some("172.31.0.0/16".parse().unwrap());
+        let shared = NetworkSpec { name: SHARED_NETWORK.into(), subnet, labels: Default::default() };
+        bed.world.create_network(&shared).await.unwrap();
+        bed
+    }
+
+    pub fn gated(&self) -> World {
+        self.world.behind(self.gate.clone())
+    }
+
+    pub async fn store(&self) -> Store {
+        Store::open(&self.home.path().join("hostplane.db"), pace().settle, FakeClock::default().now()).await.unwrap()
+    }
+
+    /// Starts the control plane, as a process start would.
+    pub async fn start(&self) -> Running {
+        let secrets = MasterSecret::new([7; 32]);
+        let (app, background) =
+            App::new(self.store().await, self.gated(), secrets, self.settings.clone()).await.unwrap();
+        let (stop, stopped) = oneshot::channel();
+        let task = tokio::spawn(background.run(async move {
+            let _ = stopped.await;
+        }));
+        Running { app, stop, task }
+    }
+
+    /// The world without what only counts.
+    pub fn state(&self) -> State {
+        let mut state = self.world.state().clone();
+        state.containers.ids = 0;
+        state
+    }
+}
+
+impl Running {
+    /// Ends it in order.
+    pub async fn stop(self) {
+        self.stop.send(()).unwrap();
+        self.task.await.unwrap();
+    }
+
+    /// Ends it as a SIGKILL would: whatever it was doing breaks off.
+    pub async fn kill(self) {
+        self.task.abort();
+        assert!(self.task.await.unwrap_err().is_cancelled());
+    }
+
+    pub async fn create(&self, name: &str) -> JobId {
+        self.app.create_site(&new_site(name)).await.unwrap().1.record.id
+    }
+
+    /// The job when nothing more will happen to it by itself.
+    pub async fn ended(&self, job: JobId) -> JobView {
+        let at_rest = |job: &JobView| !matches!(job.record.state, JobState::Pending | JobState::Running);
+        match tokio::time::timeout(Duration::from_secs(20), self.app.job_when(job, at_rest)).await {
+            Ok(job) => job.unwrap(),
+            Err(_) => panic!("the job doesn't end: {:#?}", self.app.job(job).await.unwrap()),
+        }
+    }
+
+    pub async fn active(&self, name: &str) -> JobView {
+        let job = self.create(name).await;
+        let job = self.ended(job).await;
+        assert_eq!(job.record.state, JobState::Completed, "{:?}", job.record.error);
+        job
+    }
+
+    pub async fn status(&self, name: &str) -> SiteStatus {
+        self.app.site(&site_name(name)).await.unwrap().view.record.status
+    }
+
+    /// The resources that are not present and as wanted.
+    pub async fn not_present(&self, name: &str) -> Vec<String> {
+        let site = self.app.site(&site_name(name)).await.unwrap();
+        let rest = site.resources.into_iter().filter(|resource| resource.state != ResourceState::Present);
+        rest.map(|resource| format!("{} {:?}", resource.kind, resource.detail)).collect()
+    }
+}
+
+pub fn site_name(name: &str) -> SiteName {
+    SiteName::parse(name).unwrap()
+}
+
+pub fn new_site(name: &str) -> NewSite {
+    NewSite {
+        name: site_name(name),
+        details: WordpressDetails {
+            title: SiteTitle::parse("A site").unwrap(),
+            admin_user: AdminUser::parse("admin").unwrap(),
+            admin_email: AdminEmail::parse("admin@example.com").unwrap(),
+        },
+    }
+}
+
+/// What went wrong, and in which step.
+pub fn failure(job: &JobView) -> (Option<&'static str>, String) {
+    let error = job.record.error.clone().expect("the job has an error");
+    (error.step.map(|step| step.as_str()), error.message)
+}

@@ -1,0 +1,104 @@
+//! Names that are held by another: the job fails, naming step and cause; the other's thing stays as it is,
+//! and nothing of ours is left.
+
+use hostplane_domain::container::{ContainerSpec, VolumeMount};
+use hostplane_domain::desired::ContainerLimits;
+use hostplane_domain::job::JobState;
+use hostplane_infra::containers::{Containers, NetworkSpec};
+use hostplane_infra::fake::State;
+
+use crate::bed::{Bed, PHP_IMAGE, failure};
+
+/// Plants something, asks for a site, and expects the world to be as it was after the failure.
+async fn expect_failure(plant: impl AsyncFnOnce(&Bed), step: &str, words: &[&str]) {
+    let bed = Bed::new().await;
+    plant(&bed).await;
+    let before: State = bed.state();
+    let running = bed.start().await;
+    let job = running.create("hello").await;
+    let job = running.ended(job).await;
+    assert_eq!(job.record.state, JobState::Failed);
+    let (failed, message) = failure(&job);
+    assert_eq!(failed, Some(step), "{message}");
+    for word in words {
+        assert!(message.contains(word), "{word:?} is not in {message:?}");
+    }
+    assert_eq!(bed.state(), before);
+    running.stop().await;
+}
+
+fn foreign_container(name: &str) -> ContainerSpec {
+    ContainerSpec {
+        name: name.into(),
+        image: PHP_IMAGE.into(),
+        command: vec!["true".into()],
+        user: "1:1".into(),
+        network: None,
+        mounts: Vec::<VolumeMount>::new(),
+        tmpfs: Vec::new(),
+        env: Vec::new(),
+        extra_hosts: Vec::new(),
+        read_only_root: false,
+        publish: Vec::new(),
+        sysctls: Vec::new(),
+        limits: ContainerLimits { memory_mib: 64, cpu_milli: 100, pids: 10, log_mib: 1 },
+        restart: false,
+    }
+}
+
+#[tokio::test]
+async fn a_container() {
+    for (name, step) in [("php_hello", "php_container"), ("nginx_hello", "nginx_container"), ("writer_hello", "settings")] {
+        let plant = async |bed: &Bed| {
+            bed.world.create_container(&foreign_container(name), &Default::default()).await.unwrap();
+        };
+        expect_failure(plant, step, &["container", name, "somebody else"]).await;
+    }
+}
+
+#[tokio::test]
+async fn a_volume() {
+    for (name, step) in [("wp_hello", "files_volume"), ("php_hello", "php_volume"), ("nginx_hello", "nginx_volume")] {
+        let plant = async |bed: &Bed| {
+            bed.world.create_volume(name, &Default::default()).await.unwrap();
+        };
+        expect_failure(plant, step, &["volume", name]).await;
+    }
+}
+
+#[tokio::test]
+async fn a_network() {
+    let plant = async |bed: &Bed| {
+        let subnet = Some("10.99.0.0/24".parse().unwrap());
+        let spec = NetworkSpec { name: "site_hello".into(), subnet, labels: Default::default() };
+        bed.world.create_network(&spec).await.unwrap();
+    };
+    expect_failure(plant, "network", &["network", "site_hello"]).await;
+}
+
+#[tokio::test]
+async fn a_database() {
+    let plant = async |bed: &Bed| {
+        bed.world.state().databases.databases.entry("wp_hello".into()).or_default();
+    };
+    expect_failure(plant, "database", &["database", "wp_hello"]).await;
+}
+
+#[tokio::test]
+async fn a_snippet_of_the_name() {
+    let plant = async |bed: &Bed| {
+        bed.world.state().proxy.snippets.insert("hello.caddy".into(), "http://else.where {\n}\n".into());
+    };
+    expect_failure(plant, "route", &["hello.caddy"]).await;
+}
+
+#[tokio::test]
+async fn a_host_name_that_another_snippet_serves() {
+    let plant = async |bed: &Bed| {
+        let snippet = "http://hello.localhost {\n\trespond \"mine\"\n}\n".to_owned();
+        let mut state = bed.world.state();
+        state.proxy.snippets.insert("shop.caddy".into(), snippet.clone());
+        state.proxy.loaded.insert("shop.caddy".into(), snippet);
+    };
+    expect_failure(plant, "route", &["hello.localhost", "shop.caddy"]).await;
+}

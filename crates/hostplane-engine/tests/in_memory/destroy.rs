@@ -1,0 +1,86 @@
+//! Site → nothing.
+
+use hostplane_domain::job::JobState;
+use hostplane_domain::status::SiteStatus;
+use hostplane_engine::app::AppError;
+use hostplane_infra::error::EffectError;
+use hostplane_infra::gate::Verdict;
+
+use crate::bed::{Bed, failure, site_name};
+
+#[tokio::test]
+async fn destroying_leaves_the_world_as_it_was_and_frees_the_name() {
+    let bed = Bed::new().await;
+    let running = bed.start().await;
+    running.active("stays").await;
+    let before = bed.state();
+    running.active("hello").await;
+    assert_ne!(bed.state(), before);
+    let job = running.app.destroy_site(&site_name("hello")).await.unwrap().record.id;
+    let job = running.ended(job).await;
+    assert_eq!(job.record.state, JobState::Completed);
+    assert_eq!(bed.state(), before);
+    assert!(matches!(running.app.site(&site_name("hello")).await, Err(AppError::NoSite(_))));
+    running.active("hello").await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_later_site_of_the_name_inherits_no_password() {
+    use secrecy::ExposeSecret;
+    let bed = Bed::new().await;
+    let running = bed.start().await;
+    let mut passwords = Vec::new();
+    for _ in 0..2 {
+        running.active("hello").await;
+        let credentials = running.app.credentials(&site_name("hello")).await.unwrap();
+        passwords.push(credentials.password.expose_secret().to_owned());
+        let job = running.app.destroy_site(&site_name("hello")).await.unwrap().record.id;
+        running.ended(job).await;
+    }
+    assert_ne!(passwords[0], passwords[1]);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn only_a_site_at_rest_can_be_destroyed() {
+    let bed = Bed::new().await;
+    bed.gate.next("docker.create_network", Verdict::Hang);
+    let running = bed.start().await;
+    running.create("hello").await;
+    let error = running.app.destroy_site(&site_name("hello")).await.unwrap_err();
+    assert!(matches!(error, AppError::Busy { .. }), "{error}");
+    assert!(matches!(running.app.destroy_site(&site_name("other")).await, Err(AppError::NoSite(_))));
+    running.kill().await;
+}
+
+#[tokio::test]
+async fn what_can_t_be_removed_needs_an_operator_and_goes_on_after_a_retry() {
+    let bed = Bed::new().await;
+    let running = bed.start().await;
+    let empty = {
+        let mut state = bed.state();
+        state.containers.networks.retain(|_, network| network.name == crate::bed::SHARED_NETWORK);
+        state
+    };
+    running.active("hello").await;
+    let denied = || {
+        let by = hostplane_infra::error::Dependency::Mariadb;
+        let message = "DROP command denied".to_owned();
+        EffectError::Rejected(hostplane_infra::error::Rejection::AccessDenied { by, message })
+    };
+    bed.gate.next("mariadb.remove_tenant", Verdict::Fail(denied()));
+    let job = running.app.destroy_site(&site_name("hello")).await.unwrap().record.id;
+    let stuck = running.ended(job).await;
+    assert_eq!(stuck.record.state, JobState::NeedsOperator);
+    let (step, message) = failure(&stuck);
+    assert_eq!(step, Some("database"));
+    assert!(message.contains("DROP command denied") && message.contains("wp_hello"), "{message}");
+    assert_eq!(running.status("hello").await, SiteStatus::Destroying);
+    assert!(matches!(running.app.destroy_site(&site_name("hello")).await, Err(AppError::Busy { .. })));
+
+    running.app.retry_job(job).await.unwrap();
+    assert_eq!(running.ended(job).await.record.state, JobState::Completed);
+    assert_eq!(bed.state(), empty);
+    running.stop().await;
+}

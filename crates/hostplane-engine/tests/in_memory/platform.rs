@@ -1,0 +1,97 @@
+//! What sites share.
+
+use std::sync::Arc;
+
+use hostplane_domain::secret::MasterSecret;
+use hostplane_engine::platform::{Platform, PlatformSettings};
+use hostplane_infra::containers::{ContainerState, Containers};
+use hostplane_infra::error::{EffectError, Rejection};
+
+use crate::bed::Bed;
+
+fn settings() -> PlatformSettings {
+    PlatformSettings {
+        shared_network: "platform".into(),
+        mariadb_container: "mariadb".into(),
+        mariadb_image: "hostplane/mariadb:test".into(),
+        mariadb_port: 3306,
+        mariadb_admin_port: 3307,
+        caddy_container: "caddy".into(),
+        caddy_image: "hostplane/caddy:test".into(),
+        caddy_conf_dir: "/etc/caddy".into(),
+        http_port: 8080,
+        https_port: 8443,
+    }
+}
+
+async fn platform(bed: &Bed, settings: PlatformSettings) -> Platform {
+    use hostplane_infra::containers::NetworkSpec;
+    let images = [settings.mariadb_image.clone(), settings.caddy_image.clone()];
+    bed.world.state().containers.images.extend(images);
+    // The Engine's own network, which gives its gateway away.
+    let spec = NetworkSpec {
+        name: "bridge".into(),
+        subnet: Some("172.17.0.0/16".parse().unwrap()),
+        labels: Default::default(),
+    };
+    let _ = bed.world.create_network(&spec).await;
+    let instance = bed.store().await.instance().await.unwrap();
+    Platform::new(bed.gated(), settings, instance, Arc::new(MasterSecret::new([7; 32])))
+}
+
+#[tokio::test]
+async fn up_makes_it_once_and_clean_leaves_nothing() {
+    let bed = Bed::new().await;
+    let platform = platform(&bed, settings()).await;
+    let before = bed.state();
+    platform.up().await.unwrap();
+    let up = bed.state();
+    assert_eq!(up.containers.containers.len(), 2);
+    assert!(up.containers.containers.values().all(|c| c.state == ContainerState::Running));
+    let mariadb = bed.world.state().containers.container("mariadb").unwrap().1.clone();
+    assert!(mariadb.spec.publish.contains(&("172.17.0.1".to_owned(), 3306, 3306)));
+    platform.up().await.unwrap();
+    assert_eq!(bed.state(), up, "again changes nothing");
+    platform.clean().await.unwrap();
+    assert_eq!(bed.state(), before);
+    platform.clean().await.unwrap();
+}
+
+#[tokio::test]
+async fn other_settings_replace_a_server_and_keep_its_volumes() {
+    let bed = Bed::new().await;
+    platform(&bed, settings()).await.up().await.unwrap();
+    let volumes = bed.state().containers.volumes;
+    let other = PlatformSettings { http_port: 80, ..settings() };
+    platform(&bed, other).await.up().await.unwrap();
+    let state = bed.state();
+    let caddy = bed.world.state().containers.container("caddy").unwrap().1.clone();
+    assert!(caddy.spec.publish.contains(&("0.0.0.0".to_owned(), 80, 80)));
+    assert_eq!(state.containers.volumes.keys().collect::<Vec<_>>(), volumes.keys().collect::<Vec<_>>());
+    assert_eq!(state.containers.containers.len(), 2);
+}
+
+#[tokio::test]
+async fn down_stops_and_up_brings_back() {
+    let bed = Bed::new().await;
+    let platform = platform(&bed, settings()).await;
+    platform.up().await.unwrap();
+    platform.down().await.unwrap();
+    assert!(bed.state().containers.containers.values().all(|c| c.state == ContainerState::Exited));
+    platform.up().await.unwrap();
+    assert!(bed.state().containers.containers.values().all(|c| c.state == ContainerState::Running));
+}
+
+#[tokio::test]
+async fn another_s_things_are_never_taken_over() {
+    for name in ["mariadb_data", "caddy_config"] {
+        let bed = Bed::new().await;
+        let platform = platform(&bed, settings()).await;
+        bed.world.create_volume(name, &Default::default()).await.unwrap();
+        let foreign = bed.state().containers.volumes[name].clone();
+        let error = platform.up().await.unwrap_err();
+        assert!(matches!(&error, EffectError::Rejected(Rejection::NameTaken { name: n, .. }) if n == name), "{error}");
+        platform.clean().await.unwrap();
+        assert_eq!(bed.state().containers.volumes.get(name), Some(&foreign));
+    }
+}

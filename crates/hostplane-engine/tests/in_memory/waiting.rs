@@ -1,0 +1,80 @@
+//! A dependency that is down pauses work; it fails nothing and burns no attempt.
+
+use hostplane_domain::job::JobState;
+use hostplane_infra::error::{Dependency, EffectError};
+use hostplane_infra::gate::Verdict;
+
+use crate::bed::{Bed, site_name};
+
+const ALL: [Dependency; 3] = [Dependency::Docker, Dependency::Mariadb, Dependency::Caddy];
+
+#[tokio::test]
+async fn a_job_waits_from_the_start_and_says_for_what() {
+    for down in ALL {
+        let bed = Bed::new().await;
+        bed.gate.cut_off(down);
+        let running = bed.start().await;
+        let job = running.create("hello").await;
+        let waits = running.app.job_when(job, |job| job.record.waiting_for.is_some()).await.unwrap();
+        assert_eq!(waits.record.waiting_for.as_deref(), Some(down.as_str()));
+        assert_eq!(waits.record.attempt, 1);
+        bed.gate.reconnect(down);
+        let done = running.ended(job).await;
+        assert_eq!((done.record.state, done.record.attempt), (JobState::Completed, 1), "{:?}", done.record.error);
+        assert_eq!(done.record.waiting_for, None);
+        running.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_job_waits_in_the_middle_and_rolls_nothing_back() {
+    for (down, call) in [
+        (Dependency::Docker, "docker.start_container"),
+        (Dependency::Mariadb, "mariadb.ensure_tenant"),
+        (Dependency::Caddy, "caddy.put_route"),
+    ] {
+        let bed = Bed::new().await;
+        let refused = EffectError::transient_message("test", "connection refused");
+        bed.gate.next(call, Verdict::Fail(refused));
+        let running = bed.start().await;
+        let job = running.create("hello").await;
+        // From the moment of the failing call on, the dependency can't be reached.
+        running.app.job_when(job, |job| !job.steps.is_empty()).await.unwrap();
+        bed.gate.cut_off(down);
+        let waits = running.app.job_when(job, |job| job.record.waiting_for.is_some()).await.unwrap();
+        assert_eq!(waits.record.waiting_for.as_deref(), Some(down.as_str()));
+        bed.gate.reconnect(down);
+        let done = running.ended(job).await;
+        assert_eq!(done.record.state, JobState::Completed, "{:?}", done.record.error);
+        assert!(done.steps.iter().all(|step| step.action == "ensure"), "nothing was removed");
+        running.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_destroy_waits_too() {
+    for down in ALL {
+        let bed = Bed::new().await;
+        let running = bed.start().await;
+        let before = bed.state();
+        running.active("hello").await;
+        bed.gate.cut_off(down);
+        let job = running.app.destroy_site(&site_name("hello")).await.unwrap().record.id;
+        running.app.job_when(job, |job| job.record.waiting_for.is_some()).await.unwrap();
+        bed.gate.reconnect(down);
+        assert_eq!(running.ended(job).await.record.state, JobState::Completed);
+        assert_eq!(bed.state(), before);
+        running.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn one_slow_or_failed_call_proves_nothing() {
+    let bed = Bed::new().await;
+    let refused = EffectError::transient_message("test", "busy");
+    bed.gate.next("docker.create_network", Verdict::Fail(refused));
+    let running = bed.start().await;
+    let job = running.active("hello").await;
+    assert_eq!(job.record.attempt, 1, "the step was tried again within the attempt");
+    running.stop().await;
+}
