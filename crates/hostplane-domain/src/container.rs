@@ -62,7 +62,7 @@ fn argv(words: &[&str]) -> Vec<String> {
 pub const PHP_USER: &str = "33:33";
 /// `uid:gid` of nginx: that of the official image.
 pub const NGINX_USER: &str = "101:101";
-/// Under which name a site's containers find the machine that publishes `MariaDB`.
+/// Under which name a site's containers find the machine that publishes MariaDB.
 const HOST_GATEWAY: &str = "host.docker.internal:host-gateway";
 
 /// The PHP-FPM container of a site.

@@ -31,7 +31,7 @@ pub struct DesiredSite {
     pub limits: SiteLimits,
     /// The network that it shares with Caddy, by name.
     pub shared_network: String,
-    /// `host:port` of `MariaDB` as the site's containers see it.
+    /// `host:port` of MariaDB as the site's containers see it.
     pub database_host: String,
     /// Raised to give the site new passwords.
     pub secret_version: u32,
@@ -51,7 +51,7 @@ pub struct WordpressDetails {
 /// Image references.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SiteImages {
-    /// PHP-FPM with `WordPress`'s files.
+    /// PHP-FPM with WordPress's files.
     pub php: String,
     /// nginx.
     pub nginx: String,

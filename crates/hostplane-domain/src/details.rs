@@ -10,12 +10,12 @@ pub enum DetailError {
     /// The title's rule.
     #[error("a title has 1 to 200 characters and no control characters")]
     Title,
-    /// The user's rule, which is `WordPress`'s strict one.
+    /// The user's rule, which is WordPress's strict one.
     #[error(
         "an administrator's name has 1 to 60 of the characters a-z, A-Z, 0-9, _ . - @ and starts with a letter or digit"
     )]
     AdminUser,
-    /// The address's rule, a subset of what `WordPress` accepts.
+    /// The address's rule, a subset of what WordPress accepts.
     #[error(
         "an e-mail address looks like name@example.com, has at most 100 characters and no others than a-z, A-Z, 0-9 and . _ % + -"
     )]
@@ -75,7 +75,7 @@ detail!(
 );
 
 detail!(
-    /// The login name of `WordPress`'s first administrator.
+    /// The login name of WordPress's first administrator.
     AdminUser,
     DetailError::AdminUser,
     |text| {
@@ -87,7 +87,7 @@ detail!(
 );
 
 detail!(
-    /// The e-mail address of `WordPress`'s first administrator.
+    /// The e-mail address of WordPress's first administrator.
     AdminEmail,
     DetailError::AdminEmail,
     |text| {

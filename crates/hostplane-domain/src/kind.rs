@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 pub enum Kind {
     /// The bridge network of the site's PHP and nginx alone.
     Network,
-    /// The volume with `WordPress`'s files.
+    /// The volume with WordPress's files.
     FilesVolume,
     /// The volume with PHP's settings and secrets.
     PhpVolume,
@@ -25,9 +25,9 @@ pub enum Kind {
     PhpContainer,
     /// The nginx container.
     NginxContainer,
-    /// `WordPress` unpacked into the files volume.
+    /// WordPress unpacked into the files volume.
     WordpressFiles,
-    /// `WordPress` installed into the database.
+    /// WordPress installed into the database.
     WordpressInstall,
     /// The Caddy snippet.
     Route,

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// Longest name, in bytes. `wp_` + 32 stays far below the 64 of a `MariaDB` database name.
+/// Longest name, in bytes. `wp_` + 32 stays far below the 64 of a MariaDB database name.
 pub const MAX_LEN: usize = 32;
 
 /// Host names that a customer must not get under the shared base domain: they belong to the platform

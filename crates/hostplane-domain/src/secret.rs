@@ -22,9 +22,9 @@ pub struct MasterSecret(SecretBox<[u8; 32]>);
 pub enum Purpose {
     /// The password of the site's database user.
     SiteDatabase,
-    /// The password of `WordPress`'s first administrator.
+    /// The password of WordPress's first administrator.
     SiteAdmin,
-    /// `WordPress`'s keys and salts.
+    /// WordPress's keys and salts.
     SiteKeys,
 }
 
@@ -92,7 +92,7 @@ fn password(bytes: &[u8; 32]) -> SecretString {
     text.into()
 }
 
-/// A password as `MariaDB` stores it for `mysql_native_password`: `*` and the upper-case hex of
+/// A password as MariaDB stores it for `mysql_native_password`: `*` and the upper-case hex of
 /// SHA-1(SHA-1(password)). A user can be created from it, so that no plaintext is sent.
 #[must_use]
 pub fn mariadb_hash(password: &SecretString) -> String {

@@ -21,7 +21,7 @@ pub struct SiteSettings {
     pub limits: SiteLimits,
     /// The network that sites share with Caddy.
     pub shared_network: String,
-    /// `host:port` of `MariaDB` as the sites' containers see it.
+    /// `host:port` of MariaDB as the sites' containers see it.
     pub database_host: String,
     /// Where sites' subnets come from.
     pub subnet_pool: SubnetPool,

@@ -33,6 +33,8 @@ pub(crate) struct Snapshot {
     pub networks: Vec<NetworkFacts>,
     pub tenant: Option<TenantFacts>,
     pub snippet: Option<SnippetFacts>,
+    /// Caddy is known to serve the snippets on disk and no other.
+    pub routes_settled: bool,
     /// Facts that no list shows: they are read from inside the site's containers.
     pub settings: Seen<SettingsFound>,
     pub wordpress: Seen<WordpressFacts>,
@@ -69,7 +71,7 @@ impl Snapshot {
         let (containers, volumes, networks) =
             (names(container_names(site)), names(volume_names(site)), names(vec![naming::network(site)]));
         let tenant = Tenants::Of(site.clone());
-        let (containers, volumes, networks, tenants, snippets) = try_join!(
+        let (containers, volumes, networks, tenants, routes) = try_join!(
             world.containers.containers(&containers),
             world.containers.volumes(&volumes),
             world.containers.networks(&networks),
@@ -82,7 +84,8 @@ impl Snapshot {
             volumes,
             networks,
             tenant: tenants.into_iter().next(),
-            snippet: snippets.into_iter().find(|snippet| snippet.file == file),
+            snippet: routes.snippets.into_iter().find(|snippet| snippet.file == file),
+            routes_settled: routes.settled,
             settings: Seen::Unknown("not looked at".to_owned()),
             wordpress: Seen::Unknown("not looked at".to_owned()),
         };

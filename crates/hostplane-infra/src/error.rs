@@ -78,7 +78,7 @@ pub enum EffectError {
 pub enum Rejection {
     /// A name that the site needs is held by something that isn't this site's.
     #[error(
-        "the name {name} is taken: a {what} of that name belongs to {owner}; remove or rename it, or choose another site name"
+        "the name {name} is taken: a {what} of that name belongs to {owner}; remove or rename it, or choose another name"
     )]
     NameTaken {
         /// `container`, `volume`, `network`, `database`, `route`.

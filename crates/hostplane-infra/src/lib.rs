@@ -1,4 +1,4 @@
-//! The outside world behind small traits: containers, databases, proxy, `WordPress`, site probe, clock.
+//! The outside world behind small traits: containers, databases, proxy, WordPress, site probe, clock.
 //!
 //! Each trait has one real adapter and one twin in the in-memory world (feature `fake`), and one contract
 //! suite runs on both. Every call passes the one [`gate`], which gives it a deadline and, in tests, faults.

@@ -20,7 +20,7 @@ pub struct World {
     pub databases: Arc<dyn Databases>,
     /// The proxy.
     pub proxy: Arc<dyn Proxy>,
-    /// `WordPress` inside the sites' containers.
+    /// WordPress inside the sites' containers.
     pub wordpress: Arc<dyn Wordpress>,
     /// The site probe.
     pub probe: Arc<dyn SiteProbe>,
@@ -36,7 +36,7 @@ pub struct Adapters {
     pub databases: Arc<dyn Databases>,
     /// The proxy.
     pub proxy: Arc<dyn Proxy>,
-    /// `WordPress` inside the sites' containers.
+    /// WordPress inside the sites' containers.
     pub wordpress: Arc<dyn Wordpress>,
     /// The site probe.
     pub probe: Arc<dyn SiteProbe>,

@@ -58,7 +58,7 @@ pub struct SettingsFile {
 pub struct SettingsSecrets {
     /// The database user's password.
     pub database_password: SecretString,
-    /// `WordPress`'s keys and salts: [`php::KEY_NAMES`] gives their order.
+    /// WordPress's keys and salts: [`php::KEY_NAMES`] gives their order.
     pub keys: Vec<SecretString>,
 }
 

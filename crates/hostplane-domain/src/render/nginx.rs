@@ -5,7 +5,7 @@ use crate::naming;
 
 /// The server block.
 ///
-/// - `WordPress`'s installer is denied at any time: with empty tables it would let a visitor set the site up.
+/// - WordPress's installer is denied at any time: with empty tables it would let a visitor set the site up.
 /// - The upstream is a variable, so that it is resolved at run time: a recreated PHP container has another
 ///   address.
 /// - Requests that Caddy meant for another site are refused with 421.

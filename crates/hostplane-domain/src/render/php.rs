@@ -1,4 +1,4 @@
-//! PHP-FPM's configuration and `WordPress`'s.
+//! PHP-FPM's configuration and WordPress's.
 
 use std::fmt::Write as _;
 
@@ -8,7 +8,7 @@ use super::SettingsSecrets;
 use crate::desired::{DesiredSite, SiteLimits};
 use crate::naming;
 
-/// `WordPress`'s keys and salts, in the order of [`SettingsSecrets::keys`].
+/// WordPress's keys and salts, in the order of [`SettingsSecrets::keys`].
 pub const KEY_NAMES: [&str; 8] = [
     "AUTH_KEY",
     "SECURE_AUTH_KEY",

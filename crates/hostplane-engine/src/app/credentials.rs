@@ -7,14 +7,14 @@ use secrecy::SecretString;
 
 use super::{App, AppError, Asked};
 
-/// Where and how `WordPress`'s first administrator logs in.
+/// Where and how WordPress's first administrator logs in.
 #[derive(Debug)]
 pub struct Credentials {
     /// The site.
     pub url: SiteUrl,
     /// The login name.
     pub user: String,
-    /// The password that the site was installed with. A password changed in `WordPress` is not known here.
+    /// The password that the site was installed with. A password changed in WordPress is not known here.
     pub password: SecretString,
 }
 

@@ -114,11 +114,11 @@ impl App {
     pub async fn new(
         store: Store,
         world: World,
-        secrets: MasterSecret,
+        secrets: Arc<MasterSecret>,
         settings: SiteSettings,
     ) -> Stored<(Self, Background)> {
         let instance = store.instance().await?;
-        let (secrets, signal) = (Arc::new(secrets), Signal::default());
+        let signal = Signal::default();
         let runner = crate::jobs::Runner {
             store: store.clone(),
             world: world.clone(),

@@ -163,15 +163,14 @@ impl App {
     async fn look_at(&self, record: &SiteRecord) -> Vec<ResourceView> {
         // Only names the mark of what would be made, and nothing is made here.
         let job = JobId::new(record.site.id.uuid());
-        let cx =
-            SiteCx {
-                world: &self.world,
-                secrets: &self.secrets,
-                instance: self.instance,
-                site: &record.site,
-                job,
-                pace: self.settings.pace,
-            };
+        let cx = SiteCx {
+            world: &self.world,
+            secrets: &self.secrets,
+            instance: self.instance,
+            site: &record.site,
+            job,
+            pace: self.settings.pace,
+        };
         let want = record.spec.as_ref().filter(|_| record.status == SiteStatus::Active);
         let depth = if want.is_some() { Depth::Inside } else { Depth::Lists };
         let nodes = match Snapshot::of_site(&cx, depth).await {

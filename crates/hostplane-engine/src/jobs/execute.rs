@@ -95,7 +95,8 @@ impl Runner {
                 && plan.direction == Direction::Forward
                 && step.verb == Verb::Ensure
                 && plan.pivot == Some(step.kind),
-            settles_at: unknown.then(|| now.plus(self.settings.pace.settle)),
+            // Only what was being made can still appear.
+            settles_at: (unknown && step.verb == Verb::Ensure).then(|| now.plus(self.settings.pace.settle)),
         };
         Ok(self.store.outcome(plan.claim, &outcome, now).await?)
     }

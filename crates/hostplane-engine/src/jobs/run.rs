@@ -1,5 +1,6 @@
 //! Takes one claimed job to an end, or puts it back into the queue.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use hostplane_domain::desired::DesiredSite;
@@ -30,7 +31,7 @@ pub(crate) struct Runner {
     pub store: Store,
     pub world: World,
     pub instance: InstanceId,
-    pub secrets: std::sync::Arc<MasterSecret>,
+    pub secrets: Arc<MasterSecret>,
     pub settings: SiteSettings,
 }
 

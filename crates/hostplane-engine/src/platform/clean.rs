@@ -8,7 +8,7 @@ use super::Platform;
 
 impl Platform {
     /// Removes all that carries this installation's mark: containers, networks, volumes, and, where
-    /// `MariaDB` or Caddy are not its own, its tenants and snippets there.
+    /// MariaDB or Caddy are not its own, its tenants and snippets there.
     ///
     /// # Errors
     /// When something could not be removed; calling again goes on.
@@ -53,7 +53,7 @@ impl Platform {
         if self.world.proxy.ping().await.is_err() {
             return Ok(());
         }
-        for snippet in self.world.proxy.routes().await? {
+        for snippet in self.world.proxy.routes().await?.snippets {
             let Some(mark) = snippet.mark.filter(|mark| mark.instance == self.instance) else { continue };
             info!(snippet = snippet.file, "removing");
             self.world.proxy.remove_route(self.instance, &mark.site).await?;

@@ -1,4 +1,4 @@
-//! What all sites share: the network, `MariaDB`, Caddy. Made, marked and removed here and nowhere else;
+//! What all sites share: the network, MariaDB, Caddy. Made, marked and removed here and nowhere else;
 //! sites only use it.
 
 mod clean;
@@ -20,9 +20,9 @@ use secrecy::SecretString;
 use tokio::time::{Instant, sleep};
 use tracing::info;
 
-/// User of `MariaDB` as whom the control plane administers it.
+/// User of MariaDB as whom the control plane administers it.
 pub const MARIADB_ADMIN: &str = "hostplane";
-/// `MariaDB`'s administration port inside its container; it has connections of its own, so tenants who use
+/// MariaDB's administration port inside its container; it has connections of its own, so tenants who use
 /// up theirs don't lock the control plane out.
 const MARIADB_EXTRA_PORT: u16 = 3307;
 /// How long a server of the platform may take to answer after its start.
@@ -36,13 +36,13 @@ const MARIADB_GRACE_S: u16 = 50;
 pub struct PlatformSettings {
     /// The network that sites share with Caddy.
     pub shared_network: String,
-    /// `MariaDB`'s container; its volumes and its network are named after it.
+    /// MariaDB's container; its volumes and its network are named after it.
     pub mariadb_container: String,
-    /// `MariaDB`'s image.
+    /// MariaDB's image.
     pub mariadb_image: String,
-    /// The port on Docker's gateway address under which sites reach `MariaDB`.
+    /// The port on Docker's gateway address under which sites reach MariaDB.
     pub mariadb_port: u16,
-    /// The port on the loopback address under which the control plane reaches `MariaDB`.
+    /// The port on the loopback address under which the control plane reaches MariaDB.
     pub mariadb_admin_port: u16,
     /// Caddy's container; its volumes are named after it.
     pub caddy_container: String,
@@ -90,7 +90,9 @@ impl Platform {
         let hash = hostplane_domain::secret::mariadb_hash(&Self::mariadb_password(&self.secrets));
         let mariadb = servers::mariadb(&self.settings, &gateway, &hash);
         let caddy = servers::caddy(&self.settings);
-        futures_util::try_join!(parts.server(&mariadb), parts.server(&caddy))?;
+        // Both are waited for even if one fails: a call that is dropped has its effect all the same.
+        let (mariadb, caddy) = futures_util::join!(parts.server(&mariadb), parts.server(&caddy));
+        mariadb.and(caddy)?;
         futures_util::try_join!(self.answers(Dependency::Mariadb), self.answers(Dependency::Caddy))?;
         Ok(())
     }
@@ -117,7 +119,7 @@ impl Platform {
         Ok(stopped.len())
     }
 
-    /// Stops every container of this installation: Caddy, then the sites, then `MariaDB`.
+    /// Stops every container of this installation: Caddy, then the sites, then MariaDB.
     ///
     /// # Errors
     /// When the Engine fails.

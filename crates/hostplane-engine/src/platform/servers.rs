@@ -15,7 +15,7 @@ pub(super) struct Server {
     pub files: Vec<ArchiveEntry>,
 }
 
-/// The network of `MariaDB` alone: sites reach it through the host, never directly.
+/// The network of MariaDB alone: sites reach it through the host, never directly.
 pub(super) fn data_network(settings: &PlatformSettings) -> String {
     format!("{}_data", settings.shared_network)
 }
@@ -32,7 +32,7 @@ fn file(path: String, mode: u32, uid: u32, contents: String) -> ArchiveEntry {
     ArchiveEntry { path, mode, uid, contents: Some(Bytes::from(contents)) }
 }
 
-/// `MariaDB`. Only the administrator's hash is written; `root` has no password and no way in from outside.
+/// MariaDB. Only the administrator's hash is written; `root` has no password and no way in from outside.
 pub(super) fn mariadb(settings: &PlatformSettings, gateway: &str, admin_hash: &str) -> Server {
     let name = &settings.mariadb_container;
     let command = [

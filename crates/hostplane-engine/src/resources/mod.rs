@@ -56,7 +56,7 @@ pub(crate) trait Resource: Send + Sync {
     async fn remove(&self, cx: &SiteCx<'_>) -> Effect<()>;
 }
 
-/// Every resource of a `WordPress` site.
+/// Every resource of a WordPress site.
 pub(crate) const RESOURCES: &[&dyn Resource] = &[
     &network::Network,
     &volume::FILES,

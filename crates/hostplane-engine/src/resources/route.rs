@@ -28,7 +28,13 @@ impl Resource for Route {
     }
 
     fn observe(&self, cx: &SiteCx<'_>, want: Option<&DesiredSite>, seen: &Snapshot) -> Observed {
-        let Some(snippet) = &seen.snippet else { return Observed::Absent };
+        let Some(snippet) = &seen.snippet else {
+            // A removal that broke off before Caddy reloaded leaves a route that is on no disk.
+            return match (want, seen.routes_settled) {
+                (None, false) => Observed::Unknown("what Caddy serves beside the snippets is unknown".to_owned()),
+                _ => Observed::Absent,
+            };
+        };
         let mut differs = Vec::new();
         let mut differ = |field, wanted: &str, found: &str| {
             let (wanted, found) = (wanted.to_owned(), found.to_owned());

@@ -1,4 +1,4 @@
-//! `WordPress` unpacked into the files volume, and the marker that is written after its last file.
+//! WordPress unpacked into the files volume, and the marker that is written after its last file.
 
 use async_trait::async_trait;
 use hostplane_domain::desired::DesiredSite;

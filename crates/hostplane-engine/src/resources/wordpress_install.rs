@@ -1,4 +1,4 @@
-//! `WordPress` installed into the database, and the option that is written after everything else.
+//! WordPress installed into the database, and the option that is written after everything else.
 
 use async_trait::async_trait;
 use hostplane_domain::desired::DesiredSite;
@@ -62,12 +62,8 @@ pub(super) fn observe_marker(
     seen: &Snapshot,
     marker: fn(&WordpressFacts) -> Option<SiteId>,
 ) -> Observed {
-    let mark = match (lies_in, want) {
-        (None, _) | (Some(_), None) => return Observed::Absent,
-        (Some(Owner::Ours(mark)), Some(_)) => mark,
-        // What another's volume or database holds is reported there.
-        (Some(Owner::Predecessor(_) | Owner::Foreign), Some(_)) => return Observed::Absent,
-    };
+    // What another's volume or database holds is reported there.
+    let (Some(Owner::Ours(mark)), Some(_)) = (lies_in, want) else { return Observed::Absent };
     match &seen.wordpress {
         Seen::Unknown(why) => Observed::Unknown(why.clone()),
         Seen::Known(facts) => match marker(facts) {

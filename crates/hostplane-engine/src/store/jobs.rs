@@ -182,6 +182,19 @@ pub(super) async fn void_claims(
     settle: Duration,
 ) -> Stored<u64> {
     let except = to_json(&except, "job ids")?;
+    // Only what was being made can still appear: a removal that lands late changes nothing.
+    let voided = sqlx::query(
+        "UPDATE jobs SET state = 'pending', epoch = NULL, run_at = $1, settles_at = CASE
+             WHEN EXISTS (SELECT 1 FROM steps
+                          WHERE job_id = jobs.id AND steps.state = 'intended' AND action = 'ensure') THEN $3
+             ELSE settles_at END
+         WHERE state = 'running' AND id NOT IN (SELECT value FROM json_each($2))",
+    )
+    .bind(now.0)
+    .bind(&except)
+    .bind(now.plus(settle).0)
+    .execute(&mut *tx)
+    .await?;
     sqlx::query(
         "UPDATE steps SET state = 'unknown', finished_at = $1
          WHERE state = 'intended'
@@ -189,15 +202,6 @@ pub(super) async fn void_claims(
     )
     .bind(now.0)
     .bind(&except)
-    .execute(&mut *tx)
-    .await?;
-    let voided = sqlx::query(
-        "UPDATE jobs SET state = 'pending', epoch = NULL, run_at = $1, settles_at = $3
-         WHERE state = 'running' AND id NOT IN (SELECT value FROM json_each($2))",
-    )
-    .bind(now.0)
-    .bind(&except)
-    .bind(now.plus(settle).0)
     .execute(tx)
     .await?;
     Ok(voided.rows_affected())

@@ -46,8 +46,8 @@ pub struct NewSite {
 pub struct SiteFilter {
     /// Only those of this status. Without it, DESTROYED sites are left out.
     pub status: Option<SiteStatus>,
-    /// Only those whose name comes after this one.
-    pub after: Option<SiteName>,
+    /// Only those that come after this one. A name alone would not do: DESTROYED sites share theirs.
+    pub after: Option<SiteId>,
     /// At most this many.
     pub limit: u32,
 }
@@ -162,11 +162,11 @@ impl Store {
     pub async fn sites(&self, filter: &SiteFilter) -> Stored<Vec<SiteRecord>> {
         let statement = format!(
             "SELECT {COLUMNS} FROM sites
-             WHERE name > $1 AND (status = $2 OR ($2 = '' AND status <> 'DESTROYED'))
+             WHERE ($1 = '' OR (name, id) > (SELECT name, id FROM sites WHERE id = $1)) AND (status = $2 OR ($2 = '' AND status <> 'DESTROYED'))
              ORDER BY name, id LIMIT $3"
         );
         let rows = sqlx::query(sqlx::AssertSqlSafe(statement))
-            .bind(filter.after.as_ref().map_or("", SiteName::as_str))
+            .bind(filter.after.map_or_else(String::new, |id| id.to_string()))
             .bind(filter.status.map_or("", SiteStatus::as_str))
             .bind(filter.limit)
             .fetch_all(&self.read)

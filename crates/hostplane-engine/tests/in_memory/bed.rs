@@ -1,5 +1,7 @@
 //! An installation in a temporary directory, on an in-memory world.
 
+use hostplane_domain::kind::Kind;
+use hostplane_domain::mark::Labels;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -72,7 +74,7 @@ impl Bed {
         };
         bed.world.state().containers.images.extend([PHP_IMAGE.to_owned(), NGINX_IMAGE.to_owned()]);
         let subnet = Some("172.31.0.0/16".parse().unwrap());
-        let shared = NetworkSpec { name: SHARED_NETWORK.into(), subnet, labels: Default::default() };
+        let shared = NetworkSpec { name: SHARED_NETWORK.into(), subnet, labels: Labels::new() };
         bed.world.create_network(&shared).await.unwrap();
         bed
     }
@@ -87,7 +89,7 @@ impl Bed {
 
     /// Starts the control plane, as a process start would.
     pub async fn start(&self) -> Running {
-        let secrets = MasterSecret::new([7; 32]);
+        let secrets = Arc::new(MasterSecret::new([7; 32]));
         let (app, background) =
             App::new(self.store().await, self.gated(), secrets, self.settings.clone()).await.unwrap();
         let (stop, stopped) = oneshot::channel();
@@ -125,10 +127,10 @@ impl Running {
     /// The job when nothing more will happen to it by itself.
     pub async fn ended(&self, job: JobId) -> JobView {
         let at_rest = |job: &JobView| !matches!(job.record.state, JobState::Pending | JobState::Running);
-        match tokio::time::timeout(Duration::from_secs(20), self.app.job_when(job, at_rest)).await {
-            Ok(job) => job.unwrap(),
-            Err(_) => panic!("the job doesn't end: {:#?}", self.app.job(job).await.unwrap()),
+        if let Ok(job) = tokio::time::timeout(Duration::from_secs(20), self.app.job_when(job, at_rest)).await {
+            return job.unwrap();
         }
+        panic!("the job doesn't end: {:#?}", self.app.job(job).await.unwrap());
     }
 
     pub async fn active(&self, name: &str) -> JobView {
@@ -168,5 +170,5 @@ pub fn new_site(name: &str) -> NewSite {
 /// What went wrong, and in which step.
 pub fn failure(job: &JobView) -> (Option<&'static str>, String) {
     let error = job.record.error.clone().expect("the job has an error");
-    (error.step.map(|step| step.as_str()), error.message)
+    (error.step.map(Kind::as_str), error.message)
 }

@@ -4,6 +4,7 @@
 use hostplane_domain::container::{ContainerSpec, VolumeMount};
 use hostplane_domain::desired::ContainerLimits;
 use hostplane_domain::job::JobState;
+use hostplane_domain::mark::Labels;
 use hostplane_infra::containers::{Containers, NetworkSpec};
 use hostplane_infra::fake::State;
 
@@ -48,9 +49,11 @@ fn foreign_container(name: &str) -> ContainerSpec {
 
 #[tokio::test]
 async fn a_container() {
-    for (name, step) in [("php_hello", "php_container"), ("nginx_hello", "nginx_container"), ("writer_hello", "settings")] {
+    for (name, step) in
+        [("php_hello", "php_container"), ("nginx_hello", "nginx_container"), ("writer_hello", "settings")]
+    {
         let plant = async |bed: &Bed| {
-            bed.world.create_container(&foreign_container(name), &Default::default()).await.unwrap();
+            bed.world.create_container(&foreign_container(name), &Labels::new()).await.unwrap();
         };
         expect_failure(plant, step, &["container", name, "somebody else"]).await;
     }
@@ -60,7 +63,7 @@ async fn a_container() {
 async fn a_volume() {
     for (name, step) in [("wp_hello", "files_volume"), ("php_hello", "php_volume"), ("nginx_hello", "nginx_volume")] {
         let plant = async |bed: &Bed| {
-            bed.world.create_volume(name, &Default::default()).await.unwrap();
+            bed.world.create_volume(name, &Labels::new()).await.unwrap();
         };
         expect_failure(plant, step, &["volume", name]).await;
     }
@@ -70,7 +73,7 @@ async fn a_volume() {
 async fn a_network() {
     let plant = async |bed: &Bed| {
         let subnet = Some("10.99.0.0/24".parse().unwrap());
-        let spec = NetworkSpec { name: "site_hello".into(), subnet, labels: Default::default() };
+        let spec = NetworkSpec { name: "site_hello".into(), subnet, labels: Labels::new() };
         bed.world.create_network(&spec).await.unwrap();
     };
     expect_failure(plant, "network", &["network", "site_hello"]).await;
@@ -87,7 +90,10 @@ async fn a_database() {
 #[tokio::test]
 async fn a_snippet_of_the_name() {
     let plant = async |bed: &Bed| {
-        bed.world.state().proxy.snippets.insert("hello.caddy".into(), "http://else.where {\n}\n".into());
+        let snippet = "http://else.where {\n}\n".to_owned();
+        let mut state = bed.world.state();
+        state.proxy.snippets.insert("hello.caddy".into(), snippet.clone());
+        state.proxy.loaded.insert("hello.caddy".into(), snippet);
     };
     expect_failure(plant, "route", &["hello.caddy"]).await;
 }

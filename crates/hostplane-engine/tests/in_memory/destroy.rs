@@ -43,6 +43,20 @@ async fn a_later_site_of_the_name_inherits_no_password() {
 }
 
 #[tokio::test]
+async fn a_route_that_is_served_but_on_no_disk_is_unloaded() {
+    let bed = Bed::new().await;
+    let running = bed.start().await;
+    let before = bed.state();
+    running.active("hello").await;
+    // As a crash between the file's removal and the reload leaves it.
+    bed.world.state().proxy.snippets.clear();
+    let job = running.app.destroy_site(&site_name("hello")).await.unwrap().record.id;
+    assert_eq!(running.ended(job).await.record.state, JobState::Completed);
+    assert_eq!(bed.state(), before);
+    running.stop().await;
+}
+
+#[tokio::test]
 async fn only_a_site_at_rest_can_be_destroyed() {
     let bed = Bed::new().await;
     bed.gate.next("docker.create_network", Verdict::Hang);

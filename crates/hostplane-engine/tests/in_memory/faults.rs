@@ -96,7 +96,12 @@ async fn a_lost_reply_at_any_call_is_survived() {
             let job = operation.ask(&running).await;
             let job = running.ended(job).await;
             let call = bed.gate.calls()[n];
-            assert_eq!(job.record.state, JobState::Completed, "{operation:?} call {n} {call:?}: {:?}", job.record.error);
+            assert_eq!(
+                job.record.state,
+                JobState::Completed,
+                "{operation:?} call {n} {call:?}: {:?}",
+                job.record.error
+            );
             match operation {
                 Operation::Provision => assert_eq!(running.not_present("hello").await, Vec::<String>::new()),
                 Operation::Destroy => assert!(is_empty(&bed.state()), "call {n} {call:?}"),
@@ -160,10 +165,7 @@ async fn a_fault_during_a_rollback_is_survived() {
     };
     let turned = calls.iter().position(|call| call.name == "wordpress.install").unwrap() + 1;
     for n in turned..calls.len() {
-        for verdict in [
-            Verdict::RunThenLose,
-            Verdict::Fail(EffectError::transient_message("test", "reset by peer")),
-        ] {
+        for verdict in [Verdict::RunThenLose, Verdict::Fail(EffectError::transient_message("test", "reset by peer"))] {
             let Stage { bed, before } = Operation::Provision.stage().await;
             bed.gate.next("wordpress.install", refuse());
             bed.gate.at(n, verdict.clone());

@@ -1,5 +1,6 @@
 //! What sites share.
 
+use hostplane_domain::mark::Labels;
 use std::sync::Arc;
 
 use hostplane_domain::secret::MasterSecret;
@@ -29,11 +30,8 @@ async fn platform(bed: &Bed, settings: PlatformSettings) -> Platform {
     let images = [settings.mariadb_image.clone(), settings.caddy_image.clone()];
     bed.world.state().containers.images.extend(images);
     // The Engine's own network, which gives its gateway away.
-    let spec = NetworkSpec {
-        name: "bridge".into(),
-        subnet: Some("172.17.0.0/16".parse().unwrap()),
-        labels: Default::default(),
-    };
+    let spec =
+        NetworkSpec { name: "bridge".into(), subnet: Some("172.17.0.0/16".parse().unwrap()), labels: Labels::new() };
     let _ = bed.world.create_network(&spec).await;
     let instance = bed.store().await.instance().await.unwrap();
     Platform::new(bed.gated(), settings, instance, Arc::new(MasterSecret::new([7; 32])))
@@ -87,7 +85,7 @@ async fn another_s_things_are_never_taken_over() {
     for name in ["mariadb_data", "caddy_config"] {
         let bed = Bed::new().await;
         let platform = platform(&bed, settings()).await;
-        bed.world.create_volume(name, &Default::default()).await.unwrap();
+        bed.world.create_volume(name, &Labels::new()).await.unwrap();
         let foreign = bed.state().containers.volumes[name].clone();
         let error = platform.up().await.unwrap_err();
         assert!(matches!(&error, EffectError::Rejected(Rejection::NameTaken { name: n, .. }) if n == name), "{error}");

@@ -1,5 +1,6 @@
 //! Nothing → site.
 
+use hostplane_domain::mark::Labels;
 use std::collections::BTreeSet;
 
 use hostplane_domain::job::{JobState, StepState};
@@ -130,11 +131,8 @@ async fn a_full_pool_fails_the_network_and_nothing_else_is_begun() {
 async fn a_subnet_that_something_else_uses_is_passed_over() {
     use hostplane_infra::containers::{Containers, NetworkSpec};
     let bed = Bed::new().await;
-    let foreign = NetworkSpec {
-        name: "somebody".into(),
-        subnet: Some("10.213.0.0/24".parse().unwrap()),
-        labels: Default::default(),
-    };
+    let foreign =
+        NetworkSpec { name: "somebody".into(), subnet: Some("10.213.0.0/24".parse().unwrap()), labels: Labels::new() };
     bed.world.create_network(&foreign).await.unwrap();
     let running = bed.start().await;
     running.active("hello").await;

@@ -85,8 +85,8 @@ pub trait Databases: Send + Sync {
     /// What there is. A tenant of which nothing exists is not listed.
     async fn tenants(&self, which: &Tenants) -> Effect<Vec<TenantFacts>>;
 
-    /// Makes the tenant as specified, or mends what is there: ledger row first, then database, user,
-    /// limit and exact grants. `Rejected(NameTaken)` when the database or the user exists without a
+    /// Makes the tenant as specified, or mends what is there: ledger row first, then user with its limit,
+    /// database and exact grants. `Rejected(NameTaken)` when the database or the user exists without a
     /// ledger row of this instance and site id.
     async fn ensure_tenant(&self, spec: &TenantSpec) -> Effect<()>;
 

@@ -25,7 +25,7 @@ pub struct DatabasesState {
 /// A database.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DatabaseState {
-    /// The site whose `WordPress` is installed in it, by the marker that is written last.
+    /// The site whose WordPress is installed in it, by the marker that is written last.
     pub installed: Option<SiteId>,
     /// Anything else in it: table names and contents, for tests that check that they stay.
     pub tables: BTreeMap<String, String>,

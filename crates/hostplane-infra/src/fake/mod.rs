@@ -15,8 +15,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use clock::FakeClock;
 pub use containers::{ContainersState, FakeContainer, FakeNetwork, FakeVolume};
+pub use databases::{DatabaseState, DatabasesState, UserState};
 pub use gate::ScriptedGate;
-pub use databases::DatabasesState;
 pub use proxy::ProxyState;
 
 use crate::gate::Gate;

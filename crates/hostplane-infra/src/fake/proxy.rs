@@ -9,7 +9,7 @@ use hostplane_domain::naming;
 
 use super::FakeWorld;
 use crate::error::{Effect, Rejection};
-use crate::proxy::{Proxy, RouteSpec, SnippetFacts, snippet};
+use crate::proxy::{Proxy, RouteSpec, Routes, snippet};
 
 /// What there is in the proxy's directory, and what the proxy runs. Tests plant foreign files in it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -63,12 +63,13 @@ impl Proxy for FakeWorld {
         Ok(())
     }
 
-    async fn routes(&self) -> Effect<Vec<SnippetFacts>> {
+    async fn routes(&self) -> Effect<Routes> {
         let state = &self.state().proxy;
         let facts = |(file, contents): (&String, &String)| {
             snippet::facts(file, contents.as_bytes(), state.loaded.get(file) == Some(contents))
         };
-        Ok(state.snippets.iter().map(facts).collect())
+        let snippets = state.snippets.iter().map(facts).collect();
+        Ok(Routes { snippets, settled: state.loaded == state.snippets })
     }
 
     async fn put_route(&self, spec: &RouteSpec) -> Effect<()> {

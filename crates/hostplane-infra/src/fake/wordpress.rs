@@ -1,4 +1,4 @@
-//! `WordPress` in the in-memory world: two markers, one in the files volume, one in the database.
+//! WordPress in the in-memory world: two markers, one in the files volume, one in the database.
 
 use async_trait::async_trait;
 use bytes::Bytes;

@@ -26,7 +26,7 @@ pub const PAGE_LIMIT: usize = 512 * 1024;
 
 impl Page {
     /// Why this is not a page of a working site, or `None` if it is: status 200 is not enough, because
-    /// a `WordPress` without a theme answers 200 with nothing.
+    /// a WordPress without a theme answers 200 with nothing.
     #[must_use]
     pub fn fault(&self) -> Option<String> {
         if self.status != 200 {

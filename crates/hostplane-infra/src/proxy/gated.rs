@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use hostplane_domain::ids::InstanceId;
 use hostplane_domain::mark::SiteRef;
 
-use super::{Proxy, RouteSpec, SnippetFacts};
+use super::{Proxy, RouteSpec, Routes};
 use crate::error::{Dependency, Effect};
 use crate::gate::{Call, Gate, pass};
 
@@ -39,7 +39,7 @@ impl Proxy for GatedProxy {
         pass(&*self.gate, PING, self.inner.ping()).await
     }
 
-    async fn routes(&self) -> Effect<Vec<SnippetFacts>> {
+    async fn routes(&self) -> Effect<Routes> {
         pass(&*self.gate, ROUTES, self.inner.routes()).await
     }
 

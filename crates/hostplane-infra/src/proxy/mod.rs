@@ -26,6 +26,16 @@ pub struct SnippetFacts {
     pub loaded: bool,
 }
 
+/// The routes that there are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Routes {
+    /// Every snippet on disk, whoever wrote it.
+    pub snippets: Vec<SnippetFacts>,
+    /// The proxy is known to serve these and no other. It isn't after a start of this process, or when a
+    /// change broke off: then a snippet that is gone from disk may be served still.
+    pub settled: bool,
+}
+
 /// A snippet to be put in place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RouteSpec {
@@ -44,8 +54,8 @@ pub trait Proxy: Send + Sync {
     /// Whether the proxy answers.
     async fn ping(&self) -> Effect<()>;
 
-    /// Every snippet there is, whoever wrote it.
-    async fn routes(&self) -> Effect<Vec<SnippetFacts>>;
+    /// Every snippet there is, and whether the proxy serves just these.
+    async fn routes(&self) -> Effect<Routes>;
 
     /// Puts a snippet in place: the whole configuration is validated with it, it is renamed into place,
     /// and the proxy reloads; on refusal the last good configuration stays. Answers when the proxy has

@@ -11,8 +11,8 @@ use crate::error::{Dependency, Effect};
 use crate::gate::{Call, Gate, pass};
 
 const FACTS: Call = Call::read("wordpress.facts", Dependency::Site, Duration::from_secs(20));
-const UNPACK: Call = Call::change("wordpress.unpack", Dependency::Site, Duration::from_secs(120));
-const INSTALL: Call = Call::change("wordpress.install", Dependency::Site, Duration::from_secs(120));
+const UNPACK: Call = Call::change("wordpress.unpack", Dependency::Site, Duration::from_mins(2));
+const INSTALL: Call = Call::change("wordpress.install", Dependency::Site, Duration::from_mins(2));
 
 /// Any [`Wordpress`], with every call passed through the gate.
 pub struct GatedWordpress {

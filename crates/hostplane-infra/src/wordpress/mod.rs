@@ -1,4 +1,4 @@
-//! What is done inside a site's own PHP container: unpacking and installing `WordPress`.
+//! What is done inside a site's own PHP container: unpacking and installing WordPress.
 
 mod gated;
 mod php;
@@ -14,7 +14,7 @@ pub use php::PhpWordpress;
 
 use crate::error::Effect;
 
-/// The deep facts of a site: whose `WordPress` is unpacked, and whose is installed.
+/// The deep facts of a site: whose WordPress is unpacked, and whose is installed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct WordpressFacts {
     /// The site id in the marker that is written after the last file.
@@ -36,13 +36,13 @@ pub struct Installation {
     pub admin_password: SecretString,
 }
 
-/// `WordPress` in a running PHP container, by the container's id. What it prints is the tenant's word:
+/// WordPress in a running PHP container, by the container's id. What it prints is the tenant's word:
 /// it is parsed strictly and otherwise only quoted, shortened.
 #[async_trait]
 pub trait Wordpress: Send + Sync {
     /// The markers. `Transient` while the container or its database can't say.
     async fn facts(&self, php_container: &str) -> Effect<WordpressFacts>;
-    /// Copies the image's `WordPress` into the files volume; complete already is fine.
+    /// Copies the image's WordPress into the files volume; complete already is fine.
     async fn unpack(&self, php_container: &str, site: SiteId) -> Effect<()>;
     /// Installs into the database; installed already for this site is fine. Never two at once.
     async fn install(&self, php_container: &str, installation: &Installation) -> Effect<()>;

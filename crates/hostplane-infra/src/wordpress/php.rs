@@ -1,4 +1,4 @@
-//! `WordPress` by way of `php` in the site's container: a script on standard input, an answer on
+//! WordPress by way of `php` in the site's container: a script on standard input, an answer on
 //! standard output.
 
 use std::sync::Arc;

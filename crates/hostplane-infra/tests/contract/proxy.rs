@@ -84,7 +84,7 @@ fn file(spec: &RouteSpec) -> String {
 }
 
 async fn find(bed: &dyn Bed, file: &str) -> Option<SnippetFacts> {
-    bed.proxy().routes().await.unwrap().into_iter().find(|facts| facts.file == file)
+    bed.proxy().routes().await.unwrap().snippets.into_iter().find(|facts| facts.file == file)
 }
 
 async fn put(bed: &dyn Bed, spec: &RouteSpec) -> Effect<()> {
@@ -242,7 +242,7 @@ async fn all_are_listed(bed: &dyn Bed) {
     let ours = route("listed", "listed.test", "x");
     put(bed, &ours).await.unwrap();
     bed.plant("Not_A_Site.caddy", &answering("not-a-site.test", "x")).await;
-    let all = bed.proxy().routes().await.unwrap();
+    let all = bed.proxy().routes().await.unwrap().snippets;
     let of = |file: &str| all.iter().find(|facts| facts.file == file);
     assert!(of("listed.caddy").is_some_and(|facts| facts.mark.as_ref() == Some(&ours.mark) && facts.loaded));
     assert!(of("Not_A_Site.caddy").is_some_and(|facts| facts.mark.is_none() && !facts.loaded));

@@ -90,7 +90,9 @@ async fn remove_stale(docker: &Docker) {
     let scope = Scope::Label(LABEL.to_owned(), "yes".to_owned());
     for container in docker.containers(&scope).await.expect("the Engine answers") {
         let process = container.labels.get(PROCESS).map_or("", String::as_str);
-        if !Path::new("/proc").join(process).exists() {
+        // A process that has ended and wasn't waited for has no command line any more.
+        let command = std::fs::read(Path::new("/proc").join(process).join("cmdline"));
+        if command.is_ok_and(|line| line.is_empty()) || !Path::new("/proc").join(process).exists() {
             // Another test process may be doing the same.
             let _ = docker.remove_container(&container.id).await;
         }

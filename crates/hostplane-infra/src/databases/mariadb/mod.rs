@@ -1,4 +1,4 @@
-//! `MariaDB`, administered over its own protocol.
+//! MariaDB, administered over its own protocol.
 //!
 //! A call is one connection. Calls that change a tenant hold a lock of that tenant, and look before they
 //! change anything, so that each can be repeated after any failure and goes on where the last one ended.

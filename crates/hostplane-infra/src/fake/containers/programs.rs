@@ -1,4 +1,4 @@
-//! The few programs that the twin can run. Those of `WordPress` are the business of its own twin.
+//! The few programs that the twin can run. Those of WordPress are the business of its own twin.
 
 use bytes::Bytes;
 

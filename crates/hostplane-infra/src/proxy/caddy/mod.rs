@@ -16,7 +16,7 @@ use hostplane_domain::ids::InstanceId;
 use hostplane_domain::mark::SiteRef;
 use tokio::sync::mpsc;
 
-use super::{Proxy, RouteSpec, SnippetFacts, snippet};
+use super::{Proxy, RouteSpec, Routes, snippet};
 use crate::containers::Containers;
 use crate::error::{Effect, EffectError};
 use actor::Actor;
@@ -88,7 +88,7 @@ impl Proxy for Caddy {
         self.inside().find(PING).await.map(drop)
     }
 
-    async fn routes(&self) -> Effect<Vec<SnippetFacts>> {
+    async fn routes(&self) -> Effect<Routes> {
         let inside = self.inside();
         let id = inside.find(ROUTES).await?;
         let snippets = inside.snippets(ROUTES, &id).await?.unwrap_or_default();
@@ -96,7 +96,7 @@ impl Proxy for Caddy {
         for (file, contents) in &snippets {
             facts.push(snippet::facts(file, contents, self.loaded.has(file, contents)));
         }
-        Ok(facts)
+        Ok(Routes { snippets: facts, settled: self.loaded.is(&snippets) })
     }
 
     async fn put_route(&self, spec: &RouteSpec) -> Effect<()> {

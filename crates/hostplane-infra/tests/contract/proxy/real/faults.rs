@@ -209,7 +209,7 @@ async fn a_new_process_does_not_know_what_is_loaded(bed: &Real) {
     put(bed, &spec).await.unwrap();
     let another = bed.another();
     let loaded = async || {
-        let found = another.routes().await.unwrap();
+        let found = another.routes().await.unwrap().snippets;
         found.into_iter().find(|facts| facts.file == "known.caddy").unwrap().loaded
     };
     assert!(!loaded().await);

@@ -1,0 +1,242 @@
+//! What handlers take out of a request. Whatever is not as it should be becomes a [`Problem`] here.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use axum::body::to_bytes;
+use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use axum::http::HeaderMap;
+use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+use axum::http::request::Parts;
+use hostplane_domain::ids::JobId;
+use hostplane_domain::name::SiteName;
+use http_body_util::LengthLimitError;
+use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde_json::Value;
+use serde_json::error::Category;
+use tokio::time::timeout;
+
+use super::problem::{Answer, Problem, Reason};
+
+/// Largest body, in bytes.
+pub(crate) const BODY_LIMIT: usize = 64 * 1024;
+/// How long a client may take to send its body.
+const BODY_PATIENCE: Duration = Duration::from_secs(10);
+/// Longest value of a query parameter, in bytes.
+const PARAMETER_LIMIT: usize = 200;
+
+/// The members of a JSON object, in the order in which they came and with their duplicates.
+#[derive(Debug)]
+pub(crate) struct Members(Vec<(String, Value)>);
+
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+        impl<'de> Visitor<'de> for Object {
+            type Value = Members;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(Members(members))
+            }
+        }
+        deserializer.deserialize_map(Object)
+    }
+}
+
+impl Members {
+    /// Refuses members that nobody asked for, and those that came twice.
+    pub fn only(&self, known: &[&str]) -> Answer<()> {
+        for (at, (name, _)) in self.0.iter().enumerate() {
+            if !known.contains(&name.as_str()) {
+                let known = known.join(", ");
+                return Err(Problem::field(name, format!("there is no such field; there are {known}")));
+            }
+            if self.0[..at].iter().any(|(earlier, _)| earlier == name) {
+                return Err(Problem::field(name, "this field came twice; send it once"));
+            }
+        }
+        Ok(())
+    }
+
+    /// A text that may be left out.
+    pub fn text(&self, name: &str) -> Answer<Option<&str>> {
+        match self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(_) => Err(Problem::field(name, format!("{name} is a text"))),
+        }
+    }
+
+    /// A text that must be there.
+    pub fn required_text(&self, name: &str) -> Answer<&str> {
+        self.text(name)?.ok_or_else(|| Problem::field(name, format!("{name} is missing; it is a text")))
+    }
+
+    fn read(bytes: &[u8]) -> Answer<Self> {
+        serde_json::from_slice(bytes).map_err(|error| match error.classify() {
+            Category::Data => Problem::whole_body("the body is a JSON object"),
+            _ => Problem::new(
+                Reason::MalformedJson,
+                format!("the body is not JSON: error at line {}, column {}", error.line(), error.column()),
+            ),
+        })
+    }
+}
+
+impl<S: Send + Sync> FromRequest<S> for Members {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Answer<Self> {
+        require_json(request.headers())?;
+        let body = timeout(BODY_PATIENCE, to_bytes(request.into_body(), BODY_LIMIT)).await.map_err(|_| {
+            let seconds = BODY_PATIENCE.as_secs();
+            Problem::new(Reason::RequestTimeout, format!("the body did not come within {seconds} s"))
+        })?;
+        match body {
+            Ok(bytes) => Self::read(&bytes),
+            Err(error) if is_limit(&error) => Err(too_large()),
+            Err(_) => Err(Problem::new(Reason::Refused, "the body broke off")),
+        }
+    }
+}
+
+fn is_limit(error: &axum::Error) -> bool {
+    std::error::Error::source(error).is_some_and(<dyn std::error::Error>::is::<LengthLimitError>)
+}
+
+fn too_large() -> Problem {
+    Problem::new(Reason::BodyTooLarge, format!("a body has at most {BODY_LIMIT} bytes"))
+}
+
+/// Refuses a body that says by itself that it is too large, whether or not the handler would read it.
+pub(crate) fn check_length(headers: &HeaderMap) -> Answer<()> {
+    let length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    if length.is_some_and(|length| length > BODY_LIMIT as u64) { Err(too_large()) } else { Ok(()) }
+}
+
+fn require_json(headers: &HeaderMap) -> Answer<()> {
+    let unsupported = || {
+        Problem::new(
+            Reason::UnsupportedMediaType,
+            "send the body as JSON, with the header content-type: application/json",
+        )
+    };
+    let text = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).ok_or_else(unsupported)?;
+    let mut parts = text.split(';').map(str::trim);
+    let is_json = parts.next().is_some_and(|media| media.eq_ignore_ascii_case("application/json"));
+    let is_utf8 = parts.all(|parameter| match parameter.split_once('=') {
+        Some((key, value)) if key.eq_ignore_ascii_case("charset") => {
+            value.trim_matches('"').eq_ignore_ascii_case("utf-8")
+        }
+        _ => true,
+    });
+    let is_plain = headers.get_all(CONTENT_ENCODING).iter().all(|value| value == "identity");
+    if is_json && is_utf8 && is_plain { Ok(()) } else { Err(unsupported()) }
+}
+
+/// The one parameter of a path.
+pub(crate) struct InPath<T>(pub T);
+
+/// What a path can hold.
+pub(crate) trait PathParameter: FromStr<Err: fmt::Display> {
+    /// Its name in the route.
+    const NAME: &'static str;
+    /// What to do about one that is not valid.
+    const HINT: &'static str;
+}
+
+impl PathParameter for SiteName {
+    const NAME: &'static str = "site";
+    const HINT: &'static str = "`GET /api/v1/sites` lists the sites there are";
+}
+
+impl PathParameter for JobId {
+    const NAME: &'static str = "id";
+    const HINT: &'static str = "`GET /api/v1/jobs` lists the jobs there are";
+}
+
+impl<S: Send + Sync, T: PathParameter> FromRequestParts<S> for InPath<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Answer<Self> {
+        let refuse = |why: &dyn fmt::Display| Problem::parameter(T::NAME, format!("{why}; {}", T::HINT));
+        let text = Path::<String>::from_request_parts(parts, state).await.map_err(|_| refuse(&"not UTF-8"))?;
+        text.parse().map(Self).map_err(|error| refuse(&error))
+    }
+}
+
+/// The parameters of a query.
+pub(crate) struct Params(Vec<(String, String)>);
+
+impl<S: Send + Sync> FromRequestParts<S> for Params {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Answer<Self> {
+        let refused = |_| Problem::new(Reason::InvalidParameter, "the query can't be read");
+        Query::from_request_parts(parts, state).await.map(|Query(pairs)| Self(pairs)).map_err(refused)
+    }
+}
+
+impl Params {
+    /// Refuses parameters that nobody asked for, and those that came twice or are too long.
+    pub fn only(&self, known: &[&'static str]) -> Answer<()> {
+        for (at, (name, value)) in self.0.iter().enumerate() {
+            let Some(known_name) = known.iter().find(|known| *known == name) else {
+                let hint = if known.is_empty() { "this address takes none" } else { &known.join(", ") };
+                let detail = format!("there is no such query parameter; known here: {hint}");
+                return Err(Problem::new(Reason::InvalidParameter, detail));
+            };
+            if self.0[..at].iter().any(|(earlier, _)| earlier == name) {
+                return Err(Problem::parameter(known_name, format!("{name} came twice; send it once")));
+            }
+            if value.len() > PARAMETER_LIMIT {
+                let detail = format!("{name} has at most {PARAMETER_LIMIT} bytes");
+                return Err(Problem::parameter(known_name, detail));
+            }
+        }
+        Ok(())
+    }
+
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// A parameter that parses, if it is there.
+    pub fn parsed<T: FromStr>(&self, name: &'static str, expected: &str) -> Answer<Option<T>> {
+        let parse = |text: &str| text.parse().map_err(|_| Problem::parameter(name, format!("{name} is {expected}")));
+        self.get(name).map(parse).transpose()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::body::Body;
+    use axum::http::StatusCode;
+    use futures_util::stream;
+    use std::convert::Infallible;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_never_ends_is_given_up() {
+        let body = Body::from_stream(stream::pending::<Result<Vec<u8>, Infallible>>());
+        let request = Request::builder().header(CONTENT_TYPE, "application/json").body(body).unwrap();
+        let problem = Members::from_request(request, &()).await.unwrap_err();
+        assert_eq!(problem.status(), StatusCode::REQUEST_TIMEOUT);
+    }
+
+    #[tokio::test]
+    async fn a_body_that_breaks_off_is_refused() {
+        let body = Body::from_stream(stream::iter([Ok(b"{".to_vec()), Err(std::io::Error::other("gone"))]));
+        let request = Request::builder().header(CONTENT_TYPE, "application/json").body(body).unwrap();
+        let problem = Members::from_request(request, &()).await.unwrap_err();
+        assert_eq!(problem.status(), StatusCode::BAD_REQUEST);
+    }
+}

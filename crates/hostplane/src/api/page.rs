@@ -1,0 +1,29 @@
+//! Paging by cursor.
+
+use super::extract::Params;
+use super::problem::{Answer, Problem};
+use super::wire::Page;
+
+/// Items of a page unless asked otherwise.
+const DEFAULT: u32 = 50;
+/// Most items of a page.
+pub(crate) const MOST: u32 = 100;
+
+/// The size of the page that is asked for.
+pub(super) fn limit(params: &Params) -> Answer<u32> {
+    let expected = format!("a number from 1 to {MOST}");
+    match params.parsed("limit", &expected)? {
+        None => Ok(DEFAULT),
+        Some(limit @ 1..=MOST) => Ok(limit),
+        Some(_) => Err(Problem::parameter("limit", format!("limit is {expected}"))),
+    }
+}
+
+/// Makes a page of `limit` items out of up to one more.
+pub(super) fn page<V, T: From<V>>(mut found: Vec<V>, limit: u32, cursor: impl Fn(&V) -> String) -> Page<T> {
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let more = found.len() > limit;
+    found.truncate(limit);
+    let next_cursor = found.last().filter(|_| more).map(cursor);
+    Page { items: found.into_iter().map(T::from).collect(), next_cursor }
+}

@@ -1,0 +1,271 @@
+//! Errors as RFC 9457 describes them. The types are stable; `docs/api.md` lists them.
+
+use axum::body::Body;
+use axum::http::StatusCode;
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
+use axum::response::{IntoResponse, Response};
+use hostplane_engine::app::AppError;
+use serde::{Deserialize, Serialize};
+
+/// What kind of problem it is: the end of its `type`, its status and its title.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reason {
+    MalformedJson,
+    InvalidParameter,
+    ConfirmationRequired,
+    Unauthorized,
+    NotFound,
+    SiteNotFound,
+    JobNotFound,
+    MethodNotAllowed,
+    RequestTimeout,
+    SiteExists,
+    SiteBusy,
+    WrongStatus,
+    JobNotRetriable,
+    BodyTooLarge,
+    UnsupportedMediaType,
+    InvalidField,
+    KindNotAvailable,
+    Refused,
+    InternalError,
+    Overdue,
+}
+
+const PREFIX: &str = "urn:hostplane:problem:";
+
+impl Reason {
+    #[cfg(test)]
+    pub const ALL: &[Self] = &[
+        Self::MalformedJson,
+        Self::InvalidParameter,
+        Self::ConfirmationRequired,
+        Self::Unauthorized,
+        Self::NotFound,
+        Self::SiteNotFound,
+        Self::JobNotFound,
+        Self::MethodNotAllowed,
+        Self::RequestTimeout,
+        Self::SiteExists,
+        Self::SiteBusy,
+        Self::WrongStatus,
+        Self::JobNotRetriable,
+        Self::BodyTooLarge,
+        Self::UnsupportedMediaType,
+        Self::InvalidField,
+        Self::KindNotAvailable,
+        Self::Refused,
+        Self::InternalError,
+        Self::Overdue,
+    ];
+
+    /// Slug, status, title.
+    pub(crate) const fn parts(self) -> (&'static str, StatusCode, &'static str) {
+        match self {
+            Self::MalformedJson => ("malformed-json", StatusCode::BAD_REQUEST, "The body is not JSON"),
+            Self::InvalidParameter => {
+                ("invalid-parameter", StatusCode::BAD_REQUEST, "A parameter of the address is not valid")
+            }
+            Self::ConfirmationRequired => {
+                ("confirmation-required", StatusCode::BAD_REQUEST, "The confirmation is missing or wrong")
+            }
+            Self::Unauthorized => ("unauthorized", StatusCode::UNAUTHORIZED, "A valid token is needed"),
+            Self::NotFound => ("not-found", StatusCode::NOT_FOUND, "There is nothing at this address"),
+            Self::SiteNotFound => ("site-not-found", StatusCode::NOT_FOUND, "There is no such site"),
+            Self::JobNotFound => ("job-not-found", StatusCode::NOT_FOUND, "There is no such job"),
+            Self::MethodNotAllowed => {
+                ("method-not-allowed", StatusCode::METHOD_NOT_ALLOWED, "The address has no such method")
+            }
+            Self::RequestTimeout => ("request-timeout", StatusCode::REQUEST_TIMEOUT, "The request came too slowly"),
+            Self::SiteExists => ("site-exists", StatusCode::CONFLICT, "A site of this name exists"),
+            Self::SiteBusy => ("site-busy", StatusCode::CONFLICT, "The site is busy"),
+            Self::WrongStatus => ("wrong-status", StatusCode::CONFLICT, "The site's status does not allow it"),
+            Self::JobNotRetriable => ("job-not-retriable", StatusCode::CONFLICT, "The job cannot be retried"),
+            Self::BodyTooLarge => ("body-too-large", StatusCode::PAYLOAD_TOO_LARGE, "The body is too large"),
+            Self::UnsupportedMediaType => {
+                ("unsupported-media-type", StatusCode::UNSUPPORTED_MEDIA_TYPE, "The body's type is not supported")
+            }
+            Self::InvalidField => {
+                ("invalid-field", StatusCode::UNPROCESSABLE_ENTITY, "A field of the body is not valid")
+            }
+            Self::KindNotAvailable => {
+                ("kind-not-available", StatusCode::UNPROCESSABLE_ENTITY, "This kind of site is not available")
+            }
+            Self::Refused => ("refused", StatusCode::BAD_REQUEST, "The request was refused"),
+            Self::InternalError => ("internal-error", StatusCode::INTERNAL_SERVER_ERROR, "Something failed inside"),
+            Self::Overdue => ("overdue", StatusCode::SERVICE_UNAVAILABLE, "The answer took too long"),
+        }
+    }
+}
+
+/// A problem, as sent and as read by the client.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct ProblemBody {
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub title: String,
+    pub status: u16,
+    pub detail: String,
+    /// JSON pointer to the field of the body that is not valid.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pointer: Option<String>,
+    /// The parameter of the address that is not valid.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parameter: Option<String>,
+    /// What the log's lines about this request carry.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+}
+
+/// A problem on its way out. As a response it is only a status with itself as extension: the body is
+/// written by the envelope, which knows the request's id and logs the cause.
+#[derive(Debug, Clone)]
+pub(crate) struct Problem {
+    kind: Reason,
+    detail: String,
+    pointer: Option<String>,
+    parameter: Option<&'static str>,
+    /// For the log alone.
+    cause: Option<String>,
+}
+
+impl Problem {
+    pub fn new(kind: Reason, detail: impl Into<String>) -> Self {
+        Self { kind, detail: detail.into(), pointer: None, parameter: None, cause: None }
+    }
+
+    /// A field of the body is not valid.
+    pub fn field(name: &str, detail: impl Into<String>) -> Self {
+        Self::new(Reason::InvalidField, detail).at(name)
+    }
+
+    /// The same with a pointer to a member of the body.
+    pub fn at(mut self, name: &str) -> Self {
+        // RFC 6901.
+        self.pointer = Some(format!("/{}", name.replace('~', "~0").replace('/', "~1")));
+        self
+    }
+
+    /// The body as a whole is not what it should be.
+    pub fn whole_body(detail: impl Into<String>) -> Self {
+        let mut problem = Self::new(Reason::InvalidField, detail);
+        problem.pointer = Some(String::new());
+        problem
+    }
+
+    /// A parameter of path or query is not valid.
+    pub fn parameter(name: &'static str, detail: impl Into<String>) -> Self {
+        let mut problem = Self::new(Reason::InvalidParameter, detail);
+        problem.parameter = Some(name);
+        problem
+    }
+
+    /// Our own failure: its cause goes into the log, and nowhere else.
+    pub fn internal(cause: impl Into<String>) -> Self {
+        let mut problem = Self::new(
+            Reason::InternalError,
+            "the control plane's log says why, under this request_id; asking again may help",
+        );
+        problem.cause = Some(cause.into());
+        problem
+    }
+
+    /// What stands for an error that some library answered by itself.
+    pub fn of_response(status: StatusCode) -> Self {
+        match status {
+            StatusCode::NOT_FOUND => {
+                Self::new(Reason::NotFound, "no address of the API; docs/api.md lists those there are")
+            }
+            // Written by the router, outside of every layer.
+            StatusCode::METHOD_NOT_ALLOWED => {
+                Self::new(Reason::MethodNotAllowed, "the header allow says what this address takes")
+            }
+            status if status.is_client_error() => Self::new(Reason::Refused, "the request could not be understood"),
+            status => Self::internal(format!("a handler answered {status} without saying why")),
+        }
+    }
+
+    pub fn cause(&self) -> Option<&str> {
+        self.cause.as_deref()
+    }
+
+    /// The status of the answer.
+    pub fn status(&self) -> StatusCode {
+        self.kind.parts().1
+    }
+
+    pub fn body(&self, request_id: &str) -> ProblemBody {
+        let (slug, status, title) = self.kind.parts();
+        ProblemBody {
+            kind: format!("{PREFIX}{slug}"),
+            title: title.to_owned(),
+            status: status.as_u16(),
+            detail: self.detail.clone(),
+            pointer: self.pointer.clone(),
+            parameter: self.parameter.map(str::to_owned),
+            request_id: status.is_server_error().then(|| request_id.to_owned()),
+        }
+    }
+
+    /// Writes the body into a response.
+    pub fn write_into(&self, response: &mut Response, request_id: &str) {
+        let json = serde_json::to_vec(&self.body(request_id)).unwrap_or_default();
+        *response.status_mut() = self.status();
+        *response.body_mut() = Body::from(json);
+        let headers = response.headers_mut();
+        headers.remove(CONTENT_LENGTH);
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = self.status().into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+impl From<AppError> for Problem {
+    fn from(error: AppError) -> Self {
+        let kind = match &error {
+            AppError::NoSite(_) => Reason::SiteNotFound,
+            AppError::NoJob => Reason::JobNotFound,
+            AppError::NameTaken { .. } => Reason::SiteExists,
+            AppError::Busy { .. } => Reason::SiteBusy,
+            AppError::WrongStatus { .. } => Reason::WrongStatus,
+            AppError::NotRetriable => Reason::JobNotRetriable,
+            AppError::Store(_) => return Self::internal(crate::logging::chain(&error)),
+        };
+        Self::new(kind, error.to_string())
+    }
+}
+
+/// The result of a handler.
+pub(crate) type Answer<T> = Result<T, Problem>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_type_is_documented_with_its_status() {
+        let docs = include_str!("../../../../docs/api.md");
+        for kind in Reason::ALL {
+            let (slug, status, _) = kind.parts();
+            let row = format!("| `{slug}` | {} |", status.as_u16());
+            assert!(docs.contains(&row), "docs/api.md lacks {row}");
+        }
+    }
+
+    #[test]
+    fn pointers_are_escaped() {
+        assert_eq!(Problem::field("a/b~c", "").pointer.as_deref(), Some("/a~1b~0c"));
+    }
+
+    #[test]
+    fn an_internal_cause_stays_inside() {
+        let body = serde_json::to_string(&Problem::internal("disk 7 is on fire").body("r1")).unwrap();
+        assert!(!body.contains("fire") && body.contains("\"request_id\":\"r1\""), "{body}");
+    }
+}

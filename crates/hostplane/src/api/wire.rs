@@ -1,0 +1,166 @@
+//! The JSON of the API. The command line reads and prints the same types.
+
+use hostplane_domain::ids::{JobId, SiteId};
+use hostplane_domain::job::{JobState, OperationName, StepState};
+use hostplane_domain::kind::Kind;
+use hostplane_domain::status::SiteStatus;
+use hostplane_engine::app::{Credentials as AppCredentials, JobView, ResourceView, SiteDetail, SiteView};
+use hostplane_infra::clock::Timestamp;
+use secrecy::ExposeSecret;
+use serde::{Deserialize, Serialize};
+
+/// One page of a list.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Page<T> {
+    pub items: Vec<T>,
+    pub next_cursor: Option<String>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Site {
+    pub id: SiteId,
+    pub name: String,
+    pub kind: String,
+    pub status: SiteStatus,
+    pub url: String,
+    pub domains: Vec<String>,
+    pub created_at: String,
+    pub updated_at: String,
+    pub active_job: Option<JobId>,
+    /// Left out in lists: what is not looked at is not shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resources: Option<Vec<Resource>>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Resource {
+    #[serde(rename = "resource")]
+    pub kind: Kind,
+    pub name: String,
+    pub state: String,
+    pub detail: Option<String>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Job {
+    pub id: JobId,
+    pub site: String,
+    pub operation: OperationName,
+    pub state: JobState,
+    pub attempt: u32,
+    pub waiting_for: Option<String>,
+    pub steps: Vec<Step>,
+    pub error: Option<Failure>,
+    pub created_at: String,
+    pub started_at: Option<String>,
+    pub finished_at: Option<String>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Step {
+    pub resource: Kind,
+    pub action: String,
+    pub state: StepState,
+    /// `null` while it runs.
+    pub elapsed_ms: Option<u64>,
+    pub error: Option<String>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Failure {
+    /// The resource whose step failed.
+    pub step: Option<Kind>,
+    pub message: String,
+}
+
+/// The only type here with a secret; it can't be printed by mistake, as it has no `Debug`.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Credentials {
+    pub url: String,
+    pub user: String,
+    pub password: String,
+}
+
+/// What is sent to create a site.
+#[derive(Debug, Serialize)]
+pub(crate) struct CreateSite {
+    pub name: String,
+    pub kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub admin_user: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub admin_email: Option<String>,
+}
+
+fn time(at: Timestamp) -> String {
+    at.to_string()
+}
+
+impl From<SiteView> for Site {
+    fn from(view: SiteView) -> Self {
+        Self {
+            id: view.record.site.id,
+            name: view.record.site.name.to_string(),
+            kind: "wordpress".to_owned(),
+            status: view.record.status,
+            url: view.url.to_string(),
+            domains: Vec::new(),
+            created_at: time(view.record.created_at),
+            updated_at: time(view.record.updated_at),
+            active_job: view.active_job,
+            resources: None,
+        }
+    }
+}
+
+impl From<SiteDetail> for Site {
+    fn from(detail: SiteDetail) -> Self {
+        let resources = detail.resources.into_iter().map(Resource::from).collect();
+        Self { resources: Some(resources), ..Self::from(detail.view) }
+    }
+}
+
+impl From<ResourceView> for Resource {
+    fn from(view: ResourceView) -> Self {
+        Self { kind: view.kind, name: view.name, state: view.state.as_str().to_owned(), detail: view.detail }
+    }
+}
+
+impl From<JobView> for Job {
+    fn from(view: JobView) -> Self {
+        let steps = view.steps.into_iter().map(|step| Step {
+            resource: step.resource,
+            elapsed_ms: step
+                .finished_at
+                .map(|end| u64::try_from(end.since(step.started_at).as_millis()).unwrap_or(u64::MAX)),
+            action: step.action,
+            state: step.state,
+            error: step.error,
+        });
+        Self {
+            id: view.record.id,
+            site: view.site.to_string(),
+            operation: view.record.operation,
+            state: view.record.state,
+            attempt: view.record.attempt,
+            waiting_for: view.record.waiting_for,
+            steps: steps.collect(),
+            error: view.record.error.map(|error| Failure { step: error.step, message: error.message }),
+            created_at: time(view.record.created_at),
+            started_at: view.record.started_at.map(time),
+            finished_at: view.record.finished_at.map(time),
+        }
+    }
+}
+
+impl From<AppCredentials> for Credentials {
+    fn from(credentials: AppCredentials) -> Self {
+        Self {
+            url: credentials.url.to_string(),
+            user: credentials.user,
+            password: credentials.password.expose_secret().to_owned(),
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! `hostplane job list`.
+
+use clap::Args;
+use hostplane_domain::job::JobState;
+use hostplane_domain::name::SiteName;
+
+use super::failure::Failure;
+use super::output::{Format, table};
+use super::target::Target;
+use crate::api::wire::{Job, Page};
+use crate::config::layers::Layers;
+
+/// List jobs, the newest first
+#[derive(Debug, Args)]
+pub(super) struct List {
+    /// Only those of this site
+    #[arg(long)]
+    site: Option<SiteName>,
+    /// Only those in this state: pending, running, completed, failed, cancelled or needs_operator
+    #[arg(long)]
+    state: Option<JobState>,
+    /// At most this many
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    limit: u32,
+    #[command(flatten)]
+    format: Format,
+    #[command(flatten)]
+    target: Target,
+}
+
+impl List {
+    pub async fn run(self, layers: &Layers) -> Result<(), Failure> {
+        let client = self.target.client(layers)?;
+        let site = self.site.map(|site| format!("site={site}"));
+        let state = self.state.map(|state| format!("state={state}"));
+        let query: Vec<String> = site.into_iter().chain(state).collect();
+        let page: Page<Job> = client.list(&format!("/api/v1/jobs?{}", query.join("&")), self.limit).await?;
+        self.format.print(&page, |page| {
+            let row = |job: &Job| {
+                let about = match (&job.waiting_for, &job.error) {
+                    (Some(dependency), _) => format!("waits for {dependency}"),
+                    (None, Some(error)) => error.message.clone(),
+                    (None, None) => String::new(),
+                };
+                let state = job.state.to_string();
+                vec![
+                    job.id.to_string(),
+                    job.site.clone(),
+                    job.operation.to_string(),
+                    state,
+                    job.created_at.clone(),
+                    about,
+                ]
+            };
+            table(&["id", "site", "operation", "state", "created", "about"], page.items.iter().map(row))
+        })
+    }
+}

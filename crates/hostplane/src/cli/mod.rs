@@ -1,0 +1,175 @@
+//! The command line. Every command is on this page; each has a file of its own, in which it says what it
+//! takes and does.
+
+mod failure;
+mod job_list;
+mod job_retry;
+mod job_show;
+mod job_watch;
+mod output;
+mod progress;
+mod site_create;
+mod site_credentials;
+mod site_destroy;
+mod site_list;
+mod site_show;
+mod target;
+mod wait;
+
+use std::env;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use tracing::warn;
+
+use self::failure::Failure;
+use crate::config::layers::Layers;
+use crate::config::{Config, Settings, env_file};
+use crate::{clean, down, logging, serve};
+
+/// Self-hosted WordPress hosting.
+///
+/// Exit codes: 0 done, 1 the operation failed, 2 bad usage, 3 the control plane cannot be reached.
+#[derive(Parser)]
+#[command(name = "hostplane", version)]
+struct Cli {
+    /// File with settings, as lines of KEY=VALUE; may be repeated, and a later file wins. The environment
+    /// wins over files, flags win over both.
+    #[arg(long, global = true, value_name = "FILE")]
+    env_file: Vec<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the control plane with a platform that exists
+    Serve(Box<Settings>),
+    /// Make the platform (network, MariaDB, Caddy), then run the control plane
+    Up(Box<Settings>),
+    /// Stop this installation's containers; data stays
+    Down(Box<Settings>),
+    /// Remove every trace of this installation from Docker
+    Clean(Box<Clean>),
+    /// Create, look at and destroy sites
+    #[command(subcommand)]
+    Site(Site),
+    /// Look at jobs and retry them
+    #[command(subcommand)]
+    Job(Job),
+}
+
+#[derive(clap::Args)]
+struct Clean {
+    /// Don't ask
+    #[arg(long)]
+    yes: bool,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+#[derive(Subcommand)]
+enum Site {
+    Create(site_create::Create),
+    List(site_list::List),
+    Show(site_show::Show),
+    Credentials(site_credentials::Show),
+    Destroy(site_destroy::Destroy),
+}
+
+#[derive(Subcommand)]
+enum Job {
+    List(job_list::List),
+    Show(job_show::Show),
+    Watch(job_watch::Watch),
+    Retry(job_retry::Retry),
+}
+
+/// Variables that are read besides those of arguments.
+const OTHER_VARIABLES: [&str; 1] = ["HOSTPLANE_TOKEN"];
+
+/// The program.
+#[must_use]
+pub fn main() -> ExitCode {
+    let arguments: Vec<OsString> = env::args_os().collect();
+    match start(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
+
+fn start(arguments: &[OsString]) -> Result<(), Failure> {
+    let (cli, layers) = parse(arguments)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::Failed(format!("can't start: {error}")))?;
+    runtime.block_on(run(cli.command, &layers))
+}
+
+fn parse(arguments: &[OsString]) -> Result<(Cli, Layers), Failure> {
+    let files = env_file::named_in(arguments);
+    let files = env_file::read(&files).map_err(|error| Failure::Usage(logging::chain(&error)))?;
+    // A name that isn't UTF-8 is none of ours.
+    let environment = env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value))).collect();
+    let layers = Layers { environment, files };
+    let matches = layers.apply(Cli::command()).try_get_matches_from(arguments)?;
+    Ok((Cli::from_arg_matches(&matches)?, layers))
+}
+
+async fn run(command: Command, layers: &Layers) -> Result<(), Failure> {
+    match command {
+        Command::Serve(settings) => Ok(serve::serve(configure(*settings, layers)?).await?),
+        Command::Up(settings) => Ok(serve::up(configure(*settings, layers)?).await?),
+        Command::Down(settings) => Ok(down::down(&configure(*settings, layers)?).await?),
+        Command::Clean(arguments) => {
+            let config = configure(arguments.settings, layers)?;
+            if !arguments.yes {
+                let question = format!(
+                    "This removes every site of this installation ({}) with its files and databases.\nType yes: ",
+                    config.home().display()
+                );
+                output::confirm(&question, "yes")?;
+            }
+            Ok(clean::clean(&config).await?)
+        }
+        Command::Site(Site::Create(command)) => command.run(layers).await,
+        Command::Site(Site::List(command)) => command.run(layers).await,
+        Command::Site(Site::Show(command)) => command.run(layers).await,
+        Command::Site(Site::Credentials(command)) => command.run(layers).await,
+        Command::Site(Site::Destroy(command)) => command.run(layers).await,
+        Command::Job(Job::List(command)) => command.run(layers).await,
+        Command::Job(Job::Show(command)) => command.run(layers).await,
+        Command::Job(Job::Watch(command)) => command.run(layers).await,
+        Command::Job(Job::Retry(command)) => command.run(layers).await,
+    }
+}
+
+/// Checks the settings of a command that works on the installation itself, and begins to log.
+fn configure(settings: Settings, layers: &Layers) -> Result<Config, Failure> {
+    logging::init(settings.log_format, settings.log_level);
+    for name in layers.unknown(&Cli::command(), &OTHER_VARIABLES) {
+        warn!(name, "an env file sets what is no setting; it is ignored");
+    }
+    Config::new(settings).map_err(|error| Failure::Usage(error.to_string()))
+}
+
+impl From<clap::Error> for Failure {
+    fn from(error: clap::Error) -> Self {
+        match error.kind() {
+            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Self::Help(error),
+            _ => Self::Arguments(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,39 @@
+//! `hostplane site list`.
+
+use clap::Args;
+use hostplane_domain::status::SiteStatus;
+
+use super::failure::Failure;
+use super::output::{Format, or_dash, table};
+use super::target::Target;
+use crate::api::wire::{Page, Site};
+use crate::config::layers::Layers;
+
+/// List sites
+#[derive(Debug, Args)]
+pub(super) struct List {
+    /// Only those of this status, such as ACTIVE or FAILED
+    #[arg(long)]
+    status: Option<SiteStatus>,
+    /// At most this many
+    #[arg(long, value_name = "N", default_value_t = u32::MAX, hide_default_value = true)]
+    limit: u32,
+    #[command(flatten)]
+    format: Format,
+    #[command(flatten)]
+    target: Target,
+}
+
+impl List {
+    pub async fn run(self, layers: &Layers) -> Result<(), Failure> {
+        let client = self.target.client(layers)?;
+        let status = self.status.map_or_else(String::new, |status| format!("status={status}"));
+        let page: Page<Site> = client.list(&format!("/api/v1/sites?{status}"), self.limit).await?;
+        self.format.print(&page, |page| {
+            let row = |site: &Site| {
+                vec![site.name.clone(), site.status.to_string(), site.url.clone(), or_dash(site.active_job)]
+            };
+            table(&["name", "status", "url", "active job"], page.items.iter().map(row))
+        })
+    }
+}

@@ -1,0 +1,156 @@
+//! Waiting for a job, with progress.
+
+use std::time::Duration;
+
+use clap::Args;
+use hostplane_domain::ids::JobId;
+use hostplane_domain::job::JobState;
+use jiff::SignedDuration;
+use tokio::signal::ctrl_c;
+use tokio::time::{Instant, sleep};
+
+use super::failure::Failure;
+use super::output::printable;
+use super::progress::Progress;
+use crate::api::wire::Job;
+use crate::client::{Client, ClientError};
+
+/// How often a job is looked at: most are short, and what takes longer is looked at less often.
+const PAUSE: Duration = Duration::from_millis(200);
+const PAUSE_WHEN_LONG: Duration = Duration::from_secs(1);
+const LONG: Duration = Duration::from_secs(15);
+/// How often, and for how long, a control plane that went away is asked again: it may be starting anew.
+const PAUSE_WHILE_GONE: Duration = Duration::from_secs(1);
+const PATIENCE_WHILE_GONE: Duration = Duration::from_mins(1);
+
+/// What every command takes that starts a job.
+#[derive(Debug, Args)]
+pub(super) struct Wait {
+    /// Wait until the job has ended
+    #[arg(long)]
+    wait: bool,
+    #[command(flatten)]
+    timeout: Timeout,
+}
+
+/// How long to wait.
+#[derive(Debug, Args)]
+pub(super) struct Timeout {
+    /// How long to wait, such as 90s or 1h30m; the job itself goes on
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = duration)]
+    pub timeout: Duration,
+}
+
+pub(super) fn duration(text: &str) -> Result<Duration, &'static str> {
+    let expected = "expected a time such as 90s, 10m or 1h30m";
+    let time: SignedDuration = text.parse().map_err(|_| expected)?;
+    Duration::try_from(time).ok().filter(|time| !time.is_zero()).ok_or(expected)
+}
+
+impl Wait {
+    /// The job as it is, or, with `--wait`, as it ended.
+    pub async fn follow(&self, client: &Client, job: Job) -> Result<Job, Failure> {
+        if self.wait { ended(client, job, Some(self.timeout.timeout)).await } else { Ok(job) }
+    }
+
+    pub fn is_on(&self) -> bool {
+        self.wait
+    }
+}
+
+/// Waits until a job has ended or needs an operator. Both are an answer, not yet a failure.
+pub(super) async fn ended(client: &Client, job: Job, timeout: Option<Duration>) -> Result<Job, Failure> {
+    let id = job.id;
+    let deadline = async {
+        match timeout {
+            Some(timeout) => sleep(timeout).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        ended = poll(client, job) => ended,
+        () = deadline => Err(Failure::Failed(format!("the time is up, and the job goes on; {}", how_to_watch(id)))),
+        _ = ctrl_c() => {
+            eprintln!("\nThe job goes on; {}", how_to_watch(id));
+            Err(Failure::Reported)
+        }
+    }
+}
+
+fn how_to_watch(id: JobId) -> String {
+    format!("watch it with: hostplane job watch {id}")
+}
+
+async fn poll(client: &Client, mut job: Job) -> Result<Job, Failure> {
+    let mut progress = Progress::new();
+    let mut gone_since = None;
+    let begun = Instant::now();
+    loop {
+        progress.show(&job);
+        if !matches!(job.state, JobState::Pending | JobState::Running) {
+            return Ok(job);
+        }
+        let pause = match gone_since {
+            Some(_) => PAUSE_WHILE_GONE,
+            None if begun.elapsed() > LONG => PAUSE_WHEN_LONG,
+            None => PAUSE,
+        };
+        sleep(pause).await;
+        match client.get(&format!("/api/v1/jobs/{}", job.id)).await {
+            Ok(found) => {
+                gone_since = None;
+                job = found;
+            }
+            Err(error @ ClientError::Unreachable { .. }) => {
+                let since = *gone_since.get_or_insert_with(|| {
+                    progress.say("the control plane does not answer; trying again");
+                    Instant::now()
+                });
+                if since.elapsed() > PATIENCE_WHILE_GONE {
+                    return Err(error.into());
+                }
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// A failure unless the job completed.
+pub(super) fn require_completed(job: &Job) -> Result<(), Failure> {
+    let why = || {
+        job.error.as_ref().map_or_else(String::new, |error| {
+            let step = error.step.map_or_else(String::new, |step| format!(" at {step}"));
+            format!("{step}: {}", printable(&error.message))
+        })
+    };
+    let id = job.id;
+    match job.state {
+        JobState::Completed => Ok(()),
+        JobState::NeedsOperator => Err(Failure::Failed(format!(
+            "the {} of {} needs an operator{}\nWhen the cause is mended: hostplane job retry {id} --wait",
+            job.operation,
+            job.site,
+            why()
+        ))),
+        state => Err(Failure::Failed(format!(
+            "the {} of {} {state}{}\nWhat it did: hostplane job show {id}\nTry again: hostplane job retry {id} --wait",
+            job.operation,
+            job.site,
+            why()
+        ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_written_as_people_write_them() {
+        assert_eq!(duration("90s"), Ok(Duration::from_secs(90)));
+        assert_eq!(duration("1h30m"), Ok(Duration::from_mins(90)));
+        for bad in ["", "0s", "-5m", "10", "soon"] {
+            assert!(duration(bad).is_err(), "{bad:?}");
+        }
+    }
+}

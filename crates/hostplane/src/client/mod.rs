@@ -1,0 +1,141 @@
+//! The HTTP API, from the other side.
+
+mod place;
+
+use std::time::Duration;
+
+use reqwest::{Method, StatusCode, redirect};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+pub(crate) use place::{Place, PlaceError};
+
+use crate::api::problem::ProblemBody;
+use crate::api::wire::Page;
+
+const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
+/// Longer than the control plane's own limit for an answer.
+const ANSWER_PATIENCE: Duration = Duration::from_secs(75);
+
+/// Why there is no answer that was hoped for.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ClientError {
+    /// Nobody answers, or not as a control plane does.
+    #[error(
+        "no control plane answers at {address}: {why}\nStart it with `make up` or `hostplane up`, or name another with \
+         --api URL or HOSTPLANE_API."
+    )]
+    Unreachable { address: String, why: String },
+    /// The control plane refuses, and says why.
+    #[error("{}", said(.0))]
+    Problem(Box<ProblemBody>),
+    /// No client can be made of the token or the machine's settings.
+    #[error("the HTTP client can't be set up: {0}")]
+    Setup(String),
+}
+
+fn said(problem: &ProblemBody) -> String {
+    let id = problem.request_id.as_ref().map_or_else(String::new, |id| format!(" (request_id {id})"));
+    format!("{}{id}", problem.detail)
+}
+
+type Answer<T> = Result<T, ClientError>;
+
+/// A control plane that can be asked.
+#[derive(Debug)]
+pub(crate) struct Client {
+    http: reqwest::Client,
+    place: Place,
+}
+
+impl Client {
+    pub fn new(place: Place) -> Answer<Self> {
+        // The control plane is near: a proxy of the environment would only get to see the token.
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .redirect(redirect::Policy::none())
+            .connect_timeout(CONNECT_PATIENCE)
+            .timeout(ANSWER_PATIENCE)
+            .user_agent(concat!("hostplane/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map_err(|error| ClientError::Setup(crate::logging::chain(&error)))?;
+        Ok(Self { http, place })
+    }
+
+    pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Answer<T> {
+        self.send(Method::GET, path, None::<&()>).await
+    }
+
+    pub async fn post<T: DeserializeOwned>(&self, path: &str, body: Option<&impl Serialize>) -> Answer<T> {
+        self.send(Method::POST, path, body).await
+    }
+
+    pub async fn delete<T: DeserializeOwned>(&self, path: &str) -> Answer<T> {
+        self.send(Method::DELETE, path, None::<&()>).await
+    }
+
+    /// Up to `limit` items of a list, over as many pages as that takes. The path has a query already.
+    pub async fn list<T: DeserializeOwned>(&self, path: &str, limit: u32) -> Answer<Page<T>> {
+        let mut all = Page { items: Vec::new(), next_cursor: None };
+        loop {
+            let have = u32::try_from(all.items.len()).unwrap_or(u32::MAX);
+            let size = limit.saturating_sub(have).min(crate::api::page::MOST);
+            if size == 0 {
+                return Ok(all);
+            }
+            let cursor = all.next_cursor.as_ref().map_or_else(String::new, |cursor| format!("&cursor={cursor}"));
+            let page: Page<T> = self.get(&format!("{path}&limit={size}{cursor}")).await?;
+            all.items.extend(page.items);
+            all.next_cursor = page.next_cursor;
+            if all.next_cursor.is_none() {
+                return Ok(all);
+            }
+        }
+    }
+
+    async fn send<T: DeserializeOwned>(&self, method: Method, path: &str, body: Option<&impl Serialize>) -> Answer<T> {
+        let Place { address, token } = &self.place;
+        let request = self.http.request(method, format!("{address}{path}")).bearer_auth(token.expose_secret());
+        let request = match body {
+            Some(body) => request.json(body),
+            None => request,
+        };
+        let response = request.send().await.map_err(|error| self.unreachable(why(&error)))?;
+        let status = response.status();
+        let bytes = response.bytes().await.map_err(|error| self.unreachable(why(&error)))?;
+        if status.is_success() {
+            return serde_json::from_slice(&bytes).map_err(|_| self.not_ours(status));
+        }
+        match serde_json::from_slice(&bytes) {
+            Ok(problem) => Err(ClientError::Problem(problem)),
+            Err(_) => Err(self.not_ours(status)),
+        }
+    }
+
+    fn unreachable(&self, why: String) -> ClientError {
+        ClientError::Unreachable { address: self.place.address.clone(), why }
+    }
+
+    fn not_ours(&self, status: StatusCode) -> ClientError {
+        self.unreachable(format!("something else answers there ({status})"))
+    }
+}
+
+/// The cause alone: what stands before it names the address again.
+fn why(error: &reqwest::Error) -> String {
+    if error.is_timeout() {
+        return "no answer in time".to_owned();
+    }
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(next) = cause.source() {
+        cause = next;
+    }
+    cause.to_string()
+}
+
+/// A token that the command line was given.
+pub(crate) fn token(text: &str) -> Option<SecretString> {
+    let well_formed = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
+    well_formed.then(|| text.into())
+}

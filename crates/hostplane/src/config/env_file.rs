@@ -1,0 +1,134 @@
+//! Files with settings: lines of `KEY=VALUE`.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Why a file can't be used. No variant holds a value: it may be a password.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum EnvFileError {
+    #[error("can't read the env file {}", path.display())]
+    Unreadable {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("{}, line {line}: {why}", path.display())]
+    Malformed { path: PathBuf, line: usize, why: &'static str },
+}
+
+/// The values of several files: a later file wins, and within a file a later line.
+pub(crate) fn read(paths: &[PathBuf]) -> Result<BTreeMap<String, String>, EnvFileError> {
+    let mut values = BTreeMap::new();
+    for path in paths {
+        let unreadable = |source| EnvFileError::Unreadable { path: path.clone(), source };
+        values.extend(parse(&fs::read_to_string(path).map_err(unreadable)?, path)?);
+    }
+    Ok(values)
+}
+
+/// The files that a command line names. They are needed before it can be parsed, because they hold the
+/// defaults of what it leaves out.
+pub(crate) fn named_in(arguments: &[OsString]) -> Vec<PathBuf> {
+    let mut paths = Vec::new();
+    let mut rest = arguments.iter().skip(1);
+    while let Some(argument) = rest.next() {
+        match argument.to_str() {
+            Some("--") => break,
+            Some("--env-file") => paths.extend(rest.next().map(PathBuf::from)),
+            Some(text) => paths.extend(text.strip_prefix("--env-file=").map(PathBuf::from)),
+            None => {}
+        }
+    }
+    paths
+}
+
+fn parse(text: &str, path: &Path) -> Result<Vec<(String, String)>, EnvFileError> {
+    let mut values = Vec::new();
+    for (at, line) in text.lines().enumerate() {
+        let line = line.trim();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let malformed = |why| EnvFileError::Malformed { path: path.to_owned(), line: at + 1, why };
+        values.push(parse_line(line).map_err(malformed)?);
+    }
+    Ok(values)
+}
+
+fn parse_line(line: &str) -> Result<(String, String), &'static str> {
+    let line = line.strip_prefix("export").filter(|rest| rest.starts_with([' ', '\t'])).map_or(line, str::trim_start);
+    let (key, value) = line.split_once('=').ok_or("expected KEY=VALUE")?;
+    let mut bytes = key.bytes();
+    let starts_well = bytes.next().is_some_and(|byte| byte.is_ascii_alphabetic() || byte == b'_');
+    if !starts_well || !bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
+        return Err("a name consists of letters, digits and _, and = follows it at once");
+    }
+    Ok((key.to_owned(), unquote(value)?.to_owned()))
+}
+
+/// Quotation marks around the whole value go; nothing inside is special, as in `scripts/settings.bash`.
+fn unquote(value: &str) -> Result<&str, &'static str> {
+    for mark in ['"', '\''] {
+        if let Some(rest) = value.strip_prefix(mark) {
+            return rest.strip_suffix(mark).ok_or("a quotation mark is opened and not closed");
+        }
+    }
+    Ok(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn one(line: &str) -> Result<(String, String), &'static str> {
+        parse_line(line)
+    }
+
+    #[test]
+    fn lines_are_read_as_a_shell_user_expects() {
+        for (line, key, value) in [
+            ("A=b", "A", "b"),
+            ("A=", "A", ""),
+            ("A=b=c", "A", "b=c"),
+            ("export A=b", "A", "b"),
+            ("export\tA=b", "A", "b"),
+            ("exported=b", "exported", "b"),
+            ("A=\"b c\"", "A", "b c"),
+            ("A='b \"c\"'", "A", "b \"c\""),
+            ("A=b # not a comment", "A", "b # not a comment"),
+            ("A=$B", "A", "$B"),
+        ] {
+            assert_eq!(one(line), Ok((key.into(), value.into())), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_malformed_line_is_named_without_its_value() {
+        for line in ["s3cret", "=s3cret", "A B=s3cret", "A =s3cret", "1A=s3cret", "A=\"s3cret", "A='s3cret\""] {
+            let text = format!("# first\n\n{line}\n");
+            let error = parse(&text, Path::new("x.env")).unwrap_err().to_string();
+            assert!(error.starts_with("x.env, line 3: "), "{error}");
+            assert!(!error.contains("s3cret"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_later_file_wins_and_a_later_line() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let (first, second) = (dir.path().join("1"), dir.path().join("2"));
+        fs::write(&first, "A=1\nB=1\nB=2\n").unwrap();
+        fs::write(&second, "A=2\n").unwrap();
+        let values = read(&[first, second]).unwrap();
+        assert_eq!((values["A"].as_str(), values["B"].as_str()), ("2", "2"));
+    }
+
+    #[test]
+    fn the_command_line_s_files_are_found_in_both_forms_and_up_to_the_end_of_options() {
+        let arguments = ["hostplane", "up", "--env-file", "a", "--env-file=b", "--", "--env-file", "c"];
+        let arguments: Vec<OsString> = arguments.iter().map(OsString::from).collect();
+        assert_eq!(named_in(&arguments), [PathBuf::from("a"), PathBuf::from("b")]);
+    }
+}

@@ -1,0 +1,67 @@
+//! Where a setting comes from: a flag wins over the environment, that over the env files, those over the
+//! default. A variable that is set to nothing counts as not set.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+
+use clap::builder::Resettable;
+use clap::{Arg, Command};
+
+/// Environment and env files.
+#[derive(Debug, Default)]
+pub(crate) struct Layers {
+    /// The process's own.
+    pub environment: BTreeMap<String, OsString>,
+    /// Of all env files together.
+    pub files: BTreeMap<String, String>,
+}
+
+impl Layers {
+    /// The value of a variable that is no argument.
+    pub fn get(&self, name: &str) -> Option<String> {
+        let of_process = self.environment.get(name).and_then(|value| value.to_str()).map(str::to_owned);
+        of_process.filter(|value| !value.is_empty()).or_else(|| self.in_files(name))
+    }
+
+    fn in_files(&self, name: &str) -> Option<String> {
+        self.files.get(name).filter(|value| !value.is_empty()).cloned()
+    }
+
+    /// Puts the layers below the arguments of a command and of all its subcommands.
+    pub fn apply(&self, command: Command) -> Command {
+        let mut command = command.mut_args(|argument| self.apply_to(argument));
+        for subcommand in command.get_subcommands_mut() {
+            *subcommand = self.apply(std::mem::take(subcommand));
+        }
+        command
+    }
+
+    fn apply_to(&self, argument: Arg) -> Arg {
+        let Some(name) = argument.get_env().and_then(|name| name.to_str()).map(str::to_owned) else { return argument };
+        let argument = match self.environment.get(&name) {
+            // clap would take it for a value.
+            Some(value) if value.is_empty() => argument.env(Resettable::Reset),
+            _ => argument,
+        };
+        match self.in_files(&name) {
+            // What is in a file is not for --help: it may be a secret.
+            Some(value) => argument.default_value(value).hide_default_value(true),
+            None => argument,
+        }
+    }
+
+    /// Names in env files that are nobody's setting.
+    pub fn unknown(&self, command: &Command, others: &[&str]) -> Vec<&str> {
+        let mut known = BTreeSet::new();
+        collect(command, &mut known);
+        self.files.keys().map(String::as_str).filter(|name| !known.contains(*name) && !others.contains(name)).collect()
+    }
+}
+
+fn collect(command: &Command, known: &mut BTreeSet<String>) {
+    known.extend(command.get_arguments().filter_map(|argument| Some(argument.get_env()?.to_str()?.to_owned())));
+    for subcommand in command.get_subcommands() {
+        collect(subcommand, known);
+    }
+}

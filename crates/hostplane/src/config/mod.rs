@@ -1,0 +1,167 @@
+//! Settings: where they come from ([`layers`], [`env_file`]), how they are written ([`settings`]), and what
+//! they mean ([`Config`]).
+
+pub(crate) mod env_file;
+pub(crate) mod layers;
+mod settings;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use hostplane_domain::desired::{SiteImages, SiteLimits};
+use hostplane_domain::secret::MasterSecret;
+use hostplane_engine::platform::{MARIADB_ADMIN, Platform, PlatformSettings};
+use hostplane_engine::settings::{Pace, SiteSettings};
+use hostplane_infra::databases::{BadAddress, MariadbAddress};
+use hostplane_infra::proxy::CaddyPlace;
+use secrecy::ExposeSecret;
+
+pub(crate) use settings::Settings;
+
+/// What is wrong with the settings. No variant holds a value that may be a secret.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum ConfigError {
+    #[error(
+        "{0} is not set: `images/build FILE` builds the images and writes their names to FILE; start with --env-file \
+         FILE, or set {0} to an image of yours (docs/images.md)"
+    )]
+    ImageMissing(&'static str),
+    #[error("WP_DSN: {0}")]
+    Dsn(#[from] BadAddress),
+    #[error("DATABASE_URL is not of the form sqlite://FILE; other databases are not available in this version")]
+    Database,
+    #[error("{0} and {1} are both {2}; give one of them another port")]
+    SamePort(&'static str, &'static str, u16),
+}
+
+/// The settings, checked.
+#[derive(Debug)]
+pub(crate) struct Config {
+    settings: Settings,
+    wp_dsn: Option<MariadbAddress>,
+    database: Option<PathBuf>,
+}
+
+impl Config {
+    pub fn new(settings: Settings) -> Result<Self, ConfigError> {
+        let wp_dsn = settings.wp_dsn.as_ref().map(|dsn| MariadbAddress::parse(dsn.expose_secret())).transpose()?;
+        let database = settings.database_url.as_ref().map(|url| database_file(url.expose_secret())).transpose()?;
+        let config = Self { settings, wp_dsn, database };
+        config.check_ports()?;
+        Ok(config)
+    }
+
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    pub fn home(&self) -> &Path {
+        &self.settings.hostplane_home
+    }
+
+    /// The control database's file, given that of the home.
+    pub fn database(&self, default: PathBuf) -> PathBuf {
+        self.database.clone().unwrap_or(default)
+    }
+
+    pub fn api(&self) -> SocketAddr {
+        SocketAddr::new(self.settings.api_address, self.settings.api_port)
+    }
+
+    pub fn mariadb(&self, secret: &MasterSecret) -> MariadbAddress {
+        self.wp_dsn.clone().unwrap_or_else(|| {
+            let password = Platform::mariadb_password(secret);
+            MariadbAddress::new("127.0.0.1", self.settings.mariadb_admin_port, MARIADB_ADMIN, password)
+        })
+    }
+
+    pub fn caddy(&self) -> CaddyPlace {
+        let settings = &self.settings;
+        CaddyPlace { container: settings.caddy_container.clone(), conf_dir: settings.caddy_conf_dir.clone() }
+    }
+
+    pub fn probe_address(&self) -> String {
+        let settings = &self.settings;
+        let default = || SocketAddr::new(settings.app_server_ip, settings.http_port).to_string();
+        settings.probe_address.clone().unwrap_or_else(default)
+    }
+
+    pub fn sites(&self) -> Result<SiteSettings, ConfigError> {
+        let settings = &self.settings;
+        let default_db = || format!("host.docker.internal:{}", settings.mariadb_port);
+        Ok(SiteSettings {
+            base_domain: settings.base_domain.clone(),
+            public_port: settings.public_port.unwrap_or(settings.http_port),
+            images: SiteImages {
+                php: required(settings.php_image.as_ref(), "PHP_IMAGE")?,
+                nginx: required(settings.nginx_image.as_ref(), "NGINX_IMAGE")?,
+            },
+            limits: SiteLimits::default(),
+            shared_network: settings.docker_network.clone(),
+            database_host: settings.site_db_host.clone().unwrap_or_else(default_db),
+            subnet_pool: settings.subnet_pool,
+            concurrency: usize::from(settings.concurrency),
+            pace: Pace::default(),
+        })
+    }
+
+    /// The platform, to be made.
+    pub fn platform(&self) -> Result<PlatformSettings, ConfigError> {
+        let settings = &self.settings;
+        Ok(PlatformSettings {
+            mariadb_image: required(settings.mariadb_image.as_ref(), "MARIADB_IMAGE")?,
+            caddy_image: required(settings.caddy_image.as_ref(), "CADDY_IMAGE")?,
+            ..self.platform_that_exists()
+        })
+    }
+
+    /// The platform, to be stopped or removed, for which no image is needed.
+    pub fn platform_that_exists(&self) -> PlatformSettings {
+        let settings = &self.settings;
+        PlatformSettings {
+            shared_network: settings.docker_network.clone(),
+            mariadb_container: settings.mariadb_container.clone(),
+            mariadb_image: String::new(),
+            mariadb_port: settings.mariadb_port,
+            mariadb_admin_port: settings.mariadb_admin_port,
+            caddy_container: settings.caddy_container.clone(),
+            caddy_image: String::new(),
+            caddy_conf_dir: settings.caddy_conf_dir.clone(),
+            http_port: settings.http_port,
+            https_port: settings.https_port,
+        }
+    }
+
+    fn check_ports(&self) -> Result<(), ConfigError> {
+        let settings = &self.settings;
+        let ports = [
+            ("HTTP_PORT", settings.http_port),
+            ("HTTPS_PORT", settings.https_port),
+            ("MARIADB_PORT", settings.mariadb_port),
+            ("MARIADB_ADMIN_PORT", settings.mariadb_admin_port),
+            ("API_PORT", settings.api_port),
+        ];
+        for (at, (name, port)) in ports.iter().enumerate() {
+            if let Some((other, _)) = ports[..at].iter().find(|(_, other)| other == port) {
+                return Err(ConfigError::SamePort(other, name, *port));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn required(image: Option<&String>, name: &'static str) -> Result<String, ConfigError> {
+    image.cloned().ok_or(ConfigError::ImageMissing(name))
+}
+
+fn database_file(url: &str) -> Result<PathBuf, ConfigError> {
+    let file = url.strip_prefix("sqlite://").ok_or(ConfigError::Database)?;
+    // A query would ask for something that is not done.
+    if file.is_empty() || file.contains('?') || file.starts_with(":memory:") {
+        return Err(ConfigError::Database);
+    }
+    Ok(PathBuf::from(file))
+}
+
+#[cfg(test)]
+mod tests;

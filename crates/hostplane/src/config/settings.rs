@@ -1,0 +1,176 @@
+//! The settings of `serve`, `up`, `down` and `clean`, as they are written.
+//!
+//! What may hold a password is any text here, because clap quotes values that it refuses; it is checked in
+//! [`super::Config`].
+
+use std::convert::Infallible;
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use clap::Args;
+use hostplane_domain::subnet::SubnetPool;
+use hostplane_domain::url::BaseDomain;
+use secrecy::SecretString;
+
+use crate::logging::{Format, Level};
+
+/// Every setting is a flag, an environment variable and a line of an env file.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Settings {
+    /// Directory with everything of this installation that must not be lost.
+    #[arg(long, env = "HOSTPLANE_HOME", value_name = "DIR", default_value = "./.hostplane")]
+    pub hostplane_home: PathBuf,
+    /// The control database: sqlite://FILE. Default: hostplane.db in the home.
+    #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true, value_parser = secret)]
+    pub database_url: Option<SecretString>,
+    /// Address on which the API listens.
+    #[arg(long, env = "API_ADDRESS", value_name = "IP", default_value = "127.0.0.1")]
+    pub api_address: IpAddr,
+    /// Port on which the API listens; 0 takes a free one.
+    #[arg(long, env = "API_PORT", value_name = "PORT", default_value_t = 7070)]
+    pub api_port: u16,
+    /// Jobs that run at once.
+    #[arg(long, env = "CONCURRENCY", value_name = "N", default_value_t = 4,
+          value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub concurrency: u16,
+    /// How log lines look.
+    #[arg(long, env = "LOG_FORMAT", value_enum, default_value_t = Format::Text)]
+    pub log_format: Format,
+    /// From which level on log lines are written.
+    #[arg(long, env = "LOG_LEVEL", value_enum, default_value_t = Level::Info)]
+    pub log_level: Level,
+
+    /// Sites are reached at <site>.<base domain>.
+    #[arg(long, env = "BASE_DOMAIN", value_name = "DOMAIN", default_value = "localhost", help_heading = "Sites")]
+    pub base_domain: BaseDomain,
+    /// Scheme of the sites' addresses; only http until TLS is available.
+    #[arg(long, env = "PUBLIC_SCHEME", value_name = "SCHEME", default_value = "http", value_parser = scheme,
+          help_heading = "Sites")]
+    pub public_scheme: String,
+    /// Port that visitors use. Default: the HTTP port.
+    #[arg(long, env = "PUBLIC_PORT", value_name = "PORT", value_parser = port(), help_heading = "Sites")]
+    pub public_port: Option<u16>,
+    /// Range from which each site's network gets a subnet.
+    #[arg(long, env = "SUBNET_POOL", value_name = "RANGE", default_value = "10.213.0.0/16", help_heading = "Sites")]
+    pub subnet_pool: SubnetPool,
+    /// MariaDB as the sites' containers see it. Default: host.docker.internal and the MariaDB port.
+    #[arg(long, env = "SITE_DB_HOST", value_name = "HOST:PORT", value_parser = host_and_port, help_heading = "Sites")]
+    pub site_db_host: Option<String>,
+    /// Image with PHP-FPM and WordPress.
+    #[arg(long, env = "PHP_IMAGE", value_name = "IMAGE", value_parser = image, help_heading = "Sites")]
+    pub php_image: Option<String>,
+    /// Image with nginx.
+    #[arg(long, env = "NGINX_IMAGE", value_name = "IMAGE", value_parser = image, help_heading = "Sites")]
+    pub nginx_image: Option<String>,
+
+    /// The Docker Engine.
+    #[arg(
+        long,
+        env = "DOCKER_HOST",
+        value_name = "URL",
+        default_value = "unix:///var/run/docker.sock",
+        help_heading = "Platform"
+    )]
+    pub docker_host: String,
+    /// Network that sites share with Caddy.
+    #[arg(long, env = "DOCKER_NETWORK", value_name = "NAME", default_value = "hostplane", value_parser = docker_name,
+          help_heading = "Platform")]
+    pub docker_network: String,
+    /// Address under which the app host's published ports are reached.
+    #[arg(long, env = "APP_SERVER_IP", value_name = "IP", default_value = "127.0.0.1", help_heading = "Platform")]
+    pub app_server_ip: IpAddr,
+    /// Where Caddy is asked whether a site answers. Default: the app server's address and the HTTP port.
+    #[arg(long, env = "PROBE_ADDRESS", value_name = "HOST:PORT", value_parser = host_and_port,
+          help_heading = "Platform")]
+    pub probe_address: Option<String>,
+    /// Caddy's container.
+    #[arg(long, env = "CADDY_CONTAINER", value_name = "NAME", default_value = "caddy", value_parser = docker_name,
+          help_heading = "Platform")]
+    pub caddy_container: String,
+    /// Directory of Caddy's configuration, in its container.
+    #[arg(long, env = "CADDY_CONF_DIR", value_name = "DIR", default_value = "/etc/caddy", value_parser = container_dir,
+          help_heading = "Platform")]
+    pub caddy_conf_dir: String,
+    /// Caddy's image (of `up`).
+    #[arg(long, env = "CADDY_IMAGE", value_name = "IMAGE", value_parser = image, help_heading = "Platform")]
+    pub caddy_image: Option<String>,
+    /// Host port for HTTP (of `up`).
+    #[arg(long, env = "HTTP_PORT", value_name = "PORT", default_value_t = 8080, value_parser = port(),
+          help_heading = "Platform")]
+    pub http_port: u16,
+    /// Host port for HTTPS (of `up`).
+    #[arg(long, env = "HTTPS_PORT", value_name = "PORT", default_value_t = 8443, value_parser = port(),
+          help_heading = "Platform")]
+    pub https_port: u16,
+    /// MariaDB as the control plane sees it: mysql://USER:PASSWORD@HOST:PORT, or USER:PASSWORD@tcp(HOST:PORT)/.
+    /// Better in an env file or the environment than as a flag, which others can see. Default: the MariaDB of `up`.
+    #[arg(long, env = "WP_DSN", value_name = "DSN", hide_env_values = true, value_parser = secret,
+          help_heading = "Platform")]
+    pub wp_dsn: Option<SecretString>,
+    /// MariaDB's container (of `up`).
+    #[arg(long, env = "MARIADB_CONTAINER", value_name = "NAME", default_value = "mariadb", value_parser = docker_name,
+          help_heading = "Platform")]
+    pub mariadb_container: String,
+    /// MariaDB's image (of `up`).
+    #[arg(long, env = "MARIADB_IMAGE", value_name = "IMAGE", value_parser = image, help_heading = "Platform")]
+    pub mariadb_image: Option<String>,
+    /// Port of MariaDB on Docker's gateway address, for the sites.
+    #[arg(long, env = "MARIADB_PORT", value_name = "PORT", default_value_t = 3306, value_parser = port(),
+          help_heading = "Platform")]
+    pub mariadb_port: u16,
+    /// Port of MariaDB on the loopback address, for the control plane.
+    #[arg(long, env = "MARIADB_ADMIN_PORT", value_name = "PORT", default_value_t = 3307, value_parser = port(),
+          help_heading = "Platform")]
+    pub mariadb_admin_port: u16,
+}
+
+fn port() -> clap::builder::RangedI64ValueParser<u16> {
+    clap::value_parser!(u16).range(1..)
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "clap's form of a parser")]
+fn secret(text: &str) -> Result<SecretString, Infallible> {
+    Ok(text.into())
+}
+
+fn scheme(text: &str) -> Result<String, &'static str> {
+    match text {
+        "http" => Ok(text.to_owned()),
+        "https" => Err("only http is available in this version; https comes with TLS"),
+        _ => Err("expected http"),
+    }
+}
+
+/// The Engine's rule for names.
+fn docker_name(text: &str) -> Result<String, &'static str> {
+    let well_formed = text.len() <= 128
+        && text.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-'));
+    if well_formed { Ok(text.to_owned()) } else { Err("expected letters, digits, _ . and -, a letter or digit first") }
+}
+
+fn image(text: &str) -> Result<String, &'static str> {
+    let well_formed = !text.is_empty() && text.len() <= 512 && text.bytes().all(|byte| byte.is_ascii_graphic());
+    if well_formed { Ok(text.to_owned()) } else { Err("expected an image such as hostplane/php:1") }
+}
+
+fn container_dir(text: &str) -> Result<String, &'static str> {
+    let well_formed = text.len() > 1
+        && text.starts_with('/')
+        && text.split('/').skip(1).all(|part| !matches!(part, "" | "." | ".."))
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'_' | b'.' | b'-'));
+    if well_formed { Ok(text.to_owned()) } else { Err("expected a directory such as /etc/caddy") }
+}
+
+fn host_and_port(text: &str) -> Result<String, &'static str> {
+    let expected = "expected HOST:PORT, such as db.example.com:3306 or [::1]:3306";
+    let (host, port) = text.rsplit_once(':').ok_or(expected)?;
+    let is_v6 = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'))
+        .is_some_and(|host| host.parse::<std::net::Ipv6Addr>().is_ok());
+    let is_name =
+        !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-'));
+    let is_port = port.parse::<u16>().is_ok_and(|port| port > 0);
+    if (is_v6 || is_name) && is_port { Ok(text.to_owned()) } else { Err(expected) }
+}

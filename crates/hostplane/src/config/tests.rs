@@ -1,0 +1,158 @@
+use std::ffi::OsString;
+
+use clap::{Args, Command, FromArgMatches};
+
+use super::layers::Layers;
+use super::*;
+
+fn layers(environment: &[(&str, &str)], files: &[(&str, &str)]) -> Layers {
+    let pairs = |pairs: &[(&str, &str)]| -> Vec<(String, String)> {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    };
+    Layers {
+        environment: pairs(environment).into_iter().map(|(name, value)| (name, OsString::from(value))).collect(),
+        files: pairs(files).into_iter().collect(),
+    }
+}
+
+fn command() -> Command {
+    Settings::augment_args(Command::new("hostplane"))
+}
+
+/// Parses flags over env files. The process's environment is clap's affair, and what a test could set
+/// there other tests would see.
+fn settings(files: &[(&str, &str)], flags: &[&str]) -> Result<Settings, clap::Error> {
+    let command = layers(&[], files).apply(command());
+    let flags = std::iter::once("hostplane").chain(flags.iter().copied());
+    Settings::from_arg_matches(&command.try_get_matches_from(flags)?)
+}
+
+fn config(files: &[(&str, &str)]) -> Result<Config, ConfigError> {
+    Config::new(settings(files, &[]).expect("parses"))
+}
+
+#[test]
+fn a_flag_wins_over_a_file_and_a_file_over_the_default() {
+    assert_eq!(settings(&[], &[]).unwrap().http_port, 8080);
+    assert_eq!(settings(&[("HTTP_PORT", "81")], &[]).unwrap().http_port, 81);
+    assert_eq!(settings(&[("HTTP_PORT", "81")], &["--http-port", "82"]).unwrap().http_port, 82);
+    assert_eq!(settings(&[("HTTP_PORT", "")], &[]).unwrap().http_port, 8080, "nothing is not a value");
+}
+
+#[test]
+fn the_process_s_environment_wins_over_files_and_empty_is_not_set() {
+    let layers = layers(&[("A", "1"), ("B", "")], &[("A", "2"), ("B", "2"), ("C", "")]);
+    assert_eq!(layers.get("A").as_deref(), Some("1"));
+    assert_eq!(layers.get("B").as_deref(), Some("2"));
+    assert_eq!(layers.get("C"), None);
+    let command = self::layers(&[("HTTP_PORT", "")], &[]).apply(command());
+    let argument = command.get_arguments().find(|argument| argument.get_id() == "http_port").unwrap();
+    assert_eq!(argument.get_env(), None, "clap must not take an empty variable for a value");
+}
+
+#[test]
+fn every_setting_is_a_flag_a_variable_and_a_line_of_the_same_name() {
+    for argument in command().get_arguments() {
+        let flag = argument.get_long().unwrap();
+        let variable = argument.get_env().and_then(|name| name.to_str());
+        assert_eq!(variable, Some(flag.replace('-', "_").to_uppercase().as_str()));
+    }
+}
+
+#[test]
+fn unknown_names_in_files_are_found() {
+    let layers = layers(&[], &[("HTTP_PORT", "81"), ("HOSTPLANE_TOKEN", "x"), ("HTTP_PROT", "81")]);
+    assert_eq!(layers.unknown(&command(), &["HOSTPLANE_TOKEN"]), ["HTTP_PROT"]);
+}
+
+#[test]
+fn secrets_are_in_no_help_and_in_no_error() {
+    let files = [("WP_DSN", "root:s3cret@db"), ("DATABASE_URL", "postgres://x:s3cret@db/x")];
+    let help = layers(&[], &files).apply(command()).render_long_help().to_string();
+    assert!(help.contains("WP_DSN") && !help.contains("s3cret"), "{help}");
+    for file in files {
+        let error = config(&[file]).unwrap_err().to_string();
+        assert!(!error.contains("s3cret"), "{error}");
+        let config = config(&[("WP_DSN", "root:s3cret@tcp(db:3306)/")]).unwrap();
+        assert!(!format!("{:?}", config.wp_dsn).contains("s3cret"));
+    }
+}
+
+#[test]
+fn what_is_not_available_yet_is_said() {
+    let error = settings(&[("PUBLIC_SCHEME", "https")], &[]).unwrap_err().to_string();
+    assert!(error.contains("comes with TLS"), "{error}");
+    for url in ["postgres://h/d", "sqlite://", "sqlite:x", "/x.db", "sqlite://x?mode=ro", "sqlite://:memory:"] {
+        assert_eq!(config(&[("DATABASE_URL", url)]).unwrap_err(), ConfigError::Database, "{url}");
+    }
+}
+
+#[test]
+fn bad_values_are_usage_errors() {
+    for (name, value) in [
+        ("HTTP_PORT", "0"),
+        ("HTTP_PORT", "99999"),
+        ("API_PORT", "x"),
+        ("BASE_DOMAIN", "a b"),
+        ("SUBNET_POOL", "8.8.8.0/24"),
+        ("SITE_DB_HOST", "db"),
+        ("SITE_DB_HOST", "d'b:3306"),
+        ("PROBE_ADDRESS", "host:0"),
+        ("CADDY_CONTAINER", "a b"),
+        ("CADDY_CONF_DIR", "etc/caddy"),
+        ("CADDY_CONF_DIR", "/etc/../caddy"),
+        ("PHP_IMAGE", "a b"),
+        ("CONCURRENCY", "0"),
+        ("LOG_LEVEL", "loud"),
+        ("API_ADDRESS", "localhost"),
+    ] {
+        let error = settings(&[(name, value)], &[]).expect_err(name);
+        assert_eq!(error.exit_code(), 2, "{name}={value}");
+    }
+}
+
+#[test]
+fn a_missing_image_is_named_with_the_way_to_it() {
+    let config = config(&[("NGINX_IMAGE", "n:1")]).unwrap();
+    let error = config.sites().unwrap_err();
+    assert_eq!(error, ConfigError::ImageMissing("PHP_IMAGE"));
+    assert!(error.to_string().contains("images/build"), "{error}");
+    assert_eq!(config.platform().unwrap_err(), ConfigError::ImageMissing("MARIADB_IMAGE"));
+}
+
+#[test]
+fn defaults_follow_the_settings_that_they_depend_on() {
+    let files = [
+        ("HTTP_PORT", "81"),
+        ("MARIADB_PORT", "3316"),
+        ("MARIADB_ADMIN_PORT", "3317"),
+        ("APP_SERVER_IP", "::1"),
+        ("PHP_IMAGE", "p:1"),
+        ("NGINX_IMAGE", "n:1"),
+    ];
+    let config = config(&files).unwrap();
+    let sites = config.sites().unwrap();
+    assert_eq!((sites.public_port, sites.database_host.as_str()), (81, "host.docker.internal:3316"));
+    assert_eq!(config.probe_address(), "[::1]:81");
+    assert_eq!(config.mariadb(&MasterSecret::new([7; 32])).to_string(), "mysql://hostplane@127.0.0.1:3317");
+}
+
+#[test]
+fn two_servers_cannot_have_one_port() {
+    let error = config(&[("API_PORT", "8080")]).unwrap_err();
+    assert_eq!(error, ConfigError::SamePort("HTTP_PORT", "API_PORT", 8080));
+}
+
+#[test]
+fn every_setting_is_documented_with_its_default() {
+    let docs = include_str!("../../../../docs/cli.md");
+    for argument in command().get_arguments() {
+        let name = argument.get_env().and_then(|name| name.to_str()).unwrap();
+        let row = docs.lines().find(|line| line.starts_with(&format!("| `{name}` |")));
+        let row = row.unwrap_or_else(|| panic!("docs/cli.md lacks {name}"));
+        for default in argument.get_default_values() {
+            let default = format!("`{}`", default.to_str().unwrap());
+            assert!(row.contains(&default), "{row} lacks {default}");
+        }
+    }
+}

@@ -1,0 +1,319 @@
+//! `HOSTPLANE_HOME`: the directory with everything that an installation must not lose, and what a command
+//! line needs to find its control plane. One process at a time owns it.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use hostplane_domain::secret::MasterSecret;
+use secrecy::{ExposeSecret, SecretString};
+use tempfile::NamedTempFile;
+
+const LOCK: &str = "hostplane.lock";
+const SECRET: &str = "secret";
+/// Permission bits of group and others.
+const NOT_THE_OWNER_S: u32 = 0o077;
+const TOKEN: &str = "token";
+const API_URL: &str = "api.url";
+const DATABASE: &str = "hostplane.db";
+
+/// Bytes of randomness in the secret and in a token.
+const RANDOM: usize = 32;
+/// What a token begins with, so that scanners for leaked secrets find it.
+const TOKEN_PREFIX: &str = "hp_";
+/// Nothing in the home that is read whole is longer.
+const LONGEST: u64 = 4096;
+
+/// What is wrong with a home. The messages say what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum HomeError {
+    /// A file or the directory can't be used.
+    #[error("can't {what} {}", path.display())]
+    Io {
+        /// What was tried.
+        what: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// Another process owns it.
+    #[error("another hostplane process works in {}; stop it first (`make down`, or end that process)", .0.display())]
+    Locked(PathBuf),
+    /// Others can read it.
+    #[error("others can read {}; `chmod go= {}` takes that from them, if it is Hostplane's alone", .0.display(), .0.display())]
+    Readable(PathBuf),
+    /// The secret is not what was written.
+    #[error("{} is not a secret of 64 hexadecimal digits; restore it from a backup: every password is derived from it", .0.display())]
+    BadSecret(PathBuf),
+    /// The database exists and its secret doesn't.
+    #[error("{} is missing though the database exists; restore it from a backup: without it the passwords of existing sites are lost", .0.display())]
+    NoSecret(PathBuf),
+    /// The token is not what was written.
+    #[error("{} does not hold a token; remove the file to get a new one at the next start", .0.display())]
+    BadToken(PathBuf),
+    /// The machine has no randomness.
+    #[error("no random bytes: {0}")]
+    NoRandomness(getrandom::Error),
+}
+
+type Homely<T> = Result<T, HomeError>;
+
+fn io_error<'a>(what: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> HomeError + 'a {
+    move |source| HomeError::Io { what, path: path.to_owned(), source }
+}
+
+/// A home that this process owns until the value is dropped.
+#[derive(Debug)]
+pub struct Home {
+    dir: PathBuf,
+    _lock: File,
+}
+
+impl Home {
+    /// Makes the directory if it isn't there, and takes the lock.
+    ///
+    /// # Errors
+    /// [`HomeError::Locked`] when another process has it; [`HomeError::Readable`] when others can look in.
+    pub fn own(dir: &Path) -> Homely<Self> {
+        DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(io_error("make", dir))?;
+        require_private(dir)?;
+        // Absolute, so that it stays the same place wherever it is used or named.
+        let dir = fs::canonicalize(dir).map_err(io_error("find", dir))?;
+        let path = dir.join(LOCK);
+        let mut options = OpenOptions::new();
+        let lock = options.write(true).create(true).truncate(false).mode(0o600).open(&path);
+        let lock = lock.map_err(io_error("open", &path))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { dir, _lock: lock }),
+            Err(TryLockError::WouldBlock) => Err(HomeError::Locked(dir)),
+            Err(TryLockError::Error(source)) => Err(io_error("lock", &path)(source)),
+        }
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The database's place unless a setting says otherwise.
+    #[must_use]
+    pub fn default_database(&self) -> PathBuf {
+        self.dir.join(DATABASE)
+    }
+
+    /// The installation's secret. It is made once, before there is a database.
+    ///
+    /// # Errors
+    /// When it is malformed, readable by others, or missing though `database` exists.
+    pub fn secret(&self, database: &Path) -> Homely<MasterSecret> {
+        let path = self.dir.join(SECRET);
+        if let Some(text) = read_private(&path)? {
+            let bytes = unhex(text.expose_secret()).ok_or(HomeError::BadSecret(path))?;
+            return Ok(MasterSecret::new(bytes));
+        }
+        if fs::metadata(database).is_ok_and(|file| file.len() > 0) {
+            return Err(HomeError::NoSecret(path));
+        }
+        let bytes = random()?;
+        write_private(&path, &format!("{}\n", hex::encode(bytes)))?;
+        Ok(MasterSecret::new(bytes))
+    }
+
+    /// The first token of the API, made when there is none.
+    ///
+    /// # Errors
+    /// When it is malformed or readable by others.
+    pub fn token(&self) -> Homely<SecretString> {
+        if let Some(token) = read_token(&self.dir)? {
+            return Ok(token);
+        }
+        let token = format!("{TOKEN_PREFIX}{}", hex::encode(random()?));
+        write_private(&self.dir.join(TOKEN), &format!("{token}\n"))?;
+        Ok(token.into())
+    }
+
+    /// Says where the API is found from now on.
+    ///
+    /// # Errors
+    /// When the file can't be written.
+    pub fn announce(&self, url: &str) -> Homely<()> {
+        write_private(&self.dir.join(API_URL), &format!("{url}\n"))
+    }
+
+    /// Says that the API is found nowhere.
+    pub fn withdraw(&self) {
+        // A file that stays only leads to a port where nobody answers.
+        let _ = fs::remove_file(self.dir.join(API_URL));
+    }
+}
+
+/// Where the API of a home is, for the command line.
+///
+/// # Errors
+/// When the file is there and can't be read.
+pub fn api_url(dir: &Path) -> Homely<Option<String>> {
+    let path = dir.join(API_URL);
+    let Some(text) = read(&path)? else { return Ok(None) };
+    let url = text.expose_secret().trim();
+    Ok(Some(url).filter(|url| !url.is_empty()).map(str::to_owned))
+}
+
+/// The token in a home, for the command line.
+///
+/// # Errors
+/// When the file is there and can't be read, or is not a token.
+pub fn read_token(dir: &Path) -> Homely<Option<SecretString>> {
+    let path = dir.join(TOKEN);
+    let Some(text) = read_private(&path)? else { return Ok(None) };
+    let token = text.expose_secret().trim();
+    let digits = token.strip_prefix(TOKEN_PREFIX).filter(|digits| unhex(digits).is_some());
+    if digits.is_none() { Err(HomeError::BadToken(path)) } else { Ok(Some(token.into())) }
+}
+
+fn random() -> Homely<[u8; RANDOM]> {
+    let mut bytes = [0; RANDOM];
+    getrandom::fill(&mut bytes).map_err(HomeError::NoRandomness)?;
+    Ok(bytes)
+}
+
+fn unhex(text: &str) -> Option<[u8; RANDOM]> {
+    let mut bytes = [0; RANDOM];
+    hex::decode_to_slice(text.trim(), &mut bytes).ok()?;
+    Some(bytes)
+}
+
+fn require_private(path: &Path) -> Homely<()> {
+    let mode = fs::metadata(path).map_err(io_error("look at", path))?.permissions().mode();
+    if mode & NOT_THE_OWNER_S == 0 { Ok(()) } else { Err(HomeError::Readable(path.to_owned())) }
+}
+
+fn read(path: &Path) -> Homely<Option<SecretString>> {
+    let file = match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        other => other.map_err(io_error("open", path))?,
+    };
+    let mut text = String::new();
+    file.take(LONGEST).read_to_string(&mut text).map_err(io_error("read", path))?;
+    Ok(Some(text.into()))
+}
+
+fn read_private(path: &Path) -> Homely<Option<SecretString>> {
+    let text = read(path)?;
+    if text.is_some() {
+        require_private(path)?;
+    }
+    Ok(text)
+}
+
+/// Writes a file that only its owner reads: whole or not at all, and on disk when this returns.
+fn write_private(path: &Path, text: &str) -> Homely<()> {
+    let write = || -> io::Result<()> {
+        let dir = path.parent().unwrap_or(Path::new("."));
+        // Its mode is 0600 from the beginning.
+        let mut file = NamedTempFile::new_in(dir)?;
+        file.write_all(text.as_bytes())?;
+        file.as_file().sync_all()?;
+        file.persist(path)?;
+        File::open(dir)?.sync_all()
+    };
+    write().map_err(io_error("write", path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tempfile::TempDir;
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    fn home() -> (TempDir, Home) {
+        let dir = TempDir::new().unwrap();
+        let home = Home::own(&dir.path().join("home")).unwrap();
+        (dir, home)
+    }
+
+    fn password(secret: &MasterSecret) -> String {
+        secret.platform_password("test").expose_secret().to_owned()
+    }
+
+    #[test]
+    fn everything_in_it_is_its_owner_s_alone() {
+        let (_dir, home) = home();
+        home.secret(&home.default_database()).unwrap();
+        home.token().unwrap();
+        home.announce("http://127.0.0.1:7070").unwrap();
+        assert_eq!(mode(home.dir()), 0o700);
+        for file in [SECRET, TOKEN, API_URL, LOCK] {
+            assert_eq!(mode(&home.dir().join(file)), 0o600, "{file}");
+        }
+    }
+
+    #[test]
+    fn one_process_at_a_time_owns_it() {
+        let (_dir, home) = home();
+        assert!(matches!(Home::own(home.dir()), Err(HomeError::Locked(_))));
+        let path = home.dir().to_owned();
+        drop(home);
+        Home::own(&path).unwrap();
+    }
+
+    #[test]
+    fn a_directory_that_others_can_read_is_refused_and_left_as_it_is() {
+        let dir = TempDir::new().unwrap();
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        assert!(matches!(Home::own(dir.path()), Err(HomeError::Readable(_))));
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn the_secret_is_made_once() {
+        let (_dir, home) = home();
+        let database = home.default_database();
+        let first = home.secret(&database).unwrap();
+        fs::write(&database, "x").unwrap();
+        assert_eq!(password(&home.secret(&database).unwrap()), password(&first));
+    }
+
+    #[test]
+    fn a_secret_that_is_missing_malformed_or_readable_is_refused() {
+        let (_dir, home) = home();
+        let (database, path) = (home.default_database(), home.dir().join(SECRET));
+        fs::write(&database, "x").unwrap();
+        assert!(matches!(home.secret(&database), Err(HomeError::NoSecret(_))));
+        for bad in ["", "abc", &"g".repeat(64), &"ab".repeat(33)] {
+            write_private(&path, bad).unwrap();
+            assert!(matches!(home.secret(&database), Err(HomeError::BadSecret(_))), "{bad:?}");
+            assert_eq!(fs::read_to_string(&path).unwrap(), bad, "it is never written again");
+        }
+        write_private(&path, &"ab".repeat(32)).unwrap();
+        home.secret(&database).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        assert!(matches!(home.secret(&database), Err(HomeError::Readable(_))));
+    }
+
+    #[test]
+    fn the_token_is_kept_and_checked() {
+        let (_dir, home) = home();
+        let token = home.token().unwrap();
+        assert!(token.expose_secret().starts_with("hp_") && token.expose_secret().len() == 67);
+        assert_eq!(home.token().unwrap().expose_secret(), token.expose_secret());
+        write_private(&home.dir().join(TOKEN), "something else\n").unwrap();
+        assert!(matches!(home.token(), Err(HomeError::BadToken(_))));
+    }
+
+    #[test]
+    fn the_api_s_address_comes_and_goes() {
+        let (_dir, home) = home();
+        assert_eq!(api_url(home.dir()).unwrap(), None);
+        home.announce("http://127.0.0.1:7070").unwrap();
+        assert_eq!(api_url(home.dir()).unwrap().as_deref(), Some("http://127.0.0.1:7070"));
+        home.withdraw();
+        assert_eq!(api_url(home.dir()).unwrap(), None);
+    }
+}

@@ -1,0 +1,107 @@
+//! The listener: HTTP/1 only, with bounds on what a slow or greedy client can hold.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+use tracing::{debug, warn};
+
+/// Connections at once; others wait in the listener's queue.
+const CONNECTIONS: usize = 256;
+/// How long a client may take to send a request's head, and how long an idle connection is kept.
+const HEAD_PATIENCE: Duration = Duration::from_secs(15);
+/// How long a connection may live. It ends between two requests.
+const CONNECTION_LIFE: Duration = Duration::from_mins(10);
+/// How long a connection that should end may go on with the request under way.
+const LAST_REQUEST: Duration = Duration::from_secs(70);
+/// The same when the process stops.
+const LAST_REQUEST_AT_STOP: Duration = Duration::from_secs(5);
+/// Most bytes of a request's head.
+const HEAD_LIMIT: usize = 32 * 1024;
+
+/// Binds the API's address.
+///
+/// # Errors
+/// When the address is taken or isn't this machine's.
+pub async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    TcpListener::bind(address).await
+}
+
+/// Serves until `stop` becomes true, then lets requests under way end, but not for long.
+pub async fn serve(listener: TcpListener, router: Router, mut stop: watch::Receiver<bool>) {
+    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let mut connections = JoinSet::new();
+    loop {
+        let accepted = tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => break,
+            accepted = accept(&listener, &places) => accepted,
+            Some(_) = connections.join_next(), if !connections.is_empty() => continue,
+        };
+        match accepted {
+            Ok((stream, place)) => {
+                let (router, stop) = (router.clone(), stop.clone());
+                connections.spawn(async move {
+                    connection(stream, router, stop).await;
+                    drop(place);
+                });
+            }
+            Err(error) => {
+                // Out of descriptors, for example: without a pause this loop would only turn.
+                warn!(%error, "can't accept a connection");
+                sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+    drop(listener);
+    let rest = async { while connections.join_next().await.is_some() {} };
+    if timeout(LAST_REQUEST_AT_STOP, rest).await.is_err() {
+        warn!("requests under way were broken off");
+    }
+}
+
+async fn accept(
+    listener: &TcpListener,
+    places: &Arc<Semaphore>,
+) -> io::Result<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+    let place = Arc::clone(places).acquire_owned().await.map_err(io::Error::other)?;
+    let (stream, _) = listener.accept().await?;
+    Ok((stream, place))
+}
+
+async fn connection(stream: TcpStream, router: Router, mut stop: watch::Receiver<bool>) {
+    // Answers are written whole; waiting for more to send would only delay them.
+    let _ = stream.set_nodelay(true);
+    let service = TowerToHyperService::new(router);
+    let mut connection = pin!(
+        http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEAD_PATIENCE)
+            .max_buf_size(HEAD_LIMIT)
+            .serve_connection(TokioIo::new(stream), service)
+    );
+    let ended = tokio::select! {
+        ended = connection.as_mut() => Some(ended),
+        _ = stop.wait_for(|stop| *stop) => None,
+        () = sleep(CONNECTION_LIFE) => None,
+    };
+    let ended = if let Some(ended) = ended {
+        ended
+    } else {
+        connection.as_mut().graceful_shutdown();
+        let Ok(ended) = timeout(LAST_REQUEST, connection).await else { return };
+        ended
+    };
+    if let Err(error) = ended {
+        debug!(error = %crate::logging::chain(&error), "a connection broke off");
+    }
+}

@@ -1,0 +1,191 @@
+//! Puts the control plane together and runs it until it is told to stop.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::process;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hostplane_engine::app::{App, AppError, Background};
+use hostplane_engine::platform::{Platform, PlatformSettings};
+use hostplane_engine::store::{Store, StoreError};
+use hostplane_infra::clock::{Clock, SystemClock};
+use secrecy::ExposeSecret;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio::time::sleep;
+use tracing::{info, warn};
+
+use crate::api::{self, Api};
+use crate::config::{Config, ConfigError};
+use crate::home::{Home, HomeError};
+use crate::http;
+use crate::up::{Up, UpError};
+use crate::world::{self, WorldError};
+
+/// How long jobs under way may take to end. What is left then goes on at the next start, as after a crash.
+const PATIENCE: Duration = Duration::from_secs(50);
+/// The exit code of a process that a second signal ended.
+const INTERRUPTED: i32 = 130;
+
+/// Why the control plane doesn't run.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ServeError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Home(#[from] HomeError),
+    #[error(transparent)]
+    World(#[from] WorldError),
+    #[error("can't listen on {address}; end what has that port, or set API_PORT (and API_ADDRESS) to something free")]
+    Bind {
+        address: SocketAddr,
+        #[source]
+        source: io::Error,
+    },
+    #[error("the control database can't be used")]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    App(#[from] AppError),
+    #[error(transparent)]
+    Up(#[from] UpError),
+    #[error("can't listen for signals")]
+    Signals(#[source] io::Error),
+}
+
+/// Serves with the platform that is there.
+pub(crate) async fn serve(config: Config) -> Result<(), ServeError> {
+    run(config, None).await
+}
+
+/// Makes the platform, and serves.
+pub(crate) async fn up(config: Config) -> Result<(), ServeError> {
+    let platform = config.platform()?;
+    run(config, Some(platform)).await
+}
+
+async fn run(config: Config, platform: Option<PlatformSettings>) -> Result<(), ServeError> {
+    let sites = config.sites()?;
+    let base_domain = sites.base_domain.clone();
+    let home = Home::own(config.home())?;
+    // The port comes first: it is what most often stands in the way, and nothing was made yet.
+    let listener = listen(config.api()).await?;
+    let address = listener.local_addr().map_err(|source| ServeError::Bind { address: config.api(), source })?;
+    let stop = stop_on_signals()?;
+
+    let database = config.database(home.default_database());
+    let secret = Arc::new(home.secret(&database)?);
+    let world = world::of(&config, &secret)?;
+    let store = Store::open(&database, sites.pace.settle, SystemClock.now()).await?;
+    let up = match platform {
+        None => None,
+        Some(settings) => {
+            let platform = Platform::new(world.clone(), settings, store.instance().await?, Arc::clone(&secret));
+            Some(Up::new(platform, store.clone()))
+        }
+    };
+    let (app, background) = App::new(store.clone(), world, secret, sites).await?;
+    app.add_token(home.token()?.expose_secret()).await?;
+
+    let platform = up.as_ref().map_or_else(api::Platform::default, |up| api::Platform::watched(up.progress()));
+    let router = Api::new(app, base_domain, platform).router();
+    let serving = tokio::spawn(http::serve(listener, router, stop.subscribe()));
+    let url = url_of(address);
+    home.announce(&url)?;
+    info!(api = url, home = %home.dir().display(), version = env!("CARGO_PKG_VERSION"), "the control plane serves");
+
+    let outcome = work(up, background, &stop).await;
+    stop.send_replace(true);
+    home.withdraw();
+    // It ends by itself, and a panic in it is none of ours.
+    let _ = serving.await;
+    store.close().await;
+    info!("stopped");
+    outcome
+}
+
+async fn listen(address: SocketAddr) -> Result<tokio::net::TcpListener, ServeError> {
+    if !address.ip().is_loopback() {
+        warn!(%address, "the API is reached from outside, without encryption: put a proxy with TLS before it");
+    }
+    http::bind(address).await.map_err(|source| ServeError::Bind { address, source })
+}
+
+/// Makes the platform, then carries out jobs; both until the process is told to stop.
+async fn work(up: Option<Up>, background: Background, stop: &watch::Sender<bool>) -> Result<(), ServeError> {
+    if let Some(up) = up {
+        tokio::select! {
+            made = up.run() => made?,
+            () = stopped(stop.subscribe()) => return Ok(()),
+        }
+    }
+    let patience = async {
+        stopped(stop.subscribe()).await;
+        sleep(PATIENCE).await;
+    };
+    tokio::select! {
+        () = background.run(stopped(stop.subscribe())) => {}
+        () = patience => warn!("jobs under way did not end; they go on at the next start"),
+    }
+    Ok(())
+}
+
+async fn stopped(mut stop: watch::Receiver<bool>) {
+    // Without a sender nobody can say stop any more, and nobody waits.
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+/// Becomes true at the first SIGTERM or SIGINT; the second ends the process at once.
+fn stop_on_signals() -> Result<watch::Sender<bool>, ServeError> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(ServeError::Signals)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(ServeError::Signals)?;
+    let (stop, _) = watch::channel(false);
+    let told = stop.clone();
+    tokio::spawn(async move {
+        for first in [true, false] {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            if first {
+                info!("told to stop: taking no more requests and jobs, waiting for jobs under way");
+                told.send_replace(true);
+            } else {
+                warn!("a second signal: ending at once");
+                process::exit(INTERRUPTED);
+            }
+        }
+    });
+    Ok(stop)
+}
+
+/// The address for clients on this machine.
+fn url_of(address: SocketAddr) -> String {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    format!("http://{}", SocketAddr::new(ip, address.port()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clients_get_an_address_that_they_can_connect_to() {
+        let url = |text: &str| url_of(text.parse().unwrap());
+        assert_eq!(url("127.0.0.1:7070"), "http://127.0.0.1:7070");
+        assert_eq!(url("0.0.0.0:7070"), "http://127.0.0.1:7070");
+        assert_eq!(url("[::]:7070"), "http://[::1]:7070");
+    }
+
+    #[tokio::test]
+    async fn a_taken_port_is_named_with_the_setting() {
+        let taken = http::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let address = taken.local_addr().unwrap();
+        let error = listen(address).await.unwrap_err().to_string();
+        assert!(error.contains(&address.to_string()) && error.contains("API_PORT"), "{error}");
+    }
+}

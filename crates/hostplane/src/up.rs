@@ -1,0 +1,185 @@
+//! Makes the platform at the start of `hostplane up`, however long that takes.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use hostplane_domain::ids::SiteId;
+use hostplane_domain::status::SiteStatus;
+use hostplane_engine::platform::Platform;
+use hostplane_engine::store::{SiteFilter, Store, StoreError};
+use hostplane_infra::error::{Effect, EffectError, Rejection};
+use tokio::sync::watch;
+use tokio::time::sleep;
+use tracing::{info, warn};
+
+/// First pause between two attempts; it doubles up to [`LONGEST_PAUSE`].
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// Sites that are read at once.
+const PAGE: u32 = 500;
+
+/// Why there will be no platform until somebody changes something.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum UpError {
+    #[error("the platform can't be made: {error}{hint}", error = .0, hint = hint(.0))]
+    Refused(EffectError),
+    #[error("the control database can't be used")]
+    Store(#[from] StoreError),
+}
+
+/// What says how it is named, when it is the name that stands in the way.
+fn hint(error: &EffectError) -> &'static str {
+    match error {
+        EffectError::Rejected(Rejection::NameTaken { .. }) => {
+            "\nThe platform's names are settings: DOCKER_NETWORK, MARIADB_CONTAINER, CADDY_CONTAINER"
+        }
+        _ => "",
+    }
+}
+
+/// The work of making the platform.
+pub(crate) struct Up {
+    platform: Platform,
+    store: Store,
+    progress: watch::Sender<Option<String>>,
+}
+
+impl Up {
+    pub fn new(platform: Platform, store: Store) -> Self {
+        let (progress, _) = watch::channel(Some("is being made".to_owned()));
+        Self { platform, store, progress }
+    }
+
+    /// What it waits for; `None` once the platform is there.
+    pub fn progress(&self) -> watch::Receiver<Option<String>> {
+        self.progress.subscribe()
+    }
+
+    /// Returns when the platform is there and the sites' containers were started, or when that can't be.
+    pub async fn run(&self) -> Result<(), UpError> {
+        info!("making the platform: network, MariaDB, Caddy");
+        self.until_done(async || self.platform.up().await).await?;
+        let active = self.active_sites().await?;
+        self.until_done(async || {
+            let started = self.platform.start_sites(|mark| active.contains(&mark.site.id)).await?;
+            if started > 0 {
+                info!(containers = started, "started what was stopped");
+            }
+            Ok(())
+        })
+        .await?;
+        self.progress.send_replace(None);
+        info!("the platform is there");
+        Ok(())
+    }
+
+    /// Tries until it succeeds, or fails in a way that no later attempt can mend.
+    async fn until_done(&self, attempt: impl AsyncFn() -> Effect<()>) -> Result<(), UpError> {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            match attempt().await {
+                Ok(()) => return Ok(()),
+                Err(error @ EffectError::Rejected(_)) => return Err(UpError::Refused(error)),
+                Err(error) => {
+                    warn!(error = %error.chain(), "the platform is not there yet; trying again");
+                    self.progress.send_replace(Some(error.to_string()));
+                }
+            }
+            sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    async fn active_sites(&self) -> Result<BTreeSet<SiteId>, StoreError> {
+        let mut active = BTreeSet::new();
+        let mut filter = SiteFilter { status: Some(SiteStatus::Active), after: None, limit: PAGE };
+        loop {
+            let page = self.store.sites(&filter).await?;
+            let Some(last) = page.last() else { return Ok(active) };
+            filter.after = Some(last.site.id);
+            active.extend(page.iter().map(|record| record.site.id));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use hostplane_domain::secret::MasterSecret;
+    use hostplane_engine::platform::PlatformSettings;
+    use hostplane_engine::settings::Pace;
+    use hostplane_infra::clock::{Clock, SystemClock};
+    use hostplane_infra::containers::{Containers, NetworkSpec};
+    use hostplane_infra::error::Dependency;
+    use hostplane_infra::fake::{FakeWorld, ScriptedGate};
+    use tempfile::TempDir;
+
+    use super::*;
+
+    struct Bed {
+        up: Up,
+        world: FakeWorld,
+        gate: Arc<ScriptedGate>,
+        _dir: TempDir,
+    }
+
+    async fn bed() -> Bed {
+        let settings = PlatformSettings {
+            shared_network: "hostplane".into(),
+            mariadb_container: "mariadb".into(),
+            mariadb_image: "m:1".into(),
+            mariadb_port: 3306,
+            mariadb_admin_port: 3307,
+            caddy_container: "caddy".into(),
+            caddy_image: "c:1".into(),
+            caddy_conf_dir: "/etc/caddy".into(),
+            http_port: 8080,
+            https_port: 8443,
+        };
+        let (dir, world, gate) = (TempDir::new().unwrap(), FakeWorld::default(), ScriptedGate::new());
+        world.state().containers.images.extend(["m:1".to_owned(), "c:1".to_owned()]);
+        // The Engine's own network, whose gateway is asked for.
+        let subnet = Some("172.17.0.0/16".parse().unwrap());
+        let bridge = NetworkSpec { name: "bridge".into(), subnet, labels: std::collections::BTreeMap::new() };
+        world.create_network(&bridge).await.unwrap();
+        let file = dir.path().join("hostplane.db");
+        let store = Store::open(&file, Pace::default().settle, SystemClock.now()).await.unwrap();
+        let instance = store.instance().await.unwrap();
+        let secret = Arc::new(MasterSecret::new([7; 32]));
+        let platform = Platform::new(world.behind(gate.clone()), settings, instance, secret);
+        Bed { up: Up::new(platform, store), world, gate, _dir: dir }
+    }
+
+    #[tokio::test]
+    async fn it_waits_for_an_engine_that_does_not_answer_yet() {
+        let bed = bed().await;
+        bed.gate.cut_off(Dependency::Docker);
+        let mut progress = bed.up.progress();
+        let reconnect = async {
+            progress.wait_for(|error| error.as_ref().is_some_and(|error| error.contains("refused"))).await.unwrap();
+            bed.gate.reconnect(Dependency::Docker);
+        };
+        let (made, ()) = tokio::join!(bed.up.run(), reconnect);
+        made.unwrap();
+        assert_eq!(*bed.up.progress().borrow(), None);
+        assert!(bed.world.state().containers.container("caddy").is_some());
+    }
+
+    #[tokio::test]
+    async fn what_no_attempt_can_mend_ends_it() {
+        let bed = bed().await;
+        bed.world.state().containers.images.clear();
+        let error = bed.up.run().await.unwrap_err();
+        assert!(matches!(error, UpError::Refused(_)) && error.to_string().contains("image"), "{error}");
+        assert!(bed.up.progress().borrow().is_some(), "never ready");
+    }
+
+    #[tokio::test]
+    async fn a_foreign_name_is_named_with_the_settings_for_it() {
+        let bed = bed().await;
+        bed.world.create_volume("caddy_data", &std::collections::BTreeMap::new()).await.unwrap();
+        let error = bed.up.run().await.unwrap_err().to_string();
+        assert!(error.contains("caddy_data") && error.contains("CADDY_CONTAINER"), "{error}");
+    }
+}

@@ -1,0 +1,43 @@
+//! The outside world in life: the real adapters behind one gate.
+
+use std::sync::Arc;
+
+use hostplane_domain::secret::MasterSecret;
+use hostplane_infra::clock::SystemClock;
+use hostplane_infra::containers::{Containers, Docker, GatedContainers};
+use hostplane_infra::databases::Mariadb;
+use hostplane_infra::gate::{Gate, LiveGate};
+use hostplane_infra::probe::HttpProbe;
+use hostplane_infra::proxy::Caddy;
+use hostplane_infra::wordpress::PhpWordpress;
+use hostplane_infra::world::{Adapters, World};
+
+use crate::config::Config;
+
+/// Why the adapters can't be put together. That what they talk to doesn't answer is no reason.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum WorldError {
+    // Says itself that it is about DOCKER_HOST.
+    #[error(transparent)]
+    Docker(Box<dyn std::error::Error + Send + Sync>),
+    #[error("the HTTP client can't be set up")]
+    Http(#[from] reqwest::Error),
+}
+
+/// Puts the adapters together. Nothing is connected yet.
+pub(crate) fn of(config: &Config, secret: &MasterSecret) -> Result<World, WorldError> {
+    let gate: Arc<dyn Gate> = LiveGate::new();
+    let docker = Docker::connect(&config.settings().docker_host).map_err(|error| WorldError::Docker(error.into()))?;
+    let docker: Arc<dyn Containers> = Arc::new(docker);
+    // Caddy and WordPress are reached by way of containers: those calls too have a deadline.
+    let gated: Arc<dyn Containers> = Arc::new(GatedContainers::new(Arc::clone(&docker), Arc::clone(&gate)));
+    let adapters = Adapters {
+        containers: docker,
+        databases: Arc::new(Mariadb::new(config.mariadb(secret))),
+        proxy: Arc::new(Caddy::new(Arc::clone(&gated), config.caddy())),
+        wordpress: Arc::new(PhpWordpress::new(gated)),
+        probe: Arc::new(HttpProbe::new(config.probe_address())?),
+        clock: Arc::new(SystemClock),
+    };
+    Ok(World::new(adapters, gate))
+}

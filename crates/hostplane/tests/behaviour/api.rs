@@ -1,0 +1,202 @@
+//! Every address, when all is well.
+
+use hostplane::api::Platform;
+use hostplane_domain::job::JobState;
+use hostplane_infra::error::Dependency;
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+use tokio::sync::watch;
+
+use crate::bed::{Bed, answered};
+
+fn keys(value: &Value) -> Vec<&str> {
+    let mut keys: Vec<_> = value.as_object().unwrap().keys().map(String::as_str).collect();
+    keys.sort_unstable();
+    keys
+}
+
+fn names(page: &Value) -> Vec<&str> {
+    page["items"].as_array().unwrap().iter().map(|item| item["name"].as_str().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn a_site_s_whole_life() {
+    let bed = Bed::running().await;
+    let asked = json!({
+        "name": "hello", "kind": "wordpress", "title": "O'Brien & <b>", "admin_user": "jane", "admin_email": "j@example.com"
+    });
+    let created = bed.post("/api/v1/sites", &asked).await;
+    assert_eq!(created.status, StatusCode::ACCEPTED);
+    let id = created.body["id"].as_str().unwrap();
+    assert_eq!(created.headers["location"], format!("/api/v1/jobs/{id}"));
+    assert_eq!((&created.body["site"], &created.body["operation"]), (&json!("hello"), &json!("provision")));
+
+    assert_eq!(bed.ended(id).await, JobState::Completed);
+    let job = bed.get(&format!("/api/v1/jobs/{id}")).await.body;
+    let expected = [
+        "attempt",
+        "created_at",
+        "error",
+        "finished_at",
+        "id",
+        "operation",
+        "site",
+        "started_at",
+        "state",
+        "steps",
+        "waiting_for",
+    ];
+    assert_eq!(keys(&job), expected);
+    assert_eq!((&job["state"], &job["error"]), (&json!("completed"), &Value::Null));
+    let steps = job["steps"].as_array().unwrap();
+    assert!(steps.iter().all(|step| step["state"] == "done" && step["elapsed_ms"].is_u64()), "{job}");
+    assert_eq!(keys(&steps[0]), ["action", "elapsed_ms", "error", "resource", "state"]);
+
+    let site = bed.get("/api/v1/sites/hello").await.body;
+    let expected =
+        ["active_job", "created_at", "domains", "id", "kind", "name", "resources", "status", "updated_at", "url"];
+    assert_eq!(keys(&site), expected);
+    assert_eq!(site["status"], "ACTIVE");
+    assert_eq!((&site["url"], &site["active_job"]), (&json!("http://hello.localhost:8080"), &Value::Null));
+    let resources = site["resources"].as_array().unwrap();
+    assert!(!resources.is_empty() && resources.iter().all(|found| found["state"] == "present"), "{site}");
+
+    let credentials = bed.get("/api/v1/sites/hello/credentials").await;
+    assert_eq!(keys(&credentials.body), ["password", "url", "user"]);
+    assert_eq!(credentials.body["user"], "jane");
+    assert_eq!(credentials.headers["cache-control"], "no-store");
+
+    let destroyed = bed.delete("/api/v1/sites/hello?confirm=hello").await;
+    assert_eq!(destroyed.status, StatusCode::ACCEPTED);
+    let id = destroyed.body["id"].as_str().unwrap();
+    assert_eq!(destroyed.headers["location"], format!("/api/v1/jobs/{id}"));
+    assert_eq!(bed.ended(id).await, JobState::Completed);
+    assert_eq!(bed.get("/api/v1/sites/hello").await.status, StatusCode::NOT_FOUND);
+    assert_eq!(names(&bed.get("/api/v1/sites").await.body), Vec::<&str>::new());
+    assert_eq!(names(&bed.get("/api/v1/sites?status=DESTROYED").await.body), ["hello"]);
+}
+
+#[tokio::test]
+async fn what_is_left_out_has_defaults() {
+    let bed = Bed::running().await;
+    bed.active("hello").await;
+    let credentials = bed.get("/api/v1/sites/hello/credentials").await.body;
+    assert_eq!(credentials["user"], "admin");
+    let asked = json!({ "name": "b", "kind": "wordpress", "title": null });
+    assert_eq!(bed.post("/api/v1/sites", &asked).await.status, StatusCode::ACCEPTED);
+}
+
+#[tokio::test]
+async fn lists_come_in_pages() {
+    let bed = Bed::idle().await;
+    let mut jobs = Vec::new();
+    for name in ["c", "a", "b"] {
+        jobs.push(bed.create(name).await);
+    }
+    let first = bed.get("/api/v1/sites?limit=2").await.body;
+    assert_eq!(names(&first), ["a", "b"]);
+    assert!(first["items"][0].get("resources").is_none());
+    let cursor = first["next_cursor"].as_str().unwrap();
+    let second = bed.get(&format!("/api/v1/sites?limit=2&cursor={cursor}")).await.body;
+    assert_eq!((names(&second), &second["next_cursor"]), (vec!["c"], &Value::Null));
+    assert_eq!(names(&bed.get("/api/v1/sites?limit=3&status=CREATED").await.body), ["a", "b", "c"]);
+    assert_eq!(names(&bed.get("/api/v1/sites?status=ACTIVE").await.body), Vec::<&str>::new());
+
+    let first = bed.get("/api/v1/jobs?limit=2").await.body;
+    assert_eq!(first["items"][0]["id"], jobs[2], "the newest first");
+    let cursor = first["next_cursor"].as_str().unwrap();
+    let second = bed.get(&format!("/api/v1/jobs?limit=2&cursor={cursor}")).await.body;
+    assert_eq!((&second["items"][0]["id"], &second["next_cursor"]), (&json!(jobs[0]), &Value::Null));
+    let of_site = bed.get("/api/v1/jobs?site=a&state=pending").await.body;
+    assert_eq!((of_site["items"].as_array().unwrap().len(), &of_site["items"][0]["site"]), (1, &json!("a")));
+}
+
+#[tokio::test]
+async fn a_failed_site_can_be_provisioned_anew() {
+    let bed = Bed::running().await;
+    let images = std::mem::take(&mut bed.world.state().containers.images);
+    let failed = bed.create("hello").await;
+    assert_eq!(bed.ended(&failed).await, JobState::Failed);
+    let job = bed.get(&format!("/api/v1/jobs/{failed}")).await.body;
+    assert!(job["error"]["message"].as_str().unwrap().contains("image"), "{job}");
+    assert_eq!(bed.get("/api/v1/sites/hello").await.body["status"], "FAILED");
+    let again = bed.post("/api/v1/sites", &json!({ "name": "hello", "kind": "wordpress" })).await;
+    assert_eq!(again.status, StatusCode::CONFLICT);
+    assert!(again.body["detail"].as_str().unwrap().contains("destroy"), "{}", again.body);
+
+    bed.world.state().containers.images = images;
+    let retried = answered(bed.request(Method::POST, &format!("/api/v1/jobs/{failed}/retry"))).await;
+    assert_eq!(retried.status, StatusCode::ACCEPTED);
+    let id = retried.body["id"].as_str().unwrap();
+    assert_eq!(retried.headers["location"], format!("/api/v1/jobs/{id}"));
+    assert_eq!(bed.ended(id).await, JobState::Completed);
+}
+
+#[tokio::test]
+async fn a_job_waits_for_what_is_down_and_says_so() {
+    let bed = Bed::running().await;
+    bed.cut_off(Dependency::Mariadb);
+    let id = bed.create("hello").await;
+    bed.app.job_when(id.parse().unwrap(), |job| job.record.waiting_for.is_some()).await.unwrap();
+    let job = bed.get(&format!("/api/v1/jobs/{id}")).await.body;
+    assert_eq!((&job["waiting_for"], &job["attempt"]), (&json!("mariadb"), &json!(1)));
+    bed.gate.reconnect(Dependency::Mariadb);
+    assert_eq!(bed.ended(&id).await, JobState::Completed);
+}
+
+#[tokio::test]
+async fn liveness_and_readiness_need_no_token() {
+    let bed = Bed::idle().await;
+    let live = answered(bed.without_token(Method::GET, "/healthz")).await;
+    assert_eq!((live.status, live.body), (StatusCode::OK, json!({ "status": "ok" })));
+    let ready = answered(bed.without_token(Method::GET, "/readyz")).await;
+    let checks = json!({ "store": "ok", "docker": "ok", "mariadb": "ok", "caddy": "ok" });
+    assert_eq!((ready.status, ready.body), (StatusCode::OK, json!({ "ready": true, "checks": checks })));
+}
+
+#[tokio::test]
+async fn readiness_says_what_is_down() {
+    let bed = Bed::idle().await;
+    bed.cut_off(Dependency::Caddy);
+    let ready = answered(bed.without_token(Method::GET, "/readyz")).await;
+    assert_eq!((ready.status, &ready.body["ready"]), (StatusCode::SERVICE_UNAVAILABLE, &json!(false)));
+    assert_eq!(ready.body["checks"]["docker"], "ok");
+    assert_ne!(ready.body["checks"]["caddy"], "ok");
+}
+
+#[tokio::test]
+async fn nothing_is_ready_before_the_platform_is_made() {
+    let progress = watch::Sender::new(Some("is being made".to_owned()));
+    let bed = Bed::new(false, Platform::watched(progress.subscribe())).await;
+    let ready = answered(bed.without_token(Method::GET, "/readyz")).await;
+    assert_eq!(
+        (ready.status, &ready.body["checks"]["platform"]),
+        (StatusCode::SERVICE_UNAVAILABLE, &json!("is being made"))
+    );
+    progress.send_replace(None);
+    let ready = answered(bed.without_token(Method::GET, "/readyz")).await;
+    assert_eq!((ready.status, ready.body["checks"].get("platform")), (StatusCode::OK, None));
+}
+
+#[tokio::test]
+async fn every_answer_has_an_id_and_is_never_cached() {
+    let bed = Bed::idle().await;
+    for path in ["/healthz", "/api/v1/sites", "/api/v1/sites/nobody", "/nowhere"] {
+        let answer = bed.get(path).await;
+        assert_eq!(answer.headers["cache-control"], "no-store", "{path}");
+        assert_eq!(answer.headers["x-content-type-options"], "nosniff", "{path}");
+        assert_eq!(answer.headers["x-request-id"].len(), 36, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_failure_inside_tells_nothing_but_its_id() {
+    let bed = Bed::idle().await;
+    bed.break_store().await;
+    let answer = bed.get("/api/v1/sites").await;
+    assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR);
+    assert_eq!(answer.body["type"], "urn:hostplane:problem:internal-error");
+    assert_eq!(answer.headers["x-request-id"], *answer.body["request_id"].as_str().unwrap());
+    let text = answer.body.to_string().to_lowercase();
+    assert!(!text.contains("sql") && !text.contains("pool"), "{text}");
+}

@@ -1,0 +1,263 @@
+//! Bad input gets the right 4xx, which says what to do, and creates nothing.
+
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::bed::{Answered, Bed, answered};
+
+/// Checks the form of a problem and answers its type without the common beginning.
+fn problem(answer: &Answered, status: u16) -> String {
+    let Answered { status: found, headers, body } = answer;
+    assert_eq!(found.as_u16(), status, "{body}");
+    assert_eq!(headers["content-type"], "application/problem+json", "{body}");
+    assert_eq!(body["status"], status);
+    for member in ["title", "detail"] {
+        assert!(body[member].as_str().is_some_and(|text| !text.is_empty()), "{member} in {body}");
+    }
+    body["type"].as_str().unwrap().strip_prefix("urn:hostplane:problem:").unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn fields_of_a_new_site() {
+    let bed = Bed::idle().await;
+    let long = "a".repeat(33);
+    let site = |field: &str, value: Value| {
+        let mut site = json!({ "name": "hello", "kind": "wordpress" });
+        site[field] = value;
+        (field.to_owned(), site)
+    };
+    let mut cases = vec![
+        ("name".to_owned(), json!({ "kind": "wordpress" })),
+        ("kind".to_owned(), json!({ "name": "hello" })),
+        site("kind", json!("joomla")),
+        site("kind", json!(1)),
+        site("title", json!("")),
+        site("title", json!("a\nb")),
+        site("title", json!(["a"])),
+        site("admin_user", json!("a b")),
+        site("admin_email", json!("nobody")),
+        site("domain", json!("example.com")),
+        site("Name", json!("hello")),
+    ];
+    for name in ["", "Hello", "a_b", "a.b", "1a", "-a", "a-", "xn--a", "www", "../etc", "a\u{0}", "ä", long.as_str()] {
+        cases.push(site("name", json!(name)));
+    }
+    for value in [json!(null), json!(7), json!({}), json!(["a"])] {
+        cases.push(site("name", value));
+    }
+    for (field, body) in cases {
+        let answer = bed.post("/api/v1/sites", &body).await;
+        assert_eq!(problem(&answer, 422), "invalid-field", "{body}");
+        assert_eq!(answer.body["pointer"], format!("/{field}"), "{body}");
+    }
+    let answer = bed.post("/api/v1/sites", &json!({ "name": "hello", "kind": "static" })).await;
+    assert_eq!(problem(&answer, 422), "kind-not-available");
+    assert!(answer.body["detail"].as_str().unwrap().contains("not available yet"));
+    assert_eq!(bed.counts().await, (0, 0));
+}
+
+#[tokio::test]
+async fn bodies() {
+    let bed = Bed::idle().await;
+    let valid = r#"{"name":"hello","kind":"wordpress"}"#;
+    let huge = format!(r#"{{"name":"hello","kind":"wordpress","title":"{}"}}"#, "x".repeat(70_000));
+    let deep = "[".repeat(60_000);
+    let json_type = Some("application/json");
+    let cases: Vec<(&str, Vec<u8>, Option<&str>, u16)> = vec![
+        ("malformed-json", b"".to_vec(), json_type, 400),
+        ("malformed-json", b"{".to_vec(), json_type, 400),
+        ("malformed-json", b"name=hello".to_vec(), json_type, 400),
+        ("malformed-json", format!("{valid} x").into_bytes(), json_type, 400),
+        ("malformed-json", b"{\"name\":\"\xff\"}".to_vec(), json_type, 400),
+        ("malformed-json", br#"{"name":"\ud800"}"#.to_vec(), json_type, 400),
+        ("invalid-field", b"[]".to_vec(), json_type, 422),
+        ("invalid-field", b"null".to_vec(), json_type, 422),
+        ("invalid-field", b"\"hello\"".to_vec(), json_type, 422),
+        ("invalid-field", br#"{"name":"a","name":"b","kind":"wordpress"}"#.to_vec(), json_type, 422),
+        ("invalid-field", deep.into_bytes(), json_type, 422),
+        ("body-too-large", huge.into_bytes(), json_type, 413),
+        ("unsupported-media-type", valid.into(), None, 415),
+        ("unsupported-media-type", valid.into(), Some("text/plain"), 415),
+        ("unsupported-media-type", valid.into(), Some("application/x-www-form-urlencoded"), 415),
+        ("unsupported-media-type", valid.into(), Some("application/json; charset=latin1"), 415),
+    ];
+    for (kind, body, media, status) in cases {
+        let shown = String::from_utf8_lossy(&body[..body.len().min(60)]).into_owned();
+        let request = bed.request(Method::POST, "/api/v1/sites").body(body);
+        let request = match media {
+            Some(media) => request.header("content-type", media),
+            None => request,
+        };
+        assert_eq!(problem(&answered(request).await, status), kind, "{shown}");
+    }
+    let packed = bed.request(Method::POST, "/api/v1/sites").json(&json!({})).header("content-encoding", "gzip");
+    assert_eq!(problem(&answered(packed).await, 415), "unsupported-media-type");
+    let position =
+        answered(bed.request(Method::POST, "/api/v1/sites").header("content-type", "application/json").body("{\n x"));
+    assert!(position.await.body["detail"].as_str().unwrap().contains("line 2, column"));
+    assert_eq!(bed.counts().await, (0, 0));
+}
+
+#[tokio::test]
+async fn a_body_of_unsaid_length_is_cut_off_too() {
+    let bed = Bed::idle().await;
+    let chunks = (0..20).map(|_| Ok::<_, std::io::Error>(vec![b' '; 8192]));
+    let body = reqwest::Body::wrap_stream(futures_util::stream::iter(chunks));
+    let request = bed.request(Method::POST, "/api/v1/sites").header("content-type", "application/json").body(body);
+    assert_eq!(problem(&answered(request).await, 413), "body-too-large");
+}
+
+#[tokio::test]
+async fn tokens() {
+    let bed = Bed::idle().await;
+    let almost = format!("{}0", &bed.token[..bed.token.len() - 1]);
+    let almost = if almost == bed.token { format!("{}1", &bed.token[..bed.token.len() - 1]) } else { almost };
+    let values = [
+        String::new(),
+        "Bearer".to_owned(),
+        "Bearer ".to_owned(),
+        bed.token.clone(),
+        format!("Basic {}", bed.token),
+        format!("Bearer {}x", bed.token),
+        format!("Bearer {almost}"),
+        format!("Bearer {} {}", bed.token, bed.token),
+        "Bearer ' OR 1=1 --".to_owned(),
+    ];
+    let body = json!({ "name": "hello", "kind": "wordpress" });
+    for value in values {
+        for (method, path) in [
+            (Method::POST, "/api/v1/sites"),
+            (Method::GET, "/api/v1/sites"),
+            (Method::DELETE, "/api/v1/sites/hello?confirm=hello"),
+            (Method::GET, "/api/v1/nowhere"),
+            (Method::PUT, "/api/v1/jobs"),
+        ] {
+            let request = bed.without_token(method, path).header("authorization", &value).json(&body);
+            let answer = answered(request).await;
+            assert_eq!(problem(&answer, 401), "unauthorized", "{value}");
+            assert!(answer.headers["www-authenticate"].to_str().unwrap().starts_with("Bearer"), "{value}");
+        }
+    }
+    let missing = answered(bed.without_token(Method::POST, "/api/v1/sites").json(&body)).await;
+    assert_eq!(problem(&missing, 401), "unauthorized");
+    let twice = bed.request(Method::GET, "/api/v1/sites").header("authorization", "Bearer x");
+    assert_eq!(problem(&answered(twice).await, 401), "unauthorized");
+    let lower =
+        bed.without_token(Method::GET, "/api/v1/sites").header("authorization", format!("bearer {}", bed.token));
+    assert_eq!(answered(lower).await.status, StatusCode::OK);
+    assert_eq!(bed.counts().await, (0, 0));
+}
+
+#[tokio::test]
+async fn parameters() {
+    let bed = Bed::idle().await;
+    let long = format!("/api/v1/sites?cursor={}", "a".repeat(201));
+    let no_job = "018f0000-0000-7000-8000-000000000000";
+    for (path, parameter) in [
+        ("/api/v1/sites?limit=0", json!("limit")),
+        ("/api/v1/sites?limit=101", json!("limit")),
+        ("/api/v1/sites?limit=-1", json!("limit")),
+        ("/api/v1/sites?limit=x", json!("limit")),
+        ("/api/v1/sites?limit=99999999999999999999", json!("limit")),
+        ("/api/v1/sites?limit=1&limit=2", json!("limit")),
+        ("/api/v1/sites?status=active", json!("status")),
+        ("/api/v1/sites?status=", json!("status")),
+        ("/api/v1/sites?cursor=%00", json!("cursor")),
+        ("/api/v1/sites?cursor=..", json!("cursor")),
+        ("/api/v1/sites?cursor=%ff", json!("cursor")),
+        (long.as_str(), json!("cursor")),
+        ("/api/v1/sites?page=2", Value::Null),
+        ("/api/v1/jobs?state=done", json!("state")),
+        ("/api/v1/jobs?site=Hello", json!("site")),
+        ("/api/v1/jobs?cursor=hello", json!("cursor")),
+        ("/api/v1/jobs?limit=", json!("limit")),
+        ("/api/v1/sites/Hello", json!("site")),
+        ("/api/v1/sites/..%2Fetc", json!("site")),
+        ("/api/v1/sites/%ff", json!("site")),
+        ("/api/v1/sites/a%00", json!("site")),
+        ("/api/v1/sites/hello%20", json!("site")),
+        ("/api/v1/sites/www/credentials", json!("site")),
+        ("/api/v1/jobs/1", json!("id")),
+        ("/api/v1/jobs/%ff", json!("id")),
+        (&format!("/api/v1/jobs/{no_job}?x=1"), Value::Null),
+    ] {
+        let answer = bed.get(path).await;
+        assert_eq!(problem(&answer, 400), "invalid-parameter", "{path}");
+        assert_eq!(answer.body["parameter"], parameter, "{path}");
+    }
+    let dry = bed.post("/api/v1/sites?dry_run=1", &json!({ "name": "hello", "kind": "wordpress" })).await;
+    assert_eq!(problem(&dry, 400), "invalid-parameter");
+    assert_eq!(bed.counts().await, (0, 0));
+}
+
+#[tokio::test]
+async fn addresses_and_methods() {
+    let bed = Bed::idle().await;
+    for path in
+        ["/", "/api", "/api/v1", "/api/v1/sites/", "/api/v1/sites/a/b", "/api/v2/sites", "//healthz", "/api/v1/%ff"]
+    {
+        assert_eq!(problem(&bed.get(path).await, 404), "not-found", "{path}");
+    }
+    for (method, path, allow) in [
+        (Method::PUT, "/api/v1/sites", "GET,HEAD,POST"),
+        (Method::DELETE, "/api/v1/sites", "GET,HEAD,POST"),
+        (Method::POST, "/api/v1/sites/hello", "GET,HEAD,DELETE"),
+        (Method::POST, "/api/v1/jobs", "GET,HEAD"),
+        (Method::GET, "/api/v1/jobs/018f0000-0000-7000-8000-000000000000/retry", "POST"),
+        (Method::POST, "/healthz", "GET,HEAD"),
+        (Method::TRACE, "/api/v1/sites", "GET,HEAD,POST"),
+        (Method::from_bytes(b"BREW").unwrap(), "/api/v1/sites", "GET,HEAD,POST"),
+    ] {
+        let answer = answered(bed.request(method.clone(), path)).await;
+        assert_eq!(problem(&answer, 405), "method-not-allowed", "{method} {path}");
+        assert_eq!(answer.headers["allow"], allow, "{method} {path}");
+    }
+    assert_eq!(bed.counts().await, (0, 0));
+}
+
+#[tokio::test]
+async fn what_there_is_not() {
+    let bed = Bed::idle().await;
+    let job = "/api/v1/jobs/018f0000-0000-7000-8000-000000000000";
+    for (method, path, kind) in [
+        (Method::GET, "/api/v1/sites/nobody", "site-not-found"),
+        (Method::GET, "/api/v1/sites/nobody/credentials", "site-not-found"),
+        (Method::DELETE, "/api/v1/sites/nobody?confirm=nobody", "site-not-found"),
+        (Method::GET, "/api/v1/jobs?site=nobody", "site-not-found"),
+        (Method::GET, job, "job-not-found"),
+        (Method::POST, &format!("{job}/retry"), "job-not-found"),
+    ] {
+        assert_eq!(problem(&answered(bed.request(method, path)).await, 404), kind, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn what_does_not_go_now() {
+    let bed = Bed::idle().await;
+    let job = bed.create("hello").await;
+    let again = bed.post("/api/v1/sites", &json!({ "name": "hello", "kind": "wordpress" })).await;
+    assert_eq!(problem(&again, 409), "site-exists");
+    assert_eq!(problem(&bed.get("/api/v1/sites/hello/credentials").await, 409), "wrong-status");
+    let busy = bed.delete("/api/v1/sites/hello?confirm=hello").await;
+    assert_eq!(problem(&busy, 409), "site-busy");
+    assert!(busy.body["detail"].as_str().unwrap().contains(&job));
+    let retry = answered(bed.request(Method::POST, &format!("/api/v1/jobs/{job}/retry"))).await;
+    assert_eq!(problem(&retry, 409), "job-not-retriable");
+    assert_eq!(bed.counts().await, (1, 1));
+}
+
+#[tokio::test]
+async fn a_destroy_without_its_confirmation_says_what_to_send() {
+    let bed = Bed::running().await;
+    bed.active("hello").await;
+    for query in ["", "?confirm=", "?confirm=Hello", "?confirm=other", "?confirm=true"] {
+        let answer = bed.delete(&format!("/api/v1/sites/hello{query}")).await;
+        assert_eq!(problem(&answer, 400), "confirmation-required", "{query}");
+        let detail = answer.body["detail"].as_str().unwrap();
+        assert!(detail.contains("DELETE /api/v1/sites/hello?confirm=hello"), "{detail}");
+    }
+    let twice = bed.delete("/api/v1/sites/hello?confirm=hello&confirm=hello").await;
+    assert_eq!(problem(&twice, 400), "invalid-parameter");
+    assert_eq!(bed.get("/api/v1/sites/hello").await.body["status"], "ACTIVE");
+    assert_eq!(bed.counts().await, (1, 1));
+}

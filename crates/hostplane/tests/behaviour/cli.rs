@@ -1,0 +1,184 @@
+//! The command line, as a process.
+
+use std::path::Path;
+use std::process::{Output, Stdio};
+
+use hostplane_domain::job::JobState;
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::process::Command;
+
+use crate::bed::Bed;
+
+fn command(home: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_hostplane"));
+    command.env_clear().env("HOSTPLANE_HOME", home).stdin(Stdio::null());
+    // The API is never asked through these.
+    command.env("http_proxy", "http://192.0.2.1:1").env("ALL_PROXY", "http://192.0.2.1:1");
+    command
+}
+
+async fn run(home: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
+    let Output { status, stdout, stderr } = command(home).args(arguments).output().await.unwrap();
+    (status.code(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
+}
+
+impl Bed {
+    async fn cli(&self, arguments: &[&str]) -> (Option<i32>, String, String) {
+        run(self.home.dir(), arguments).await
+    }
+}
+
+fn json(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|error| panic!("{error} in {text}"))
+}
+
+#[tokio::test]
+async fn a_site_from_the_first_command_to_the_last() {
+    let bed = Bed::running().await;
+    let (code, out, err) = bed.cli(&["site", "create", "hello", "--wait"]).await;
+    assert_eq!(code, Some(0), "{err}");
+    assert!(out.contains("http://hello.localhost:8080") && out.contains("site credentials hello"), "{out}");
+    assert!(err.lines().any(|line| line.starts_with("network ensured 0.")), "{err}");
+
+    let (code, out, _) = bed.cli(&["site", "list"]).await;
+    assert_eq!(code, Some(0));
+    assert!(out.lines().nth(1).is_some_and(|line| line.starts_with("hello  ACTIVE")), "{out}");
+    let (_, out, _) = bed.cli(&["site", "list", "--json", "--status", "ACTIVE"]).await;
+    assert_eq!(json(&out)["items"][0]["name"], "hello");
+    let (_, out, _) = bed.cli(&["site", "show", "hello", "--json"]).await;
+    assert_eq!(json(&out), bed.get("/api/v1/sites/hello").await.body, "exactly what the API answers");
+    let (_, out, _) = bed.cli(&["site", "show", "hello"]).await;
+    assert!(out.contains("php_container") && out.contains("present"), "{out}");
+    let (_, out, _) = bed.cli(&["site", "credentials", "hello", "--json"]).await;
+    let credentials = json(&out);
+    assert_eq!(credentials, bed.get("/api/v1/sites/hello/credentials").await.body);
+    let (_, out, _) = bed.cli(&["site", "credentials", "hello"]).await;
+    assert!(out.contains(credentials["password"].as_str().unwrap()), "{out}");
+
+    let (_, out, _) = bed.cli(&["job", "list", "--site", "hello", "--json"]).await;
+    let job = json(&out)["items"][0]["id"].as_str().unwrap().to_owned();
+    let (code, out, _) = bed.cli(&["job", "show", &job]).await;
+    assert_eq!(code, Some(0));
+    assert!(out.contains("completed") && out.contains("wordpress_install"), "{out}");
+    let (code, _, err) = bed.cli(&["job", "watch", &job]).await;
+    assert_eq!(code, Some(0), "{err}");
+
+    let (code, _, err) = bed.cli(&["site", "destroy", "hello", "--yes", "--wait"]).await;
+    assert_eq!(code, Some(0), "{err}");
+    assert!(err.contains("removed") && err.contains("nothing of it is left"), "{err}");
+    let (code, _, err) = bed.cli(&["site", "show", "hello"]).await;
+    assert_eq!(code, Some(1), "{err}");
+}
+
+#[tokio::test]
+async fn without_wait_the_job_is_printed() {
+    let bed = Bed::idle().await;
+    let (code, out, err) = bed.cli(&["site", "create", "hello", "--json", "--title", "Hello, world"]).await;
+    assert_eq!((code, err.as_str()), (Some(0), ""));
+    let job = json(&out);
+    assert_eq!((&job["state"], &job["site"]), (&"pending".into(), &"hello".into()));
+    let (_, out, _) = bed.cli(&["site", "create", "other"]).await;
+    assert!(out.contains("hostplane job watch"), "{out}");
+}
+
+#[tokio::test]
+async fn an_operation_that_fails_ends_with_1_and_says_why() {
+    let bed = Bed::running().await;
+    let images = std::mem::take(&mut bed.world.state().containers.images);
+    let (code, _, err) = bed.cli(&["site", "create", "hello", "--wait"]).await;
+    assert_eq!(code, Some(1), "{err}");
+    assert!(err.contains("image") && err.contains("hostplane job retry"), "{err}");
+    let (code, _, err) = bed.cli(&["site", "create", "hello"]).await;
+    assert_eq!(code, Some(1), "{err}");
+    assert!(err.contains("FAILED") && err.contains("destroy"), "{err}");
+    bed.world.state().containers.images = images;
+    let (_, out, _) = bed.cli(&["job", "list", "--state", "failed", "--json"]).await;
+    let job = json(&out)["items"][0]["id"].as_str().unwrap().to_owned();
+    let (code, out, err) = bed.cli(&["job", "retry", &job, "--wait", "--json"]).await;
+    assert_eq!(code, Some(0), "{err}");
+    assert_eq!(json(&out)["state"], "completed");
+}
+
+#[tokio::test]
+async fn time_that_is_up_ends_with_1_and_the_job_goes_on() {
+    let bed = Bed::idle().await;
+    let (code, _, err) = bed.cli(&["site", "create", "hello", "--wait", "--timeout", "1ms"]).await;
+    assert_eq!(code, Some(1));
+    assert!(err.contains("the job goes on") && err.contains("hostplane job watch"), "{err}");
+    assert_eq!(bed.counts().await, (1, 1));
+}
+
+#[tokio::test]
+async fn bad_usage_ends_with_2_and_creates_nothing() {
+    let bed = Bed::idle().await;
+    for arguments in [
+        &["site", "create", "Bad_Name"][..],
+        &["site", "create", "www"],
+        &["site", "create"],
+        &["site", "create", "hello", "--admin-email", "nobody"],
+        &["site", "create", "hello", "--title", ""],
+        &["site", "create", "hello", "--wait", "--timeout", "soon"],
+        &["site", "create", "hello", "--api", "https://127.0.0.1:1"],
+        &["site", "list", "--status", "active"],
+        &["site", "destroy", "hello"],
+        &["job", "show", "hello"],
+        &["job", "list", "--state", "done"],
+        &["frobnicate"],
+        &["--env-file", "/nonexistent.env", "site", "list"],
+    ] {
+        let (code, out, err) = bed.cli(arguments).await;
+        assert_eq!((code, out.as_str()), (Some(2), ""), "{arguments:?}: {err}");
+        assert!(!err.is_empty(), "{arguments:?}");
+    }
+    assert_eq!(bed.counts().await, (0, 0));
+}
+
+#[tokio::test]
+async fn a_wrong_token_ends_with_1() {
+    let bed = Bed::idle().await;
+    let mut command = command(bed.home.dir());
+    let output = command.args(["site", "list"]).env("HOSTPLANE_TOKEN", "hp_wrong").output().await.unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(!String::from_utf8_lossy(&output.stderr).contains("hp_wrong"));
+}
+
+#[tokio::test]
+async fn nobody_there_ends_with_3_and_says_what_to_do() {
+    let dir = TempDir::new().unwrap();
+    let (code, _, err) = run(dir.path(), &["site", "list"]).await;
+    assert_eq!(code, Some(3), "{err}");
+    assert!(err.contains("make up") && err.contains("api.url"), "{err}");
+
+    let bed = Bed::idle().await;
+    bed.stop.send_replace(true);
+    let address = bed.address.to_string();
+    let home = bed.home.dir().to_owned();
+    bed.serving.await.unwrap();
+    let (code, _, err) = run(&home, &["site", "list"]).await;
+    assert_eq!(code, Some(3), "{err}");
+    assert!(err.contains(&address) && err.contains("refused"), "{err}");
+}
+
+#[tokio::test]
+async fn help_names_no_secret_of_the_environment() {
+    let dir = TempDir::new().unwrap();
+    let file = dir.path().join("x.env");
+    std::fs::write(&file, "DATABASE_URL=postgres://u:s3cret@h/d\n").unwrap();
+    let mut command = command(dir.path());
+    command.env("WP_DSN", "root:s3cret@tcp(db:3306)/").arg("--env-file").arg(&file);
+    let help = command.args(["serve", "--help"]).output().await.unwrap();
+    assert_eq!(help.status.code(), Some(0));
+    let text = String::from_utf8(help.stdout).unwrap();
+    assert!(text.contains("WP_DSN") && !text.contains("s3cret"), "{text}");
+}
+
+#[tokio::test]
+async fn a_job_that_is_under_way_can_be_watched_to_its_end() {
+    let bed = Bed::running().await;
+    let job = bed.create("hello").await;
+    let (code, out, err) = bed.cli(&["job", "watch", &job, "--json"]).await;
+    assert_eq!(code, Some(0), "{err}");
+    assert_eq!(json(&out)["state"], "completed");
+    assert_eq!(bed.ended(&job).await, JobState::Completed);
+}

@@ -1,0 +1,7 @@
+//! What the API and the command line do, on an engine over the in-memory world.
+
+mod api;
+mod bad_input;
+mod bed;
+mod cli;
+mod connections;

@@ -1,0 +1,277 @@
+//! An installation of its own: a home, ports, names, a control plane as a child process.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tempfile::TempDir;
+use uuid::Uuid;
+
+use crate::docker::{docker, names_with, remove_labelled};
+
+/// How long anything may take before a test gives up.
+const PATIENCE: Duration = Duration::from_mins(2);
+/// Label of what tests plant.
+const TEST_LABEL: &str = "hostplane-test";
+
+pub struct Instance {
+    /// The home, and the log beside it.
+    dir: TempDir,
+    settings: BTreeMap<String, String>,
+    /// In every name of this installation and of its sites: two tests never meet.
+    pub tag: String,
+    pub http_port: u16,
+    control_plane: Option<Child>,
+}
+
+/// What a command of the control plane answered.
+pub struct Answer {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Answer {
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error} in {:?}", self.stdout))
+    }
+}
+
+fn free_ports<const N: usize>() -> [u16; N] {
+    // All are held until each is known, so that they differ.
+    let listeners = [(); N].map(|()| TcpListener::bind("0.0.0.0:0").expect("a free port"));
+    listeners.map(|listener| listener.local_addr().expect("an address").port())
+}
+
+fn images() -> BTreeMap<String, String> {
+    let default = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/test-images.env");
+    let file = std::env::var("HOSTPLANE_TEST_ENV").unwrap_or_else(|_| default.to_owned());
+    let text = fs::read_to_string(&file).unwrap_or_else(|error| panic!("{file}: {error}; run images/build {file}"));
+    text.lines().filter_map(|line| line.split_once('=')).map(|(k, v)| (k.to_owned(), v.to_owned())).collect()
+}
+
+impl Instance {
+    /// An installation whose platform is up and whose control plane is ready.
+    pub fn up() -> Self {
+        let mut instance = Self::new(&[]);
+        instance.start();
+        instance
+    }
+
+    /// An installation that was not started yet.
+    pub fn new(more: &[(&str, &str)]) -> Self {
+        let id = Uuid::new_v4();
+        let tag = format!("t{}", &id.simple().to_string()[..8]);
+        let [http, https, mariadb, admin] = free_ports();
+        // A range of its own in 10.224.0.0/11, by chance: sites of other ranges are passed over anyway.
+        let bytes = id.as_bytes();
+        let pool = format!("10.{}.{}.0/24", 224 + bytes[8] % 31, bytes[9]);
+        let mut settings = images();
+        for (key, value) in [
+            ("DOCKER_NETWORK", tag.clone()),
+            ("MARIADB_CONTAINER", format!("{tag}-mariadb")),
+            ("CADDY_CONTAINER", format!("{tag}-caddy")),
+            ("HTTP_PORT", http.to_string()),
+            ("HTTPS_PORT", https.to_string()),
+            ("MARIADB_PORT", mariadb.to_string()),
+            ("MARIADB_ADMIN_PORT", admin.to_string()),
+            ("API_PORT", "0".to_owned()),
+            ("SUBNET_POOL", pool),
+            ("LOG_FORMAT", "json".to_owned()),
+        ] {
+            settings.insert(key.to_owned(), value);
+        }
+        settings.extend(more.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
+        let dir = TempDir::with_prefix("hostplane-test-").expect("a temporary directory");
+        Self { dir, settings, tag, http_port: http, control_plane: None }
+    }
+
+    /// A range with room for one site.
+    pub fn tight_pool(&self) -> String {
+        self.settings["SUBNET_POOL"].replace(".0/24", ".64/29")
+    }
+
+    /// The name of a site of this installation.
+    pub fn site(&self, name: &str) -> String {
+        format!("{}-{name}", self.tag)
+    }
+
+    /// The host name of a site, with the port that visitors use.
+    pub fn authority(&self, site: &str) -> String {
+        format!("{site}.localhost:{}", self.http_port)
+    }
+
+    /// The label for what a test plants; it is removed with the installation.
+    pub fn label(&self) -> String {
+        format!("{TEST_LABEL}={}", self.tag)
+    }
+
+    fn home(&self) -> PathBuf {
+        self.dir.path().join("home")
+    }
+
+    fn log(&self) -> PathBuf {
+        self.dir.path().join("hostplane.log")
+    }
+
+    /// Everything that the control plane wrote to its log.
+    pub fn log_text(&self) -> String {
+        fs::read_to_string(self.log()).unwrap_or_default()
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_hostplane"));
+        command.args(arguments).envs(&self.settings).env("HOSTPLANE_HOME", self.home()).stdin(Stdio::null());
+        command
+    }
+
+    /// Starts `hostplane up` and waits until it is ready.
+    pub fn start(&mut self) {
+        self.spawn();
+        self.wait_until_ready();
+    }
+
+    /// Starts `hostplane up`.
+    pub fn spawn(&mut self) {
+        let log = fs::File::options().create(true).append(true).open(self.log()).expect("a log file");
+        let child = self.command(&["up"]).stdout(Stdio::null()).stderr(log).spawn().expect("hostplane starts");
+        self.control_plane = Some(child);
+    }
+
+    /// Waits until the control plane and all that it depends on answer.
+    pub fn wait_until_ready(&mut self) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let ended = self.control_plane.as_mut().expect("started").try_wait().expect("a child");
+            assert!(ended.is_none(), "the control plane ended: {}", self.log_text());
+            if self.run(&["site", "list", "--json"]).code == 0 && self.is_ready() {
+                return;
+            }
+            assert!(Instant::now() < deadline, "not ready: {}", self.log_text());
+            std::thread::park_timeout(Duration::from_millis(50));
+        }
+    }
+
+    /// What the home says of where the API is.
+    pub fn api(&self) -> Option<String> {
+        Some(fs::read_to_string(self.home().join("api.url")).ok()?.trim().to_owned())
+    }
+
+    fn is_ready(&self) -> bool {
+        let Some(api) = self.api() else { return false };
+        let url = format!("{api}/readyz");
+        let asked =
+            Command::new("curl").args(["--silent", "--fail", "--noproxy", "*", "--max-time", "5", &url]).output();
+        asked.is_ok_and(|output| output.status.success())
+    }
+
+    /// Ends the control plane with SIGKILL, in the middle of whatever it does.
+    pub fn kill(&mut self) {
+        let mut child = self.control_plane.take().expect("started");
+        child.kill().expect("it can be killed");
+        child.wait().expect("it ends");
+    }
+
+    /// Ends the control plane with SIGTERM and waits for it.
+    pub fn stop(&mut self) {
+        let mut child = self.control_plane.take().expect("started");
+        let killed = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().expect("kill runs");
+        assert!(killed.success());
+        assert!(child.wait().expect("it ends").success(), "{}", self.log_text());
+    }
+
+    /// Runs a command of the control plane.
+    pub fn run(&self, arguments: &[&str]) -> Answer {
+        let Output { status, stdout, stderr } = self.command(arguments).output().expect("hostplane runs");
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        Answer { code: status.code().unwrap_or(-1), stdout: text(stdout), stderr: text(stderr) }
+    }
+
+    /// Runs a command that has to succeed.
+    pub fn done(&self, arguments: &[&str]) -> Answer {
+        let answer = self.run(arguments);
+        assert_eq!(answer.code, 0, "{arguments:?}: {} {} {}", answer.stdout, answer.stderr, self.log_text());
+        answer
+    }
+
+    /// Creates a site and waits until it is there.
+    pub fn create(&self, site: &str) {
+        self.done(&["site", "create", site, "--wait"]);
+    }
+
+    /// Destroys a site and waits until nothing of it is left.
+    pub fn destroy(&self, site: &str) {
+        self.done(&["site", "destroy", site, "--yes", "--wait"]);
+    }
+
+    /// The newest job of a site.
+    pub fn job(&self, site: &str) -> Value {
+        let id = self.done(&["job", "list", "--site", site, "--json"]).json()["items"][0]["id"].clone();
+        self.done(&["job", "show", id.as_str().expect("an id"), "--json"]).json()
+    }
+
+    /// Asks for the newest job of a site until it is as wanted.
+    pub fn job_when(&self, site: &str, seen: impl Fn(&Value) -> bool) -> Value {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let job = self.job(site);
+            if seen(&job) {
+                return job;
+            }
+            assert!(Instant::now() < deadline, "{job:#} {}", self.log_text());
+            std::thread::park_timeout(Duration::from_millis(10));
+        }
+    }
+
+    /// Statements in MariaDB as its root, who has a way in only from inside.
+    pub fn sql(&self, statements: &str) -> String {
+        let container = format!("{}-mariadb", self.tag);
+        docker(&["exec", "--user", "0", &container, "mariadb", "--batch", "--skip-column-names", "-e", statements])
+    }
+
+    /// What is left of a site, anywhere.
+    pub fn traces_of(&self, site: &str) -> Vec<String> {
+        let mut traces = names_with(site);
+        let pattern = format!("wp\\_{site}");
+        let queries = [
+            format!(
+                "SELECT CONCAT('database ', schema_name) FROM information_schema.schemata WHERE schema_name LIKE '{pattern}'"
+            ),
+            format!("SELECT CONCAT('user ', user) FROM mysql.global_priv WHERE user LIKE '{pattern}'"),
+            format!("SELECT CONCAT('grant ', user) FROM mysql.db WHERE user LIKE '{pattern}'"),
+        ];
+        for query in queries {
+            traces.extend(self.sql(&query).lines().map(str::to_owned));
+        }
+        let ledger = self.sql("SELECT table_name FROM information_schema.tables WHERE table_schema = 'wp__hostplane'");
+        for table in ledger.lines() {
+            let rows = self.sql(&format!("SELECT * FROM wp__hostplane.`{table}`"));
+            traces.extend(rows.lines().filter(|row| row.contains(site)).map(|row| format!("ledger {row}")));
+        }
+        let caddy = format!("{}-caddy", self.tag);
+        let files = docker(&["exec", &caddy, "ls", "-R", "/etc/caddy"]);
+        traces.extend(files.lines().filter(|file| file.contains(site)).map(|file| format!("snippet {file}")));
+        traces
+    }
+}
+
+impl Drop for Instance {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.control_plane.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+        remove_labelled(&self.label());
+        let cleaned = self.run(&["clean", "--yes"]);
+        let left = names_with(&self.tag);
+        // A second panic would end the process before other tests have cleaned up.
+        if !std::thread::panicking() {
+            assert_eq!(cleaned.code, 0, "{}", cleaned.stderr);
+            assert_eq!(left, Vec::<String>::new(), "clean leaves nothing");
+        }
+    }
+}
