@@ -1,5 +1,6 @@
 //! Puts the control plane together and runs it until it is told to stop.
 
+use std::future::pending;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process;
@@ -111,14 +112,18 @@ async fn listen(address: SocketAddr) -> Result<tokio::net::TcpListener, ServeErr
     http::bind(address).await.map_err(|source| ServeError::Bind { address, source })
 }
 
-/// Makes the platform, then carries out jobs; both until the process is told to stop.
+/// Makes the platform and carries out jobs, until the process is told to stop. Jobs don't wait for the whole
+/// platform: each says which part of it, or of what it is made with, it waits for.
 async fn work(up: Option<Up>, background: Background, stop: &watch::Sender<bool>) -> Result<(), ServeError> {
-    if let Some(up) = up {
-        tokio::select! {
-            made = up.run() => made?,
-            () = stopped(stop.subscribe()) => return Ok(()),
+    let refused = async {
+        match up {
+            Some(up) => match up.run().await {
+                Ok(()) => pending().await,
+                Err(error) => error,
+            },
+            None => pending().await,
         }
-    }
+    };
     let patience = async {
         stopped(stop.subscribe()).await;
         sleep(PATIENCE).await;
@@ -126,6 +131,7 @@ async fn work(up: Option<Up>, background: Background, stop: &watch::Sender<bool>
     tokio::select! {
         () = background.run(stopped(stop.subscribe())) => {}
         () = patience => warn!("jobs under way did not end; they go on at the next start"),
+        error = refused => return Err(error.into()),
     }
     Ok(())
 }

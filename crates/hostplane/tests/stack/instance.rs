@@ -144,11 +144,20 @@ impl Instance {
 
     /// Waits until the control plane and all that it depends on answer.
     pub fn wait_until_ready(&mut self) {
+        self.wait_until(Self::is_ready);
+    }
+
+    /// Waits until the API answers, whatever else does.
+    pub fn wait_until_served(&mut self) {
+        self.wait_until(|instance| instance.run(&["site", "list", "--json"]).code == 0);
+    }
+
+    fn wait_until(&mut self, seen: impl Fn(&Self) -> bool) {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let ended = self.control_plane.as_mut().expect("started").try_wait().expect("a child");
             assert!(ended.is_none(), "the control plane ended: {}", self.log_text());
-            if self.run(&["site", "list", "--json"]).code == 0 && self.is_ready() {
+            if seen(self) {
                 return;
             }
             assert!(Instant::now() < deadline, "not ready: {}", self.log_text());

@@ -221,7 +221,7 @@ fn log_lines_have_their_fields(instance: &Instance, site: &str) {
 #[tokio::test]
 async fn several_sites_are_made_at_once_and_bad_orders_create_nothing() {
     let instance = Instance::up();
-    let sites = ["a", "b", "c"].map(|name| instance.site(name));
+    let sites = ["one", "two", "three"].map(|name| instance.site(name));
     for site in &sites {
         // Without --wait the order is taken and the next one given.
         instance.done(&[

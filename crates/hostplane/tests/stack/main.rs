@@ -10,4 +10,5 @@ mod docker;
 mod instance;
 mod life;
 mod outage;
+mod relay;
 mod restart;

@@ -2,6 +2,7 @@
 
 use crate::docker::docker;
 use crate::instance::Instance;
+use crate::relay::Relay;
 
 #[test]
 fn a_job_waits_for_a_server_that_is_down_and_says_so() {
@@ -36,4 +37,32 @@ fn a_server_that_stops_in_the_middle_rolls_nothing_back() {
     assert_eq!(job["state"], "completed", "{job:#}");
     let removed = job["steps"].as_array().expect("steps").iter().any(|step| step["action"] == "remove");
     assert!(!removed, "{job:#}");
+}
+
+#[test]
+fn without_docker_the_api_serves_and_jobs_wait() {
+    let dir = tempfile::TempDir::new().expect("a directory");
+    let relay = Relay::new(dir.path());
+    let mut instance = Instance::new(&[("DOCKER_HOST", &relay.docker_host())]);
+    // Unreachable from the start: the order is taken all the same.
+    instance.spawn();
+    instance.wait_until_served();
+    let site = instance.site("docker");
+    instance.done(&["site", "create", &site]);
+    let job = instance.job_when(&site, |job| !job["waiting_for"].is_null());
+    assert_eq!(job["waiting_for"], "docker");
+    relay.connect();
+    instance.wait_until_ready();
+    // Unreachable in the middle.
+    instance.job_when(&site, |job| job["steps"].as_array().is_some_and(|steps| steps.len() > 6));
+    relay.cut();
+    let job = instance.job_when(&site, |job| !job["waiting_for"].is_null());
+    assert_eq!((&job["waiting_for"], &job["attempt"]), (&"docker".into(), &1.into()), "{job:#}");
+    relay.connect();
+    let job = instance.job_when(&site, |job| job["state"] != "pending" && job["state"] != "running");
+    assert_eq!(job["state"], "completed", "{job:#}");
+    let removed = job["steps"].as_array().expect("steps").iter().any(|step| step["action"] == "remove");
+    assert!(!removed, "nothing was rolled back: {job:#}");
+    instance.destroy(&site);
+    assert_eq!(instance.traces_of(&site), Vec::<String>::new());
 }
