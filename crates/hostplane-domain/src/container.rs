@@ -80,7 +80,7 @@ pub fn php(want: &DesiredSite) -> ContainerSpec {
             mount(naming::php_volume(site), naming::PHP_SETTINGS_DIR, true),
         ],
         tmpfs: vec![
-            ("/tmp".to_owned(), "rw,noexec,nosuid,nodev,size=256m,mode=1777".to_owned()),
+            ("/tmp".to_owned(), "rw,noexec,nosuid,nodev,size=128m,mode=1777".to_owned()),
             ("/run".to_owned(), "rw,noexec,nosuid,nodev,size=1m,uid=33,gid=33,mode=0755".to_owned()),
         ],
         env: Vec::new(),
@@ -108,8 +108,12 @@ pub fn nginx(want: &DesiredSite) -> ContainerSpec {
             mount(naming::files_volume(site), naming::DOCROOT, true),
             mount(naming::nginx_volume(site), naming::NGINX_SETTINGS_DIR, true),
         ],
-        tmpfs: ["/tmp", "/run", "/var/cache/nginx"]
-            .map(|path| (path.to_owned(), "rw,noexec,nosuid,nodev,size=128m,uid=101,gid=101,mode=0755".to_owned()))
+        // What is in them counts as memory. Request bodies are buffered in the cache: two of the largest fit,
+        // and a further one is answered with an error instead of ending every request of the site.
+        tmpfs: [("/tmp", 1), ("/run", 1), ("/var/cache/nginx", 2 * want.limits.upload_mib)]
+            .map(|(path, mib)| {
+                (path.to_owned(), format!("rw,noexec,nosuid,nodev,size={mib}m,uid=101,gid=101,mode=0755"))
+            })
             .to_vec(),
         env: Vec::new(),
         extra_hosts: Vec::new(),

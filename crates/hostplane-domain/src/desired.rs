@@ -68,7 +68,7 @@ pub struct SiteLimits {
     pub php_workers: u16,
     /// Connections of the database user.
     pub database_connections: u16,
-    /// Largest request body, in MiB: nginx's and PHP's alike.
+    /// Largest uploaded file, in MiB; a request may have one more.
     pub upload_mib: u16,
 }
 
@@ -89,7 +89,8 @@ impl Default for SiteLimits {
     fn default() -> Self {
         Self {
             php: ContainerLimits { memory_mib: 512, cpu_milli: 1000, pids: 64, log_mib: 10 },
-            nginx: ContainerLimits { memory_mib: 128, cpu_milli: 500, pids: 16, log_mib: 10 },
+            // The buffers of request bodies (twice the largest upload) and 64 MiB besides.
+            nginx: ContainerLimits { memory_mib: 192, cpu_milli: 500, pids: 16, log_mib: 10 },
             php_workers: 5,
             database_connections: 20,
             upload_mib: 64,

@@ -6,6 +6,7 @@ use hostplane_domain::desired::{DesiredSite, SiteImages, SiteLimits, WordpressDe
 use hostplane_domain::mark::SiteRef;
 use hostplane_domain::subnet::SubnetPool;
 use hostplane_domain::url::{BaseDomain, SiteUrl};
+use hostplane_infra::containers::CREATE_DEADLINE;
 use ipnet::Ipv4Net;
 
 /// Settings that go into every site, and those of the worker.
@@ -92,7 +93,7 @@ impl Default for Pace {
             backoff_base: Duration::from_millis(100),
             backoff_ceiling: Duration::from_secs(10),
             dependency_pause: Duration::from_secs(1),
-            settle: Duration::from_secs(30),
+            settle: CREATE_DEADLINE,
             subnet_block: Duration::from_hours(1),
             serving_patience: Duration::from_secs(30),
             serving_pause: Duration::from_millis(50),

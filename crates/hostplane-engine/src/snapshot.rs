@@ -33,8 +33,8 @@ pub(crate) struct Snapshot {
     pub networks: Vec<NetworkFacts>,
     pub tenant: Option<TenantFacts>,
     pub snippet: Option<SnippetFacts>,
-    /// Caddy is known to serve the snippets on disk and no other.
-    pub routes_settled: bool,
+    /// Caddy serves the site's snippet, or may: it can outlive the file.
+    pub snippet_may_be_served: bool,
     /// Facts that no list shows: they are read from inside the site's containers.
     pub settings: Seen<SettingsFound>,
     pub wordpress: Seen<WordpressFacts>,
@@ -85,7 +85,7 @@ impl Snapshot {
             networks,
             tenant: tenants.into_iter().next(),
             snippet: routes.snippets.into_iter().find(|snippet| snippet.file == file),
-            routes_settled: routes.settled,
+            snippet_may_be_served: routes.served.may_have(&file),
             settings: Seen::Unknown("not looked at".to_owned()),
             wordpress: Seen::Unknown("not looked at".to_owned()),
         };
@@ -132,7 +132,7 @@ impl Snapshot {
     }
 }
 
-/// The owner of labels, and whether a list holds something ours under a name.
+/// Whether a list of volumes holds this site's of a name.
 pub(crate) fn own_volume_exists(cx: &SiteCx<'_>, volumes: &[VolumeFacts], name: &str) -> bool {
     let ours = |labels: &Labels| matches!(cx.owner(labels), Owner::Ours(_));
     volumes.iter().any(|volume| volume.name == name && ours(&volume.labels))

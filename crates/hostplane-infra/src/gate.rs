@@ -1,6 +1,6 @@
 //! The one gate that every outside call passes: deadline and breaker in life, the fault plan in tests.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::future::{Future, pending};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -56,6 +56,8 @@ pub enum Verdict {
     RunThenLose,
     /// It is not made, and never answers.
     Hang,
+    /// It is made, and never answers.
+    RunThenHang,
 }
 
 /// Decides over calls and learns how they ended.
@@ -89,17 +91,29 @@ pub async fn pass<T>(gate: &dyn Gate, call: Call, work: impl Future<Output = Eff
             Ok(_) => Err(EffectError::transient_message(call.name, "the reply was lost")),
             Err(_) => Err(late()),
         },
+        Verdict::RunThenHang => {
+            let silent = async {
+                // Whatever came of it, nobody is told.
+                let _ = work.await;
+                pending().await
+            };
+            timeout(call.deadline, silent).await.unwrap_or_else(|_| Err(late()))
+        }
         Verdict::Hang => timeout(call.deadline, pending()).await.unwrap_or_else(|_| Err(late())),
     };
     gate.ended(&call, started.elapsed(), result.as_ref().err());
     result
 }
 
-/// The gate in life: each call runs under its deadline, and while a dependency's ping fails its other
-/// calls fail at once, naming it.
+/// How long a dependency whose ping failed is left alone before one call is let through to see.
+const HALF_OPEN_AFTER: Duration = Duration::from_secs(3);
+
+/// The gate in life: each call runs under its deadline. Once a dependency's ping fails, its other calls fail
+/// at once, naming it, but for one every few seconds; the first ping or call that succeeds ends that.
 #[derive(Debug, Default)]
 pub struct LiveGate {
-    down: Mutex<BTreeSet<Dependency>>,
+    /// Since when, or when the last call was let through.
+    down: Mutex<BTreeMap<Dependency, Instant>>,
 }
 
 impl LiveGate {
@@ -109,15 +123,22 @@ impl LiveGate {
         Arc::new(Self::default())
     }
 
-    fn down(&self) -> std::sync::MutexGuard<'_, BTreeSet<Dependency>> {
-        // The set is whole at any moment, so a panic elsewhere doesn't spoil it.
+    fn down(&self) -> std::sync::MutexGuard<'_, BTreeMap<Dependency, Instant>> {
+        // The map is whole at any moment, so a panic elsewhere doesn't spoil it.
         self.down.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Gate for LiveGate {
     fn admit(&self, call: &Call) -> Verdict {
-        if !call.is_ping && self.down().contains(&call.dependency) {
+        if call.is_ping {
+            return Verdict::Run;
+        }
+        if let Some(since) = self.down().get_mut(&call.dependency) {
+            if since.elapsed() >= HALF_OPEN_AFTER {
+                *since = Instant::now();
+                return Verdict::Run;
+            }
             return Verdict::Fail(EffectError::Transient {
                 call: call.name,
                 source: Arc::new(crate::error::Message(format!("{} is down", call.dependency))),
@@ -129,16 +150,17 @@ impl Gate for LiveGate {
 
     fn ended(&self, call: &Call, elapsed: Duration, error: Option<&EffectError>) {
         let elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
-        if call.is_ping {
-            let changed = if error.is_some() {
-                self.down().insert(call.dependency)
-            } else {
-                self.down().remove(&call.dependency)
-            };
-            match (changed, error) {
-                (true, Some(error)) => warn!(dependency = %call.dependency, error = %error.chain(), "down"),
-                (true, None) => warn!(dependency = %call.dependency, "up again"),
-                (false, _) => {}
+        match error {
+            Some(error) if call.is_ping => {
+                if self.down().insert(call.dependency, Instant::now()).is_none() {
+                    warn!(dependency = %call.dependency, error = %error.chain(), "down");
+                }
+            }
+            Some(_) => {}
+            None => {
+                if self.down().remove(&call.dependency).is_some() {
+                    warn!(dependency = %call.dependency, "up again");
+                }
             }
         }
         match error {
@@ -195,6 +217,21 @@ mod tests {
         pass(&*gate, CHANGE, async { Ok(()) }).await.expect("up again");
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn a_call_is_let_through_now_and_then_and_its_success_closes_the_breaker() {
+        let gate = LiveGate::new();
+        let fails = || async { Err::<(), _>(EffectError::transient_message("test.ping", "refused")) };
+        assert!(pass(&*gate, PING, fails()).await.is_err());
+        tokio::time::advance(HALF_OPEN_AFTER).await;
+        let error = pass(&*gate, CHANGE, fails()).await.unwrap_err();
+        assert!(matches!(error, EffectError::Transient { down: None, .. }), "it was made");
+        let error = pass(&*gate, CHANGE, async { Ok(()) }).await.unwrap_err();
+        assert!(matches!(error, EffectError::Transient { down: Some(_), .. }), "only one was let through");
+        tokio::time::advance(HALF_OPEN_AFTER).await;
+        pass(&*gate, CHANGE, async { Ok(()) }).await.unwrap();
+        pass(&*gate, CHANGE, async { Ok(()) }).await.expect("no ping was needed");
+    }
+
     #[tokio::test]
     async fn one_failed_call_opens_nothing() {
         let gate = LiveGate::new();
@@ -211,6 +248,18 @@ mod tests {
             Ok(())
         };
         let error = pass(&Always(Verdict::RunThenLose), CHANGE, work).await.unwrap_err();
+        assert!(matches!(error, EffectError::OutcomeUnknown { .. }));
+        assert!(done.load(Ordering::Relaxed));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_falls_silent_has_its_effect_and_an_unknown_outcome() {
+        let done = AtomicBool::new(false);
+        let work = async {
+            done.store(true, Ordering::Relaxed);
+            Ok(())
+        };
+        let error = pass(&Always(Verdict::RunThenHang), CHANGE, work).await.unwrap_err();
         assert!(matches!(error, EffectError::OutcomeUnknown { .. }));
         assert!(done.load(Ordering::Relaxed));
     }

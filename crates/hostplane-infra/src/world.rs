@@ -13,6 +13,7 @@ use crate::wordpress::{GatedWordpress, Wordpress};
 
 /// The outside world. Its fields can only be reached through the gate: [`World::new`] wraps them.
 #[derive(Clone)]
+#[non_exhaustive]
 pub struct World {
     /// The container engine.
     pub containers: Arc<dyn Containers>,

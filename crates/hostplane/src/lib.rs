@@ -13,6 +13,7 @@ mod client;
 mod config;
 mod down;
 pub mod home;
+mod host_networks;
 pub mod http;
 pub mod logging;
 mod serve;

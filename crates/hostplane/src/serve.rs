@@ -1,5 +1,6 @@
 //! Puts the control plane together and runs it until it is told to stop.
 
+use std::convert::Infallible;
 use std::future::pending;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -15,7 +16,7 @@ use secrecy::ExposeSecret;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::time::sleep;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::api::{self, Api};
 use crate::config::{Config, ConfigError};
@@ -26,6 +27,8 @@ use crate::world::{self, WorldError};
 
 /// How long jobs under way may take to end. What is left then goes on at the next start, as after a crash.
 const PATIENCE: Duration = Duration::from_secs(50);
+/// Pause between two attempts to have Caddy load what is on disk.
+const SETTLE_PAUSE: Duration = Duration::from_secs(2);
 /// The exit code of a process that a second signal ended.
 const INTERRUPTED: i32 = 130;
 
@@ -67,6 +70,7 @@ pub(crate) async fn up(config: Config) -> Result<(), ServeError> {
 
 async fn run(config: Config, platform: Option<PlatformSettings>) -> Result<(), ServeError> {
     let sites = config.sites()?;
+    config.check_pool()?;
     let base_domain = sites.base_domain.clone();
     let home = Home::own(config.home())?;
     // The port comes first: it is what most often stands in the way, and nothing was made yet.
@@ -78,6 +82,9 @@ async fn run(config: Config, platform: Option<PlatformSettings>) -> Result<(), S
     let secret = Arc::new(home.secret(&database)?);
     let world = world::of(&config, &secret)?;
     let store = Store::open(&database, sites.pace.settle, SystemClock.now()).await?;
+    if store.taken_up() > 0 {
+        warn!(jobs = store.taken_up(), "taking up jobs that an earlier process left in the middle");
+    }
     let up = match platform {
         None => None,
         Some(settings) => {
@@ -86,16 +93,17 @@ async fn run(config: Config, platform: Option<PlatformSettings>) -> Result<(), S
         }
     };
     let (app, background) = App::new(store.clone(), world, secret, sites).await?;
-    app.add_token(home.token()?.expose_secret()).await?;
+    app.set_token(home.token()?.expose_secret()).await?;
 
     let platform = up.as_ref().map_or_else(api::Platform::default, |up| api::Platform::watched(up.progress()));
+    let settling = settle_routes(app.clone());
     let router = Api::new(app, base_domain, platform).router();
     let serving = tokio::spawn(http::serve(listener, router, stop.subscribe()));
     let url = url_of(address);
     home.announce(&url)?;
     info!(api = url, home = %home.dir().display(), version = env!("CARGO_PKG_VERSION"), "the control plane serves");
 
-    let outcome = work(up, background, &stop).await;
+    let outcome = work(up, background, settling, &stop).await;
     stop.send_replace(true);
     home.withdraw();
     // It ends by itself, and a panic in it is none of ours.
@@ -114,7 +122,12 @@ async fn listen(address: SocketAddr) -> Result<tokio::net::TcpListener, ServeErr
 
 /// Makes the platform and carries out jobs, until the process is told to stop. Jobs don't wait for the whole
 /// platform: each says which part of it, or of what it is made with, it waits for.
-async fn work(up: Option<Up>, background: Background, stop: &watch::Sender<bool>) -> Result<(), ServeError> {
+async fn work(
+    up: Option<Up>,
+    background: Background,
+    settling: impl Future<Output = Infallible>,
+    stop: &watch::Sender<bool>,
+) -> Result<(), ServeError> {
     let refused = async {
         match up {
             Some(up) => match up.run().await {
@@ -132,8 +145,18 @@ async fn work(up: Option<Up>, background: Background, stop: &watch::Sender<bool>
         () = background.run(stopped(stop.subscribe())) => {}
         () = patience => warn!("jobs under way did not end; they go on at the next start"),
         error = refused => return Err(error.into()),
+        never = settling => match never {},
     }
     Ok(())
+}
+
+/// What Caddy serves is known only after it has loaded its snippets once under this process's eyes.
+async fn settle_routes(app: App) -> Infallible {
+    while let Err(error) = app.settle_routes().await {
+        debug!(error = %error.chain(), "Caddy's routes are not settled yet");
+        sleep(SETTLE_PAUSE).await;
+    }
+    pending().await
 }
 
 async fn stopped(mut stop: watch::Receiver<bool>) {

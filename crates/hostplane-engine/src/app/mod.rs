@@ -7,11 +7,12 @@ mod sites;
 
 use std::sync::Arc;
 
-use hostplane_domain::ids::InstanceId;
+use hostplane_domain::ids::{InstanceId, JobId};
 use hostplane_domain::name::SiteName;
 use hostplane_domain::secret::MasterSecret;
 use hostplane_domain::status::SiteStatus;
 use hostplane_infra::clock::Timestamp;
+use hostplane_infra::error::Effect;
 use hostplane_infra::world::World;
 
 pub use credentials::Credentials;
@@ -52,12 +53,14 @@ pub enum AppError {
         status: SiteStatus,
     },
     /// A job of the site has not ended.
-    #[error("site {name} is busy with job {job}; wait for it (`hostplane job watch {job}`), then ask again")]
+    #[error("{}", busy(name, *job, *stuck))]
     Busy {
         /// The site.
         name: SiteName,
-        /// The job.
-        job: String,
+        /// The job; `None` if it ended a moment ago.
+        job: Option<JobId>,
+        /// It waits for somebody to retry it.
+        stuck: bool,
     },
     /// The site's status doesn't allow it.
     #[error("site {name} is {status}: {hint}")]
@@ -84,6 +87,19 @@ fn name_taken(name: &SiteName, status: SiteStatus) -> String {
              retry ID`) or destroy it (`hostplane site destroy {name}`)"
         ),
         status => format!("site {name} exists and is {status}; choose another name, or destroy that site first"),
+    }
+}
+
+fn busy(name: &SiteName, job: Option<JobId>, stuck: bool) -> String {
+    match (job, stuck) {
+        (None, _) => format!("site {name} was busy until a moment ago; ask again"),
+        (Some(job), false) => {
+            format!("site {name} is busy with job {job}; wait for it (`hostplane job watch {job}`), then ask again")
+        }
+        (Some(job), true) => format!(
+            "site {name} is held by job {job}, which needs an operator: see what is the matter (`hostplane job show \
+             {job}`), mend it, then `hostplane job retry {job}`"
+        ),
     }
 }
 
@@ -130,12 +146,12 @@ impl App {
         Ok((Self { store, world, instance, secrets, settings, signal }, background))
     }
 
-    /// Adds a token of the API.
+    /// Makes this the only valid token of the API.
     ///
     /// # Errors
     /// When the control database fails.
-    pub async fn add_token(&self, token: &str) -> Asked<()> {
-        Ok(self.store.add_token(token, self.now()).await?)
+    pub async fn set_token(&self, token: &str) -> Asked<()> {
+        Ok(self.store.set_token(token, self.now()).await?)
     }
 
     /// Whether a token of the API is valid.
@@ -144,6 +160,15 @@ impl App {
     /// When the control database fails.
     pub async fn knows_token(&self, token: &str) -> Asked<bool> {
         Ok(self.store.knows_token(token).await?)
+    }
+
+    /// Has Caddy load the routes that are on disk, unless it is known that it did. Until then nothing is known
+    /// of what it serves.
+    ///
+    /// # Errors
+    /// When Caddy doesn't answer, or refuses what is on disk.
+    pub async fn settle_routes(&self) -> Effect<()> {
+        self.world.proxy.settle().await
     }
 
     fn now(&self) -> Timestamp {

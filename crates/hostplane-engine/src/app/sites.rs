@@ -1,7 +1,7 @@
 //! Sites: create, list, show, destroy.
 
 use hostplane_domain::ids::JobId;
-use hostplane_domain::job::OperationName;
+use hostplane_domain::job::{JobState, OperationName};
 use hostplane_domain::kind::Kind;
 use hostplane_domain::mark::Owner;
 use hostplane_domain::name::SiteName;
@@ -151,8 +151,11 @@ impl App {
 
     pub(super) async fn busy(&self, record: &SiteRecord) -> Asked<AppError> {
         let job = self.store.active_job(record.site.id).await?;
-        let job = job.map_or_else(|| "that has just ended".to_owned(), |job| job.to_string());
-        Ok(AppError::Busy { name: record.site.name.clone(), job })
+        let stuck = match job {
+            Some(job) => self.store.job(job).await?.state == JobState::NeedsOperator,
+            None => false,
+        };
+        Ok(AppError::Busy { name: record.site.name.clone(), job, stuck })
     }
 
     fn view(&self, record: SiteRecord, active_job: Option<JobId>) -> SiteView {

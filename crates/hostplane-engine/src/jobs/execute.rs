@@ -1,6 +1,7 @@
 //! Carries out the steps of a plan, each as soon as those it waits for are done.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -15,7 +16,6 @@ use tracing::{info, warn};
 use super::run::{Failure, Lost, Runner};
 use crate::context::SiteCx;
 use crate::resources;
-use crate::settings::STEP_TRIES;
 use crate::store::{Claim, Outcome};
 
 /// What a plan is carried out for.
@@ -39,43 +39,53 @@ impl Runner {
         let mut open: BTreeSet<Kind> = waiting.iter().map(|step| step.kind).collect();
         let mut running = FuturesUnordered::new();
         let mut failure: Option<Failure> = None;
+        let mut lost: Option<Lost> = None;
         loop {
-            if failure.is_none() {
+            if failure.is_none() && lost.is_none() {
                 let (ready, rest) =
                     waiting.into_iter().partition(|step| step.after.iter().all(|kind| !open.contains(kind)));
                 waiting = rest;
                 for step in ready {
-                    let seq = self
-                        .store
-                        .intend(plan.claim, plan.direction, step.kind, step.verb, self.world.clock.now())
-                        .await?;
-                    running.push(async move {
-                        let begun = Instant::now();
-                        let result = self.carry_out(cx, plan, &step).await;
-                        (step, seq, result, begun.elapsed())
-                    });
+                    match self.intend(plan, &step).await {
+                        Ok(seq) => running.push(async move {
+                            let begun = Instant::now();
+                            let result = self.carry_out(cx, plan, &step).await;
+                            (step, seq, result, begun.elapsed())
+                        }),
+                        Err(error) => {
+                            lost = Some(error);
+                            break;
+                        }
+                    }
                 }
             }
             let Some((step, seq, result, elapsed)) = running.next().await else { break };
-            let elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
-            self.journal(plan, &step, seq, result.as_ref().err()).await?;
-            let (kind, verb) = (step.kind, step.verb.as_str());
+            log(&step, &result, elapsed);
+            if let Err(error) = self.journal(plan, &step, seq, result.as_ref().err()).await {
+                lost = Some(error);
+            }
             match result {
                 Ok(()) => {
-                    info!(step = %kind, action = verb, elapsed_ms, "step done");
-                    open.remove(&kind);
+                    open.remove(&step.kind);
                 }
                 Err(error) => {
-                    warn!(step = %kind, action = verb, elapsed_ms, error = %error.chain(), "step failed");
                     // The first failure that is permanent says most about the cause.
-                    let next = Failure { step: Some(kind), error };
+                    let next = Failure { step: Some(step.kind), error };
                     if failure.as_ref().is_none_or(|held| !held.is_permanent() && next.is_permanent()) {
                         failure = Some(next);
                     }
                 }
             }
         }
-        Ok(failure.map_or(Ok(()), Err))
+        match lost {
+            Some(lost) => Err(lost),
+            None => Ok(failure.map_or(Ok(()), Err)),
+        }
+    }
+
+    async fn intend(&self, plan: &Plan<'_>, step: &Step) -> Result<i64, Lost> {
+        let now = self.world.clock.now();
+        Ok(self.store.intend(plan.claim, plan.direction, step.kind, step.verb, now).await?)
     }
 
     async fn journal(&self, plan: &Plan<'_>, step: &Step, seq: i64, error: Option<&EffectError>) -> Result<(), Lost> {
@@ -117,7 +127,7 @@ impl Runner {
                     if let Some(down) = self.which_is_down().await {
                         return Err(EffectError::Transient { call, source, down: Some(down) });
                     }
-                    if tried >= STEP_TRIES {
+                    if tried >= resource.tries() {
                         return Err(EffectError::Transient { call, source, down: None });
                     }
                     sleep(self.world.clock.jitter(cx.pace.backoff(tried))).await;
@@ -136,5 +146,14 @@ impl Runner {
         }
         let (mariadb, caddy) = futures_util::join!(ask(Dependency::Mariadb), ask(Dependency::Caddy));
         mariadb.or(caddy)
+    }
+}
+
+fn log(step: &Step, result: &Effect<()>, elapsed: Duration) {
+    let (step, action) = (step.kind, step.verb.as_str());
+    let elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
+    match result {
+        Ok(()) => info!(%step, action, elapsed_ms, "step done"),
+        Err(error) => warn!(%step, action, elapsed_ms, error = %error.chain(), "step failed"),
     }
 }

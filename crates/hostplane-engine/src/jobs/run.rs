@@ -104,7 +104,7 @@ impl Runner {
                 Ok(End::Failed) => warn!(elapsed_ms, "job failed; what it had made is removed"),
                 Ok(End::PutBack) => debug!(elapsed_ms, "job put back"),
                 Ok(End::NeedsOperator) => error!(elapsed_ms, "job needs an operator"),
-                Err(Lost(error)) => error!(elapsed_ms, error = %Chain(&error), "job's journal can't be written"),
+                Err(Lost(error)) => error!(elapsed_ms, error = %Chain(&error), "job's run broke off at its journal"),
             }
         }
         .instrument(span)
@@ -129,14 +129,15 @@ impl Runner {
             if let Some(down) = failure.down() {
                 return self.wait_for(&claim, down).await;
             }
-            if !failure.is_permanent() {
-                if let Some(down) = self.which_is_down().await {
-                    return self.wait_for(&claim, down).await;
-                }
-                if claim.job.attempt < JOB_ATTEMPTS {
-                    let pause = self.world.clock.jitter(self.settings.pace.backoff(claim.job.attempt));
-                    return self.put_back(&claim, &PutBack::Failed(&failure.for_job()), pause).await;
-                }
+            // What can't even be looked at says nothing about the site: it is the dependency's trouble.
+            if (!failure.is_permanent() || failure.step.is_none())
+                && let Some(down) = self.which_is_down().await
+            {
+                return self.wait_for(&claim, down).await;
+            }
+            if !failure.is_permanent() && claim.job.attempt < JOB_ATTEMPTS {
+                let pause = self.world.clock.jitter(self.settings.pace.backoff(claim.job.attempt));
+                return self.put_back(&claim, &PutBack::Failed(&failure.for_job()), pause).await;
             }
             let may_turn =
                 operation.pivot().is_some() && !claim.job.past_pivot && claim.job.direction == Direction::Forward;
@@ -218,8 +219,10 @@ impl Runner {
     /// A removal ends only when nothing of the site is seen, after the last moment at which an effect
     /// whose reply was lost may land.
     async fn prove_absence(&self, cx: &SiteCx<'_>, claim: &Claim) -> Result<Result<(), Failure>, Lost> {
-        let settles_at = self.store.job(claim.job.id).await?.settles_at;
+        let settles_at = self.store.settles_at(claim.job.site_id).await?;
         let wait = settles_at.map_or(Duration::ZERO, |at| at.since(self.world.clock.now()));
+        // A clock that was set back must not make it longer.
+        let wait = wait.min(self.settings.pace.settle);
         if !wait.is_zero() {
             info!(wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX), "waiting for lost calls to settle");
             sleep(wait).await;

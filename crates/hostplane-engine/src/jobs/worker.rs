@@ -70,9 +70,9 @@ impl Worker {
     async fn fill(&self, running: &mut JoinSet<()>, ids: &mut BTreeMap<Id, JobId>) -> Stored<Duration> {
         let store = &self.runner.store;
         let known: Vec<JobId> = ids.values().copied().collect();
-        let lost = store.requeue_lost(&known, self.now()).await?;
+        let lost = store.requeue_lost(&known, self.now(), SWEEP).await?;
         if lost > 0 {
-            warn!(jobs = lost, "jobs whose journal could not be written are taken up again");
+            warn!(jobs = lost, "jobs whose run broke off are taken up again");
         }
         while running.len() < self.concurrency {
             let Some(claim) = store.claim(self.now()).await? else { break };

@@ -1,5 +1,7 @@
 //! Removes every trace of an installation from the world.
 
+use hostplane_domain::mark::LABEL_INSTANCE;
+use hostplane_infra::containers::Scope;
 use hostplane_infra::databases::{TenantKey, Tenants};
 use hostplane_infra::error::{Effect, absent_is_done};
 use tracing::info;
@@ -14,11 +16,11 @@ impl Platform {
     /// When something could not be removed; calling again goes on.
     pub async fn clean(&self) -> Effect<()> {
         let containers = self.own_containers().await?;
-        let own = |name: &str| containers.iter().any(|container| container.name == name);
-        if !own(&self.settings.mariadb_container) {
+        // What is in servers of its own goes with them.
+        if self.settings.mariadb_elsewhere {
             self.clean_databases().await?;
         }
-        if !own(&self.settings.caddy_container) {
+        if self.caddy_is_another_s().await? {
             self.clean_routes().await?;
         }
         for container in &containers {
@@ -36,11 +38,14 @@ impl Platform {
         Ok(())
     }
 
+    async fn caddy_is_another_s(&self) -> Effect<bool> {
+        let name = Scope::Names(vec![self.settings.caddy_container.clone()]);
+        let instance = self.instance.to_string();
+        let found = self.world.containers.containers(&name).await?;
+        Ok(found.iter().any(|container| container.labels.get(LABEL_INSTANCE) != Some(&instance)))
+    }
+
     async fn clean_databases(&self) -> Effect<()> {
-        // A server that was never made, or is gone with its volumes, has nothing of ours.
-        if self.world.databases.ping().await.is_err() {
-            return Ok(());
-        }
         for tenant in self.world.databases.tenants(&Tenants::All).await? {
             let Some(mark) = tenant.ledger.filter(|mark| mark.instance == self.instance) else { continue };
             info!(database = tenant.name, "removing");
@@ -50,9 +55,6 @@ impl Platform {
     }
 
     async fn clean_routes(&self) -> Effect<()> {
-        if self.world.proxy.ping().await.is_err() {
-            return Ok(());
-        }
         for snippet in self.world.proxy.routes().await?.snippets {
             let Some(mark) = snippet.mark.filter(|mark| mark.instance == self.instance) else { continue };
             info!(snippet = snippet.file, "removing");

@@ -8,7 +8,9 @@ mod servers;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::try_join_all;
+use futures_util::StreamExt;
+use futures_util::future::{ready, try_join_all};
+use futures_util::stream;
 use hostplane_domain::ids::InstanceId;
 use hostplane_domain::kind::Kind;
 use hostplane_domain::mark::{LABEL_INSTANCE, Mark};
@@ -18,7 +20,9 @@ use hostplane_infra::error::{Dependency, Effect, EffectError};
 use hostplane_infra::world::World;
 use secrecy::SecretString;
 use tokio::time::{Instant, sleep};
-use tracing::info;
+use tracing::{info, warn};
+
+use crate::settings::{Pace, STEP_TRIES};
 
 /// User of MariaDB as whom the control plane administers it.
 pub const MARIADB_ADMIN: &str = "hostplane";
@@ -27,6 +31,8 @@ pub const MARIADB_ADMIN: &str = "hostplane";
 const MARIADB_EXTRA_PORT: u16 = 3307;
 /// How long a server of the platform may take to answer after its start.
 const PATIENCE: Duration = Duration::from_secs(90);
+/// Sites' containers that are started at once.
+const STARTED_AT_ONCE: usize = 8;
 /// How long containers get to end by themselves, in seconds.
 const SITE_GRACE_S: u16 = 10;
 const MARIADB_GRACE_S: u16 = 50;
@@ -36,6 +42,8 @@ const MARIADB_GRACE_S: u16 = 50;
 pub struct PlatformSettings {
     /// The network that sites share with Caddy.
     pub shared_network: String,
+    /// MariaDB is another's: it is used, and neither made nor removed.
+    pub mariadb_elsewhere: bool,
     /// MariaDB's container; its volumes and its network are named after it.
     pub mariadb_container: String,
     /// MariaDB's image.
@@ -85,38 +93,58 @@ impl Platform {
     pub async fn up(&self) -> Effect<()> {
         let parts = parts::Parts { world: &self.world, instance: self.instance };
         parts.network(&self.settings.shared_network).await?;
-        parts.network(&servers::data_network(&self.settings)).await?;
+        if !self.settings.mariadb_elsewhere {
+            parts.network(&servers::data_network(&self.settings)).await?;
+        }
         let gateway = self.docker_gateway().await?;
         let hash = hostplane_domain::secret::mariadb_hash(&Self::mariadb_password(&self.secrets));
         let mariadb = servers::mariadb(&self.settings, &gateway, &hash);
         let caddy = servers::caddy(&self.settings);
         // Both are waited for even if one fails: a call that is dropped has its effect all the same.
-        let (mariadb, caddy) = futures_util::join!(parts.server(&mariadb), parts.server(&caddy));
+        let mariadb = async { if self.settings.mariadb_elsewhere { Ok(()) } else { parts.server(&mariadb).await } };
+        let (mariadb, caddy) = futures_util::join!(mariadb, parts.server(&caddy));
         mariadb.and(caddy)?;
         futures_util::try_join!(self.answers(Dependency::Mariadb), self.answers(Dependency::Caddy))?;
         Ok(())
     }
 
-    /// Starts those containers of sites that are stopped, for sites that `is_active` says should run.
+    /// Starts those containers of sites that are stopped, for sites that `is_active` says should run, and
+    /// answers how many started. One that can't be started is a warning: it hinders no other site.
     ///
     /// # Errors
-    /// When the Engine fails, or one of them can't be started.
+    /// When the Engine can't say which there are.
     pub async fn start_sites(&self, is_active: impl Fn(&Mark) -> bool) -> Effect<usize> {
-        let mut stopped: Vec<(Kind, ContainerFacts)> = self
+        let stopped: Vec<ContainerFacts> = self
             .own_containers()
             .await?
             .into_iter()
             .filter(|container| container.state != ContainerState::Running)
             .filter_map(|container| Some((Mark::from_labels(&container.labels)?, container)))
             .filter(|(mark, _)| matches!(mark.kind, Kind::PhpContainer | Kind::NginxContainer) && is_active(mark))
-            .map(|(mark, container)| (mark.kind, container))
+            .map(|(_, container)| container)
             .collect();
-        stopped.sort_by_key(|(kind, _)| *kind);
-        for (_, container) in &stopped {
-            info!(container = container.name, "starting");
-            self.world.containers.start_container(&container.id).await?;
+        let starts = stream::iter(&stopped).map(|container| self.start_site(container));
+        Ok(starts.buffer_unordered(STARTED_AT_ONCE).filter(|started| ready(*started)).count().await)
+    }
+
+    /// Starts one, again if that may help: after a boot everything starts at once.
+    async fn start_site(&self, container: &ContainerFacts) -> bool {
+        for tried in 1..=STEP_TRIES {
+            match self.world.containers.start_container(&container.id).await {
+                Ok(()) => {
+                    info!(container = container.name, "started");
+                    return true;
+                }
+                Err(EffectError::Transient { .. } | EffectError::OutcomeUnknown { .. }) if tried < STEP_TRIES => {
+                    sleep(self.world.clock.jitter(Pace::default().backoff(tried + 3))).await;
+                }
+                Err(error) => {
+                    warn!(container = container.name, error = %error.chain(), "can't be started");
+                    return false;
+                }
+            }
         }
-        Ok(stopped.len())
+        false
     }
 
     /// Stops every container of this installation: Caddy, then the sites, then MariaDB.

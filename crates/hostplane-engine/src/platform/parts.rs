@@ -5,7 +5,7 @@ use hostplane_domain::ids::InstanceId;
 use hostplane_domain::mark::{LABEL_INSTANCE, LABEL_RESOURCE, LABEL_SPEC, Labels};
 use hostplane_domain::spec_hash::SpecHash;
 use hostplane_infra::containers::{ContainerState, NetworkSpec, Scope};
-use hostplane_infra::error::{Effect, Rejection, absent_is_done};
+use hostplane_infra::error::{Effect, EffectError, Rejection, absent_is_done};
 use hostplane_infra::world::World;
 use tracing::info;
 
@@ -87,18 +87,27 @@ impl Parts<'_> {
             absent_is_done(self.world.containers.remove_container(&container.id).await)?;
             info!(container = spec.name, "removed, to be made anew");
         }
-        let id = match kept {
-            Some(container) if container.state == ContainerState::Running => return Ok(()),
-            Some(container) => container.id,
-            None => {
-                let id = self.world.containers.create_container(spec, &self.labels(&hash)).await?;
-                self.world.containers.upload(&id, "/", &server.files).await?;
-                info!(container = spec.name, "made");
-                id
+        if let Some(container) = kept {
+            if container.state == ContainerState::Running {
+                return Ok(());
             }
-        };
+            match self.world.containers.start_container(&container.id).await {
+                // A network that it was made on is gone, and one of the same name doesn't help it.
+                Err(EffectError::NotFound(what)) => {
+                    info!(container = spec.name, missing = what, "can't be started, and is made anew");
+                    absent_is_done(self.world.containers.remove_container(&container.id).await)?;
+                }
+                Err(error) => return Err(error),
+                Ok(()) => {
+                    info!(container = spec.name, "started");
+                    return Ok(());
+                }
+            }
+        }
+        let id = self.world.containers.create_container(spec, &self.labels(&hash)).await?;
+        self.world.containers.upload(&id, "/", &server.files).await?;
         self.world.containers.start_container(&id).await?;
-        info!(container = spec.name, "started");
+        info!(container = spec.name, "made and started");
         Ok(())
     }
 }

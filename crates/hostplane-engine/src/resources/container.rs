@@ -3,12 +3,12 @@
 use hostplane_domain::container::ContainerSpec;
 use hostplane_domain::desired::DesiredSite;
 use hostplane_domain::kind::Kind;
-use hostplane_domain::mark::Owner;
+use hostplane_domain::mark::{Mark, Owner};
 use hostplane_domain::observed::{Difference, Observed, Remedy};
 use hostplane_infra::containers::{ContainerFacts, ContainerState, Scope};
-use hostplane_infra::error::{Effect, EffectError, absent_is_done};
+use hostplane_infra::error::{Effect, EffectError, Rejection, absent_is_done};
 
-use super::{present, taken};
+use super::{came_late, present, taken};
 use crate::context::SiteCx;
 use crate::snapshot::{Snapshot, own_volume_exists};
 
@@ -70,12 +70,24 @@ pub(super) async fn ensure(
             return Ok(());
         }
         Some(found) => (found.id, found.networks),
-        None => (cx.world.containers.create_container(spec, &mark.to_labels()).await?, Vec::new()),
+        None => (create(cx, spec, &mark).await?, Vec::new()),
     };
     for network in also_on.iter().filter(|network| !connected.contains(network)) {
         connect(cx, network, &id).await?;
     }
     cx.world.containers.start_container(&id).await
+}
+
+/// A name that is taken by this site's own container was taken by an earlier call, whose effect came late.
+async fn create(cx: &SiteCx<'_>, spec: &ContainerSpec, mark: &Mark) -> Effect<String> {
+    let created = cx.world.containers.create_container(spec, &mark.to_labels()).await;
+    if let Err(EffectError::Rejected(Rejection::NameTaken { .. })) = &created {
+        let ours = |found: &ContainerFacts| matches!(cx.owner(&found.labels), Owner::Ours(_));
+        if find(cx, &spec.name).await?.iter().any(ours) {
+            return Err(came_late("docker.create_container", &spec.name));
+        }
+    }
+    created
 }
 
 pub(super) async fn remove(cx: &SiteCx<'_>, name: &str) -> Effect<()> {

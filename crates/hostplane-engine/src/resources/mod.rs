@@ -30,6 +30,7 @@ use hostplane_domain::plan::Node;
 use hostplane_infra::error::{Effect, EffectError, Rejection};
 
 use crate::context::SiteCx;
+use crate::settings::STEP_TRIES;
 use crate::snapshot::Snapshot;
 
 /// A kind of thing that a site is made of.
@@ -51,6 +52,11 @@ pub(crate) trait Resource: Send + Sync {
 
     /// Makes the world match.
     async fn ensure(&self, cx: &SiteCx<'_>, want: &DesiredSite) -> Effect<()>;
+
+    /// How often it is tried within one attempt of a job while its failure may pass.
+    fn tries(&self) -> u32 {
+        STEP_TRIES
+    }
 
     /// Makes it absent. What is inside another goes with that.
     async fn remove(&self, cx: &SiteCx<'_>) -> Effect<()>;
@@ -119,6 +125,12 @@ fn inside_ours(mark: Mark, differs: Vec<Difference>) -> Observed {
 /// The refusal that answers another's thing under one of our names.
 fn taken(what: &'static str, name: &str, owner: &Owner) -> EffectError {
     Rejection::NameTaken { what, name: name.to_owned(), owner: owner.to_string() }.into()
+}
+
+/// The answer to a name that is taken by this site's own thing: an earlier call made it after its reply was
+/// given up. Trying again finds it.
+fn came_late(call: &'static str, name: &str) -> EffectError {
+    EffectError::transient_message(call, format!("{name} was made by an earlier call in the meantime"))
 }
 
 #[cfg(test)]

@@ -6,11 +6,11 @@ use hostplane_domain::desired::DesiredSite;
 use hostplane_domain::kind::Kind;
 use hostplane_domain::mark::Owner;
 use hostplane_domain::naming;
-use hostplane_domain::observed::Observed;
+use hostplane_domain::observed::{Difference, Observed, Remedy};
 use hostplane_infra::containers::{NetworkFacts, NetworkSpec, Scope};
-use hostplane_infra::error::{Effect, absent_is_done};
+use hostplane_infra::error::{Effect, EffectError, Rejection, absent_is_done};
 
-use super::{Resource, present, taken};
+use super::{Resource, came_late, present, taken};
 use crate::context::SiteCx;
 use crate::snapshot::Snapshot;
 
@@ -31,10 +31,18 @@ impl Resource for Network {
 
     fn observe(&self, cx: &SiteCx<'_>, want: Option<&DesiredSite>, seen: &Snapshot) -> Observed {
         let owners = seen.networks.iter().map(|network| cx.owner(&network.labels));
+        let ours = seen.networks.iter().filter(|network| matches!(cx.owner(&network.labels), Owner::Ours(_))).count();
+        // A name that two of ours have is ambiguous for the Engine.
+        let differs = (ours > 1).then(|| Difference {
+            field: "networks",
+            wanted: "1".to_owned(),
+            found: ours.to_string(),
+            remedy: Remedy::InPlace,
+        });
         // Two networks can have one name: ours counts, whatever else there is.
         match owners.reduce(|a, b| if matches!(a, Owner::Ours(_)) { a } else { b }) {
             None => Observed::Absent,
-            Some(owner) => present(owner, KIND, want, Vec::new()),
+            Some(owner) => present(owner, KIND, want, differs.into_iter().collect()),
         }
     }
 
@@ -54,7 +62,14 @@ impl Resource for Network {
         }
         let spec =
             NetworkSpec { name: naming::network(&cx.site.name), subnet: Some(want.subnet), labels: mark.to_labels() };
-        cx.world.containers.create_network(&spec).await.map(|_| ())
+        let created = cx.world.containers.create_network(&spec).await.map(|_| ());
+        if let Err(EffectError::Rejected(Rejection::NameTaken { .. })) = &created {
+            let ours = |found: &NetworkFacts| matches!(cx.owner(&found.labels), Owner::Ours(_));
+            if find(cx).await?.iter().any(ours) {
+                return Err(came_late("docker.create_network", &spec.name));
+            }
+        }
+        created
     }
 
     async fn remove(&self, cx: &SiteCx<'_>) -> Effect<()> {

@@ -30,8 +30,8 @@ impl Resource for Route {
     fn observe(&self, cx: &SiteCx<'_>, want: Option<&DesiredSite>, seen: &Snapshot) -> Observed {
         let Some(snippet) = &seen.snippet else {
             // A removal that broke off before Caddy reloaded leaves a route that is on no disk.
-            return match (want, seen.routes_settled) {
-                (None, false) => Observed::Unknown("what Caddy serves beside the snippets is unknown".to_owned()),
+            return match (want, seen.snippet_may_be_served) {
+                (None, true) => Observed::Unknown("Caddy may serve it though its file is gone".to_owned()),
                 _ => Observed::Absent,
             };
         };

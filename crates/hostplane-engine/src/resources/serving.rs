@@ -36,6 +36,11 @@ impl Resource for Serving {
         if want.is_some() { Observed::Unknown("not asked".to_owned()) } else { Observed::Absent }
     }
 
+    /// It is patient by itself.
+    fn tries(&self) -> u32 {
+        1
+    }
+
     async fn ensure(&self, cx: &SiteCx<'_>, want: &DesiredSite) -> Effect<()> {
         let begun = Instant::now();
         for path in PATHS {

@@ -14,7 +14,7 @@ use hostplane_domain::mark::{Mark, Owner};
 use hostplane_domain::naming;
 use hostplane_domain::observed::{Difference, Observed, Remedy};
 use hostplane_domain::render::php::KEY_NAMES;
-use hostplane_domain::render::{self, SettingsFile, SettingsSecrets, SettingsVolume};
+use hostplane_domain::render::{self, SettingsFile, SettingsSecrets};
 use hostplane_domain::secret::Purpose;
 use hostplane_infra::containers::{ArchiveEntry, Scope};
 use hostplane_infra::error::{Effect, absent_is_done};
@@ -64,11 +64,7 @@ impl Resource for Settings {
         require_volumes(cx, &spec).await?;
         self.remove(cx).await?;
         let writer = cx.world.containers.create_container(&spec, &cx.mark(KIND, want).to_labels()).await?;
-        let files = files(cx, want);
-        let found = read_back(cx, &writer).await?;
-        if !differences(&files, &found).is_empty() {
-            cx.world.containers.upload(&writer, naming::WRITER_DIR, &entries(files)).await?;
-        }
+        cx.world.containers.upload(&writer, naming::WRITER_DIR, &entries(files(cx, want))).await?;
         absent_is_done(cx.world.containers.remove_container(&writer).await)
     }
 
@@ -82,17 +78,6 @@ impl Resource for Settings {
         }
         Ok(())
     }
-}
-
-/// What is in the volumes now, as the writer container has them.
-async fn read_back(cx: &SiteCx<'_>, writer: &str) -> Effect<SettingsFound> {
-    let mut found = SettingsFound::new();
-    for &volume in SettingsVolume::ALL {
-        let dir = format!("{}/{}", naming::WRITER_DIR, volume.writer_subdir());
-        let files = cx.world.containers.download(writer, &dir).await?;
-        found.extend(files.into_iter().filter_map(|file| Some(((volume, file.path), file.contents?.to_vec()))));
-    }
-    Ok(found)
 }
 
 fn files(cx: &SiteCx<'_>, want: &DesiredSite) -> Vec<SettingsFile> {

@@ -174,25 +174,28 @@ pub(super) async fn add(
 }
 
 /// Makes running jobs pending again, except those given: whoever ran them is gone. A step without an
-/// outcome becomes `unknown`, and what it began may still land until the job settles.
+/// outcome becomes `unknown`, and what it began may still land until the job settles. With a pause it counts
+/// as an attempt, so that what broke off for a reason that stays doesn't come round at once for ever.
 pub(super) async fn void_claims(
     tx: &mut SqliteConnection,
     except: &[JobId],
     now: Timestamp,
     settle: Duration,
+    pause: Option<Duration>,
 ) -> Stored<u64> {
     let except = to_json(&except, "job ids")?;
     // Only what was being made can still appear: a removal that lands late changes nothing.
     let voided = sqlx::query(
-        "UPDATE jobs SET state = 'pending', epoch = NULL, run_at = $1, settles_at = CASE
+        "UPDATE jobs SET state = 'pending', epoch = NULL, run_at = $1, attempt = attempt + $4, settles_at = CASE
              WHEN EXISTS (SELECT 1 FROM steps
                           WHERE job_id = jobs.id AND steps.state = 'intended' AND action = 'ensure') THEN $3
              ELSE settles_at END
          WHERE state = 'running' AND id NOT IN (SELECT value FROM json_each($2))",
     )
-    .bind(now.0)
+    .bind(now.plus(pause.unwrap_or_default()).0)
     .bind(&except)
     .bind(now.plus(settle).0)
+    .bind(i64::from(pause.is_some()))
     .execute(&mut *tx)
     .await?;
     sqlx::query(
@@ -275,6 +278,18 @@ impl Store {
         id.map(|id| parse(&id, "jobs.id")).transpose()
     }
 
+    /// When the last effect of any of a site's jobs has landed or never will, if a reply was lost.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn settles_at(&self, site: SiteId) -> Stored<Option<Timestamp>> {
+        let at: Option<i64> = sqlx::query_scalar("SELECT MAX(settles_at) FROM jobs WHERE site_id = $1")
+            .bind(site.to_string())
+            .fetch_one(&self.read)
+            .await?;
+        Ok(at.map(Timestamp))
+    }
+
     /// A job's journal.
     ///
     /// # Errors
@@ -319,14 +334,14 @@ impl Store {
         Ok(at.map(Timestamp))
     }
 
-    /// Makes jobs pending again that this process claimed and then lost sight of, because the database
-    /// refused a write.
+    /// Makes jobs pending again, after a pause, that this process claimed and then lost sight of: because
+    /// the database refused a write, or a run broke off.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn requeue_lost(&self, except: &[JobId], now: Timestamp) -> Stored<u64> {
+    pub async fn requeue_lost(&self, except: &[JobId], now: Timestamp, pause: Duration) -> Stored<u64> {
         let mut tx = self.begin().await?;
-        let voided = void_claims(&mut tx, except, now, self.settle).await?;
+        let voided = void_claims(&mut tx, except, now, self.settle, Some(pause)).await?;
         tx.commit().await?;
         Ok(voided)
     }

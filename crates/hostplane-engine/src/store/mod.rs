@@ -6,6 +6,7 @@ mod sites;
 mod subnets;
 mod tokens;
 
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -60,6 +61,8 @@ pub struct Store {
     epoch: i64,
     /// How long after a broken claim its last effects may still land.
     settle: Duration,
+    /// Jobs that ran when an earlier process ended.
+    taken_up: u64,
     /// Told after each change of a job.
     changes: Arc<watch::Sender<()>>,
 }
@@ -72,6 +75,8 @@ impl Store {
     /// # Errors
     /// When the file can't be opened or updated.
     pub async fn open(file: &Path, settle: Duration, now: Timestamp) -> Stored<Self> {
+        // Its owner's alone; SQLite gives its other files the same mode.
+        std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(file).map_err(sqlx::Error::Io)?;
         let options = SqliteConnectOptions::from_str("sqlite://")?
             .filename(file)
             .create_if_missing(true)
@@ -84,8 +89,8 @@ impl Store {
         sqlx::migrate!("./migrations").run(&write).await?;
         let read = pool(4).connect_with(options.read_only(true)).await?;
         let changes = Arc::new(watch::Sender::new(()));
-        let mut store = Self { write, read, epoch: 0, settle, changes };
-        store.epoch = store.begin_epoch(now).await?;
+        let mut store = Self { write, read, epoch: 0, settle, taken_up: 0, changes };
+        (store.epoch, store.taken_up) = store.begin_epoch(now).await?;
         Ok(store)
     }
 
@@ -104,6 +109,12 @@ impl Store {
         Ok(())
     }
 
+    /// How many jobs an earlier process left in the middle, and this one takes up.
+    #[must_use]
+    pub fn taken_up(&self) -> u64 {
+        self.taken_up
+    }
+
     /// Tells of each change of any job.
     #[must_use]
     pub fn changes(&self) -> watch::Receiver<()> {
@@ -114,7 +125,7 @@ impl Store {
         Ok(self.write.begin_with("BEGIN IMMEDIATE").await?)
     }
 
-    async fn begin_epoch(&self, now: Timestamp) -> Stored<i64> {
+    async fn begin_epoch(&self, now: Timestamp) -> Stored<(i64, u64)> {
         let mut tx = self.begin().await?;
         let epoch: i64 = sqlx::query_scalar(
             "INSERT INTO meta (key, value) VALUES ('epoch', '1')
@@ -123,9 +134,9 @@ impl Store {
         )
         .fetch_one(&mut *tx)
         .await?;
-        jobs::void_claims(&mut tx, &[], now, self.settle).await?;
+        let taken_up = jobs::void_claims(&mut tx, &[], now, self.settle, None).await?;
         tx.commit().await?;
-        Ok(epoch)
+        Ok((epoch, taken_up))
     }
 }
 
@@ -198,6 +209,18 @@ mod tests {
                 let allowed = SiteEvent::ALL.iter().any(|event| from.on(*event) == Ok(to));
                 assert_eq!(takes(&store, from, to).await, allowed, "{from} > {to}");
             }
+        }
+    }
+
+    #[tokio::test]
+    async fn its_files_are_their_owner_s_alone() {
+        use std::os::unix::fs::PermissionsExt;
+        let home = TempDir::new().unwrap();
+        let store = open(&home).await;
+        store.add_site(&hello(), NOW).await.unwrap();
+        for file in std::fs::read_dir(home.path()).unwrap().map(Result::unwrap) {
+            let mode = file.metadata().unwrap().permissions().mode() & 0o777;
+            assert_eq!(mode, 0o600, "{:?}", file.file_name());
         }
     }
 

@@ -11,17 +11,20 @@ fn hash(token: &str) -> String {
 }
 
 impl Store {
-    /// Adds a token.
+    /// Makes this the only valid token: one that was replaced is revoked.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn add_token(&self, token: &str, now: Timestamp) -> Stored<()> {
+    pub async fn set_token(&self, token: &str, now: Timestamp) -> Stored<()> {
+        let mut tx = self.begin().await?;
+        sqlx::query("DELETE FROM tokens WHERE hash <> $1").bind(hash(token)).execute(&mut *tx).await?;
         sqlx::query("INSERT INTO tokens (id, hash, created_at) VALUES ($1, $2, $3) ON CONFLICT (hash) DO NOTHING")
             .bind(Uuid::now_v7().to_string())
             .bind(hash(token))
             .bind(now.0)
-            .execute(&self.write)
+            .execute(&mut *tx)
             .await?;
+        tx.commit().await?;
         Ok(())
     }
 

@@ -128,12 +128,21 @@ async fn an_error_before_any_call_is_survived() {
 }
 
 #[tokio::test]
-async fn a_kill_at_any_call_is_recovered_from_by_the_next_start() {
+async fn a_kill_before_any_call_is_recovered_from_by_the_next_start() {
+    recovers_from_a_kill(Verdict::Hang).await;
+}
+
+#[tokio::test]
+async fn a_kill_after_any_call_and_before_its_journal_is_recovered_from_by_the_next_start() {
+    recovers_from_a_kill(Verdict::RunThenHang).await;
+}
+
+async fn recovers_from_a_kill(verdict: Verdict) {
     for operation in [Operation::Provision, Operation::Destroy] {
         let (first, end) = operation.calls().await;
         for n in first..end {
             let Stage { bed, .. } = operation.stage().await;
-            bed.gate.at(n, Verdict::Hang);
+            bed.gate.at(n, verdict.clone());
             let running = bed.start().await;
             let job = operation.ask(&running).await;
             bed.gate.reached(n).await;

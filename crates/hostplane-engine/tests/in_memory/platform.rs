@@ -6,13 +6,14 @@ use std::sync::Arc;
 use hostplane_domain::secret::MasterSecret;
 use hostplane_engine::platform::{Platform, PlatformSettings};
 use hostplane_infra::containers::{ContainerState, Containers};
-use hostplane_infra::error::{EffectError, Rejection};
+use hostplane_infra::error::{Dependency, EffectError, Rejection};
 
 use crate::bed::Bed;
 
 fn settings() -> PlatformSettings {
     PlatformSettings {
         shared_network: "platform".into(),
+        mariadb_elsewhere: false,
         mariadb_container: "mariadb".into(),
         mariadb_image: "hostplane/mariadb:test".into(),
         mariadb_port: 3306,
@@ -92,4 +93,62 @@ async fn another_s_things_are_never_taken_over() {
         platform.clean().await.unwrap();
         assert_eq!(bed.state().containers.volumes.get(name), Some(&foreign));
     }
+}
+
+#[tokio::test]
+async fn a_server_whose_network_was_removed_is_made_anew() {
+    let bed = Bed::new().await;
+    let platform = platform(&bed, settings()).await;
+    platform.up().await.unwrap();
+    platform.down().await.unwrap();
+    // As `docker network prune` does: stopped containers hold no network.
+    let id = {
+        let state = bed.world.state();
+        state.containers.networks.iter().find(|(_, network)| network.name == "platform").unwrap().0.clone()
+    };
+    bed.world.remove_network(&id).await.unwrap();
+    platform.up().await.unwrap();
+    assert!(bed.state().containers.containers.values().all(|c| c.state == ContainerState::Running));
+    assert_eq!(bed.state().containers.containers.len(), 2);
+}
+
+#[tokio::test]
+async fn one_site_that_can_t_be_started_hinders_no_other() {
+    let bed = Bed::new().await;
+    let running = bed.start().await;
+    for name in ["a", "b", "c"] {
+        running.active(name).await;
+    }
+    running.stop().await;
+    let platform = platform(&bed, settings()).await;
+    platform.up().await.unwrap();
+    platform.down().await.unwrap();
+    let id = {
+        let state = bed.world.state();
+        state.containers.networks.iter().find(|(_, network)| network.name == "site_b").unwrap().0.clone()
+    };
+    bed.world.remove_network(&id).await.unwrap();
+    platform.up().await.unwrap();
+    assert_eq!(platform.start_sites(|_| true).await.unwrap(), 4, "both containers of a and of c");
+    assert_eq!(platform.start_sites(|_| true).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_mariadb_elsewhere_is_not_made_and_is_cleaned_of_tenants() {
+    let bed = Bed::new().await;
+    let elsewhere = PlatformSettings { mariadb_elsewhere: true, ..settings() };
+    let platform = platform(&bed, elsewhere).await;
+    platform.up().await.unwrap();
+    assert!(bed.world.state().containers.container("mariadb").is_none());
+    let running = bed.start().await;
+    running.active("hello").await;
+    running.stop().await;
+    bed.world.state().databases.databases.entry("theirs".into()).or_default();
+    bed.gate.cut_off(Dependency::Mariadb);
+    platform.clean().await.expect_err("what can't be asked isn't clean");
+    bed.gate.reconnect(Dependency::Mariadb);
+    platform.clean().await.unwrap();
+    let databases = bed.state().databases;
+    assert_eq!(databases.databases.keys().collect::<Vec<_>>(), ["theirs"]);
+    assert!(databases.users.is_empty() && databases.ledger.is_empty());
 }

@@ -13,17 +13,21 @@ use super::{
 use crate::error::{Dependency, Effect};
 use crate::gate::{Call, Gate, pass};
 
+/// The longest that a call takes which makes something. When it has passed, what was asked for is there or
+/// never will be: an Engine works on it no longer than on any other.
+pub const CREATE_DEADLINE: Duration = Duration::from_secs(30);
+
 const PING: Call = Call::ping("docker.ping", Dependency::Docker);
 const CONTAINERS: Call = Call::read("docker.containers", Dependency::Docker, Duration::from_secs(15));
 const VOLUMES: Call = Call::read("docker.volumes", Dependency::Docker, Duration::from_secs(15));
 const NETWORKS: Call = Call::read("docker.networks", Dependency::Docker, Duration::from_secs(15));
 const IMAGE_EXISTS: Call = Call::read("docker.image_exists", Dependency::Docker, Duration::from_secs(15));
-const CREATE_VOLUME: Call = Call::change("docker.create_volume", Dependency::Docker, Duration::from_secs(20));
+const CREATE_VOLUME: Call = Call::change("docker.create_volume", Dependency::Docker, CREATE_DEADLINE);
 const REMOVE_VOLUME: Call = Call::change("docker.remove_volume", Dependency::Docker, Duration::from_secs(30));
-const CREATE_NETWORK: Call = Call::change("docker.create_network", Dependency::Docker, Duration::from_secs(20));
+const CREATE_NETWORK: Call = Call::change("docker.create_network", Dependency::Docker, CREATE_DEADLINE);
 const REMOVE_NETWORK: Call = Call::change("docker.remove_network", Dependency::Docker, Duration::from_secs(20));
 const CONNECT: Call = Call::change("docker.connect", Dependency::Docker, Duration::from_secs(20));
-const CREATE_CONTAINER: Call = Call::change("docker.create_container", Dependency::Docker, Duration::from_secs(30));
+const CREATE_CONTAINER: Call = Call::change("docker.create_container", Dependency::Docker, CREATE_DEADLINE);
 const START_CONTAINER: Call = Call::change("docker.start_container", Dependency::Docker, Duration::from_secs(30));
 const STOP_CONTAINER: Call = Call::change("docker.stop_container", Dependency::Docker, Duration::from_mins(1));
 const REMOVE_CONTAINER: Call = Call::change("docker.remove_container", Dependency::Docker, Duration::from_secs(30));

@@ -16,7 +16,7 @@ use hostplane_domain::mark::Labels;
 use ipnet::Ipv4Net;
 
 pub use docker::Docker;
-pub use gated::GatedContainers;
+pub use gated::{CREATE_DEADLINE, GatedContainers};
 
 use crate::error::Effect;
 

@@ -243,7 +243,8 @@ impl ContainersState {
                 wanted_port == port && (wanted == address || [wanted, address].iter().any(|any| *any == "0.0.0.0"))
             };
             if let Some((wanted, ..)) = starting.spec.publish.iter().find(clash) {
-                return Err(invalid(format!("Bind for {wanted}:{port} failed: port is already allocated")));
+                let message = format!("Bind for {wanted}:{port} failed: port is already allocated");
+                return Err(Rejection::PortTaken(message).into());
             }
         }
         Ok(())

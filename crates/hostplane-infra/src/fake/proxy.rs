@@ -9,7 +9,7 @@ use hostplane_domain::naming;
 
 use super::FakeWorld;
 use crate::error::{Effect, Rejection};
-use crate::proxy::{Proxy, RouteSpec, Routes, snippet};
+use crate::proxy::{Proxy, RouteSpec, Routes, Served, snippet};
 
 /// What there is in the proxy's directory, and what the proxy runs. Tests plant foreign files in it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -69,7 +69,13 @@ impl Proxy for FakeWorld {
             snippet::facts(file, contents.as_bytes(), state.loaded.get(file) == Some(contents))
         };
         let snippets = state.snippets.iter().map(facts).collect();
-        Ok(Routes { snippets, settled: state.loaded == state.snippets })
+        Ok(Routes { snippets, served: Served::These(state.loaded.keys().cloned().collect()) })
+    }
+
+    async fn settle(&self) -> Effect<()> {
+        let mut state = self.state();
+        state.proxy.loaded = state.proxy.snippets.clone();
+        Ok(())
     }
 
     async fn put_route(&self, spec: &RouteSpec) -> Effect<()> {

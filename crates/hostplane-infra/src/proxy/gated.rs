@@ -16,6 +16,7 @@ pub(super) const CHANGE_DEADLINE: Duration = Duration::from_mins(1);
 
 const PING: Call = Call::ping("caddy.ping", Dependency::Caddy);
 const ROUTES: Call = Call::read("caddy.routes", Dependency::Caddy, Duration::from_secs(15));
+const SETTLE: Call = Call::change("caddy.settle", Dependency::Caddy, CHANGE_DEADLINE);
 const PUT_ROUTE: Call = Call::change("caddy.put_route", Dependency::Caddy, CHANGE_DEADLINE);
 const REMOVE_ROUTE: Call = Call::change("caddy.remove_route", Dependency::Caddy, CHANGE_DEADLINE);
 
@@ -41,6 +42,10 @@ impl Proxy for GatedProxy {
 
     async fn routes(&self) -> Effect<Routes> {
         pass(&*self.gate, ROUTES, self.inner.routes()).await
+    }
+
+    async fn settle(&self) -> Effect<()> {
+        pass(&*self.gate, SETTLE, self.inner.settle()).await
     }
 
     async fn put_route(&self, spec: &RouteSpec) -> Effect<()> {

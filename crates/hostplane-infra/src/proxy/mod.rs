@@ -4,6 +4,8 @@ mod caddy;
 mod gated;
 pub(crate) mod snippet;
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use hostplane_domain::ids::InstanceId;
 use hostplane_domain::mark::{Mark, SiteRef};
@@ -31,9 +33,28 @@ pub struct SnippetFacts {
 pub struct Routes {
     /// Every snippet on disk, whoever wrote it.
     pub snippets: Vec<SnippetFacts>,
-    /// The proxy is known to serve these and no other. It isn't after a start of this process, or when a
-    /// change broke off: then a snippet that is gone from disk may be served still.
-    pub settled: bool,
+    /// What the proxy serves, whatever is on disk now.
+    pub served: Served,
+}
+
+/// The snippets that a proxy serves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Served {
+    /// Not known: this process has not seen it load anything yet.
+    Unknown,
+    /// The files that it has loaded, or may have loaded when a change broke off.
+    These(BTreeSet<String>),
+}
+
+impl Served {
+    /// The proxy may serve what is, or was, in this file.
+    #[must_use]
+    pub fn may_have(&self, file: &str) -> bool {
+        match self {
+            Self::Unknown => true,
+            Self::These(files) => files.contains(file),
+        }
+    }
 }
 
 /// A snippet to be put in place.
@@ -54,8 +75,11 @@ pub trait Proxy: Send + Sync {
     /// Whether the proxy answers.
     async fn ping(&self) -> Effect<()>;
 
-    /// Every snippet there is, and whether the proxy serves just these.
+    /// Every snippet there is, and what the proxy serves.
     async fn routes(&self) -> Effect<Routes>;
+
+    /// Has the proxy load what is on disk, unless it is known that it did.
+    async fn settle(&self) -> Effect<()>;
 
     /// Puts a snippet in place: the whole configuration is validated with it, it is renamed into place,
     /// and the proxy reloads; on refusal the last good configuration stays. Answers when the proxy has

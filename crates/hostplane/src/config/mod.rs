@@ -10,13 +10,17 @@ use std::path::{Path, PathBuf};
 
 use hostplane_domain::desired::{SiteImages, SiteLimits};
 use hostplane_domain::secret::MasterSecret;
+use hostplane_domain::subnet::SubnetPool;
 use hostplane_engine::platform::{MARIADB_ADMIN, Platform, PlatformSettings};
 use hostplane_engine::settings::{Pace, SiteSettings};
 use hostplane_infra::databases::{BadAddress, MariadbAddress};
 use hostplane_infra::proxy::CaddyPlace;
+use ipnet::Ipv4Net;
 use secrecy::ExposeSecret;
 
 pub(crate) use settings::Settings;
+
+use crate::host_networks;
 
 /// What is wrong with the settings. No variant holds a value that may be a secret.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -30,6 +34,10 @@ pub(crate) enum ConfigError {
     Dsn(#[from] BadAddress),
     #[error("DATABASE_URL is not of the form sqlite://FILE; other databases are not available in this version")]
     Database,
+    #[error(
+        "SUBNET_POOL {pool} overlaps with {network}, to which this machine's {interface} leads; set it to a free range"
+    )]
+    PoolInUse { pool: SubnetPool, network: Ipv4Net, interface: String },
     #[error("{0} and {1} are both {2}; give one of them another port")]
     SamePort(&'static str, &'static str, u16),
 }
@@ -109,7 +117,11 @@ impl Config {
     pub fn platform(&self) -> Result<PlatformSettings, ConfigError> {
         let settings = &self.settings;
         Ok(PlatformSettings {
-            mariadb_image: required(settings.mariadb_image.as_ref(), "MARIADB_IMAGE")?,
+            mariadb_image: match &self.wp_dsn {
+                // It is not made.
+                Some(_) => String::new(),
+                None => required(settings.mariadb_image.as_ref(), "MARIADB_IMAGE")?,
+            },
             caddy_image: required(settings.caddy_image.as_ref(), "CADDY_IMAGE")?,
             ..self.platform_that_exists()
         })
@@ -120,6 +132,7 @@ impl Config {
         let settings = &self.settings;
         PlatformSettings {
             shared_network: settings.docker_network.clone(),
+            mariadb_elsewhere: self.wp_dsn.is_some(),
             mariadb_container: settings.mariadb_container.clone(),
             mariadb_image: String::new(),
             mariadb_port: settings.mariadb_port,
@@ -129,6 +142,16 @@ impl Config {
             caddy_conf_dir: settings.caddy_conf_dir.clone(),
             http_port: settings.http_port,
             https_port: settings.https_port,
+        }
+    }
+
+    /// Refuses a pool that would take a network off this machine's own routes, where the Engine runs on it.
+    pub fn check_pool(&self) -> Result<(), ConfigError> {
+        let pool = self.settings.subnet_pool;
+        let local = self.settings.docker_host.starts_with("unix:");
+        match host_networks::in_the_way(pool).filter(|_| local) {
+            Some((interface, network)) => Err(ConfigError::PoolInUse { pool, network, interface }),
+            None => Ok(()),
         }
     }
 

@@ -72,7 +72,7 @@ impl Bed {
         let secret = std::sync::Arc::new(MasterSecret::new([7; 32]));
         let (app, background) = App::new(store.clone(), world.behind(gate.clone()), secret, settings).await.unwrap();
         let token = home.token().unwrap().expose_secret().to_owned();
-        app.add_token(&token).await.unwrap();
+        app.set_token(&token).await.unwrap();
         let listener = http::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let address = listener.local_addr().unwrap();
         home.announce(&format!("http://{address}")).unwrap();

@@ -14,6 +14,8 @@ async fn a_provision_goes_on_after_a_kill() {
     let mut instance = Instance::up();
     let bystander = instance.site("bystander");
     instance.create(&bystander);
+    let mut hits = 0;
+    let mut sites = Vec::new();
     for step in ["network", "settings", "php_container", "wordpress_files", "wordpress_install", "serving"] {
         let site = instance.site(&step.replace('_', "-"));
         instance.done(&["site", "create", &site]);
@@ -21,6 +23,7 @@ async fn a_provision_goes_on_after_a_kill() {
         instance.kill();
         assert_eq!(Browser::new(instance.http_port).get(&bystander, "/").await.status, 200, "no bystander notices");
         instance.start();
+        hits += u32::from(instance.took_up_jobs());
         let job = instance.job_when(&site, |job| job["state"] != "pending" && job["state"] != "running");
         assert_eq!(job["state"], "completed", "killed at {step}: {job:#}");
         let front = Browser::new(instance.http_port).get(&site, "/").await;
@@ -29,33 +32,38 @@ async fn a_provision_goes_on_after_a_kill() {
         for resource in shown["resources"].as_array().expect("resources") {
             assert_eq!(resource["state"], "present", "killed at {step}: {resource}");
         }
-        instance.destroy(&site);
-        assert_eq!(instance.traces_of(&site), Vec::<String>::new());
+        sites.push(site);
     }
+    // Nothing was made twice, so that one removal leaves nothing.
+    for site in &sites {
+        instance.done(&["site", "destroy", site, "--yes"]);
+    }
+    for site in &sites {
+        instance.gone(site);
+        assert_eq!(instance.traces_of(site), Vec::<String>::new());
+    }
+    // A kill may come too late by chance, but not often.
+    assert!(hits >= 4, "only {hits} of 6 kills hit a running job");
 }
 
 #[tokio::test]
 async fn a_destroy_goes_on_after_a_kill() {
     let mut instance = Instance::up();
-    for step in ["route", "nginx_container", "files_volume"] {
-        let site = instance.site(&step.replace('_', "-"));
+    let mut hits = 0;
+    // Nothing is waited for: the earlier the kill, the more is left to be done.
+    for name in ["first", "second", "third"] {
+        let site = instance.site(name);
         instance.create(&site);
         instance.done(&["site", "destroy", &site, "--yes"]);
-        instance.job_when(&site, |job| has_begun(job, step));
         instance.kill();
         instance.start();
-        let listed = |answer: &Value| answer["items"].as_array().is_some_and(Vec::is_empty);
-        let ended = |job: &Value| job["state"] != "pending" && job["state"] != "running";
-        // The site is gone with its last job's end, so the job is looked for among all.
-        let job = loop {
-            let jobs = instance.done(&["job", "list", "--json"]).json();
-            let job = jobs["items"][0].clone();
-            if ended(&job) {
-                break job;
-            }
-        };
-        assert_eq!(job["state"], "completed", "killed at {step}: {job:#}");
-        assert!(listed(&instance.done(&["site", "list", "--json"]).json()));
-        assert_eq!(instance.traces_of(&site), Vec::<String>::new(), "killed at {step}");
+        hits += u32::from(instance.took_up_jobs());
+        // The site is gone with its job's end, so the job is looked for among all.
+        let job = instance.newest_job_when(|job| job["state"] != "pending" && job["state"] != "running");
+        assert_eq!((&job["operation"], &job["state"]), (&"destroy".into(), &"completed".into()), "{job:#}");
+        let sites = instance.done(&["site", "list", "--json"]).json();
+        assert_eq!(sites["items"], serde_json::json!([]));
+        assert_eq!(instance.traces_of(&site), Vec::<String>::new());
     }
+    assert!(hits >= 1, "no kill hit a running job");
 }

@@ -125,6 +125,8 @@ impl Instance {
 
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_hostplane"));
+        // Nothing of the operator's own installation is seen: neither its settings nor its control plane.
+        command.env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
         command.args(arguments).envs(&self.settings).env("HOSTPLANE_HOME", self.home()).stdin(Stdio::null());
         command
     }
@@ -234,6 +236,49 @@ impl Instance {
             assert!(Instant::now() < deadline, "{job:#} {}", self.log_text());
             std::thread::park_timeout(Duration::from_millis(10));
         }
+    }
+
+    /// Asks for the newest job of all until it is as wanted.
+    pub fn newest_job_when(&self, seen: impl Fn(&Value) -> bool) -> Value {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let job = self.done(&["job", "list", "--json"]).json()["items"][0].clone();
+            if seen(&job) {
+                return job;
+            }
+            assert!(Instant::now() < deadline, "{job:#} {}", self.log_text());
+            std::thread::park_timeout(Duration::from_millis(10));
+        }
+    }
+
+    /// Looks at a site until it is as wanted.
+    pub fn site_when(&self, site: &str, seen: impl Fn(&Value) -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let shown = self.done(&["site", "show", site, "--json"]).json();
+            if seen(&shown) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{shown:#} {}", self.log_text());
+            std::thread::park_timeout(Duration::from_millis(50));
+        }
+    }
+
+    /// Waits until a site is no more.
+    pub fn gone(&self, site: &str) {
+        let deadline = Instant::now() + PATIENCE;
+        while self.run(&["site", "show", site]).code != 1 {
+            assert!(Instant::now() < deadline, "{} {}", self.job(site), self.log_text());
+            std::thread::park_timeout(Duration::from_millis(50));
+        }
+    }
+
+    /// Whether the newest start found a job that was running when the one before was killed.
+    pub fn took_up_jobs(&self) -> bool {
+        let log = self.log_text();
+        let newest = log.rsplit_once("the control plane serves").map_or("", |(earlier, _)| earlier);
+        let newest = newest.rsplit_once("the control plane serves").map_or(newest, |(_, newest)| newest);
+        newest.contains("taking up jobs")
     }
 
     /// Statements in MariaDB as its root, who has a way in only from inside.

@@ -1,7 +1,5 @@
 //! A site's life: made, browsed, logged into, looked at, destroyed.
 
-use std::path::Path;
-
 use serde_json::Value;
 
 use crate::browser::Browser;
@@ -115,7 +113,7 @@ async fn other_names_are_not_served(instance: &Instance, site: &str) {
 }
 
 fn containers_are_confined(site: &str) {
-    for (name, user, memory) in [("php", "33:33", 512), ("nginx", "101:101", 128)] {
+    for (name, user, memory) in [("php", "33:33", 512), ("nginx", "101:101", 192)] {
         let container = inspect("container", &format!("{name}_{site}"));
         let host = &container["HostConfig"];
         assert_eq!(container["Config"]["User"], user);
@@ -203,7 +201,6 @@ fn secrets_stay_secret(instance: &Instance, site: &str, admin_password: &str) {
     // What the site's owner copies holds none of them.
     let stub = docker(&["exec", &format!("php_{site}"), "cat", "/var/www/html/wp-config.php"]);
     assert!(stub.contains("/etc/hostplane/wp-config.php") && !stub.contains(&secrets[1]));
-    assert!(!Path::new("/var/www/html/.hostplane-site").exists(), "the marker is in the volume, not here");
 }
 
 fn log_lines_have_their_fields(instance: &Instance, site: &str) {

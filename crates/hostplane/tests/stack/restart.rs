@@ -24,6 +24,11 @@ async fn down_stops_everything_and_up_brings_it_back() {
     let filter = format!("name={}", instance.tag);
     assert_eq!(docker(&["ps", "--quiet", "--filter", &filter]), "", "nothing runs");
     instance.start();
+    // Everything is as it should be, as far as it can be seen after a restart.
+    instance.site_when(&site, |site| {
+        let resources = site["resources"].as_array().expect("resources");
+        resources.iter().all(|resource| resource["state"] == "present")
+    });
     let front = Browser::new(instance.http_port).get(&site, "/").await;
     assert!(front.status == 200 && front.body.contains("Hello world!"));
 }

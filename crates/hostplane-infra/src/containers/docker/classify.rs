@@ -47,6 +47,8 @@ pub(super) enum Meaning {
     PoolsExhausted,
     /// No room: bridge ports, addresses, disk.
     Full,
+    /// A port that is to be published is taken.
+    PortTaken,
     /// Nothing was done, because of something that passes.
     Busy,
     /// Nothing was done, and nothing will be.
@@ -93,8 +95,8 @@ const MESSAGES: &[(&[&str], Meaning)] = &[
     (&["extraction point is not a directory"], Meaning::Refused),
     (&["lstat", "not a directory"], Meaning::Refused),
     (&["invalid subnet"], Meaning::Refused),
-    (&["port is already allocated"], Meaning::Refused),
-    (&["bind: address already in use"], Meaning::Refused),
+    (&["port is already allocated"], Meaning::PortTaken),
+    (&["bind: address already in use"], Meaning::PortTaken),
     (&["plugin", "not found"], Meaning::Refused),
     // Absences. An unknown 404 is none of them: what can't be understood is never taken for absent.
     (&["no such image"], Meaning::ImageMissing),
@@ -174,7 +176,8 @@ fn answered(ask: Ask<'_>, status_code: u16, message: String) -> EffectError {
             let (what, name) = (ask.what, ask.name.to_owned());
             Rejection::NameTaken { what, name, owner: "somebody else".to_owned() }.into()
         }
-        Meaning::PoolsExhausted => Rejection::PoolExhausted("of the Docker Engine's defaults".to_owned()).into(),
+        Meaning::PoolsExhausted => Rejection::Capacity(format!("{message}; remove networks that nobody uses")).into(),
+        Meaning::PortTaken => Rejection::PortTaken(message).into(),
         Meaning::Full => Rejection::Capacity(message).into(),
         Meaning::Denied => Rejection::AccessDenied { by: Dependency::Docker, message }.into(),
         // The callers that know what to do with "done" and the subnet ask for the meaning first.
@@ -301,12 +304,12 @@ mod tests {
         (
             500,
             "driver failed programming external connectivity on endpoint hpt-f (feb96bbdb32da8f49d39b298cda46e625013fc11b796d37adf83a11279ab8d80): Bind for 127.0.0.1:18999 failed: port is already allocated",
-            Meaning::Refused,
+            Meaning::PortTaken,
         ),
         (
             500,
             "driver failed programming external connectivity on endpoint hpt-f (26c0f4c12b613e7c25b7d8b498dd4623fb0975e88dd1383ddd25183752bb6393): Error starting userland proxy: listen tcp4 127.0.0.1:18998: bind: address already in use",
-            Meaning::Refused,
+            Meaning::PortTaken,
         ),
         (500, "Error processing tar file(exit status 1): unexpected EOF", Meaning::Unclear),
         (500, "context deadline exceeded", Meaning::Unclear),

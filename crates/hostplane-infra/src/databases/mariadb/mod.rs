@@ -59,13 +59,15 @@ const REMOVE: Budget = Budget { call: Duration::from_secs(43), statement: Durati
 pub struct Mariadb {
     address: MariadbAddress,
     places: Semaphore,
+    /// A ping doesn't queue behind work: it tells whether the server is up, not whether it is busy.
+    pings: Semaphore,
 }
 
 impl Mariadb {
     /// An adapter for the server at `address`. Nothing is connected before the first call.
     #[must_use]
     pub fn new(address: MariadbAddress) -> Self {
-        Self { address, places: Semaphore::new(CONNECTIONS) }
+        Self { address, places: Semaphore::new(CONNECTIONS), pings: Semaphore::new(CONNECTIONS) }
     }
 
     async fn open(&self, call: &'static str, budget: &Budget) -> Effect<Session<'_>> {
@@ -101,7 +103,7 @@ impl Mariadb {
 #[async_trait]
 impl Databases for Mariadb {
     async fn ping(&self) -> Effect<()> {
-        let mut session = self.open(PING, &READ).await?;
+        let mut session = Session::open(&self.address, &self.pings, PING, READ.statement).await?;
         session.rows("asking for an answer", "SELECT 1".to_owned()).await?;
         session.close().await;
         Ok(())

@@ -59,7 +59,7 @@ impl ContainersState {
             Some(subnet) => subnet.trunc(),
             None => default_pools()
                 .find(|&pool| free(pool))
-                .ok_or_else(|| Rejection::PoolExhausted("of the Docker Engine's defaults".to_owned()))?,
+                .ok_or_else(|| Rejection::Capacity("no free subnet; remove networks that nobody uses".to_owned()))?,
         };
         let id = self.next_id();
         let network = FakeNetwork { name: spec.name.clone(), labels: spec.labels.clone(), subnet };
@@ -140,7 +140,7 @@ mod tests {
             state.create_network(&spec(number)).unwrap();
         }
         let error = state.create_network(&spec(31)).unwrap_err();
-        assert!(matches!(error, EffectError::Rejected(Rejection::PoolExhausted(_))), "{error:?}");
+        assert!(matches!(error, EffectError::Rejected(Rejection::Capacity(_))), "{error:?}");
     }
 
     #[test]

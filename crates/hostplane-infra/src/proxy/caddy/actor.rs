@@ -146,6 +146,7 @@ impl Actor {
                     // Somebody else's, or already gone: it stays as it is.
                     other => Ok(other.cloned()),
                 },
+                Change::Settle => Ok(None),
                 Change::Put(spec) => refusal(spec, &file, there, &places)
                     .map_or_else(|| Ok(Some(Bytes::copy_from_slice(spec.contents.as_bytes()))), Err),
             };

@@ -1,10 +1,12 @@
 //! What Caddy is known to run.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
 use super::inside::Snippets;
+use crate::proxy::Served;
 
 /// Shared between the task that reloads and those who ask. In the beginning nothing is known.
 #[derive(Clone, Default)]
@@ -14,8 +16,10 @@ pub(super) struct Loaded(Arc<Mutex<Known>>);
 struct Known {
     /// The snippets that Caddy runs, without those of which that isn't certain.
     snippets: Snippets,
-    /// It runs these and no other.
-    settled: bool,
+    /// Files of which it isn't known whether Caddy runs them, or which version.
+    doubted: BTreeSet<String>,
+    /// Beside those it runs no other. Until the first reload nothing is known.
+    whole: bool,
 }
 
 impl Loaded {
@@ -27,20 +31,30 @@ impl Loaded {
     /// Caddy runs these snippets and no other.
     pub(super) fn is(&self, snippets: &Snippets) -> bool {
         let known = self.lock();
-        known.settled && known.snippets == *snippets
+        known.whole && known.doubted.is_empty() && known.snippets == *snippets
+    }
+
+    /// The files that Caddy runs or may run.
+    pub(super) fn served(&self) -> Served {
+        let known = self.lock();
+        if known.whole {
+            Served::These(known.snippets.keys().chain(&known.doubted).cloned().collect())
+        } else {
+            Served::Unknown
+        }
     }
 
     /// Caddy has loaded these.
     pub(super) fn set(&self, snippets: Snippets) {
-        *self.lock() = Known { snippets, settled: true };
+        *self.lock() = Known { snippets, doubted: BTreeSet::new(), whole: true };
     }
 
     /// Of these files it isn't known what Caddy runs; the others are in what it had and in what it got.
     pub(super) fn doubt<'a>(&self, files: impl IntoIterator<Item = &'a str>) {
         let mut known = self.lock();
-        known.settled = false;
         for file in files {
             known.snippets.remove(file);
+            known.doubted.insert(file.to_owned());
         }
     }
 

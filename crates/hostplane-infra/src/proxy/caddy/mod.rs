@@ -26,6 +26,7 @@ use request::{Change, Request};
 
 const PING: &str = "caddy.ping";
 const ROUTES: &str = "caddy.routes";
+const SETTLE: &str = "caddy.settle";
 const PUT_ROUTE: &str = "caddy.put_route";
 const REMOVE_ROUTE: &str = "caddy.remove_route";
 
@@ -96,7 +97,11 @@ impl Proxy for Caddy {
         for (file, contents) in &snippets {
             facts.push(snippet::facts(file, contents, self.loaded.has(file, contents)));
         }
-        Ok(Routes { snippets: facts, settled: self.loaded.is(&snippets) })
+        Ok(Routes { snippets: facts, served: self.loaded.served() })
+    }
+
+    async fn settle(&self) -> Effect<()> {
+        self.submit(SETTLE, Change::Settle).await
     }
 
     async fn put_route(&self, spec: &RouteSpec) -> Effect<()> {

@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::inside::LONGEST;
-use super::{PUT_ROUTE, REMOVE_ROUTE};
+use super::{PUT_ROUTE, REMOVE_ROUTE, SETTLE};
 use crate::error::Effect;
 use crate::proxy::RouteSpec;
 use crate::proxy::gated::CHANGE_DEADLINE;
@@ -22,7 +22,12 @@ const _: () = assert!(LATEST.as_secs() + LONGEST.as_secs() < CHANGE_DEADLINE.as_
 /// What is wanted.
 pub(super) enum Change {
     Put(RouteSpec),
-    Remove { instance: InstanceId, site: SiteRef },
+    Remove {
+        instance: InstanceId,
+        site: SiteRef,
+    },
+    /// Nothing but that Caddy runs what is on disk.
+    Settle,
 }
 
 impl Change {
@@ -30,6 +35,8 @@ impl Change {
         match self {
             Self::Put(spec) => naming::snippet_file(&spec.mark.site.name),
             Self::Remove { site, .. } => naming::snippet_file(&site.name),
+            // No file has this name.
+            Self::Settle => String::new(),
         }
     }
 
@@ -37,6 +44,7 @@ impl Change {
         match self {
             Self::Put(_) => PUT_ROUTE,
             Self::Remove { .. } => REMOVE_ROUTE,
+            Self::Settle => SETTLE,
         }
     }
 }

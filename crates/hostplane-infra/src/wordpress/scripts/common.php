@@ -1,6 +1,6 @@
 <?php
 // Sent on standard input to `php` inside the site's container, so that nothing secret is in an argument
-// or a file. The answer is the last line of standard output, a token that only this script was told first.
+// or a file. The answer is the last line of standard output that begins with a token.
 error_reporting(E_ALL);
 ini_set('display_errors', 'stderr');
 // A stack trace must not show the password that a function was called with.

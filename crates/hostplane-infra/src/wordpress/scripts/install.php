@@ -3,7 +3,9 @@
 // only then are its tables dropped: they have never been served.
 require '/etc/hostplane/wp-config.php';
 $db = hostplane_connect();
-$locked = $db->query("SELECT GET_LOCK('hostplane_install_" . DB_NAME . "', 60)")->fetch_row();
+// Locks are the server's, so any tenant could hold one whose name it can guess.
+$lock = 'hostplane_install_' . substr(hash('sha256', DB_PASSWORD), 0, 40);
+$locked = $db->query("SELECT GET_LOCK('$lock', 60)")->fetch_row();
 if ((int) $locked[0] !== 1) {
     hostplane_fail('another installer is running');
 }
