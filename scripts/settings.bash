@@ -2,9 +2,13 @@
 # shellcheck shell=bash
 
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
-env_file=$root/.env
+env_file=${HOSTPLANE_ENV_FILE:-$root/.env}
 PATH=$PATH:/usr/sbin:/sbin
-[[ -d ${CARGO_HOME:-$HOME/.cargo}/bin ]] && PATH=$PATH:${CARGO_HOME:-$HOME/.cargo}/bin
+cargo_home=${CARGO_HOME:-${HOME:-}/.cargo}
+if [[ -d $cargo_home/bin ]]; then PATH=$PATH:$cargo_home/bin; fi
+
+# These would lead the command line to a control plane that is not this instance's.
+unset HOSTPLANE_API HOSTPLANE_TOKEN
 
 say() {
     echo "${0##*/}: $*"
@@ -15,44 +19,37 @@ fail() {
     exit 1
 }
 
+[[ -z ${HOSTPLANE_ENV_FILE:-} || -r $env_file ]] || fail "HOSTPLANE_ENV_FILE=$env_file can't be read"
+
 # The value of a setting: the environment's, else that of .env, else the default.
+# A variable that is set to nothing counts as not set.
 setting() {
-    local name=$1 default=$2 line value
-    if [[ -n ${!name+set} ]]; then
+    local name=$1 default=$2 line='' value
+    if [[ -n ${!name-} ]]; then
         echo "${!name}"
         return
     fi
-    line=
     if [[ -r $env_file ]]; then
         line=$(grep -E "^[[:space:]]*(export[[:space:]]+)?$name=" "$env_file" | tail -n 1) || true
-    fi
-    if [[ -z $line ]]; then
-        echo "$default"
-        return
     fi
     value=${line#*=}
     case $value in
         \"*\") value=${value#\"} && value=${value%\"} ;;
         \'*\') value=${value#\'} && value=${value%\'} ;;
     esac
-    echo "$value"
+    echo "${value:-$default}"
 }
 
-HOSTPLANE_HOME=$(setting HOSTPLANE_HOME "$root/.hostplane")
-[[ $HOSTPLANE_HOME == /* ]] || HOSTPLANE_HOME=$PWD/$HOSTPLANE_HOME
-HOSTPLANE_HOME=${HOSTPLANE_HOME%/}
+HOSTPLANE_HOME=$(realpath --canonicalize-missing -- "$(setting HOSTPLANE_HOME "$root/.hostplane")")
+[[ $HOSTPLANE_HOME != / ]] || fail 'HOSTPLANE_HOME is /; set it to a directory for this instance alone'
 export HOSTPLANE_HOME
 
-# The Docker client asks the Engine that the control plane will ask.
-DOCKER_HOST=$(setting DOCKER_HOST '')
-if [[ -n $DOCKER_HOST ]]; then export DOCKER_HOST; else unset DOCKER_HOST; fi
-docker_certificates=$(setting DOCKER_CERT_DIR '')
-if [[ -n $docker_certificates ]]; then
-    export DOCKER_CERT_PATH=$docker_certificates DOCKER_TLS_VERIFY=1
-fi
+# The Docker client asks the Engine that the control plane will ask, whatever its contexts say.
+DOCKER_HOST=$(setting DOCKER_HOST unix:///var/run/docker.sock)
+export DOCKER_HOST
+unset DOCKER_CONTEXT DOCKER_CERT_PATH DOCKER_TLS_VERIFY
 
-# shellcheck disable=SC2034 # for the scripts that source this file
-hostplane=${CARGO_TARGET_DIR:-$root/target}/release/hostplane
+hostplane=${HOSTPLANE_BIN:-${CARGO_TARGET_DIR:-$root/target}/release/hostplane}
 images_env=$HOSTPLANE_HOME/images.env
 
 # The settings' files of `hostplane up`, `down` and `clean`; a later one wins.
@@ -63,8 +60,49 @@ settings_files() {
     if [[ -r $env_file ]]; then env_arguments+=(--env-file "$env_file"); fi
 }
 
+# The names of all settings, as the program itself lists them.
+setting_names() {
+    env -i "$hostplane" up --help | grep -o '\[env: [A-Z0-9_]*' | cut -c 7-
+}
+
+build_control_plane() {
+    if [[ -n ${HOSTPLANE_BIN:-} ]]; then
+        [[ -x $hostplane ]] || fail "HOSTPLANE_BIN=$hostplane is no program; build it, or unset HOSTPLANE_BIN"
+        return
+    fi
+    say 'building the control plane'
+    cargo build --release --locked --quiet --manifest-path "$root/Cargo.toml" 8<&- ||
+        fail 'the control plane could not be built; the cause is above'
+}
+
+# Whether something was ever made from this home.
+has_installation() {
+    [[ -e $HOSTPLANE_HOME/hostplane.db || -e $HOSTPLANE_HOME/secret ]]
+}
+
 engine_answers() {
     timeout 10 docker version --format '{{.Server.Version}}' >/dev/null 2>&1
+}
+
+# Whether there is no Docker Engine, which is more than that it doesn't answer. If not, `engine_says` is why.
+engine_says=
+engine_is_down() {
+    local socket=${DOCKER_HOST#unix://}
+    engine_says=$(timeout 10 docker version 2>&1 >/dev/null) || true
+    case ${engine_says:=no answer within 10 s} in
+        *[Pp]'ermission denied'*) return 1 ;;
+    esac
+    [[ -S $socket ]] || return 0
+    # Somebody listens: the fourth column is that flag.
+    if awk -v socket="$(realpath -- "$socket")" \
+        '$4 == "00010000" { sub("^/var/run/", "/run/", $8); if ($8 == socket) found = 1 } END { exit !found }' \
+        /proc/net/unix; then
+        return 1
+    fi
+    case $engine_says in
+        *'onnection refused'* | *'Cannot connect to the Docker daemon'*) return 0 ;;
+        *) return 1 ;;
+    esac
 }
 
 as_root() {
@@ -81,11 +119,31 @@ make_home() {
     (umask 077 && mkdir -p "$HOSTPLANE_HOME")
 }
 
+# Keeps one old file, once a log has more than 10 MiB.
+rotate() {
+    local log=$1
+    if [[ -e $log && $(stat --format %s "$log") -gt $((10 * 1024 * 1024)) ]]; then mv -f "$log" "$log.1"; fi
+}
+
 # One script at a time works in a home. The descriptor is closed for what stays.
 lock_home() {
     exec 8<"$HOSTPLANE_HOME"
     flock --timeout 900 8 ||
         fail "another run works in $HOSTPLANE_HOME for 15 minutes; see what it waits for"
+}
+
+# Whether a control plane works in the home, however it was started.
+home_is_owned() {
+    local lock=$HOSTPLANE_HOME/hostplane.lock
+    [[ -e $lock ]] && ! flock --nonblock "$lock" true
+}
+
+# Names the process that works in the home.
+home_owner() {
+    local inode pid
+    inode=$(stat --format %i "$HOSTPLANE_HOME/hostplane.lock") || true
+    pid=$(awk -v inode=":$inode\$" '$2 == "FLOCK" && $6 ~ inode { print $5; exit }' /proc/locks) || true
+    echo "a hostplane process${pid:+ ($pid)}"
 }
 
 # A process that ended and that nobody waited for (a zombie) is not alive.
@@ -97,14 +155,15 @@ is_alive() {
 process_in() {
     local file=$1 program=$2 pid
     pid=$(cat "$file" 2>/dev/null) || return 1
-    [[ $pid =~ ^[0-9]+$ && $(cat "/proc/$pid/comm" 2>/dev/null) == "$program" ]] || return 1
+    # The kernel keeps 15 characters of the name.
+    [[ $pid =~ ^[0-9]+$ && $(cat "/proc/$pid/comm" 2>/dev/null) == "${program:0:15}" ]] || return 1
     is_alive "$pid" && echo "$pid"
 }
 
 # Prints the control plane's process, if it is this instance's and alive.
 control_plane() {
     local pid
-    pid=$(process_in "$HOSTPLANE_HOME/hostplane.pid" hostplane) || return 1
+    pid=$(process_in "$HOSTPLANE_HOME/hostplane.pid" "${hostplane##*/}") || return 1
     tr '\0' '\n' <"/proc/$pid/environ" 2>/dev/null |
         grep -Fxq "HOSTPLANE_HOME=$HOSTPLANE_HOME" || return 1
     echo "$pid"
