@@ -7,6 +7,7 @@
 pub mod container;
 pub mod desired;
 pub mod details;
+mod fingerprint;
 pub mod ids;
 pub mod job;
 pub mod kind;

@@ -13,7 +13,8 @@ use hostplane_infra::error::{Dependency, Effect, EffectError};
 use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
-use super::run::{Failure, Lost, Runner};
+use super::failure::{Failure, Lost};
+use super::run::Runner;
 use crate::context::SiteCx;
 use crate::resources;
 use crate::store::{Claim, Outcome};

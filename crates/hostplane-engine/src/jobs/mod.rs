@@ -4,6 +4,7 @@
 //! it back; [`execute`] carries out the steps of one plan, as concurrently as their needs allow.
 
 mod execute;
+mod failure;
 mod run;
 mod worker;
 

@@ -18,13 +18,13 @@ use tokio::time::{Instant, sleep};
 use tracing::{Instrument, debug, error, info, info_span, warn};
 
 use super::execute::Plan;
-use super::worker::Chain;
+use super::failure::{Chain, Failure, Lost};
 use crate::context::SiteCx;
 use crate::operations::{self, Operation};
 use crate::resources;
 use crate::settings::{JOB_ATTEMPTS, SiteSettings};
 use crate::snapshot::{Depth, Snapshot};
-use crate::store::{Claim, JobError, PutBack, Store, StoreError};
+use crate::store::{Claim, JobError, PutBack, Store};
 
 /// Runs jobs.
 pub(crate) struct Runner {
@@ -33,49 +33,6 @@ pub(crate) struct Runner {
     pub instance: InstanceId,
     pub secrets: Arc<MasterSecret>,
     pub settings: SiteSettings,
-}
-
-/// The journal can't be written: the run breaks off, and the job is taken up again later.
-#[derive(Debug)]
-pub(super) struct Lost(StoreError);
-
-impl From<StoreError> for Lost {
-    fn from(error: StoreError) -> Self {
-        Self(error)
-    }
-}
-
-/// Why an attempt did not reach its end.
-#[derive(Debug)]
-pub(super) struct Failure {
-    /// The step that failed.
-    pub step: Option<Kind>,
-    /// What it failed with.
-    pub error: EffectError,
-}
-
-impl Failure {
-    /// Trying again can't help.
-    pub fn is_permanent(&self) -> bool {
-        matches!(self.error, EffectError::Rejected(_))
-    }
-
-    fn down(&self) -> Option<Dependency> {
-        match self.error {
-            EffectError::Transient { down, .. } => down,
-            _ => None,
-        }
-    }
-
-    fn for_job(&self) -> JobError {
-        JobError { step: self.step, message: self.error.to_string() }
-    }
-}
-
-impl From<EffectError> for Failure {
-    fn from(error: EffectError) -> Self {
-        Self { step: None, error }
-    }
 }
 
 /// One end of a run.

@@ -11,6 +11,7 @@ use tokio::task::{Id, JoinSet};
 use tokio::time::sleep;
 use tracing::{error, info, warn};
 
+use super::failure::Chain;
 use super::run::Runner;
 use crate::store::Stored;
 
@@ -102,20 +103,5 @@ fn forget(ids: &mut BTreeMap<Id, JobId>, ended: Result<(Id, ()), tokio::task::Jo
     if let (Err(error), Some(job)) = (ended, job) {
         // It is taken up again by the next sweep.
         error!(%job, %error, "a job's run broke off");
-    }
-}
-
-/// An error with its causes, on one line.
-pub(super) struct Chain<'a>(pub &'a dyn std::error::Error);
-
-impl std::fmt::Display for Chain<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut next = self.0.source();
-        while let Some(cause) = next {
-            write!(f, ": {cause}")?;
-            next = cause.source();
-        }
-        Ok(())
     }
 }

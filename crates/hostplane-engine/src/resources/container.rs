@@ -1,81 +1,98 @@
-//! What the PHP and the nginx container have in common.
+//! The site's two containers: PHP-FPM on the site's own network alone, nginx on that and on the one shared
+//! with Caddy.
 
-use hostplane_domain::container::ContainerSpec;
+use async_trait::async_trait;
+use hostplane_domain::container::{self, ContainerSpec};
 use hostplane_domain::desired::DesiredSite;
 use hostplane_domain::kind::Kind;
 use hostplane_domain::mark::{Mark, Owner};
+use hostplane_domain::naming;
 use hostplane_domain::observed::{Difference, Observed, Remedy};
 use hostplane_infra::containers::{ContainerFacts, ContainerState, Scope};
 use hostplane_infra::error::{Effect, EffectError, Rejection, absent_is_done};
 
-use super::{came_late, present, taken};
+use super::{Resource, came_late, present, taken};
 use crate::context::SiteCx;
 use crate::snapshot::{Snapshot, own_volume_exists};
 
-/// Compares the container of a name with what is wanted: its spec, its state and its networks.
-pub(super) fn observe(
-    cx: &SiteCx<'_>,
+/// One of the two.
+pub(super) struct Container {
     kind: Kind,
-    name: &str,
-    networks: &[String],
-    want: Option<&DesiredSite>,
-    seen: &Snapshot,
-) -> Observed {
-    let Some(found) = seen.containers.iter().find(|container| container.name == name) else {
-        return Observed::Absent;
-    };
-    let mut differs = Vec::new();
-    if found.state != ContainerState::Running {
-        differs.push(Difference {
-            field: "state",
-            wanted: "running".to_owned(),
-            found: format!("{:?}", found.state).to_lowercase(),
-            remedy: Remedy::InPlace,
-        });
-    }
-    for network in networks.iter().filter(|network| !found.networks.contains(network)) {
-        differs.push(Difference {
-            field: "network",
-            wanted: network.clone(),
-            found: found.networks.join(", "),
-            remedy: Remedy::InPlace,
-        });
-    }
-    present(cx.owner(&found.labels), kind, want, differs)
+    spec: fn(&DesiredSite) -> ContainerSpec,
 }
 
-/// Makes the container, connects it to the networks besides its first, and starts it. One of ours that was
-/// made from something else is replaced.
-pub(super) async fn ensure(
-    cx: &SiteCx<'_>,
-    kind: Kind,
-    spec: &ContainerSpec,
-    also_on: &[String],
-    want: &DesiredSite,
-) -> Effect<()> {
-    let mark = cx.mark(kind, want);
-    let mut kept = None;
-    for found in find(cx, &spec.name).await? {
-        match cx.owner(&found.labels) {
-            Owner::Ours(made) if made.spec == mark.spec && found.state != ContainerState::Removing => {
-                kept = Some(found);
+pub(super) const PHP: Container = Container { kind: Kind::PhpContainer, spec: container::php };
+pub(super) const NGINX: Container = Container { kind: Kind::NginxContainer, spec: container::nginx };
+
+#[async_trait]
+impl Resource for Container {
+    fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    fn needs(&self) -> &'static [Kind] {
+        &[Kind::Network, Kind::Settings]
+    }
+
+    /// Its spec, its state, and that it is on the site's own network.
+    fn observe(&self, cx: &SiteCx<'_>, want: Option<&DesiredSite>, seen: &Snapshot) -> Observed {
+        let name = naming::of(self.kind, &cx.site.name);
+        let Some(found) = seen.containers.iter().find(|container| container.name == name) else {
+            return Observed::Absent;
+        };
+        let mut differs = Vec::new();
+        let mut differ = |field, wanted: &str, found: String| {
+            differs.push(Difference { field, wanted: wanted.to_owned(), found, remedy: Remedy::InPlace });
+        };
+        if found.state != ContainerState::Running {
+            differ("state", "running", format!("{:?}", found.state).to_lowercase());
+        }
+        let network = naming::network(&cx.site.name);
+        if !found.networks.contains(&network) {
+            differ("network", &network, found.networks.join(", "));
+        }
+        present(cx.owner(&found.labels), self.kind, want, differs)
+    }
+
+    /// One of ours that was made from something else is replaced.
+    async fn ensure(&self, cx: &SiteCx<'_>, want: &DesiredSite) -> Effect<()> {
+        let (spec, mark) = ((self.spec)(want), cx.mark(self.kind, want));
+        let mut kept = None;
+        for found in find(cx, &spec.name).await? {
+            match cx.owner(&found.labels) {
+                Owner::Ours(made) if made.spec == mark.spec && found.state != ContainerState::Removing => {
+                    kept = Some(found);
+                }
+                Owner::Ours(_) => absent_is_done(cx.world.containers.remove_container(&found.id).await)?,
+                owner => return Err(taken("container", &spec.name, &owner)),
             }
-            Owner::Ours(_) => absent_is_done(cx.world.containers.remove_container(&found.id).await)?,
-            owner => return Err(taken("container", &spec.name, &owner)),
         }
-    }
-    require_volumes(cx, spec).await?;
-    let (id, connected) = match kept {
-        Some(found) if found.state == ContainerState::Running && also_on.iter().all(|n| found.networks.contains(n)) => {
-            return Ok(());
+        require_volumes(cx, &spec).await?;
+        let network = naming::network(&cx.site.name);
+        let (id, is_connected) = match kept {
+            Some(found) => {
+                let is_connected = found.networks.contains(&network);
+                if found.state == ContainerState::Running && is_connected {
+                    return Ok(());
+                }
+                (found.id, is_connected)
+            }
+            None => (create(cx, &spec, &mark).await?, spec.network.as_ref() == Some(&network)),
+        };
+        if !is_connected {
+            connect(cx, &network, &id).await?;
         }
-        Some(found) => (found.id, found.networks),
-        None => (create(cx, spec, &mark).await?, Vec::new()),
-    };
-    for network in also_on.iter().filter(|network| !connected.contains(network)) {
-        connect(cx, network, &id).await?;
+        cx.world.containers.start_container(&id).await
     }
-    cx.world.containers.start_container(&id).await
+
+    async fn remove(&self, cx: &SiteCx<'_>) -> Effect<()> {
+        for found in find(cx, &naming::of(self.kind, &cx.site.name)).await? {
+            if matches!(cx.owner(&found.labels), Owner::Ours(_)) {
+                absent_is_done(cx.world.containers.remove_container(&found.id).await)?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// A name that is taken by this site's own container was taken by an earlier call, whose effect came late.
@@ -88,15 +105,6 @@ async fn create(cx: &SiteCx<'_>, spec: &ContainerSpec, mark: &Mark) -> Effect<St
         }
     }
     created
-}
-
-pub(super) async fn remove(cx: &SiteCx<'_>, name: &str) -> Effect<()> {
-    for found in find(cx, name).await? {
-        if matches!(cx.owner(&found.labels), Owner::Ours(_)) {
-            absent_is_done(cx.world.containers.remove_container(&found.id).await)?;
-        }
-    }
-    Ok(())
 }
 
 /// No container is made or started while its volumes are absent or unknown: the Engine would make empty

@@ -1,4 +1,4 @@
-//! What a site is made of: one file per resource, each with the three verbs.
+//! What a site is made of, each with the three verbs: one file per resource, or per set of like ones.
 //!
 //! | verb | promise |
 //! |---|---|
@@ -12,8 +12,6 @@
 mod container;
 mod database;
 mod network;
-mod nginx_container;
-mod php_container;
 mod route;
 mod serving;
 mod settings;
@@ -70,8 +68,8 @@ pub(crate) const RESOURCES: &[&dyn Resource] = &[
     &volume::NGINX,
     &database::Database,
     &settings::Settings,
-    &php_container::PhpContainer,
-    &nginx_container::NginxContainer,
+    &container::PHP,
+    &container::NGINX,
     &wordpress_files::WordpressFiles,
     &wordpress_install::WordpressInstall,
     &route::Route,

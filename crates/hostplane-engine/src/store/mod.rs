@@ -1,5 +1,6 @@
 //! The control database: the single source of truth. Every statement of SQL is in this module.
 
+mod claims;
 mod identity;
 mod jobs;
 mod sites;
@@ -17,7 +18,8 @@ use hostplane_infra::clock::Timestamp;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use tokio::sync::watch;
 
-pub use jobs::{Claim, JobError, JobFilter, JobRecord, Outcome, PutBack, StepRecord};
+pub use claims::{Claim, Outcome, PutBack};
+pub use jobs::{JobError, JobFilter, JobRecord, StepRecord};
 pub use sites::{NewSite, SiteFilter, SiteRecord};
 
 /// Why the store could not do something.
@@ -134,7 +136,7 @@ impl Store {
         )
         .fetch_one(&mut *tx)
         .await?;
-        let taken_up = jobs::void_claims(&mut tx, &[], now, self.settle, None).await?;
+        let taken_up = claims::void_claims(&mut tx, &[], now, self.settle, None).await?;
         tx.commit().await?;
         Ok((epoch, taken_up))
     }

@@ -47,6 +47,7 @@ cases![
     a_host_that_comes_free_can_be_taken,
     an_invalid_snippet_is_refused_and_all_is_served_on,
     a_refused_route_hinders_no_other,
+    what_may_be_served_is_told_per_file,
     all_are_listed,
 ];
 
@@ -108,6 +109,18 @@ async fn nothing_is_there(bed: &dyn Bed) {
     remove(bed, &spec).await;
     assert_eq!(find(bed, "nothing.caddy").await, None);
     assert_eq!(bed.body("nothing.test").await, None);
+}
+
+async fn what_may_be_served_is_told_per_file(bed: &dyn Bed) {
+    let may_have = async |file: &str| bed.proxy().routes().await.unwrap().served.may_have(file);
+    bed.proxy().settle().await.unwrap();
+    let spec = route("told", "told.test", "x");
+    assert!(!may_have("told.caddy").await);
+    put(bed, &spec).await.unwrap();
+    assert!(may_have("told.caddy").await);
+    assert!(!may_have("other.caddy").await);
+    remove(bed, &spec).await;
+    assert!(!may_have("told.caddy").await);
 }
 
 async fn a_route_is_put_and_put_again(bed: &dyn Bed) {

@@ -24,7 +24,12 @@ pub(crate) fn read(paths: &[PathBuf]) -> Result<BTreeMap<String, String>, EnvFil
     let mut values = BTreeMap::new();
     for path in paths {
         let unreadable = |source| EnvFileError::Unreadable { path: path.clone(), source };
-        values.extend(parse(&fs::read_to_string(path).map_err(unreadable)?, path)?);
+        for (key, value) in parse(&fs::read_to_string(path).map_err(unreadable)?, path)? {
+            // What is set to nothing is not set, so it hides nothing.
+            if !value.is_empty() || !values.contains_key(&key) {
+                values.insert(key, value);
+            }
+        }
     }
     Ok(values)
 }
@@ -120,7 +125,7 @@ mod tests {
         let dir = tempfile::TempDir::new().unwrap();
         let (first, second) = (dir.path().join("1"), dir.path().join("2"));
         fs::write(&first, "A=1\nB=1\nB=2\n").unwrap();
-        fs::write(&second, "A=2\n").unwrap();
+        fs::write(&second, "A=2\nB=\n").unwrap();
         let values = read(&[first, second]).unwrap();
         assert_eq!((values["A"].as_str(), values["B"].as_str()), ("2", "2"));
     }

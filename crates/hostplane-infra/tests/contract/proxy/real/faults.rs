@@ -214,8 +214,15 @@ async fn a_new_process_does_not_know_what_is_loaded(bed: &Real) {
     };
     assert!(!loaded().await);
     let before = bed.containers.count(RELOAD);
+    let may_have = async |file: &str| another.routes().await.unwrap().served.may_have(file);
+    assert!(may_have("long-gone.caddy").await, "nothing is known yet");
+    for _ in 0..2 {
+        another.settle().await.unwrap();
+        assert!(!may_have("long-gone.caddy").await);
+        assert!(loaded().await);
+    }
     another.put_route(&spec).await.unwrap();
-    assert_eq!(bed.containers.count(RELOAD), before + 1);
+    assert_eq!(bed.containers.count(RELOAD), before + 1, "the first settling, and nothing after it");
     assert!(loaded().await);
 }
 

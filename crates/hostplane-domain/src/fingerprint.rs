@@ -1,0 +1,69 @@
+//! What each resource of a site is made from, as a hash: what its mark carries and drift is told by.
+
+use secrecy::ExposeSecret;
+
+use crate::container;
+use crate::desired::DesiredSite;
+use crate::kind::Kind;
+use crate::naming;
+use crate::render::{self, SettingsSecrets, SettingsVolume};
+use crate::spec_hash::SpecHash;
+
+impl DesiredSite {
+    /// The hash of what one of the site's resources is made from.
+    #[must_use]
+    pub fn spec_hash(&self, kind: Kind) -> SpecHash {
+        let name = naming::of(kind, &self.site.name);
+        match kind {
+            Kind::Network => SpecHash::of(&(name, self.subnet)),
+            Kind::FilesVolume | Kind::PhpVolume | Kind::NginxVolume => SpecHash::of(&name),
+            Kind::Database => SpecHash::of(&(name, self.limits.database_connections, self.secret_version)),
+            Kind::Settings => SpecHash::of(&(self.files_of(SettingsVolume::ALL), self.secret_version)),
+            // Both read their settings only when they start, so they are made anew when those change.
+            Kind::PhpContainer => {
+                SpecHash::of(&(container::php(self), self.files_of(&[SettingsVolume::Php]), self.secret_version))
+            }
+            Kind::NginxContainer => SpecHash::of(&(container::nginx(self), self.files_of(&[SettingsVolume::Nginx]))),
+            Kind::WordpressFiles => SpecHash::of(&(name, self.site.id)),
+            Kind::WordpressInstall => SpecHash::of(&(name, self.site.id, self.url.to_string())),
+            Kind::Route => SpecHash::of(&render::caddy::route(self)),
+            Kind::Serving => SpecHash::of(&self.url.to_string()),
+        }
+    }
+
+    fn files_of(&self, volumes: &[SettingsVolume]) -> Vec<(&'static str, String)> {
+        let none = SettingsSecrets { database_password: "".into(), keys: Vec::new() };
+        let files = render::settings(self, &none).into_iter().filter(|file| volumes.contains(&file.volume));
+        files.map(|file| (file.name, file.contents.expose_secret().to_owned())).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::desired::tests::hello;
+    use crate::details::SiteTitle;
+
+    /// A changed hash makes every existing site differ from what is wanted: change it knowingly.
+    #[test]
+    fn golden_hashes() {
+        let want = hello();
+        let hashes: Vec<String> = Kind::ALL.iter().map(|kind| format!("{kind} {}", want.spec_hash(*kind))).collect();
+        assert_eq!(hashes.join("\n"), include_str!("spec_hash.golden").trim_end());
+    }
+
+    #[test]
+    fn a_hash_changes_with_what_the_resource_is_made_from_and_with_nothing_else() {
+        let changed = |change: fn(&mut DesiredSite)| -> Vec<Kind> {
+            let mut want = hello();
+            change(&mut want);
+            Kind::ALL.iter().copied().filter(|kind| want.spec_hash(*kind) != hello().spec_hash(*kind)).collect()
+        };
+        assert_eq!(changed(|w| w.subnet = "10.213.0.8/29".parse().unwrap()), [Kind::Network]);
+        assert_eq!(changed(|w| w.images.php = "other".into()), [Kind::PhpContainer]);
+        assert_eq!(changed(|w| w.limits.nginx.memory_mib = 1), [Kind::NginxContainer]);
+        let read_at_start = [Kind::Settings, Kind::PhpContainer, Kind::NginxContainer];
+        assert_eq!(changed(|w| w.limits.upload_mib = 1), read_at_start);
+        assert_eq!(changed(|w| w.wordpress.title = SiteTitle::parse("x").unwrap()), []);
+    }
+}
