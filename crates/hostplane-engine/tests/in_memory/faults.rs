@@ -1,7 +1,11 @@
 //! One fault at every outside call there is, for both operations.
 
-use hostplane_domain::job::JobState;
+use std::time::Duration;
+
+use hostplane_domain::job::{JobState, StepState};
+use hostplane_domain::kind::Kind;
 use hostplane_domain::status::SiteStatus;
+use hostplane_engine::app::JobView;
 use hostplane_infra::error::{Dependency, EffectError, Rejection};
 use hostplane_infra::fake::State;
 use hostplane_infra::gate::Verdict;
@@ -186,4 +190,35 @@ async fn a_fault_during_a_rollback_is_survived() {
             running.stop().await;
         }
     }
+}
+
+#[tokio::test]
+async fn what_lands_late_is_seen_and_removed_before_a_rollback_ends() {
+    let Stage { mut bed, before } = Operation::Provision.stage().await;
+    bed.settings.pace.settle = Duration::from_secs(2);
+    // The volume is asked for, and nobody learns whether it will be made.
+    let unknown = EffectError::unknown_message("docker.create_volume", "the connection was reset");
+    bed.gate.next("docker.create_volume", Verdict::Fail(unknown));
+    bed.gate.next("wordpress.install", Verdict::Fail(Rejection::WouldLoseData("injected".into()).into()));
+    let running = bed.start().await;
+    let job = running.create("hello").await;
+    running
+        .app
+        .job_when(job, |job| job.steps.iter().any(|step| step.resource == Kind::WordpressInstall))
+        .await
+        .unwrap();
+    let late = bed.state().containers.volumes["wp_hello"].clone();
+    let removed = |job: &JobView| {
+        job.steps
+            .iter()
+            .any(|step| step.resource == Kind::FilesVolume && step.action == "remove" && step.state == StepState::Done)
+    };
+    running.app.job_when(job, removed).await.unwrap();
+    let early = tokio::time::timeout(Duration::from_millis(200), running.ended(job)).await;
+    assert!(early.is_err(), "absence proves nothing before the call has settled");
+    bed.world.state().containers.volumes.insert("wp_hello".into(), late);
+    let job = running.ended(job).await;
+    assert_eq!(job.record.state, JobState::Failed);
+    assert_eq!(bed.state(), before);
+    running.stop().await;
 }
