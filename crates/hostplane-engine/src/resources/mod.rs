@@ -132,23 +132,4 @@ fn came_late(call: &'static str, name: &str) -> EffectError {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::collections::BTreeSet;
-
-    #[test]
-    fn there_is_one_resource_of_every_kind() {
-        let kinds: Vec<Kind> = RESOURCES.iter().map(|resource| resource.kind()).collect();
-        assert_eq!(kinds, Kind::ALL);
-    }
-
-    #[test]
-    fn what_a_resource_needs_comes_before_it() {
-        let mut before = BTreeSet::new();
-        for resource in RESOURCES {
-            assert!(resource.needs().iter().all(|kind| before.contains(kind)), "{}", resource.kind());
-            assert!(resource.inside().is_none_or(|kind| before.contains(&kind)), "{}", resource.kind());
-            before.insert(resource.kind());
-        }
-    }
-}
+mod tests;

@@ -1,0 +1,150 @@
+//! What holds for every resource, over the registry.
+
+use std::collections::BTreeSet;
+
+use hostplane_domain::container;
+use hostplane_domain::desired::{DesiredSite, SiteImages, SiteLimits, WordpressDetails};
+use hostplane_domain::details::{AdminEmail, AdminUser, SiteTitle};
+use hostplane_domain::ids::{InstanceId, JobId, SiteId};
+use hostplane_domain::kind::Kind;
+use hostplane_domain::mark::{Labels, Mark, SiteRef};
+use hostplane_domain::name::SiteName;
+use hostplane_domain::naming;
+use hostplane_domain::secret::MasterSecret;
+use hostplane_domain::url::SiteUrl;
+use hostplane_infra::containers::{Containers, NetworkSpec};
+use hostplane_infra::fake::{FakeWorld, State};
+use hostplane_infra::gate::LiveGate;
+use hostplane_infra::world::World;
+use uuid::Uuid;
+
+use super::RESOURCES;
+use crate::context::SiteCx;
+use crate::settings::Pace;
+
+fn hello(site: SiteId) -> DesiredSite {
+    DesiredSite {
+        site: SiteRef { id: site, name: SiteName::parse("hello").unwrap() },
+        subnet: "10.213.0.0/29".parse().unwrap(),
+        url: SiteUrl { host: "hello.localhost".into(), port: 8080 },
+        wordpress: WordpressDetails {
+            title: SiteTitle::parse("Hello").unwrap(),
+            admin_user: AdminUser::parse("admin").unwrap(),
+            admin_email: AdminEmail::parse("admin@example.com").unwrap(),
+        },
+        images: SiteImages { php: "php:1".into(), nginx: "nginx:1".into() },
+        limits: SiteLimits::default(),
+        shared_network: "shared".into(),
+        database_host: "host.docker.internal:3306".into(),
+        secret_version: 1,
+    }
+}
+
+/// A world in which everything under the site's names carries these marks' labels, or none at all.
+async fn held_by(mark: impl Fn(Kind) -> Option<Mark>) -> FakeWorld {
+    let world = FakeWorld::default();
+    let want = hello(SiteId::new(Uuid::from_u128(1)));
+    let name = &want.site.name;
+    let labels = |kind| mark(kind).map_or_else(Labels::new, |mark| mark.to_labels());
+    world.state().containers.images.extend(["php:1".to_owned(), "nginx:1".to_owned()]);
+    for (network, subnet, labels) in [
+        ("shared".to_owned(), "172.31.0.0/16", Labels::new()),
+        (naming::network(name), "10.99.0.0/24", labels(Kind::Network)),
+    ] {
+        let subnet = Some(subnet.parse().unwrap());
+        world.create_network(&NetworkSpec { name: network, subnet, labels }).await.unwrap();
+    }
+    for kind in [Kind::FilesVolume, Kind::PhpVolume, Kind::NginxVolume] {
+        world.create_volume(&naming::of(kind, name), &labels(kind)).await.unwrap();
+    }
+    for (kind, spec) in [
+        (Kind::PhpContainer, container::php(&want)),
+        (Kind::NginxContainer, container::nginx(&want)),
+        (Kind::Settings, container::writer(&want)),
+    ] {
+        world.create_container(&spec, &labels(kind)).await.unwrap();
+    }
+    {
+        let mut state = world.state();
+        let database = naming::database(name);
+        state.databases.databases.entry(database.clone()).or_default();
+        if let Some(mark) = mark(Kind::Database) {
+            state.databases.ledger.insert(database, Some(mark));
+        }
+        let comment = mark(Kind::Route).map_or_else(|| "# mine".to_owned(), |mark| mark.to_comment());
+        let snippet = format!("{comment}\nhttp://else.where {{\n}}\n");
+        state.proxy.snippets.insert(naming::snippet_file(name), snippet.clone());
+        state.proxy.loaded.insert(naming::snippet_file(name), snippet);
+    }
+    world
+}
+
+/// Both verbs of every resource, twice, on a world that is another's.
+async fn leave_it_alone(world: FakeWorld) {
+    let state = |world: &FakeWorld| -> State {
+        let mut state = world.state().clone();
+        state.containers.ids = 0;
+        state
+    };
+    let before = state(&world);
+    let gated: World = world.behind(LiveGate::new());
+    let want = hello(SiteId::new(Uuid::from_u128(1)));
+    let secrets = MasterSecret::new([7; 32]);
+    let cx = SiteCx {
+        world: &gated,
+        secrets: &secrets,
+        instance: InstanceId::new(Uuid::from_u128(1)),
+        site: &want.site,
+        job: JobId::new(Uuid::from_u128(1)),
+        pace: Pace { serving_patience: std::time::Duration::ZERO, ..Pace::default() },
+    };
+    for resource in RESOURCES {
+        for _ in 0..2 {
+            let ensured = resource.ensure(&cx, &want).await;
+            assert!(ensured.is_err(), "{} took over what is another's", resource.kind());
+            assert_eq!(state(&world), before, "ensure {}", resource.kind());
+            // A removal may say that another's thing is in the way, or nothing.
+            let _ = resource.remove(&cx).await;
+            assert_eq!(state(&world), before, "remove {}", resource.kind());
+        }
+    }
+}
+
+fn mark_of(instance: u128, site: u128) -> impl Fn(Kind) -> Option<Mark> {
+    move |kind| {
+        let want = hello(SiteId::new(Uuid::from_u128(site)));
+        let (instance, job) = (InstanceId::new(Uuid::from_u128(instance)), JobId::new(Uuid::from_u128(9)));
+        Some(Mark { instance, spec: want.spec_hash(kind), site: want.site, kind, job })
+    }
+}
+
+#[tokio::test]
+async fn no_verb_touches_what_carries_no_mark() {
+    leave_it_alone(held_by(|_| None).await).await;
+}
+
+#[tokio::test]
+async fn no_verb_touches_what_an_earlier_site_of_the_name_left() {
+    leave_it_alone(held_by(mark_of(1, 2)).await).await;
+}
+
+#[tokio::test]
+async fn no_verb_touches_what_another_installation_made() {
+    leave_it_alone(held_by(mark_of(2, 1)).await).await;
+}
+
+#[test]
+fn there_is_one_resource_of_every_kind() {
+    let kinds: Vec<Kind> = RESOURCES.iter().map(|resource| resource.kind()).collect();
+    assert_eq!(kinds, Kind::ALL);
+}
+
+#[test]
+fn what_a_resource_needs_comes_before_it() {
+    let mut before = BTreeSet::new();
+    for resource in RESOURCES {
+        assert!(resource.needs().iter().all(|kind| before.contains(kind)), "{}", resource.kind());
+        assert!(resource.inside().is_none_or(|kind| before.contains(&kind)), "{}", resource.kind());
+        before.insert(resource.kind());
+    }
+}
