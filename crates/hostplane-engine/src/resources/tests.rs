@@ -40,8 +40,9 @@ fn hello(site: SiteId) -> DesiredSite {
     }
 }
 
-/// A world in which everything under the site's names carries these marks' labels, or none at all.
-async fn held_by(mark: impl Fn(Kind) -> Option<Mark>) -> FakeWorld {
+/// A world in which everything under the site's names carries these marks' labels, or none at all. Without
+/// containers nothing but the marks protects volumes and networks.
+async fn held_by(mark: impl Fn(Kind) -> Option<Mark>, containers: bool) -> FakeWorld {
     let world = FakeWorld::default();
     let want = hello(SiteId::new(Uuid::from_u128(1)));
     let name = &want.site.name;
@@ -61,7 +62,10 @@ async fn held_by(mark: impl Fn(Kind) -> Option<Mark>) -> FakeWorld {
         (Kind::PhpContainer, container::php(&want)),
         (Kind::NginxContainer, container::nginx(&want)),
         (Kind::Settings, container::writer(&want)),
-    ] {
+    ]
+    .into_iter()
+    .filter(|_| containers)
+    {
         world.create_container(&spec, &labels(kind)).await.unwrap();
     }
     {
@@ -80,7 +84,13 @@ async fn held_by(mark: impl Fn(Kind) -> Option<Mark>) -> FakeWorld {
 }
 
 /// Both verbs of every resource, twice, on a world that is another's.
-async fn leave_it_alone(world: FakeWorld) {
+async fn leave_it_alone(mark: impl Fn(Kind) -> Option<Mark>) {
+    for containers in [true, false] {
+        leave_alone(held_by(&mark, containers).await).await;
+    }
+}
+
+async fn leave_alone(world: FakeWorld) {
     let state = |world: &FakeWorld| -> State {
         let mut state = world.state().clone();
         state.containers.ids = 0;
@@ -120,17 +130,17 @@ fn mark_of(instance: u128, site: u128) -> impl Fn(Kind) -> Option<Mark> {
 
 #[tokio::test]
 async fn no_verb_touches_what_carries_no_mark() {
-    leave_it_alone(held_by(|_| None).await).await;
+    leave_it_alone(|_| None).await;
 }
 
 #[tokio::test]
 async fn no_verb_touches_what_an_earlier_site_of_the_name_left() {
-    leave_it_alone(held_by(mark_of(1, 2)).await).await;
+    leave_it_alone(mark_of(1, 2)).await;
 }
 
 #[tokio::test]
 async fn no_verb_touches_what_another_installation_made() {
-    leave_it_alone(held_by(mark_of(2, 1)).await).await;
+    leave_it_alone(mark_of(2, 1)).await;
 }
 
 #[test]
