@@ -32,17 +32,18 @@ impl App {
         self.job_view(record).await
     }
 
-    /// Jobs, the newest first, of one site (that holds the name now) or of all.
+    /// Jobs, the newest first, of all sites that have or had a name, or of all.
     ///
     /// # Errors
-    /// [`AppError::NoSite`].
+    /// [`AppError::NoSite`] when no site ever had the name.
     pub async fn jobs(&self, site: Option<&SiteName>, filter: &JobFilter) -> Asked<Vec<JobView>> {
-        let mut filter = filter.clone();
-        if let Some(name) = site {
-            filter.site = Some(self.record(name).await?.site.id);
+        if let Some(name) = site
+            && !self.store.knew_site(name).await?
+        {
+            return Err(AppError::NoSite(name.clone()));
         }
         let mut views = Vec::new();
-        for record in self.store.jobs(&filter).await? {
+        for record in self.store.jobs(site, filter).await? {
             views.push(self.job_view(record).await?);
         }
         Ok(views)

@@ -4,6 +4,7 @@ use hostplane_domain::desired::DesiredSite;
 use hostplane_domain::ids::{JobId, SiteId};
 use hostplane_domain::job::{Direction, JobState, OperationName, StepState};
 use hostplane_domain::kind::Kind;
+use hostplane_domain::name::SiteName;
 use hostplane_domain::status::SiteEvent;
 use hostplane_infra::clock::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -81,8 +82,6 @@ pub struct StepRecord {
 /// Which jobs to list.
 #[derive(Debug, Clone, Default)]
 pub struct JobFilter {
-    /// Only those of this site.
-    pub site: Option<SiteId>,
     /// Only those in this state.
     pub state: Option<JobState>,
     /// Only those older than this one.
@@ -192,18 +191,18 @@ impl Store {
         read(&row)
     }
 
-    /// Jobs, the newest first.
+    /// Jobs, the newest first, of the sites that have or had a name, or of all.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn jobs(&self, filter: &JobFilter) -> Stored<Vec<JobRecord>> {
+    pub async fn jobs(&self, site: Option<&SiteName>, filter: &JobFilter) -> Stored<Vec<JobRecord>> {
         let statement = format!(
             "SELECT {COLUMNS} FROM jobs
-             WHERE ($1 = '' OR site_id = $1) AND ($2 = '' OR state = $2) AND ($3 = '' OR id < $3)
+             WHERE ($1 = '' OR site_id IN (SELECT id FROM sites WHERE name = $1)) AND ($2 = '' OR state = $2) AND ($3 = '' OR id < $3)
              ORDER BY id DESC LIMIT $4"
         );
         let rows = sqlx::query(sqlx::AssertSqlSafe(statement))
-            .bind(filter.site.map_or_else(String::new, |site| site.to_string()))
+            .bind(site.map_or("", SiteName::as_str))
             .bind(filter.state.map_or("", JobState::as_str))
             .bind(filter.before.map_or_else(String::new, |id| id.to_string()))
             .bind(filter.limit)

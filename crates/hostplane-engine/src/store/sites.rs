@@ -146,6 +146,18 @@ impl Store {
         read(&row)
     }
 
+    /// Whether a site has or ever had this name.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn knew_site(&self, name: &SiteName) -> Stored<bool> {
+        let found: Option<i64> = sqlx::query_scalar("SELECT 1 FROM sites WHERE name = $1 LIMIT 1")
+            .bind(name.as_str())
+            .fetch_optional(&self.read)
+            .await?;
+        Ok(found.is_some())
+    }
+
     /// A site by its id, whatever became of it.
     ///
     /// # Errors

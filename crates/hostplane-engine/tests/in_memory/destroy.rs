@@ -3,6 +3,7 @@
 use hostplane_domain::job::JobState;
 use hostplane_domain::status::SiteStatus;
 use hostplane_engine::app::AppError;
+use hostplane_engine::store::JobFilter;
 use hostplane_infra::error::EffectError;
 use hostplane_infra::gate::Verdict;
 
@@ -21,6 +22,10 @@ async fn destroying_leaves_the_world_as_it_was_and_frees_the_name() {
     assert_eq!(job.record.state, JobState::Completed);
     assert_eq!(bed.state(), before);
     assert!(matches!(running.app.site(&site_name("hello")).await, Err(AppError::NoSite(_))));
+    // What was done is still told by the name.
+    let all = JobFilter { limit: 10, ..JobFilter::default() };
+    assert_eq!(running.app.jobs(Some(&site_name("hello")), &all).await.unwrap().len(), 2);
+    assert!(matches!(running.app.jobs(Some(&site_name("never")), &all).await, Err(AppError::NoSite(_))));
     running.active("hello").await;
     running.stop().await;
 }

@@ -22,7 +22,7 @@ pub(super) async fn list(State(api): State<Api>, params: Params) -> Answer<Json<
     let state = params.parsed("state", expected)?;
     let before = params.parsed("cursor", "the next_cursor of an earlier page")?;
     let limit = limit(&params)?;
-    let filter = JobFilter { site: None, state, before, limit: limit + 1 };
+    let filter = JobFilter { state, before, limit: limit + 1 };
     let found = api.app.jobs(site.as_ref(), &filter).await?;
     Ok(Json(page(found, limit, |view| view.record.id.to_string())))
 }

@@ -131,7 +131,7 @@ impl Bed {
     pub async fn counts(&self) -> (usize, usize) {
         let sites = self.store.sites(&hostplane_engine::store::SiteFilter { status: None, after: None, limit: 1000 });
         let jobs = hostplane_engine::store::JobFilter { limit: 1000, ..Default::default() };
-        (sites.await.unwrap().len(), self.store.jobs(&jobs).await.unwrap().len())
+        (sites.await.unwrap().len(), self.store.jobs(None, &jobs).await.unwrap().len())
     }
 
     /// From now on nobody reaches a dependency.
