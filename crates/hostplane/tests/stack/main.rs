@@ -7,6 +7,7 @@ mod browser;
 mod collisions;
 mod crash;
 mod docker;
+mod installer;
 mod instance;
 mod life;
 mod outage;
