@@ -6,6 +6,7 @@ use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use axum::extract::Request;
+use axum::http::Method;
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderName, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
@@ -67,11 +68,17 @@ async fn respond(id: String, request: Request, next: Next) -> Response {
     let status = response.status().as_u16();
     match problem.as_ref().and_then(Problem::cause) {
         Some(cause) => error!(%method, path, status, elapsed_ms, error = cause, "request failed"),
-        // Asked every few seconds by whatever watches.
-        None if path == "/healthz" || path == "/readyz" => debug!(%method, path, status, elapsed_ms, "request"),
+        // What only looks, and was shown it, is asked several times a second by whoever waits for a job.
+        None if is_probe(&path) || (method == Method::GET && response.status().is_success()) => {
+            debug!(%method, path, status, elapsed_ms, "request");
+        }
         None => info!(%method, path, status, elapsed_ms, "request"),
     }
     response
+}
+
+fn is_probe(path: &str) -> bool {
+    matches!(path, "/healthz" | "/readyz")
 }
 
 async fn guarded(request: Request, next: Next) -> Response {
