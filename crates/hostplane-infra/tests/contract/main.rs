@@ -3,6 +3,7 @@
 
 mod containers;
 mod databases;
+mod port;
 mod proxy;
 #[cfg(feature = "stack")]
 mod server;

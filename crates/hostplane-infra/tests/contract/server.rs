@@ -2,7 +2,6 @@
 //! when the test is over, however it ends.
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -46,7 +45,7 @@ impl TestContainer {
         let process = std::process::id();
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let name = format!("hostplane-contract-{}-{process}-{number}", ingredients.what);
-        let port = free_port();
+        let port = crate::port::free();
         let spec = ContainerSpec {
             name: name.clone(),
             image: image(ingredients.image),
@@ -106,12 +105,6 @@ fn docker() -> Docker {
 
 fn block_on<T>(work: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(work)
-}
-
-/// A port that was free a moment ago.
-fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    listener.local_addr().expect("a bound address").port()
 }
 
 /// An image of the file that the build of the images wrote.

@@ -5,6 +5,8 @@ use std::fs;
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -41,10 +43,16 @@ impl Answer {
     }
 }
 
+/// Free ports below the range from which the kernel gives ports to clients: one of those could be taken
+/// between this look and the Engine's. No two tests of this process get the same.
 fn free_ports<const N: usize>() -> [u16; N] {
-    // All are held until each is known, so that they differ.
-    let listeners = [(); N].map(|()| TcpListener::bind("0.0.0.0:0").expect("a free port"));
-    listeners.map(|listener| listener.local_addr().expect("an address").port())
+    static NEXT: LazyLock<AtomicU16> = LazyLock::new(|| {
+        let [high, low, ..] = *Uuid::new_v4().as_bytes();
+        AtomicU16::new(u16::from_be_bytes([high, low]))
+    });
+    let next = || 20_000 + NEXT.fetch_add(1, Ordering::Relaxed) % 12_000;
+    let is_free = |port: &u16| TcpListener::bind(("0.0.0.0", *port)).is_ok();
+    [(); N].map(|()| std::iter::repeat_with(next).find(is_free).expect("a free port"))
 }
 
 fn images() -> BTreeMap<String, String> {

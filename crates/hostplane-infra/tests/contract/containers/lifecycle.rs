@@ -120,10 +120,7 @@ pub async fn removed_twice_at_once(bed: &Bed) {
 }
 
 pub async fn port_taken(bed: &Bed) {
-    // Free a moment ago; the twin takes any.
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = free.local_addr().unwrap().port();
-    drop(free);
+    let port = crate::port::free();
     for (what, fits) in [("one", true), ("two", false)] {
         bed.network(what, 28).await;
         let mut spec = bed.spec(what);
