@@ -174,18 +174,29 @@ impl EffectError {
     /// The message with all its causes, for an operator's log.
     #[must_use]
     pub fn chain(&self) -> String {
-        let mut text = self.to_string();
-        let mut next = match self {
+        // The message itself quotes the first cause.
+        let below = match self {
             Self::Transient { source, .. } | Self::OutcomeUnknown { source, .. } => source.source(),
             Self::Rejected(_) | Self::NotFound(_) => None,
         };
-        while let Some(cause) = next {
-            text.push_str(": ");
-            text.push_str(&cause.to_string());
-            next = cause.source();
-        }
-        text
+        with_causes(self.to_string(), below)
     }
+}
+
+/// An error with all its causes, on one line, for an operator's log.
+#[must_use]
+pub fn chain(error: &dyn StdError) -> String {
+    with_causes(error.to_string(), error.source())
+}
+
+fn with_causes(mut text: String, first: Option<&dyn StdError>) -> String {
+    let mut next = first;
+    while let Some(cause) = next {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        next = cause.source();
+    }
+    text
 }
 
 /// For a removal: what isn't there is removed.
@@ -208,5 +219,23 @@ pub fn absent_is_none<T>(result: Effect<T>) -> Effect<Option<T>> {
         Ok(value) => Ok(Some(value)),
         Err(EffectError::NotFound(_)) => Ok(None),
         Err(other) => Err(other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("{0}")]
+    struct Layer(&'static str, #[source] Option<Box<Layer>>);
+
+    #[test]
+    fn every_cause_is_told_once() {
+        let layers = || Layer("outer", Some(Box::new(Layer("middle", Some(Box::new(Layer("inner", None)))))));
+        assert_eq!(chain(&layers()), "outer: middle: inner");
+        let effect = EffectError::transient("docker.ping", layers());
+        assert_eq!(effect.chain(), "docker.ping: outer: middle: inner");
+        assert_eq!(EffectError::NotFound("it".to_owned()).chain(), "it doesn't exist");
     }
 }

@@ -102,6 +102,6 @@ async fn connection(stream: TcpStream, router: Router, mut stop: watch::Receiver
         ended
     };
     if let Err(error) = ended {
-        debug!(error = %crate::logging::chain(&error), "a connection broke off");
+        debug!(error = %hostplane_infra::error::chain(&error), "a connection broke off");
     }
 }

@@ -65,19 +65,6 @@ pub fn init(format: Format, level: Level) {
     }
 }
 
-/// An error with its causes, on one line.
-#[must_use]
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        // Writing to a String doesn't fail.
-        let _ = write!(text, ": {cause}");
-        next = cause.source();
-    }
-    text
-}
-
 /// Writes each event as one line, which it hands to `W` with its end of line.
 pub struct Lines<W> {
     format: Format,

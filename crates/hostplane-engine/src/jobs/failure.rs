@@ -1,8 +1,5 @@
 //! How a run can fail.
 
-use std::error::Error;
-use std::fmt;
-
 use hostplane_domain::kind::Kind;
 use hostplane_infra::error::{Dependency, EffectError};
 
@@ -50,20 +47,5 @@ impl Failure {
 impl From<EffectError> for Failure {
     fn from(error: EffectError) -> Self {
         Self { step: None, error }
-    }
-}
-
-/// An error with its causes, on one line.
-pub(super) struct Chain<'a>(pub &'a dyn Error);
-
-impl fmt::Display for Chain<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut next = self.0.source();
-        while let Some(cause) = next {
-            write!(f, ": {cause}")?;
-            next = cause.source();
-        }
-        Ok(())
     }
 }

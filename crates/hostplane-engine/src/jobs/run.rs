@@ -12,13 +12,13 @@ use hostplane_domain::plan::{Goal, Held, converge};
 use hostplane_domain::secret::MasterSecret;
 use hostplane_domain::status::SiteStatus;
 use hostplane_infra::containers::Scope;
-use hostplane_infra::error::{Dependency, EffectError, Rejection};
+use hostplane_infra::error::{Dependency, EffectError, Rejection, chain};
 use hostplane_infra::world::World;
 use tokio::time::{Instant, sleep};
 use tracing::{Instrument, debug, error, info, info_span, warn};
 
 use super::execute::Plan;
-use super::failure::{Chain, Failure, Lost};
+use super::failure::{Failure, Lost};
 use crate::context::SiteCx;
 use crate::operations::{self, Operation};
 use crate::resources;
@@ -61,7 +61,7 @@ impl Runner {
                 Ok(End::Failed) => warn!(elapsed_ms, "job failed; what it had made is removed"),
                 Ok(End::PutBack) => debug!(elapsed_ms, "job put back"),
                 Ok(End::NeedsOperator) => error!(elapsed_ms, "job needs an operator"),
-                Err(Lost(error)) => error!(elapsed_ms, error = %Chain(&error), "job's run broke off at its journal"),
+                Err(Lost(error)) => error!(elapsed_ms, error = chain(&error), "job's run broke off at its journal"),
             }
         }
         .instrument(span)

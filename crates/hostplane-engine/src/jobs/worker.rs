@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use hostplane_domain::ids::JobId;
 use hostplane_infra::clock::Timestamp;
+use hostplane_infra::error::chain;
 use tokio::sync::Notify;
 use tokio::task::{Id, JoinSet};
 use tokio::time::sleep;
 use tracing::{error, info, warn};
 
-use super::failure::Chain;
 use super::run::Runner;
 use crate::store::Stored;
 
@@ -50,7 +50,7 @@ impl Worker {
             let pause = match self.fill(&mut running, &mut ids).await {
                 Ok(pause) => pause,
                 Err(error) => {
-                    error!(error = %Chain(&error), "can't claim jobs");
+                    error!(error = chain(&error), "can't claim jobs");
                     SWEEP
                 }
             };

@@ -235,7 +235,7 @@ impl From<AppError> for Problem {
             AppError::Busy { .. } => Reason::SiteBusy,
             AppError::WrongStatus { .. } => Reason::WrongStatus,
             AppError::NotRetriable => Reason::JobNotRetriable,
-            AppError::Store(_) => return Self::internal(crate::logging::chain(&error)),
+            AppError::Store(_) => return Self::internal(hostplane_infra::error::chain(&error)),
         };
         Self::new(kind, error.to_string())
     }

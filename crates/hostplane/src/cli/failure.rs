@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use crate::client::{ClientError, PlaceError};
 use crate::down::PlatformError;
-use crate::logging::chain;
 use crate::serve::ServeError;
+use hostplane_infra::error::chain;
 
 const FAILED: u8 = 1;
 const USAGE: u8 = 2;

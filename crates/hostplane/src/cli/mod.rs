@@ -110,7 +110,7 @@ fn start(arguments: &[OsString]) -> Result<(), Failure> {
 
 fn parse(arguments: &[OsString]) -> Result<(Cli, Layers), Failure> {
     let files = env_file::named_in(arguments);
-    let files = env_file::read(&files).map_err(|error| Failure::Usage(logging::chain(&error)))?;
+    let files = env_file::read(&files).map_err(|error| Failure::Usage(hostplane_infra::error::chain(&error)))?;
     // A name that isn't UTF-8 is none of ours.
     let environment = env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value))).collect();
     let layers = Layers { environment, files };

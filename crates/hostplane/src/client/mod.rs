@@ -59,7 +59,7 @@ impl Client {
             .timeout(ANSWER_PATIENCE)
             .user_agent(concat!("hostplane/", env!("CARGO_PKG_VERSION")))
             .build()
-            .map_err(|error| ClientError::Setup(crate::logging::chain(&error)))?;
+            .map_err(|error| ClientError::Setup(hostplane_infra::error::chain(&error)))?;
         Ok(Self { http, place })
     }
 
