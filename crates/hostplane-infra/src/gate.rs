@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::future::{Future, pending};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 use tracing::{debug, warn};
 
@@ -45,7 +47,8 @@ impl Call {
     }
 }
 
-/// What is to happen to a call.
+/// What is to happen to a call. The gate in life knows only the first two; the others are what can befall a
+/// call on its way, for tests to choose.
 #[derive(Debug, Clone)]
 pub enum Verdict {
     /// It is made.
@@ -58,7 +61,14 @@ pub enum Verdict {
     Hang,
     /// It is made, and never answers.
     RunThenHang,
+    /// It never answers, and is made at a time of its own: the gate keeps it.
+    Late,
+    /// It is made once this is notified.
+    Wait(Arc<Notify>),
 }
+
+/// A call that nobody waits for any more. It is made when it is polled.
+pub type Kept = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Decides over calls and learns how they ended.
 pub trait Gate: Send + Sync {
@@ -66,14 +76,20 @@ pub trait Gate: Send + Sync {
     fn admit(&self, call: &Call) -> Verdict;
     /// Told after each call.
     fn ended(&self, call: &Call, elapsed: Duration, error: Option<&EffectError>);
+    /// Given each call that was judged [`Verdict::Late`]; a gate that never judges so has nothing to keep.
+    fn keep(&self, _call: &Call, _work: Kept) {}
 }
 
-/// Makes a call through the gate.
+/// Makes a call through the gate. The work owns all that it needs, because it may outlive its caller.
 ///
 /// # Errors
 /// Those of the call; a deadline that passes leaves the outcome of a changing call unknown, and makes
 /// any other transient.
-pub async fn pass<T>(gate: &dyn Gate, call: Call, work: impl Future<Output = Effect<T>>) -> Effect<T> {
+pub async fn pass<T: Send + 'static>(
+    gate: &dyn Gate,
+    call: Call,
+    work: impl Future<Output = Effect<T>> + Send + 'static,
+) -> Effect<T> {
     let started = Instant::now();
     let late = || {
         let message = format!("no answer within {} s", call.deadline.as_secs());
@@ -100,6 +116,14 @@ pub async fn pass<T>(gate: &dyn Gate, call: Call, work: impl Future<Output = Eff
             timeout(call.deadline, silent).await.unwrap_or_else(|_| Err(late()))
         }
         Verdict::Hang => timeout(call.deadline, pending()).await.unwrap_or_else(|_| Err(late())),
+        Verdict::Late => {
+            gate.keep(&call, Box::pin(async move { drop(work.await) }));
+            timeout(call.deadline, pending()).await.unwrap_or_else(|_| Err(late()))
+        }
+        Verdict::Wait(go_on) => {
+            go_on.notified().await;
+            timeout(call.deadline, work).await.unwrap_or_else(|_| Err(late()))
+        }
     };
     gate.ended(&call, started.elapsed(), result.as_ref().err());
     result
@@ -187,6 +211,15 @@ mod tests {
         fn ended(&self, _: &Call, _: Duration, _: Option<&EffectError>) {}
     }
 
+    /// A call whose effect can be seen.
+    fn raise(flag: &Arc<AtomicBool>) -> impl Future<Output = Effect<()>> + Send + use<> {
+        let flag = Arc::clone(flag);
+        async move {
+            flag.store(true, Ordering::Relaxed);
+            Ok(())
+        }
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_deadline_leaves_a_change_unknown_and_a_read_transient() {
         let gate = LiveGate::new();
@@ -203,12 +236,8 @@ mod tests {
         let gate = LiveGate::new();
         let fails = async { Err::<(), _>(EffectError::transient_message("test.ping", "refused")) };
         assert!(pass(&*gate, PING, fails).await.is_err());
-        let begun = AtomicBool::new(false);
-        let call = async {
-            begun.store(true, Ordering::Relaxed);
-            Ok(())
-        };
-        let error = pass(&*gate, CHANGE, call).await.unwrap_err();
+        let begun = Arc::new(AtomicBool::new(false));
+        let error = pass(&*gate, CHANGE, raise(&begun)).await.unwrap_err();
         assert!(matches!(error, EffectError::Transient { down: Some(Dependency::Docker), .. }));
         assert!(!begun.load(Ordering::Relaxed), "no call is made while the dependency is down");
         let other = Call { dependency: Dependency::Caddy, ..CHANGE };
@@ -242,24 +271,16 @@ mod tests {
 
     #[tokio::test]
     async fn a_lost_reply_happens_after_the_effect() {
-        let done = AtomicBool::new(false);
-        let work = async {
-            done.store(true, Ordering::Relaxed);
-            Ok(())
-        };
-        let error = pass(&Always(Verdict::RunThenLose), CHANGE, work).await.unwrap_err();
+        let done = Arc::new(AtomicBool::new(false));
+        let error = pass(&Always(Verdict::RunThenLose), CHANGE, raise(&done)).await.unwrap_err();
         assert!(matches!(error, EffectError::OutcomeUnknown { .. }));
         assert!(done.load(Ordering::Relaxed));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_call_that_falls_silent_has_its_effect_and_an_unknown_outcome() {
-        let done = AtomicBool::new(false);
-        let work = async {
-            done.store(true, Ordering::Relaxed);
-            Ok(())
-        };
-        let error = pass(&Always(Verdict::RunThenHang), CHANGE, work).await.unwrap_err();
+        let done = Arc::new(AtomicBool::new(false));
+        let error = pass(&Always(Verdict::RunThenHang), CHANGE, raise(&done)).await.unwrap_err();
         assert!(matches!(error, EffectError::OutcomeUnknown { .. }));
         assert!(done.load(Ordering::Relaxed));
     }
@@ -270,5 +291,42 @@ mod tests {
         let error = pass(&Always(Verdict::Hang), READ, async { Ok(()) }).await.unwrap_err();
         assert!(matches!(error, EffectError::Transient { .. }));
         assert_eq!(begun.elapsed(), READ.deadline);
+    }
+
+    #[derive(Default)]
+    struct Keeper(Mutex<Vec<Kept>>);
+    impl Gate for Keeper {
+        fn admit(&self, _: &Call) -> Verdict {
+            Verdict::Late
+        }
+        fn ended(&self, _: &Call, _: Duration, _: Option<&EffectError>) {}
+        fn keep(&self, _: &Call, work: Kept) {
+            self.0.lock().unwrap().push(work);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_late_call_has_its_effect_after_its_caller_gave_up() {
+        let (gate, done) = (Keeper::default(), Arc::new(AtomicBool::new(false)));
+        let error = pass(&gate, CHANGE, raise(&done)).await.unwrap_err();
+        assert!(matches!(error, EffectError::OutcomeUnknown { .. }));
+        assert!(!done.load(Ordering::Relaxed));
+        let kept = gate.0.lock().unwrap().pop().unwrap();
+        kept.await;
+        assert!(done.load(Ordering::Relaxed));
+    }
+
+    #[tokio::test]
+    async fn a_call_that_waits_is_made_when_it_is_let_go() {
+        let (go_on, done) = (Arc::new(Notify::new()), Arc::new(AtomicBool::new(false)));
+        let call = {
+            let (gate, work) = (Always(Verdict::Wait(Arc::clone(&go_on))), raise(&done));
+            tokio::spawn(async move { pass(&gate, CHANGE, work).await })
+        };
+        tokio::task::yield_now().await;
+        assert!(!done.load(Ordering::Relaxed));
+        go_on.notify_one();
+        call.await.unwrap().unwrap();
+        assert!(done.load(Ordering::Relaxed));
     }
 }

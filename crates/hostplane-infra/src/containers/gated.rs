@@ -52,70 +52,93 @@ impl GatedContainers {
 #[async_trait]
 impl Containers for GatedContainers {
     async fn ping(&self) -> Effect<()> {
-        pass(&*self.gate, PING, self.inner.ping()).await
+        let inner = Arc::clone(&self.inner);
+        pass(&*self.gate, PING, async move { inner.ping().await }).await
     }
 
     async fn containers(&self, scope: &Scope) -> Effect<Vec<ContainerFacts>> {
-        pass(&*self.gate, CONTAINERS, self.inner.containers(scope)).await
+        let (inner, scope) = (Arc::clone(&self.inner), scope.clone());
+        pass(&*self.gate, CONTAINERS, async move { inner.containers(&scope).await }).await
     }
 
     async fn volumes(&self, scope: &Scope) -> Effect<Vec<VolumeFacts>> {
-        pass(&*self.gate, VOLUMES, self.inner.volumes(scope)).await
+        let (inner, scope) = (Arc::clone(&self.inner), scope.clone());
+        pass(&*self.gate, VOLUMES, async move { inner.volumes(&scope).await }).await
     }
 
     async fn networks(&self, scope: &Scope) -> Effect<Vec<NetworkFacts>> {
-        pass(&*self.gate, NETWORKS, self.inner.networks(scope)).await
+        let (inner, scope) = (Arc::clone(&self.inner), scope.clone());
+        pass(&*self.gate, NETWORKS, async move { inner.networks(&scope).await }).await
     }
 
     async fn image_exists(&self, image: &str) -> Effect<bool> {
-        pass(&*self.gate, IMAGE_EXISTS, self.inner.image_exists(image)).await
+        let (inner, image) = (Arc::clone(&self.inner), image.to_owned());
+        pass(&*self.gate, IMAGE_EXISTS, async move { inner.image_exists(&image).await }).await
     }
 
     async fn create_volume(&self, name: &str, labels: &Labels) -> Effect<VolumeFacts> {
-        pass(&*self.gate, CREATE_VOLUME, self.inner.create_volume(name, labels)).await
+        let inner = Arc::clone(&self.inner);
+        let (name, labels) = (name.to_owned(), labels.clone());
+        pass(&*self.gate, CREATE_VOLUME, async move { inner.create_volume(&name, &labels).await }).await
     }
 
     async fn remove_volume(&self, name: &str) -> Effect<()> {
-        pass(&*self.gate, REMOVE_VOLUME, self.inner.remove_volume(name)).await
+        let (inner, name) = (Arc::clone(&self.inner), name.to_owned());
+        pass(&*self.gate, REMOVE_VOLUME, async move { inner.remove_volume(&name).await }).await
     }
 
     async fn create_network(&self, spec: &NetworkSpec) -> Effect<String> {
-        pass(&*self.gate, CREATE_NETWORK, self.inner.create_network(spec)).await
+        let (inner, spec) = (Arc::clone(&self.inner), spec.clone());
+        pass(&*self.gate, CREATE_NETWORK, async move { inner.create_network(&spec).await }).await
     }
 
     async fn remove_network(&self, id: &str) -> Effect<()> {
-        pass(&*self.gate, REMOVE_NETWORK, self.inner.remove_network(id)).await
+        let (inner, id) = (Arc::clone(&self.inner), id.to_owned());
+        pass(&*self.gate, REMOVE_NETWORK, async move { inner.remove_network(&id).await }).await
     }
 
     async fn connect(&self, network_id: &str, container_id: &str) -> Effect<()> {
-        pass(&*self.gate, CONNECT, self.inner.connect(network_id, container_id)).await
+        let inner = Arc::clone(&self.inner);
+        let (network_id, container_id) = (network_id.to_owned(), container_id.to_owned());
+        pass(&*self.gate, CONNECT, async move { inner.connect(&network_id, &container_id).await }).await
     }
 
     async fn create_container(&self, spec: &ContainerSpec, labels: &Labels) -> Effect<String> {
-        pass(&*self.gate, CREATE_CONTAINER, self.inner.create_container(spec, labels)).await
+        let inner = Arc::clone(&self.inner);
+        let (spec, labels) = (spec.clone(), labels.clone());
+        pass(&*self.gate, CREATE_CONTAINER, async move { inner.create_container(&spec, &labels).await }).await
     }
 
     async fn start_container(&self, id: &str) -> Effect<()> {
-        pass(&*self.gate, START_CONTAINER, self.inner.start_container(id)).await
+        let (inner, id) = (Arc::clone(&self.inner), id.to_owned());
+        pass(&*self.gate, START_CONTAINER, async move { inner.start_container(&id).await }).await
     }
 
     async fn stop_container(&self, id: &str, grace_s: u16) -> Effect<()> {
-        pass(&*self.gate, STOP_CONTAINER, self.inner.stop_container(id, grace_s)).await
+        let (inner, id) = (Arc::clone(&self.inner), id.to_owned());
+        pass(&*self.gate, STOP_CONTAINER, async move { inner.stop_container(&id, grace_s).await }).await
     }
 
     async fn remove_container(&self, id: &str) -> Effect<()> {
-        pass(&*self.gate, REMOVE_CONTAINER, self.inner.remove_container(id)).await
+        let (inner, id) = (Arc::clone(&self.inner), id.to_owned());
+        pass(&*self.gate, REMOVE_CONTAINER, async move { inner.remove_container(&id).await }).await
     }
 
     async fn upload(&self, container_id: &str, dir: &str, entries: &[ArchiveEntry]) -> Effect<()> {
-        pass(&*self.gate, UPLOAD, self.inner.upload(container_id, dir, entries)).await
+        let inner = Arc::clone(&self.inner);
+        let (container_id, dir, entries) = (container_id.to_owned(), dir.to_owned(), entries.to_vec());
+        pass(&*self.gate, UPLOAD, async move { inner.upload(&container_id, &dir, &entries).await }).await
     }
 
     async fn download(&self, container_id: &str, dir: &str) -> Effect<Vec<ArchiveEntry>> {
-        pass(&*self.gate, DOWNLOAD, self.inner.download(container_id, dir)).await
+        let inner = Arc::clone(&self.inner);
+        let (container_id, dir) = (container_id.to_owned(), dir.to_owned());
+        pass(&*self.gate, DOWNLOAD, async move { inner.download(&container_id, &dir).await }).await
     }
 
     async fn exec(&self, container_id: &str, exec: &Exec) -> Effect<ExecOutput> {
-        pass(&*self.gate, EXEC, self.inner.exec(container_id, exec)).await
+        let inner = Arc::clone(&self.inner);
+        let (container_id, exec) = (container_id.to_owned(), exec.clone());
+        pass(&*self.gate, EXEC, async move { inner.exec(&container_id, &exec).await }).await
     }
 }

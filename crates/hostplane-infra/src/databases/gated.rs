@@ -36,18 +36,22 @@ impl GatedDatabases {
 #[async_trait]
 impl Databases for GatedDatabases {
     async fn ping(&self) -> Effect<()> {
-        pass(&*self.gate, PING, self.inner.ping()).await
+        let inner = Arc::clone(&self.inner);
+        pass(&*self.gate, PING, async move { inner.ping().await }).await
     }
 
     async fn tenants(&self, which: &Tenants) -> Effect<Vec<TenantFacts>> {
-        pass(&*self.gate, TENANTS, self.inner.tenants(which)).await
+        let (inner, which) = (Arc::clone(&self.inner), which.clone());
+        pass(&*self.gate, TENANTS, async move { inner.tenants(&which).await }).await
     }
 
     async fn ensure_tenant(&self, spec: &TenantSpec) -> Effect<()> {
-        pass(&*self.gate, ENSURE_TENANT, self.inner.ensure_tenant(spec)).await
+        let (inner, spec) = (Arc::clone(&self.inner), spec.clone());
+        pass(&*self.gate, ENSURE_TENANT, async move { inner.ensure_tenant(&spec).await }).await
     }
 
     async fn remove_tenant(&self, tenant: &TenantKey) -> Effect<()> {
-        pass(&*self.gate, REMOVE_TENANT, self.inner.remove_tenant(tenant)).await
+        let (inner, tenant) = (Arc::clone(&self.inner), tenant.clone());
+        pass(&*self.gate, REMOVE_TENANT, async move { inner.remove_tenant(&tenant).await }).await
     }
 }

@@ -15,6 +15,7 @@ use hostplane_domain::mark::{Labels, Mark};
 use ipnet::Ipv4Net;
 
 use super::FakeWorld;
+use super::injected::Parts;
 use crate::containers::{
     ArchiveEntry, ContainerFacts, ContainerState, Containers, Exec, ExecOutput, NetworkFacts, NetworkSpec, Scope,
     VolumeFacts,
@@ -175,7 +176,7 @@ impl ContainersState {
         self.volumes.remove(name).map(drop).ok_or_else(|| absent("volume", name))
     }
 
-    fn create_container(&mut self, spec: &ContainerSpec, labels: &Labels) -> Effect<String> {
+    fn create_container(&mut self, spec: &ContainerSpec, labels: &Labels, parts: &mut Parts) -> Effect<String> {
         if let Some(network) = &spec.network {
             self.resolve_network(network)?;
         }
@@ -194,12 +195,14 @@ impl ContainersState {
             let owner = owner(&holder.labels, "container", id);
             return Err(Rejection::NameTaken { what: "container", name: spec.name.clone(), owner }.into());
         }
+        parts.next()?;
         for mount in &spec.mounts {
             if !mount.path.starts_with('/') {
                 return Err(invalid(format!("invalid mount path: '{}' mount path must be absolute", mount.path)));
             }
             self.create_volume(&mount.volume, labels)?;
         }
+        parts.next()?;
         let id = self.next_id();
         let container = FakeContainer {
             spec: spec.clone(),
@@ -298,19 +301,19 @@ impl Containers for FakeWorld {
     }
 
     async fn containers(&self, scope: &Scope) -> Effect<Vec<ContainerFacts>> {
-        Ok(self.state().containers.container_facts(scope))
+        Ok(self.view().containers.container_facts(scope))
     }
 
     async fn volumes(&self, scope: &Scope) -> Effect<Vec<VolumeFacts>> {
-        Ok(self.state().containers.volume_facts(scope))
+        Ok(self.view().containers.volume_facts(scope))
     }
 
     async fn networks(&self, scope: &Scope) -> Effect<Vec<NetworkFacts>> {
-        Ok(self.state().containers.network_facts(scope))
+        Ok(self.view().containers.network_facts(scope))
     }
 
     async fn image_exists(&self, image: &str) -> Effect<bool> {
-        Ok(self.state().containers.images.contains(image))
+        Ok(self.view().containers.images.contains(image))
     }
 
     async fn create_volume(&self, name: &str, labels: &Labels) -> Effect<VolumeFacts> {
@@ -334,7 +337,7 @@ impl Containers for FakeWorld {
     }
 
     async fn create_container(&self, spec: &ContainerSpec, labels: &Labels) -> Effect<String> {
-        self.state().containers.create_container(spec, labels)
+        self.state().containers.create_container(spec, labels, &mut self.parts("docker.create_container"))
     }
 
     async fn start_container(&self, id: &str) -> Effect<()> {
@@ -350,11 +353,11 @@ impl Containers for FakeWorld {
     }
 
     async fn upload(&self, container_id: &str, dir: &str, entries: &[ArchiveEntry]) -> Effect<()> {
-        self.state().containers.upload(container_id, dir, entries)
+        self.state().containers.upload(container_id, dir, entries, &mut self.parts("docker.upload"))
     }
 
     async fn download(&self, container_id: &str, dir: &str) -> Effect<Vec<ArchiveEntry>> {
-        self.state().containers.download(container_id, dir)
+        self.view().containers.download(container_id, dir)
     }
 
     async fn exec(&self, container_id: &str, exec: &Exec) -> Effect<ExecOutput> {

@@ -8,6 +8,7 @@ use hostplane_domain::mark::Mark;
 use hostplane_domain::naming;
 
 use super::FakeWorld;
+use super::injected::Parts;
 use crate::databases::{Databases, TenantFacts, TenantKey, TenantSpec, TenantUser, Tenants, claim};
 use crate::error::{Dependency, Effect, Rejection};
 
@@ -62,7 +63,7 @@ impl DatabasesState {
         named.chain(self.ledger.keys()).collect()
     }
 
-    fn ensure(&mut self, spec: &TenantSpec) -> Effect<()> {
+    fn ensure(&mut self, spec: &TenantSpec, parts: &mut Parts) -> Effect<()> {
         let tenant = naming::database(&spec.mark.site.name);
         let is_hash = |digits: &str| digits.len() == 40 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
         if !spec.password_hash.strip_prefix('*').is_some_and(is_hash) {
@@ -77,25 +78,32 @@ impl DatabasesState {
             None if self.users.contains_key(&tenant) => return Err(claim::foreign("database user", &tenant)),
             None => {}
         }
+        // In the order of the real adapter.
+        parts.next()?;
         self.ledger.insert(tenant.clone(), Some(spec.mark.clone()));
+        parts.next()?;
+        let user = self.users.entry(tenant.clone()).or_default();
+        user.password_hash.clone_from(&spec.password_hash);
+        user.max_connections = spec.max_connections;
+        parts.next()?;
         self.databases.entry(tenant.clone()).or_default();
-        let user = UserState {
-            password_hash: spec.password_hash.clone(),
-            max_connections: spec.max_connections,
-            grants_exact: true,
-        };
-        self.users.insert(tenant, user);
+        parts.next()?;
+        self.users.entry(tenant).or_default().grants_exact = true;
         Ok(())
     }
 
-    fn remove(&mut self, key: &TenantKey) {
+    fn remove(&mut self, key: &TenantKey, parts: &mut Parts) -> Effect<()> {
         let tenant = naming::database(&key.site.name);
         let entry = self.ledger.get(&tenant).and_then(Option::as_ref);
         if claim::own(&tenant, entry, key.instance, key.site.id).is_ok() {
+            parts.next()?;
             self.users.remove(&tenant);
+            parts.next()?;
             self.databases.remove(&tenant);
+            parts.next()?;
             self.ledger.remove(&tenant);
         }
+        Ok(())
     }
 }
 
@@ -106,7 +114,7 @@ impl Databases for FakeWorld {
     }
 
     async fn tenants(&self, which: &Tenants) -> Effect<Vec<TenantFacts>> {
-        let state = &self.state().databases;
+        let state = &self.view().databases;
         Ok(match which {
             Tenants::All => state.names().into_iter().filter_map(|name| state.facts(name)).collect(),
             Tenants::Of(site) => state.facts(&naming::database(site)).into_iter().collect(),
@@ -114,11 +122,10 @@ impl Databases for FakeWorld {
     }
 
     async fn ensure_tenant(&self, spec: &TenantSpec) -> Effect<()> {
-        self.state().databases.ensure(spec)
+        self.state().databases.ensure(spec, &mut self.parts("mariadb.ensure_tenant"))
     }
 
     async fn remove_tenant(&self, tenant: &TenantKey) -> Effect<()> {
-        self.state().databases.remove(tenant);
-        Ok(())
+        self.state().databases.remove(tenant, &mut self.parts("mariadb.remove_tenant"))
     }
 }

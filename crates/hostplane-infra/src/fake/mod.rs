@@ -7,6 +7,7 @@ mod clock;
 mod containers;
 mod databases;
 mod gate;
+mod injected;
 mod probe;
 mod proxy;
 mod wordpress;
@@ -17,15 +18,24 @@ pub use clock::FakeClock;
 pub use containers::{ContainersState, FakeContainer, FakeNetwork, FakeVolume};
 pub use databases::{DatabaseState, DatabasesState, UserState};
 pub use gate::ScriptedGate;
+pub use injected::PARTS;
+use proxy::ProxySeen;
 pub use proxy::ProxyState;
 
 use crate::gate::Gate;
 use crate::world::{Adapters, World};
 
+use injected::{Injected, Parts, View};
+
 /// All that exists in the in-memory world. Cloning gives another handle to the same world.
 #[derive(Clone, Default)]
 pub struct FakeWorld {
     state: Arc<Mutex<State>>,
+    injected: Arc<Mutex<Injected>>,
+    /// Its time goes on when a control plane is started anew.
+    clock: FakeClock,
+    /// What the process behind this handle has seen of the proxy.
+    proxy_seen: Arc<Mutex<ProxySeen>>,
 }
 
 /// The state, by area. Tests read it and plant foreign things in it.
@@ -45,17 +55,46 @@ impl FakeWorld {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// This world behind a gate, with a clock of its own.
+    /// The next read, whatever it asks for, is answered from an earlier state.
+    pub fn answer_next_read_from(&self, past: State) {
+        self.injected().past = Some(Box::new(past));
+    }
+
+    /// The next change breaks off after so many of its parts: see [`PARTS`]. Nobody is told how far it got.
+    pub fn break_next_change_off_after(&self, parts: usize) {
+        self.injected().parts = Some(parts);
+    }
+
+    fn injected(&self) -> MutexGuard<'_, Injected> {
+        self.injected.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn view(&self) -> View<'_> {
+        let past = self.injected().past.take();
+        past.map_or_else(|| View::Now(self.state()), View::Past)
+    }
+
+    fn parts(&self, call: &'static str) -> Parts {
+        Parts { call, left: self.injected().parts.take() }
+    }
+
+    /// The world's time.
+    #[must_use]
+    pub fn clock(&self) -> FakeClock {
+        self.clock
+    }
+
+    /// This world behind a gate, as a process sees it that has just started.
     #[must_use]
     pub fn behind(&self, gate: Arc<dyn Gate>) -> World {
-        let me = Arc::new(self.clone());
+        let me = Arc::new(Self { proxy_seen: Arc::default(), ..self.clone() });
         let adapters = Adapters {
             containers: me.clone(),
             databases: me.clone(),
             proxy: me.clone(),
             wordpress: me.clone(),
             probe: me,
-            clock: Arc::new(FakeClock::default()),
+            clock: Arc::new(self.clock),
         };
         World::new(adapters, gate)
     }

@@ -14,7 +14,7 @@ use crate::probe::{Page, SiteProbe};
 #[async_trait]
 impl SiteProbe for FakeWorld {
     async fn get(&self, url: &SiteUrl, _path: &str) -> Effect<Page> {
-        let state = self.state();
+        let state = self.view();
         let body = |text: &str| Bytes::from(format!("<html><body>{text}</body></html>"));
         Ok(match served(&state, &url.host) {
             Ok(title) => Page { status: 200, body: body(&title.repeat(200 / title.len().max(1) + 1)) },

@@ -1,6 +1,7 @@
 //! The twin of the proxy.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use hostplane_domain::ids::InstanceId;
@@ -8,7 +9,8 @@ use hostplane_domain::mark::SiteRef;
 use hostplane_domain::naming;
 
 use super::FakeWorld;
-use crate::error::{Effect, Rejection};
+use super::injected::Parts;
+use crate::error::{Effect, EffectError, Rejection};
 use crate::proxy::{Proxy, RouteSpec, Routes, Served, snippet};
 
 /// What there is in the proxy's directory, and what the proxy runs. Tests plant foreign files in it.
@@ -20,6 +22,15 @@ pub struct ProxyState {
     pub loaded: BTreeMap<String, String>,
 }
 
+/// What one process knows of the proxy: real adapters learn it from the reloads that they have seen.
+#[derive(Debug, Clone, Default)]
+pub(super) struct ProxySeen {
+    /// It has seen a reload of everything.
+    whole: bool,
+    /// Files of which it doesn't know whether the proxy serves them.
+    doubted: BTreeSet<String>,
+}
+
 impl ProxyState {
     /// The file that serves a host name under `http://`, as far as the proxy has loaded it.
     #[must_use]
@@ -29,7 +40,7 @@ impl ProxyState {
         self.loaded.iter().find(|(_, contents)| serves(contents)).map(|(file, _)| file.as_str())
     }
 
-    fn put(&mut self, spec: &RouteSpec) -> Effect<()> {
+    fn put(&mut self, spec: &RouteSpec, parts: &mut Parts) -> Effect<()> {
         let file = naming::snippet_file(&spec.mark.site.name);
         snippet::check(spec)?;
         if let Some(there) = self.snippets.get(&file) {
@@ -42,18 +53,23 @@ impl ProxyState {
                 return Err(Rejection::HostTaken { host: snippet::host(place).to_owned(), by: by.clone() }.into());
             }
         }
+        parts.next()?;
         self.snippets.insert(file, spec.contents.clone());
+        parts.next()?;
         self.loaded = self.snippets.clone();
         Ok(())
     }
 
-    fn remove(&mut self, instance: InstanceId, site: &SiteRef) {
+    fn remove(&mut self, instance: InstanceId, site: &SiteRef, parts: &mut Parts) -> Effect<()> {
         let file = naming::snippet_file(&site.name);
         let is_ours = |there: &String| snippet::own(&file, there.as_bytes(), instance, site.id).is_ok();
+        parts.next()?;
         if self.snippets.get(&file).is_some_and(is_ours) {
             self.snippets.remove(&file);
         }
+        parts.next()?;
         self.loaded = self.snippets.clone();
+        Ok(())
     }
 }
 
@@ -64,26 +80,55 @@ impl Proxy for FakeWorld {
     }
 
     async fn routes(&self) -> Effect<Routes> {
-        let state = &self.state().proxy;
+        let state = &self.view().proxy;
+        let seen = self.proxy_seen();
         let facts = |(file, contents): (&String, &String)| {
-            snippet::facts(file, contents.as_bytes(), state.loaded.get(file) == Some(contents))
+            let known = seen.whole && !seen.doubted.contains(file);
+            snippet::facts(file, contents.as_bytes(), known && state.loaded.get(file) == Some(contents))
         };
         let snippets = state.snippets.iter().map(facts).collect();
-        Ok(Routes { snippets, served: Served::These(state.loaded.keys().cloned().collect()) })
+        let served = if seen.whole {
+            Served::These(state.loaded.keys().chain(&seen.doubted).cloned().collect())
+        } else {
+            Served::Unknown
+        };
+        Ok(Routes { snippets, served })
     }
 
     async fn settle(&self) -> Effect<()> {
         let mut state = self.state();
         state.proxy.loaded = state.proxy.snippets.clone();
+        self.learn(&Ok(()), None);
         Ok(())
     }
 
     async fn put_route(&self, spec: &RouteSpec) -> Effect<()> {
-        self.state().proxy.put(spec)
+        let put = self.state().proxy.put(spec, &mut self.parts("caddy.put_route"));
+        self.learn(&put, Some(&spec.mark.site));
+        put
     }
 
     async fn remove_route(&self, instance: InstanceId, site: &SiteRef) -> Effect<()> {
-        self.state().proxy.remove(instance, site);
-        Ok(())
+        let removed = self.state().proxy.remove(instance, site, &mut self.parts("caddy.remove_route"));
+        self.learn(&removed, Some(site));
+        removed
+    }
+}
+
+impl FakeWorld {
+    fn proxy_seen(&self) -> MutexGuard<'_, ProxySeen> {
+        self.proxy_seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A change that went through has loaded everything; one that broke off leaves a doubt.
+    fn learn(&self, change: &Effect<()>, site: Option<&SiteRef>) {
+        let mut seen = self.proxy_seen();
+        match change {
+            Ok(()) => *seen = ProxySeen { whole: true, doubted: BTreeSet::new() },
+            Err(EffectError::OutcomeUnknown { .. }) => {
+                seen.doubted.extend(site.map(|site| naming::snippet_file(&site.name)));
+            }
+            Err(_) => {}
+        }
     }
 }

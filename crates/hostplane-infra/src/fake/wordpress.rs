@@ -13,6 +13,8 @@ use crate::error::{Effect, EffectError, Rejection};
 use crate::wordpress::{Installation, Wordpress, WordpressFacts};
 
 const MARKER: &str = ".hostplane-site";
+/// The table that an installer makes first and drops last.
+const INSTALLING: &str = "hostplane_installing";
 
 /// The volume that a running container has at a path.
 fn volume_at(state: &State, container: &str, path: &str, call: &'static str) -> Effect<String> {
@@ -59,7 +61,7 @@ fn marker(state: &State, volume: &str) -> Option<SiteId> {
 impl Wordpress for FakeWorld {
     async fn facts(&self, php_container: &str) -> Effect<WordpressFacts> {
         let call = "wordpress.facts";
-        let state = self.state();
+        let state = self.view();
         let unpacked = marker(&state, &volume_at(&state, php_container, naming::DOCROOT, call)?);
         let database = database(&state, php_container, call)?;
         Ok(WordpressFacts { unpacked, installed: state.databases.databases[&database].installed })
@@ -67,6 +69,7 @@ impl Wordpress for FakeWorld {
 
     async fn unpack(&self, php_container: &str, site: SiteId) -> Effect<()> {
         let call = "wordpress.unpack";
+        let mut parts = self.parts(call);
         let mut state = self.state();
         let volume = volume_at(&state, php_container, naming::DOCROOT, call)?;
         match marker(&state, &volume) {
@@ -80,6 +83,7 @@ impl Wordpress for FakeWorld {
             (MARKER, Bytes::from(format!("{site}\n"))),
         ];
         for (path, contents) in files {
+            parts.next()?;
             state.containers.write_file(&volume, path, contents);
         }
         Ok(())
@@ -87,6 +91,7 @@ impl Wordpress for FakeWorld {
 
     async fn install(&self, php_container: &str, installation: &Installation) -> Effect<()> {
         let call = "wordpress.install";
+        let mut parts = self.parts(call);
         let mut state = self.state();
         let volume = volume_at(&state, php_container, naming::DOCROOT, call)?;
         if marker(&state, &volume).is_none() {
@@ -96,9 +101,16 @@ impl Wordpress for FakeWorld {
         let database = state.databases.databases.entry(name).or_default();
         match database.installed {
             Some(site) if site == installation.site => Ok(()),
-            None if database.tables.is_empty() => {
-                database.installed = Some(installation.site);
+            // What an installer of ours left half-way is begun anew.
+            None if database.tables.is_empty() || database.tables.contains_key(INSTALLING) => {
+                database.tables.clear();
+                parts.next()?;
+                database.tables.insert(INSTALLING.to_owned(), String::new());
+                parts.next()?;
                 database.tables.insert("wp_options".to_owned(), installation.details.title.to_string());
+                parts.next()?;
+                database.installed = Some(installation.site);
+                database.tables.remove(INSTALLING);
                 Ok(())
             }
             _ => Err(Rejection::WouldLoseData("the database already holds tables".to_owned()).into()),

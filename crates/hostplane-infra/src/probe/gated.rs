@@ -29,6 +29,8 @@ impl GatedProbe {
 #[async_trait]
 impl SiteProbe for GatedProbe {
     async fn get(&self, url: &SiteUrl, path: &str) -> Effect<Page> {
-        pass(&*self.gate, GET, self.inner.get(url, path)).await
+        let inner = Arc::clone(&self.inner);
+        let (url, path) = (url.clone(), path.to_owned());
+        pass(&*self.gate, GET, async move { inner.get(&url, &path).await }).await
     }
 }

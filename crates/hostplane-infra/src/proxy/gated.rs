@@ -37,22 +37,27 @@ impl GatedProxy {
 #[async_trait]
 impl Proxy for GatedProxy {
     async fn ping(&self) -> Effect<()> {
-        pass(&*self.gate, PING, self.inner.ping()).await
+        let inner = Arc::clone(&self.inner);
+        pass(&*self.gate, PING, async move { inner.ping().await }).await
     }
 
     async fn routes(&self) -> Effect<Routes> {
-        pass(&*self.gate, ROUTES, self.inner.routes()).await
+        let inner = Arc::clone(&self.inner);
+        pass(&*self.gate, ROUTES, async move { inner.routes().await }).await
     }
 
     async fn settle(&self) -> Effect<()> {
-        pass(&*self.gate, SETTLE, self.inner.settle()).await
+        let inner = Arc::clone(&self.inner);
+        pass(&*self.gate, SETTLE, async move { inner.settle().await }).await
     }
 
     async fn put_route(&self, spec: &RouteSpec) -> Effect<()> {
-        pass(&*self.gate, PUT_ROUTE, self.inner.put_route(spec)).await
+        let (inner, spec) = (Arc::clone(&self.inner), spec.clone());
+        pass(&*self.gate, PUT_ROUTE, async move { inner.put_route(&spec).await }).await
     }
 
     async fn remove_route(&self, instance: InstanceId, site: &SiteRef) -> Effect<()> {
-        pass(&*self.gate, REMOVE_ROUTE, self.inner.remove_route(instance, site)).await
+        let (inner, site) = (Arc::clone(&self.inner), site.clone());
+        pass(&*self.gate, REMOVE_ROUTE, async move { inner.remove_route(instance, &site).await }).await
     }
 }

@@ -31,14 +31,18 @@ impl GatedWordpress {
 #[async_trait]
 impl Wordpress for GatedWordpress {
     async fn facts(&self, php_container: &str) -> Effect<WordpressFacts> {
-        pass(&*self.gate, FACTS, self.inner.facts(php_container)).await
+        let (inner, php_container) = (Arc::clone(&self.inner), php_container.to_owned());
+        pass(&*self.gate, FACTS, async move { inner.facts(&php_container).await }).await
     }
 
     async fn unpack(&self, php_container: &str, site: SiteId) -> Effect<()> {
-        pass(&*self.gate, UNPACK, self.inner.unpack(php_container, site)).await
+        let (inner, php_container) = (Arc::clone(&self.inner), php_container.to_owned());
+        pass(&*self.gate, UNPACK, async move { inner.unpack(&php_container, site).await }).await
     }
 
     async fn install(&self, php_container: &str, installation: &Installation) -> Effect<()> {
-        pass(&*self.gate, INSTALL, self.inner.install(php_container, installation)).await
+        let inner = Arc::clone(&self.inner);
+        let (php_container, installation) = (php_container.to_owned(), installation.clone());
+        pass(&*self.gate, INSTALL, async move { inner.install(&php_container, &installation).await }).await
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::super::injected::Parts;
 use super::{ContainersState, FakeContainer, invalid};
 use crate::containers::{ARCHIVE_LIMIT, ArchiveEntry, paths};
 use crate::error::{Effect, EffectError};
@@ -85,7 +86,7 @@ impl ContainersState {
         }
     }
 
-    pub(super) fn upload(&mut self, id: &str, dir: &str, entries: &[ArchiveEntry]) -> Effect<()> {
+    pub(super) fn upload(&mut self, id: &str, dir: &str, entries: &[ArchiveEntry], parts: &mut Parts) -> Effect<()> {
         let dir = paths::directory(dir)?;
         for entry in entries {
             paths::entry(&entry.path)?;
@@ -103,7 +104,11 @@ impl ContainersState {
             }
             (Found::Directory, _) => {}
         }
-        for entry in entries {
+        parts.next()?;
+        for (number, entry) in entries.iter().enumerate() {
+            if number == entries.len() / 2 {
+                parts.next()?;
+            }
             let path = format!("{}/{}", dir.trim_end_matches('/'), entry.path);
             match container.place(&path) {
                 // Below a writable directory the Engine unpacks until it meets the mount.
