@@ -1,4 +1,4 @@
-//! Which directories and paths may be written and read: the same for every engine.
+//! Which names may be asked for, and which directories and paths written and read: the same for every engine.
 
 use std::path::{Component, Path};
 
@@ -35,6 +35,18 @@ pub(crate) fn entry(path: &str) -> Effect<&str> {
     if is_below(path) { Ok(path) } else { refuse(format!("{path:?} is not a path below the directory")) }
 }
 
+/// A name or an id as a part of a request's path. bollard pastes it in, so that anything else than the
+/// Engine allows in names could be another request.
+///
+/// # Errors
+/// `Rejected` if it isn't.
+pub(crate) fn segment(text: &str) -> Effect<&str> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-' | '/' | ':' | '@');
+    let whole =
+        !text.is_empty() && text.chars().all(plain) && text.split('/').all(|part| !matches!(part, "" | "." | ".."));
+    if whole { Ok(text) } else { refuse(format!("{text:?} is no name")) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -54,6 +66,16 @@ mod tests {
         }
         for dir in ["/", "/a/", "/a/b"] {
             assert!(directory(dir).is_ok(), "{dir:?}");
+        }
+    }
+
+    #[test]
+    fn a_name_is_one_part_of_a_request() {
+        for name in ["", "..", "../volumes", "a//b", "a b", "a?x=y", "a#b", "a%2fb"] {
+            assert!(segment(name).is_err(), "{name:?}");
+        }
+        for name in ["php_a", "0a1b", "registry.test:5000/php:1@sha256"] {
+            assert!(segment(name).is_ok(), "{name:?}");
         }
     }
 }

@@ -13,18 +13,27 @@ const START: Timestamp = Timestamp(1_767_225_600_000_000);
 /// Chance is half of what it could be, always.
 #[derive(Debug, Clone, Copy)]
 pub struct FakeClock {
+    start: Timestamp,
     started: Instant,
 }
 
 impl Default for FakeClock {
     fn default() -> Self {
-        Self { started: Instant::now() }
+        Self::starting(START)
+    }
+}
+
+impl FakeClock {
+    /// A clock that shows this time now.
+    #[must_use]
+    pub fn starting(now: Timestamp) -> Self {
+        Self { start: now, started: Instant::now() }
     }
 }
 
 impl Clock for FakeClock {
     fn now(&self) -> Timestamp {
-        START.plus(self.started.elapsed())
+        self.start.plus(self.started.elapsed())
     }
 
     fn jitter(&self, ceiling: Duration) -> Duration {

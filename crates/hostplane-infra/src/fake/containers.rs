@@ -18,7 +18,7 @@ use super::FakeWorld;
 use super::injected::Parts;
 use crate::containers::{
     ArchiveEntry, ContainerFacts, ContainerState, Containers, Exec, ExecOutput, NetworkFacts, NetworkSpec, Scope,
-    VolumeFacts,
+    VolumeFacts, paths,
 };
 use crate::error::{Dependency, Effect, EffectError, Rejection};
 
@@ -153,12 +153,19 @@ impl ContainersState {
         }
     }
 
+    /// Takes a file out of a volume, if it is there.
+    pub fn delete_file(&mut self, volume: &str, path: &str) {
+        if let Some(volume) = self.volumes.get_mut(volume) {
+            volume.files.remove(path);
+        }
+    }
+
     fn existing(&self, id_or_name: &str) -> Effect<(&str, &FakeContainer)> {
-        self.container(id_or_name).ok_or_else(|| absent("container", id_or_name))
+        self.container(paths::segment(id_or_name)?).ok_or_else(|| absent("container", id_or_name))
     }
 
     fn existing_mut(&mut self, id_or_name: &str) -> Effect<&mut FakeContainer> {
-        self.container_mut(id_or_name).ok_or_else(|| absent("container", id_or_name))
+        self.container_mut(paths::segment(id_or_name)?).ok_or_else(|| absent("container", id_or_name))
     }
 
     fn create_volume(&mut self, name: &str, labels: &Labels) -> Effect<VolumeFacts> {
@@ -168,6 +175,7 @@ impl ContainersState {
     }
 
     fn remove_volume(&mut self, name: &str) -> Effect<()> {
+        paths::segment(name)?;
         let mounts = |container: &FakeContainer| container.spec.mounts.iter().any(|mount| mount.volume == name);
         if let Some((id, _)) = self.containers.iter().find(|(_, container)| mounts(container)) {
             let message = format!("remove {name}: volume is in use - [{id}]");
@@ -197,9 +205,12 @@ impl ContainersState {
         }
         parts.next()?;
         for mount in &spec.mounts {
-            if !mount.path.starts_with('/') {
-                return Err(invalid(format!("invalid mount path: '{}' mount path must be absolute", mount.path)));
-            }
+            check_name("volume", &mount.volume)?;
+        }
+        if let Some(mount) = spec.mounts.iter().find(|mount| !mount.path.starts_with('/')) {
+            return Err(invalid(format!("invalid mount path: '{}' mount path must be absolute", mount.path)));
+        }
+        for mount in &spec.mounts {
             self.create_volume(&mount.volume, labels)?;
         }
         parts.next()?;
@@ -313,7 +324,7 @@ impl Containers for FakeWorld {
     }
 
     async fn image_exists(&self, image: &str) -> Effect<bool> {
-        Ok(self.view().containers.images.contains(image))
+        Ok(self.view().containers.images.contains(paths::segment(image)?))
     }
 
     async fn create_volume(&self, name: &str, labels: &Labels) -> Effect<VolumeFacts> {

@@ -21,6 +21,8 @@ pub struct DatabasesState {
     pub users: BTreeMap<String, UserState>,
     /// The ledger's rows by tenant; `None` is a row that can't be read.
     pub ledger: BTreeMap<String, Option<Mark>>,
+    /// The server refuses the control plane's own credentials.
+    pub denies: bool,
 }
 
 /// A database.
@@ -39,17 +41,24 @@ pub struct UserState {
     pub password_hash: String,
     /// Connections at once; 0 is no limit.
     pub max_connections: u16,
-    /// Whether it has exactly a tenant's privileges on its own database.
+    /// Whether it has all of a tenant's privileges on its own database, and no other but `grants_more`.
     pub grants_exact: bool,
+    /// Whether it has more besides.
+    pub grants_more: bool,
 }
 
 impl DatabasesState {
+    fn log_in(&self) -> Effect<()> {
+        let message = "error 1045 while connecting".to_owned();
+        if self.denies { Err(Rejection::AccessDenied { by: Dependency::Mariadb, message }.into()) } else { Ok(()) }
+    }
+
     fn facts(&self, tenant: &str) -> Option<TenantFacts> {
         let entry = self.ledger.get(tenant);
         let user = self.users.get(tenant).map(|user| TenantUser {
             password_hash: user.password_hash.clone(),
             max_connections: user.max_connections,
-            grants_exact: user.grants_exact,
+            grants_exact: user.grants_exact && !user.grants_more,
         });
         let database = self.databases.contains_key(tenant);
         if entry.is_none() && user.is_none() && !database {
@@ -65,7 +74,9 @@ impl DatabasesState {
 
     fn ensure(&mut self, spec: &TenantSpec, parts: &mut Parts) -> Effect<()> {
         let tenant = naming::database(&spec.mark.site.name);
-        let is_hash = |digits: &str| digits.len() == 40 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+        // As the server stores it: in capitals.
+        let is_digit = |byte| matches!(byte, b'0'..=b'9' | b'A'..=b'F');
+        let is_hash = |digits: &str| digits.len() == 40 && digits.bytes().all(is_digit);
         if !spec.password_hash.strip_prefix('*').is_some_and(is_hash) {
             let message = "the password's hash is not one of mysql_native_password".to_owned();
             return Err(Rejection::Invalid { by: Dependency::Mariadb, message }.into());
@@ -88,7 +99,8 @@ impl DatabasesState {
         parts.next()?;
         self.databases.entry(tenant.clone()).or_default();
         parts.next()?;
-        self.users.entry(tenant).or_default().grants_exact = true;
+        let user = self.users.entry(tenant).or_default();
+        (user.grants_exact, user.grants_more) = (true, false);
         Ok(())
     }
 
@@ -110,11 +122,12 @@ impl DatabasesState {
 #[async_trait]
 impl Databases for FakeWorld {
     async fn ping(&self) -> Effect<()> {
-        Ok(())
+        self.state().databases.log_in()
     }
 
     async fn tenants(&self, which: &Tenants) -> Effect<Vec<TenantFacts>> {
         let state = &self.view().databases;
+        state.log_in()?;
         Ok(match which {
             Tenants::All => state.names().into_iter().filter_map(|name| state.facts(name)).collect(),
             Tenants::Of(site) => state.facts(&naming::database(site)).into_iter().collect(),
@@ -122,10 +135,16 @@ impl Databases for FakeWorld {
     }
 
     async fn ensure_tenant(&self, spec: &TenantSpec) -> Effect<()> {
-        self.state().databases.ensure(spec, &mut self.parts("mariadb.ensure_tenant"))
+        let databases = &mut self.state().databases;
+        let mut parts = self.parts("mariadb.ensure_tenant");
+        databases.log_in()?;
+        databases.ensure(spec, &mut parts)
     }
 
     async fn remove_tenant(&self, tenant: &TenantKey) -> Effect<()> {
-        self.state().databases.remove(tenant, &mut self.parts("mariadb.remove_tenant"))
+        let databases = &mut self.state().databases;
+        let mut parts = self.parts("mariadb.remove_tenant");
+        databases.log_in()?;
+        databases.remove(tenant, &mut parts)
     }
 }

@@ -22,6 +22,7 @@ pub use injected::PARTS;
 use proxy::ProxySeen;
 pub use proxy::ProxyState;
 
+use crate::clock::Timestamp;
 use crate::gate::Gate;
 use crate::world::{Adapters, World};
 
@@ -78,16 +79,28 @@ impl FakeWorld {
         Parts { call, left: self.injected().parts.take() }
     }
 
+    /// A world as another one was left, at a time.
+    #[must_use]
+    pub fn resumed(state: State, now: Timestamp) -> Self {
+        Self { state: Arc::new(Mutex::new(state)), clock: FakeClock::starting(now), ..Self::default() }
+    }
+
     /// The world's time.
     #[must_use]
     pub fn clock(&self) -> FakeClock {
         self.clock
     }
 
+    /// The same world, as a process sees it that has just started.
+    #[must_use]
+    pub fn seen_anew(&self) -> Self {
+        Self { proxy_seen: Arc::new(Mutex::new(ProxySeen::nothing())), ..self.clone() }
+    }
+
     /// This world behind a gate, as a process sees it that has just started.
     #[must_use]
     pub fn behind(&self, gate: Arc<dyn Gate>) -> World {
-        let me = Arc::new(Self { proxy_seen: Arc::default(), ..self.clone() });
+        let me = Arc::new(self.seen_anew());
         let adapters = Adapters {
             containers: me.clone(),
             databases: me.clone(),

@@ -23,12 +23,26 @@ pub struct ProxyState {
 }
 
 /// What one process knows of the proxy: real adapters learn it from the reloads that they have seen.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(super) struct ProxySeen {
     /// It has seen a reload of everything.
     whole: bool,
     /// Files of which it doesn't know whether the proxy serves them.
     doubted: BTreeSet<String>,
+}
+
+impl Default for ProxySeen {
+    /// All is known.
+    fn default() -> Self {
+        Self { whole: true, doubted: BTreeSet::new() }
+    }
+}
+
+impl ProxySeen {
+    /// As a process begins that has just started.
+    pub fn nothing() -> Self {
+        Self { whole: false, doubted: BTreeSet::new() }
+    }
 }
 
 impl ProxyState {
@@ -40,7 +54,7 @@ impl ProxyState {
         self.loaded.iter().find(|(_, contents)| serves(contents)).map(|(file, _)| file.as_str())
     }
 
-    fn put(&mut self, spec: &RouteSpec, parts: &mut Parts) -> Effect<()> {
+    fn put(&mut self, spec: &RouteSpec, known: bool, parts: &mut Parts) -> Effect<()> {
         let file = naming::snippet_file(&spec.mark.site.name);
         snippet::check(spec)?;
         if let Some(there) = self.snippets.get(&file) {
@@ -53,24 +67,75 @@ impl ProxyState {
                 return Err(Rejection::HostTaken { host: snippet::host(place).to_owned(), by: by.clone() }.into());
             }
         }
-        parts.next()?;
-        self.snippets.insert(file, spec.contents.clone());
-        parts.next()?;
-        self.loaded = self.snippets.clone();
-        Ok(())
+        let mut candidate = self.snippets.clone();
+        candidate.insert(file, spec.contents.clone());
+        match complaint(&candidate) {
+            Some(why) if complaint(&self.snippets).is_none() => Err(Rejection::ConfigRejected(why).into()),
+            _ => self.load(candidate, known, parts),
+        }
     }
 
-    fn remove(&mut self, instance: InstanceId, site: &SiteRef, parts: &mut Parts) -> Effect<()> {
+    fn remove(&mut self, instance: InstanceId, site: &SiteRef, known: bool, parts: &mut Parts) -> Effect<()> {
         let file = naming::snippet_file(&site.name);
         let is_ours = |there: &String| snippet::own(&file, there.as_bytes(), instance, site.id).is_ok();
-        parts.next()?;
-        if self.snippets.get(&file).is_some_and(is_ours) {
-            self.snippets.remove(&file);
+        let mut candidate = self.snippets.clone();
+        candidate.retain(|name, there| *name != file || !is_ours(there));
+        self.load(candidate, known, parts)
+    }
+
+    /// Puts a configuration into place, unless it is there and known to be loaded.
+    fn load(&mut self, candidate: BTreeMap<String, String>, known: bool, parts: &mut Parts) -> Effect<()> {
+        if known && self.loaded == self.snippets && candidate == self.snippets {
+            return Ok(());
         }
+        if let Some(why) = complaint(&candidate) {
+            let message = format!("what is there already is not valid: {why}");
+            return Err(Rejection::ConfigRejected(message).into());
+        }
+        parts.next()?;
+        self.snippets = candidate;
         parts.next()?;
         self.loaded = self.snippets.clone();
         Ok(())
     }
+}
+
+/// Directives that the twin has heard of: those that its tests use, and some more.
+const DIRECTIVES: &[&str] = &[
+    "respond",
+    "reverse_proxy",
+    "redir",
+    "rewrite",
+    "handle",
+    "route",
+    "root",
+    "file_server",
+    "php_fastcgi",
+    "header",
+    "encode",
+    "request_body",
+    "log",
+    "tls",
+];
+
+/// What the proxy would say of the first snippet that it can't read.
+fn complaint(snippets: &BTreeMap<String, String>) -> Option<String> {
+    snippets.iter().find_map(|(file, contents)| {
+        if !snippet::is_closed(contents) {
+            return Some(format!("sites/{file}: unexpected end of file"));
+        }
+        let mut depth = 0_i64;
+        for (number, line) in contents.lines().enumerate() {
+            let words: Vec<&str> = snippet::tokens(line).collect();
+            if let Some(word) = words.first().filter(|word| depth == 1 && **word != "}" && !DIRECTIVES.contains(word)) {
+                return Some(format!("sites/{file}:{}: unrecognized directive: {word}", number + 1));
+            }
+            for word in words {
+                depth += i64::from(word == "{") - i64::from(word == "}");
+            }
+        }
+        None
+    })
 }
 
 #[async_trait]
@@ -96,20 +161,22 @@ impl Proxy for FakeWorld {
     }
 
     async fn settle(&self) -> Effect<()> {
-        let mut state = self.state();
-        state.proxy.loaded = state.proxy.snippets.clone();
-        self.learn(&Ok(()), None);
-        Ok(())
+        let proxy = &mut self.state().proxy;
+        let settled = proxy.load(proxy.snippets.clone(), self.knows(), &mut self.parts("caddy.settle"));
+        self.learn(&settled, None);
+        settled
     }
 
     async fn put_route(&self, spec: &RouteSpec) -> Effect<()> {
-        let put = self.state().proxy.put(spec, &mut self.parts("caddy.put_route"));
+        let known = self.knows();
+        let put = self.state().proxy.put(spec, known, &mut self.parts("caddy.put_route"));
         self.learn(&put, Some(&spec.mark.site));
         put
     }
 
     async fn remove_route(&self, instance: InstanceId, site: &SiteRef) -> Effect<()> {
-        let removed = self.state().proxy.remove(instance, site, &mut self.parts("caddy.remove_route"));
+        let known = self.knows();
+        let removed = self.state().proxy.remove(instance, site, known, &mut self.parts("caddy.remove_route"));
         self.learn(&removed, Some(site));
         removed
     }
@@ -120,11 +187,17 @@ impl FakeWorld {
         self.proxy_seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether this process knows all that the proxy serves.
+    fn knows(&self) -> bool {
+        let seen = self.proxy_seen();
+        seen.whole && seen.doubted.is_empty()
+    }
+
     /// A change that went through has loaded everything; one that broke off leaves a doubt.
     fn learn(&self, change: &Effect<()>, site: Option<&SiteRef>) {
         let mut seen = self.proxy_seen();
         match change {
-            Ok(()) => *seen = ProxySeen { whole: true, doubted: BTreeSet::new() },
+            Ok(()) => *seen = ProxySeen::default(),
             Err(EffectError::OutcomeUnknown { .. }) => {
                 seen.doubted.extend(site.map(|site| naming::snippet_file(&site.name)));
             }

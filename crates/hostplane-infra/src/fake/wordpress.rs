@@ -9,25 +9,27 @@ use hostplane_domain::render::php::WP_CONFIG_STUB;
 
 use super::{FakeWorld, State};
 use crate::containers::ContainerState;
-use crate::error::{Effect, EffectError, Rejection};
-use crate::wordpress::{Installation, Wordpress, WordpressFacts};
+use crate::error::{Effect, EffectError};
+use crate::wordpress::{
+    ANOTHER_SITES_FILES, ANOTHER_SITES_TABLES, Installation, NOBODYS_TABLES, Wordpress, WordpressFacts, occupied,
+};
 
 const MARKER: &str = ".hostplane-site";
-/// The table that an installer makes first and drops last.
-const INSTALLING: &str = "hostplane_installing";
+/// The table that an installer makes first and drops last: with it, all tables are an installer's that
+/// broke off.
+pub(super) const INSTALLING: &str = "hostplane_installing";
 
 /// The volume that a running container has at a path.
 fn volume_at(state: &State, container: &str, path: &str, call: &'static str) -> Effect<String> {
     let spec = running(state, container, call)?;
     let mount = spec.mounts.iter().find(|mount| mount.path == path);
-    mount.map(|mount| mount.volume.clone()).ok_or_else(|| EffectError::NotFound(format!("a volume at {path}")))
+    let missing = || EffectError::transient_message(call, format!("php finds nothing at {path}"));
+    mount.map(|mount| mount.volume.clone()).ok_or_else(missing)
 }
 
 fn running<'a>(state: &'a State, container: &str, call: &'static str) -> Effect<&'a ContainerSpec> {
-    let (_, found) = state
-        .containers
-        .container(container)
-        .ok_or_else(|| EffectError::NotFound(format!("the container {container}")))?;
+    let (_, found) =
+        state.containers.container(container).ok_or_else(|| EffectError::NotFound(format!("container {container}")))?;
     if found.state == ContainerState::Running {
         Ok(&found.spec)
     } else {
@@ -37,7 +39,7 @@ fn running<'a>(state: &'a State, container: &str, call: &'static str) -> Effect<
 
 /// The database that the container's settings name. They hold its password, so what can't log in with it
 /// gets nowhere.
-fn database(state: &State, container: &str, call: &'static str) -> Effect<String> {
+pub(super) fn database(state: &State, container: &str, call: &'static str) -> Effect<String> {
     let volume = volume_at(state, container, naming::PHP_SETTINGS_DIR, call)?;
     let refused = || EffectError::transient_message(call, "php can't connect to the database");
     let config = state.containers.read_file(&volume, "wp-config.php").ok_or_else(refused)?;
@@ -52,9 +54,10 @@ fn database(state: &State, container: &str, call: &'static str) -> Effect<String
     if may && state.databases.databases.contains_key(&name) { Ok(name) } else { Err(refused()) }
 }
 
-fn marker(state: &State, volume: &str) -> Option<SiteId> {
+/// What the marker says, whatever that is.
+fn marker(state: &State, volume: &str) -> Option<String> {
     let text = state.containers.read_file(volume, MARKER)?;
-    String::from_utf8_lossy(&text).trim().parse().ok()
+    Some(String::from_utf8_lossy(&text).trim().to_owned())
 }
 
 #[async_trait]
@@ -62,8 +65,9 @@ impl Wordpress for FakeWorld {
     async fn facts(&self, php_container: &str) -> Effect<WordpressFacts> {
         let call = "wordpress.facts";
         let state = self.view();
-        let unpacked = marker(&state, &volume_at(&state, php_container, naming::DOCROOT, call)?);
+        let marker = marker(&state, &volume_at(&state, php_container, naming::DOCROOT, call)?);
         let database = database(&state, php_container, call)?;
+        let unpacked = marker.and_then(|text| text.parse().ok());
         Ok(WordpressFacts { unpacked, installed: state.databases.databases[&database].installed })
     }
 
@@ -73,17 +77,20 @@ impl Wordpress for FakeWorld {
         let mut state = self.state();
         let volume = volume_at(&state, php_container, naming::DOCROOT, call)?;
         match marker(&state, &volume) {
-            Some(found) if found == site => return Ok(()),
-            Some(_) => return Err(EffectError::transient_message(call, "the volume holds another site")),
+            Some(found) if found == site.to_string() => return Ok(()),
+            Some(_) => return Err(occupied(ANOTHER_SITES_FILES)),
             None => {}
         }
         let files = [
             ("index.php", Bytes::from_static(b"<?php")),
+            ("wp-login.php", Bytes::from_static(b"<?php")),
             ("wp-config.php", Bytes::from_static(WP_CONFIG_STUB.as_bytes())),
             (MARKER, Bytes::from(format!("{site}\n"))),
         ];
         for (path, contents) in files {
             parts.next()?;
+            // A run that broke off may have left what it would have renamed.
+            state.containers.delete_file(&volume, &format!("{path}.new"));
             state.containers.write_file(&volume, path, contents);
         }
         Ok(())
@@ -93,27 +100,30 @@ impl Wordpress for FakeWorld {
         let call = "wordpress.install";
         let mut parts = self.parts(call);
         let mut state = self.state();
-        let volume = volume_at(&state, php_container, naming::DOCROOT, call)?;
-        if marker(&state, &volume).is_none() {
-            return Err(EffectError::transient_message(call, "WordPress isn't unpacked"));
-        }
         let name = database(&state, php_container, call)?;
+        let volume = volume_at(&state, php_container, naming::DOCROOT, call)?;
+        let unpacked = marker(&state, &volume).is_some_and(|found| found == installation.site.to_string());
         let database = state.databases.databases.entry(name).or_default();
         match database.installed {
-            Some(site) if site == installation.site => Ok(()),
-            // What an installer of ours left half-way is begun anew.
-            None if database.tables.is_empty() || database.tables.contains_key(INSTALLING) => {
-                database.tables.clear();
-                parts.next()?;
-                database.tables.insert(INSTALLING.to_owned(), String::new());
-                parts.next()?;
-                database.tables.insert("wp_options".to_owned(), installation.details.title.to_string());
-                parts.next()?;
-                database.installed = Some(installation.site);
+            Some(site) if site == installation.site => {
                 database.tables.remove(INSTALLING);
-                Ok(())
+                return Ok(());
             }
-            _ => Err(Rejection::WouldLoseData("the database already holds tables".to_owned()).into()),
+            Some(_) => return Err(occupied(ANOTHER_SITES_TABLES)),
+            None if !database.tables.is_empty() && !database.tables.contains_key(INSTALLING) => {
+                return Err(occupied(NOBODYS_TABLES));
+            }
+            None if !unpacked => return Err(EffectError::transient_message(call, "WordPress isn't unpacked")),
+            None => {}
         }
+        database.tables.clear();
+        parts.next()?;
+        database.tables.insert(INSTALLING.to_owned(), String::new());
+        parts.next()?;
+        database.tables.insert("wp_options".to_owned(), installation.details.title.to_string());
+        parts.next()?;
+        database.installed = Some(installation.site);
+        database.tables.remove(INSTALLING);
+        Ok(())
     }
 }

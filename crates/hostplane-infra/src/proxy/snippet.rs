@@ -63,7 +63,7 @@ pub(crate) fn own(file: &str, contents: &[u8], instance: InstanceId, site: SiteI
 }
 
 /// Whether every block that is opened is closed, and none that isn't.
-fn is_closed(contents: &str) -> bool {
+pub(crate) fn is_closed(contents: &str) -> bool {
     let mut depth = 0_i64;
     for token in contents.lines().flat_map(tokens) {
         match token {
@@ -139,7 +139,7 @@ fn place(address: &str) -> Option<String> {
 }
 
 /// Words, up to a comment.
-fn tokens(line: &str) -> impl Iterator<Item = &str> {
+pub(crate) fn tokens(line: &str) -> impl Iterator<Item = &str> {
     line.split_ascii_whitespace().take_while(|token| !token.starts_with('#'))
 }
 

@@ -12,7 +12,7 @@ use secrecy::SecretString;
 pub use gated::GatedWordpress;
 pub use php::PhpWordpress;
 
-use crate::error::Effect;
+use crate::error::{Effect, EffectError, Rejection};
 
 /// The deep facts of a site: whose WordPress is unpacked, and whose is installed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -40,10 +40,23 @@ pub struct Installation {
 /// it is parsed strictly and otherwise only quoted, shortened.
 #[async_trait]
 pub trait Wordpress: Send + Sync {
-    /// The markers. `Transient` while the container or its database can't say.
+    /// The markers; one that can't be read is none. `Transient` while the container or its database can't say.
     async fn facts(&self, php_container: &str) -> Effect<WordpressFacts>;
-    /// Copies the image's WordPress into the files volume; complete already is fine.
+    /// Copies the image's WordPress into the files volume; complete already is fine, and what broke off is
+    /// done again. `Rejected(WouldLoseData)` when the volume has any other marker than this site's.
     async fn unpack(&self, php_container: &str, site: SiteId) -> Effect<()>;
-    /// Installs into the database; installed already for this site is fine. Never two at once.
+    /// Installs into the database; installed already for this site is fine, and what broke off is done
+    /// again. Never two at once. `Transient` before this site is unpacked; `Rejected(WouldLoseData)` when
+    /// there are tables of another site, or of nobody's.
     async fn install(&self, php_container: &str, installation: &Installation) -> Effect<()>;
+}
+
+pub(crate) const ANOTHER_SITES_FILES: &str = "the volume already holds another site's files";
+pub(crate) const ANOTHER_SITES_TABLES: &str = "the database already holds another site's WordPress";
+pub(crate) const NOBODYS_TABLES: &str = "the database already holds tables that no installation of ours made";
+
+/// What is there is not this site's, as far as can be told.
+pub(crate) fn occupied(by: &str) -> EffectError {
+    let advice = "nothing was changed: restore the site's marker or destroy the site";
+    Rejection::WouldLoseData(format!("{by}; {advice}")).into()
 }

@@ -12,9 +12,11 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
-use super::{Installation, Wordpress, WordpressFacts};
+use super::{
+    ANOTHER_SITES_FILES, ANOTHER_SITES_TABLES, Installation, NOBODYS_TABLES, Wordpress, WordpressFacts, occupied,
+};
 use crate::containers::{Containers, Exec, ExecOutput};
-use crate::error::{Effect, EffectError, Rejection};
+use crate::error::{Effect, EffectError};
 
 const COMMON: &str = include_str!("scripts/common.php");
 const FACTS: &str = include_str!("scripts/facts.php");
@@ -92,8 +94,8 @@ impl Wordpress for PhpWordpress {
 
     async fn unpack(&self, php_container: &str, site: SiteId) -> Effect<()> {
         let input = json!({ "site": site, "wp_config": WP_CONFIG_STUB });
-        let _: String = self.run("wordpress.unpack", php_container, UNPACK, input).await?;
-        Ok(())
+        let answer: String = self.run("wordpress.unpack", php_container, UNPACK, input).await?;
+        if answer == "unpacked" { Ok(()) } else { Err(occupied(ANOTHER_SITES_FILES)) }
     }
 
     async fn install(&self, php_container: &str, installation: &Installation) -> Effect<()> {
@@ -109,15 +111,8 @@ impl Wordpress for PhpWordpress {
         let answer: String = self.run("wordpress.install", php_container, INSTALL, input).await?;
         match answer.as_str() {
             "installed" => Ok(()),
-            other => Err(Rejection::WouldLoseData(format!(
-                "the database already holds {}; nothing was changed: restore the site's marker or destroy the site",
-                if other == "another" {
-                    "another site's WordPress"
-                } else {
-                    "tables that no installation of ours made"
-                }
-            ))
-            .into()),
+            "another" => Err(occupied(ANOTHER_SITES_TABLES)),
+            _ => Err(occupied(NOBODYS_TABLES)),
         }
     }
 }

@@ -1,10 +1,15 @@
 //! The contract of [`Containers`]: the same cases on the twin and on a real Engine.
 
-mod bed;
+pub mod bed;
+#[cfg(feature = "stack")]
+mod endings;
 mod files;
 mod lifecycle;
+mod listing;
 mod networks;
 mod programs;
+#[cfg(feature = "stack")]
+mod real_hands;
 #[cfg(feature = "stack")]
 mod restrictions;
 mod unreachable;
@@ -37,13 +42,18 @@ macro_rules! contract {
 }
 
 contract! {
-    volumes: made_listed_and_removed, existing_keeps_its_labels, in_use, made_in_passing, bad_name;
-    networks: made_listed_and_removed, name_taken, subnet_overlap, active_endpoints, removed_under_a_stopped_container,
-        connect, connect_without_any_network, full;
-    lifecycle: ping, images, made_and_listed, name_taken, image_missing, network_missing, started_stopped_and_removed,
-        absent_is_not_found, removed_twice_at_once, port_taken;
-    files: come_back, are_written_before_the_first_start, belong_to_the_volume, root_of_a_volume, directory_missing,
-        directory_is_a_file, read_only, bad_paths, too_many_bytes;
+    listing: scopes_are_exact;
+    volumes: made_listed_and_removed, existing_keeps_its_labels, existing_is_mounted_as_it_is, in_use,
+        in_use_by_what_runs, made_in_passing, bad_name;
+    networks: made_listed_and_removed, name_taken, name_taken_by_a_site, subnet_overlap, ambiguous_name, bad_id,
+        active_endpoints, removed_under_a_stopped_container, connect, connect_without_any_network, full,
+        full_for_one_that_runs;
+    lifecycle: ping, images, made_and_listed, name_taken, name_taken_by_a_site, bad_spec, bad_id, image_missing,
+        network_missing, started_stopped_and_removed, absent_is_not_found, removed_twice_at_once,
+        removal_in_progress, port_taken;
+    files: come_back, are_written_again, take_each_others_place, are_written_before_the_first_start,
+        belong_to_the_volume, root_of_a_volume, directory_missing, directory_is_a_file, read_only, written_in_part,
+        bad_paths, too_many_bytes;
     programs: input_and_its_end, exit_codes, standard_error, output_is_cut, input_that_nobody_reads, user,
         cannot_be_started, not_running;
 }

@@ -1,5 +1,6 @@
 //! What every [`Databases`] keeps to: the twin always, the real server with the feature `stack`.
 
+mod contended;
 #[cfg(feature = "stack")]
 mod real;
 mod twin;
@@ -16,16 +17,24 @@ use hostplane_domain::naming;
 use hostplane_domain::secret::mariadb_hash;
 use hostplane_domain::spec_hash::SpecHash;
 use hostplane_infra::databases::{Databases, TenantFacts, TenantKey, TenantSpec, TenantUser, Tenants};
-use hostplane_infra::error::{Effect, EffectError, Rejection};
+use hostplane_infra::error::{Dependency, Effect, EffectError, Rejection};
 
 /// A server, and hands that reach past the adapter.
 #[async_trait]
 trait Bed: Send + Sync {
     fn databases(&self) -> Arc<dyn Databases>;
+    /// The same server, with other credentials that may do as much.
+    async fn rival(&self) -> Arc<dyn Databases>;
+    /// The same server, which refuses the credentials.
+    fn denied(&self) -> Arc<dyn Databases>;
     /// Makes a database with something in it, as somebody else would.
     async fn plant_database(&self, name: &str);
     /// Makes a user, as somebody else would.
     async fn plant_user(&self, name: &str);
+    /// Makes a table with something in it.
+    async fn plant_table(&self, database: &str, table: &str);
+    /// What a database holds: its tables, and when each was made.
+    async fn tables(&self, database: &str) -> Vec<String>;
     async fn drop_database(&self, name: &str);
     async fn drop_user(&self, name: &str);
     async fn delete_row(&self, name: &str);
@@ -45,9 +54,11 @@ type Case = for<'a> fn(&'a dyn Bed) -> LocalBoxFuture<'a, ()>;
 
 macro_rules! cases {
     ($($case:ident),* $(,)?) => {
-        const CASES: &[(&str, Case)] = &[$((stringify!($case), |bed| Box::pin($case(bed)))),*];
+        pub(in crate::databases) const CASES: &[(&str, crate::databases::Case)] = &[$((stringify!($case), |bed| Box::pin($case(bed)))),*];
     };
 }
+
+use cases;
 
 cases![
     nothing_is_there,
@@ -62,9 +73,17 @@ cases![
     a_later_job_is_written_down,
     a_tenant_is_removed_and_removed_again,
     half_removed_states_are_removed,
+    what_a_tenant_holds_is_kept_until_it_is_removed,
     a_hash_of_another_form_is_refused,
+    no_limit_is_a_limit_of_its_own,
+    refused_credentials_are_access_denied,
     all_are_listed,
 ];
+
+/// Every case.
+fn all_cases() -> impl Iterator<Item = &'static (&'static str, Case)> {
+    CASES.iter().chain(contended::CASES)
+}
 
 fn instance(n: u32) -> InstanceId {
     format!("00000000-0000-7000-8000-{n:012}").parse().unwrap()
@@ -162,7 +181,8 @@ async fn a_foreign_user_is_not_touched(bed: &dyn Bed) {
     bed.databases().remove_tenant(&key(&spec)).await.unwrap();
     assert_eq!(bed.everything("wp_foreign-user").await, before);
     let found = facts(bed, &spec).await.unwrap();
-    assert!(found.ledger.is_none() && !found.database && found.user.is_some(), "{found:?}");
+    assert!(found.ledger.is_none() && !found.database, "{found:?}");
+    assert!(found.user.is_some_and(|user| user.max_connections == 1 && !user.grants_exact));
 }
 
 async fn a_predecessors_tenant_is_not_adopted(bed: &dyn Bed) {
@@ -283,9 +303,58 @@ async fn half_removed_states_are_removed(bed: &dyn Bed) {
     assert!(found.database && found.user.is_some(), "without its row a tenant is nobody's");
 }
 
+async fn what_a_tenant_holds_is_kept_until_it_is_removed(bed: &dyn Bed) {
+    let spec = spec("holding");
+    let name = tenant(&spec);
+    bed.databases().ensure_tenant(&spec).await.unwrap();
+    bed.plant_table(&name, "posts").await;
+    let before = bed.tables(&name).await;
+    assert_eq!(before.len(), 1);
+    bed.change_user(&name).await;
+    bed.narrow_grants(&name).await;
+    bed.databases().ensure_tenant(&spec).await.unwrap();
+    assert_eq!(bed.tables(&name).await, before);
+    bed.databases().remove_tenant(&key(&spec)).await.unwrap();
+    bed.databases().ensure_tenant(&spec).await.unwrap();
+    assert!(bed.tables(&name).await.is_empty(), "a new one is empty");
+}
+
+async fn no_limit_is_a_limit_of_its_own(bed: &dyn Bed) {
+    let mut spec = spec("unlimited");
+    for limit in [0, 5, 0, u16::MAX] {
+        spec.max_connections = limit;
+        bed.databases().ensure_tenant(&spec).await.unwrap();
+        assert_eq!(facts(bed, &spec).await, Some(whole(&spec)));
+    }
+}
+
+async fn refused_credentials_are_access_denied(bed: &dyn Bed) {
+    let spec = spec("denied");
+    bed.databases().ensure_tenant(&spec).await.unwrap();
+    let before = bed.everything(&tenant(&spec)).await;
+    let denied = bed.denied();
+    let other = TenantSpec { max_connections: 9, ..spec.clone() };
+    for answer in [
+        denied.ping().await,
+        denied.tenants(&Tenants::All).await.map(drop),
+        denied.tenants(&Tenants::Of(spec.mark.site.name.clone())).await.map(drop),
+        denied.ensure_tenant(&other).await,
+        denied.remove_tenant(&key(&spec)).await,
+    ] {
+        match answer {
+            Err(EffectError::Rejected(Rejection::AccessDenied { by: Dependency::Mariadb, message })) => {
+                assert!(!message.contains("wr0ng-password"), "{message}");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(bed.everything(&tenant(&spec)).await, before);
+}
+
 async fn a_hash_of_another_form_is_refused(bed: &dyn Bed) {
     let good = spec("odd-hash");
-    for hash in ["", "secret", "*2470", "*2470C0C06DEE42FD1618BB99005ADCA2EC9D1E1'"] {
+    let in_small_letters = good.password_hash.to_lowercase();
+    for hash in ["", "secret", "*2470", "*2470C0C06DEE42FD1618BB99005ADCA2EC9D1E1'", &in_small_letters] {
         let odd = TenantSpec { password_hash: hash.to_owned(), ..good.clone() };
         let error = bed.databases().ensure_tenant(&odd).await.unwrap_err();
         assert!(matches!(error, EffectError::Rejected(Rejection::Invalid { .. })), "{error:?}");
@@ -299,11 +368,19 @@ async fn all_are_listed(bed: &dyn Bed) {
     bed.databases().ensure_tenant(&ours).await.unwrap();
     bed.plant_database("wp_listed_by_hand").await;
     bed.plant_user("wp_listed_user").await;
+    let claimed = spec("listed-claim");
+    bed.databases().ensure_tenant(&claimed).await.unwrap();
+    bed.drop_database("wp_listed-claim").await;
+    bed.drop_user("wp_listed-claim").await;
+    bed.plant_database("listed_elsewhere").await;
     let found = bed.databases().tenants(&Tenants::All).await.unwrap();
     let of = |name: &str| found.iter().find(|facts| facts.name == name);
     assert_eq!(of("wp_listed"), Some(&whole(&ours)));
     assert!(of("wp_listed_by_hand").is_some_and(|facts| facts.database && facts.user.is_none()));
     assert!(of("wp_listed_user").is_some_and(|facts| !facts.database && facts.user.is_some()));
+    let only_claimed = TenantFacts { database: false, user: None, ..whole(&claimed) };
+    assert_eq!(of("wp_listed-claim"), Some(&only_claimed));
+    assert!(of("listed_elsewhere").is_none(), "no site's name");
     assert!(of(naming::LEDGER_DATABASE).is_none(), "the ledger is nobody's");
     assert!(found.is_sorted_by(|one, next| one.name < next.name), "each name once, in order");
 }

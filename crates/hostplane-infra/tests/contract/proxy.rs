@@ -1,5 +1,6 @@
 //! What every [`Proxy`] keeps to: the twin always, the real Caddy with the feature `stack`.
 
+mod on_disk;
 #[cfg(feature = "stack")]
 mod real;
 mod twin;
@@ -21,6 +22,8 @@ use hostplane_infra::proxy::{Proxy, RouteSpec, SnippetFacts};
 #[async_trait]
 trait Bed: Send + Sync {
     fn proxy(&self) -> Arc<dyn Proxy>;
+    /// The same proxy after a restart of the control plane.
+    fn after_restart(&self) -> Arc<dyn Proxy>;
     /// Writes a snippet, as somebody else would.
     async fn plant(&self, file: &str, contents: &str);
     /// Deletes a snippet.
@@ -33,9 +36,11 @@ type Case = for<'a> fn(&'a dyn Bed) -> LocalBoxFuture<'a, ()>;
 
 macro_rules! cases {
     ($($case:ident),* $(,)?) => {
-        const CASES: &[(&str, Case)] = &[$((stringify!($case), |bed| Box::pin($case(bed)))),*];
+        pub(in crate::proxy) const CASES: &[(&str, crate::proxy::Case)] = &[$((stringify!($case), |bed| Box::pin($case(bed)))),*];
     };
 }
+
+use cases;
 
 cases![
     nothing_is_there,
@@ -46,10 +51,18 @@ cases![
     a_host_that_is_served_is_taken,
     a_host_that_comes_free_can_be_taken,
     an_invalid_snippet_is_refused_and_all_is_served_on,
+    what_is_refused_is_named_and_the_old_stays,
     a_refused_route_hinders_no_other,
+    one_route_at_once_is_one_route,
+    two_sites_at_once_never_share_a_host,
     what_may_be_served_is_told_per_file,
     all_are_listed,
 ];
+
+/// Every case.
+fn all_cases() -> impl Iterator<Item = &'static (&'static str, Case)> {
+    CASES.iter().chain(on_disk::CASES)
+}
 
 fn instance(n: u32) -> InstanceId {
     format!("00000000-0000-7000-8000-{n:012}").parse().unwrap()
@@ -224,13 +237,57 @@ async fn an_invalid_snippet_is_refused_and_all_is_served_on(bed: &dyn Bed) {
     let other_mark = RouteSpec { mark: mark("broken"), ..route("sounder", "broken.test", "bad") };
     let open = with_mark(mark("broken"), &["broken.test"], text.trim_end_matches("}\n"));
     let closed_twice = with_mark(mark("broken"), &["broken.test"], &format!("{text}}}\n"));
-    for spec in [unmarked, other_mark, open, closed_twice] {
+    let large = with_mark(mark("broken"), &["broken.test"], &format!("{text}# {}\n", "x".repeat(256 * 1024)));
+    for spec in [unmarked, other_mark, open, closed_twice, large] {
         let refusal = rejection(put(bed, &spec).await);
         assert!(matches!(refusal, Rejection::ConfigRejected(_)), "{refusal:?}");
         assert_eq!(find(bed, "broken.caddy").await, None);
     }
     assert_eq!(bed.body("sound.test").await.as_deref(), Some("good"));
     assert!(find(bed, &file(&good)).await.unwrap().loaded);
+}
+
+fn config_rejected(result: Effect<()>) -> String {
+    match rejection(result) {
+        Rejection::ConfigRejected(message) => message,
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn what_is_refused_is_named_and_the_old_stays(bed: &dyn Bed) {
+    let odd = || with_mark(mark("odd"), &["odd.test"], "http://odd.test {\n\tno_such_directive x\n}\n");
+    let words = "sites/odd.caddy:3: unrecognized directive: no_such_directive";
+    assert_eq!(config_rejected(put(bed, &odd()).await), words);
+    assert_eq!(find(bed, "odd.caddy").await, None);
+    let good = route("odd", "odd.test", "good");
+    put(bed, &good).await.unwrap();
+    assert_eq!(config_rejected(put(bed, &odd()).await), words);
+    let found = find(bed, "odd.caddy").await.unwrap();
+    assert_eq!((found.contents, found.loaded), (good.contents, true));
+    assert_eq!(bed.body("odd.test").await.as_deref(), Some("good"));
+}
+
+async fn one_route_at_once_is_one_route(bed: &dyn Bed) {
+    let spec = route("at-once", "at-once.test", "x");
+    for result in join_all((0..4).map(|_| put(bed, &spec))).await {
+        result.unwrap();
+    }
+    assert_eq!(bed.body("at-once.test").await.as_deref(), Some("x"));
+    join_all((0..4).map(|_| remove(bed, &spec))).await;
+    assert_eq!(bed.body("at-once.test").await, None);
+}
+
+async fn two_sites_at_once_never_share_a_host(bed: &dyn Bed) {
+    let (one, other) = (route("one", "contested.test", "one"), route("other", "contested.test", "other"));
+    let (winner, refusal) = match tokio::join!(put(bed, &one), put(bed, &other)) {
+        (Ok(()), refused) => (one, rejection(refused)),
+        (refused, won) => {
+            won.unwrap();
+            (other, rejection(refused))
+        }
+    };
+    assert_eq!(refusal, Rejection::HostTaken { host: "contested.test".into(), by: file(&winner) });
+    assert_eq!(bed.body("contested.test").await.as_deref(), Some(winner.mark.site.name.as_str()));
 }
 
 async fn a_refused_route_hinders_no_other(bed: &dyn Bed) {

@@ -1,5 +1,5 @@
-//! Containers for tests: made from the project's images, published on a free loopback port, and removed
-//! when the test is over, however it ends.
+//! Servers for tests: containers made from the project's images, published on a free loopback port, and a
+//! network; removed when the test is over, however it ends.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -11,9 +11,9 @@ use hostplane_domain::container::ContainerSpec;
 use hostplane_domain::desired::ContainerLimits;
 use hostplane_domain::mark::Labels;
 use hostplane_infra::containers::{ArchiveEntry, Containers, Docker, Scope};
+use hostplane_infra::error::absent_is_done;
 
-const LABEL: &str = "hostplane.contract-bed";
-const PROCESS: &str = "hostplane.contract-process";
+use crate::containers::bed;
 
 /// A running container that goes when it is dropped.
 pub struct TestContainer {
@@ -42,9 +42,8 @@ impl TestContainer {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let docker = Arc::new(docker());
         remove_stale(&docker).await;
-        let process = std::process::id();
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let name = format!("hostplane-contract-{}-{process}-{number}", ingredients.what);
+        let name = format!("hostplane-contract-{}-{}-{number}", ingredients.what, std::process::id());
         let port = crate::port::free();
         let spec = ContainerSpec {
             name: name.clone(),
@@ -62,8 +61,7 @@ impl TestContainer {
             limits: ContainerLimits { memory_mib: 768, cpu_milli: 2000, pids: 256, log_mib: 10 },
             restart: false,
         };
-        let labels = Labels::from([(LABEL.to_owned(), "yes".to_owned()), (PROCESS.to_owned(), process.to_string())]);
-        let id = docker.create_container(&spec, &labels).await.expect("a container is made");
+        let id = docker.create_container(&spec, &bed::process_label()).await.expect("a container is made");
         let container = Self { docker, id, name, port };
         for (dir, entries) in &ingredients.files {
             container.docker.upload(&container.id, dir, entries).await.expect("files are written");
@@ -84,21 +82,64 @@ impl Drop for TestContainer {
     }
 }
 
-/// Removes what test processes left that were killed.
-async fn remove_stale(docker: &Docker) {
-    let scope = Scope::Label(LABEL.to_owned(), "yes".to_owned());
-    for container in docker.containers(&scope).await.expect("the Engine answers") {
-        let process = container.labels.get(PROCESS).map_or("", String::as_str);
-        // A process that has ended and wasn't waited for has no command line any more.
-        let command = std::fs::read(Path::new("/proc").join(process).join("cmdline"));
-        if command.is_ok_and(|line| line.is_empty()) || !Path::new("/proc").join(process).exists() {
-            // Another test process may be doing the same.
-            let _ = docker.remove_container(&container.id).await;
+/// A bridge network that goes when it is dropped: after the servers that are connected to it.
+pub struct TestNetwork {
+    pub id: String,
+    pub name: String,
+}
+
+impl TestNetwork {
+    pub async fn make(what: &str) -> Self {
+        let name = format!("hostplane-contract-{what}-{}", std::process::id());
+        let (id, _) = bed::make_network(&docker(), &name, &bed::process_label(), 24).await;
+        Self { id, name }
+    }
+}
+
+impl Drop for TestNetwork {
+    fn drop(&mut self) {
+        let id = self.id.clone();
+        let remove = move || {
+            block_on(async {
+                let docker = docker();
+                let gone = async || absent_is_done(docker.remove_network(&id).await).map(|()| true);
+                bed::eventually("the network is removed", gone).await;
+            });
+        };
+        if std::thread::spawn(remove).join().is_err() {
+            eprintln!("the network {} was not removed", self.name);
         }
     }
 }
 
-fn docker() -> Docker {
+/// Removes what test processes left that were killed.
+async fn remove_stale(docker: &Docker) {
+    let is_stale = |labels: &Labels| {
+        let Some(process) = labels.get(bed::PROCESS) else { return false };
+        // A process that has ended and wasn't waited for has no command line any more.
+        let command = std::fs::read(Path::new("/proc").join(process).join("cmdline"));
+        command.is_ok_and(|line| line.is_empty()) || !Path::new("/proc").join(process).exists()
+    };
+    // Another test process may be doing the same, so that nothing has to succeed.
+    for container in docker.containers(&Scope::All).await.expect("the Engine answers") {
+        if is_stale(&container.labels) {
+            let _ = docker.remove_container(&container.id).await;
+        }
+    }
+    for network in docker.networks(&Scope::All).await.expect("the Engine answers") {
+        if is_stale(&network.labels) {
+            let _ = docker.remove_network(&network.id).await;
+        }
+    }
+    for volume in docker.volumes(&Scope::All).await.expect("the Engine answers") {
+        if is_stale(&volume.labels) {
+            let _ = docker.remove_volume(&volume.name).await;
+        }
+    }
+}
+
+/// The real Engine.
+pub fn docker() -> Docker {
     let host = std::env::var("DOCKER_HOST").unwrap_or_else(|_| "unix:///var/run/docker.sock".to_owned());
     Docker::connect(&host).expect("DOCKER_HOST is an address")
 }
@@ -108,7 +149,7 @@ fn block_on<T>(work: impl Future<Output = T>) -> T {
 }
 
 /// An image of the file that the build of the images wrote.
-fn image(key: &str) -> String {
+pub fn image(key: &str) -> String {
     let default = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../target/test-images.env");
     let path = std::env::var_os("HOSTPLANE_TEST_ENV").map_or_else(default, PathBuf::from);
     let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));

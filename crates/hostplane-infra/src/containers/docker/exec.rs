@@ -45,7 +45,22 @@ pub(super) async fn run(client: &Client, id: &str, container: &str, stdin: Bytes
     // From here on a lost answer says nothing about the program.
     let (stdout, stderr) = converse(input, output, stdin).await.map_err(|error| EffectError::unknown(CALL, error))?;
     let code = exit_code(client, id).await?;
+    if ended_before_it(code, &stdout) {
+        return Err(EffectError::transient_message(
+            CALL,
+            format!("the container {container} ended before the program"),
+        ));
+    }
     Ok(ExecOutput { code, stdout, stderr })
+}
+
+/// A container that ends between the preparation and the start makes the start fail like that of a program
+/// that isn't there: as output, with a code.
+fn ended_before_it(code: i64, stdout: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(stdout);
+    // In runc's words, "in a stopped container"; in the shim's, which has no prefix, "in a deleted state".
+    let text = text.strip_prefix("OCI runtime exec failed: exec failed: ").unwrap_or(&text);
+    matches!(code, 126 | 127) && text.starts_with("cannot exec in a ")
 }
 
 /// Feeds the program and listens to it at the same time, or each could wait for the other.
@@ -113,6 +128,17 @@ async fn exit_code(client: &Client, id: &str) -> Effect<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_container_that_ended_is_no_program_that_cannot_start() {
+        let stopped: &[u8] = b"OCI runtime exec failed: exec failed: cannot exec in a stopped container: unknown\r\n";
+        assert!(ended_before_it(126, stopped));
+        assert!(ended_before_it(126, b"cannot exec in a deleted state: unknown\r\n"));
+        let missing: &[u8] = b"OCI runtime exec failed: exec failed: unable to start container process: exec: \
+            \"nonesuch\": executable file not found in $PATH: unknown\r\n";
+        assert!(!ended_before_it(126, missing));
+        assert!(!ended_before_it(0, stopped));
+    }
 
     #[test]
     fn output_is_cut_at_the_limit() {

@@ -72,7 +72,7 @@ impl Docker {
     /// Fails unless exactly one network answers to a name or an id. The Engine itself notices neither
     /// when a container is made, nor when a stopped one is connected; then it would never start.
     async fn expect_network(&self, call: &'static str, name_or_id: &str) -> Effect<()> {
-        let ask = Ask::read(call, "network", segment(name_or_id)?);
+        let ask = Ask::read(call, "network", paths::segment(name_or_id)?);
         let found = self
             .send(ask, async |client| client.inspect_network(name_or_id, None::<InspectNetworkOptions>).await)
             .await?;
@@ -136,15 +136,6 @@ fn owner(labels: &Labels, what: &str, id: &str) -> String {
     }
 }
 
-/// A name or an id as a part of a request's path. bollard pastes it in, so that anything else than the
-/// Engine allows in names could be another request.
-fn segment(text: &str) -> Effect<&str> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-' | '/' | ':' | '@');
-    let whole =
-        !text.is_empty() && text.chars().all(plain) && text.split('/').all(|part| !matches!(part, "" | "." | ".."));
-    if whole { Ok(text) } else { Err(invalid(format!("{text:?} is no name"))) }
-}
-
 fn archive_error(call: &'static str, error: ArchiveError) -> EffectError {
     match error {
         ArchiveError::TooLarge | ArchiveError::Pack(_) => invalid(error.to_string()),
@@ -175,7 +166,7 @@ impl Containers for Docker {
     }
 
     async fn image_exists(&self, image: &str) -> Effect<bool> {
-        let ask = Ask::read("docker.image_exists", "image", segment(image)?);
+        let ask = Ask::read("docker.image_exists", "image", paths::segment(image)?);
         match self.send(ask, async |client| client.inspect_image(image).await).await {
             Ok(_) => Ok(true),
             Err(EffectError::Rejected(Rejection::ImageMissing(_))) => Ok(false),
@@ -184,18 +175,19 @@ impl Containers for Docker {
     }
 
     async fn create_volume(&self, name: &str, labels: &Labels) -> Effect<VolumeFacts> {
-        let ask = Ask::change("docker.create_volume", "volume", name);
+        // Without a name the Engine would choose one.
+        let ask = Ask::change("docker.create_volume", "volume", paths::segment(name)?);
         let volume = self.send(ask, async |client| client.create_volume(create::volume(name, labels)).await).await?;
         Ok(listing::volume(volume))
     }
 
     async fn remove_volume(&self, name: &str) -> Effect<()> {
-        let ask = Ask::change("docker.remove_volume", "volume", segment(name)?);
+        let ask = Ask::change("docker.remove_volume", "volume", paths::segment(name)?);
         self.send(ask, async |client| client.remove_volume(name, None::<RemoveVolumeOptions>).await).await
     }
 
     async fn create_network(&self, spec: &NetworkSpec) -> Effect<String> {
-        let ask = Ask::change("docker.create_network", "network", &spec.name);
+        let ask = Ask::change("docker.create_network", "network", paths::segment(&spec.name)?);
         let request = create::network(spec);
         let body = create::network_json(&request).map_err(|error| invalid(error.to_string()))?;
         let made = self
@@ -209,7 +201,7 @@ impl Containers for Docker {
     }
 
     async fn remove_network(&self, id: &str) -> Effect<()> {
-        let ask = Ask::change("docker.remove_network", "network", segment(id)?);
+        let ask = Ask::change("docker.remove_network", "network", paths::segment(id)?);
         self.send(ask, async |client| client.remove_network(id).await).await
     }
 
@@ -226,6 +218,10 @@ impl Containers for Docker {
 
     async fn create_container(&self, spec: &ContainerSpec, labels: &Labels) -> Effect<String> {
         const CALL: &str = "docker.create_container";
+        // Without a name, be it the container's or a volume's, the Engine would choose one.
+        for name in spec.mounts.iter().map(|mount| &mount.volume).chain([&spec.name]) {
+            paths::segment(name)?;
+        }
         if let Some(network) = &spec.network {
             self.expect_network(CALL, network).await?;
         }
@@ -242,18 +238,18 @@ impl Containers for Docker {
     }
 
     async fn start_container(&self, id: &str) -> Effect<()> {
-        let ask = Ask::change("docker.start_container", "container", segment(id)?);
+        let ask = Ask::change("docker.start_container", "container", paths::segment(id)?);
         self.send(ask, async |client| client.start_container(id, None::<StartContainerOptions>).await).await
     }
 
     async fn stop_container(&self, id: &str, grace_s: u16) -> Effect<()> {
-        let ask = Ask::change("docker.stop_container", "container", segment(id)?);
+        let ask = Ask::change("docker.stop_container", "container", paths::segment(id)?);
         let options = StopContainerOptions { signal: None, t: Some(grace_s.into()) };
         self.send(ask, async |client| client.stop_container(id, Some(options)).await).await
     }
 
     async fn remove_container(&self, id: &str) -> Effect<()> {
-        let ask = Ask::change("docker.remove_container", "container", segment(id)?);
+        let ask = Ask::change("docker.remove_container", "container", paths::segment(id)?);
         // `v` takes the nameless volumes of an image's VOLUME lines along, which carry no labels and would
         // stay for ever; named volumes are not concerned.
         let options = RemoveContainerOptions { force: true, v: true, ..Default::default() };
@@ -261,7 +257,7 @@ impl Containers for Docker {
     }
 
     async fn upload(&self, container_id: &str, dir: &str, entries: &[ArchiveEntry]) -> Effect<()> {
-        let ask = Ask::change("docker.upload", "container", segment(container_id)?);
+        let ask = Ask::change("docker.upload", "container", paths::segment(container_id)?);
         let refused = |error| archive_error(ask.call, error);
         let path = paths::directory(dir)?.to_owned();
         for entry in entries {
@@ -275,7 +271,7 @@ impl Containers for Docker {
     }
 
     async fn download(&self, container_id: &str, dir: &str) -> Effect<Vec<ArchiveEntry>> {
-        let ask = Ask::read("docker.download", "container", segment(container_id)?);
+        let ask = Ask::read("docker.download", "container", paths::segment(container_id)?);
         let failed = |error| archive_error(ask.call, error);
         let dir = paths::directory(dir)?;
         let packed: Result<Bytes, _> =
@@ -285,7 +281,7 @@ impl Containers for Docker {
 
     async fn exec(&self, container_id: &str, exec: &Exec) -> Effect<ExecOutput> {
         // Until the start nothing has run, whatever becomes of the answer.
-        let ask = Ask::read(exec::CALL, "container", segment(container_id)?);
+        let ask = Ask::read(exec::CALL, "container", paths::segment(container_id)?);
         let prepared =
             self.send(ask, async |client| client.create_exec(container_id, exec::config(exec)).await).await?;
         let client = self.session.client(exec::CALL).await?;

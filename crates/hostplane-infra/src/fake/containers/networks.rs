@@ -3,7 +3,7 @@
 use ipnet::Ipv4Net;
 
 use super::{ContainersState, FakeContainer, FakeNetwork, absent, in_scope, invalid, owner};
-use crate::containers::{ContainerState, NetworkFacts, NetworkSpec, Scope};
+use crate::containers::{ContainerState, NetworkFacts, NetworkSpec, Scope, paths};
 use crate::error::{Effect, EffectError, Rejection};
 
 /// Ports of a Linux bridge.
@@ -35,7 +35,7 @@ impl ContainersState {
 
     /// The id of the network of an id or, if it is the only one, a name.
     pub(super) fn resolve_network(&self, id_or_name: &str) -> Effect<&str> {
-        if let Some((id, _)) = self.networks.get_key_value(id_or_name) {
+        if let Some((id, _)) = self.networks.get_key_value(paths::segment(id_or_name)?) {
             return Ok(id);
         }
         let mut named = self.networks.iter().filter(|(_, network)| network.name == id_or_name);
@@ -49,6 +49,7 @@ impl ContainersState {
     }
 
     pub(super) fn create_network(&mut self, spec: &NetworkSpec) -> Effect<String> {
+        paths::segment(&spec.name)?;
         if let Some((id, holder)) = self.networks.iter().find(|(_, network)| network.name == spec.name) {
             let owner = owner(&holder.labels, "network", id);
             return Err(Rejection::NameTaken { what: "network", name: spec.name.clone(), owner }.into());

@@ -200,7 +200,13 @@ impl Inside {
     async fn run(&self, call: &'static str, id: &str, argv: &[&str], limit: Duration) -> Effect<ExecOutput> {
         let argv = argv.iter().map(|&word| word.to_owned()).collect();
         let exec = Exec { argv, user: None, stdin: Bytes::new() };
-        self.within(call, limit, self.containers.exec(id, &exec)).await
+        let output = self.within(call, limit, self.containers.exec(id, &exec)).await?;
+        // Who was killed, most often because the container was, refused nothing.
+        if output.code > KILLED {
+            let message = format!("{} in its container ended with {}", exec.argv[0], output.code);
+            return Err(EffectError::unknown_message(call, message));
+        }
+        Ok(output)
     }
 
     async fn within<T>(&self, call: &'static str, limit: Duration, work: impl Future<Output = Effect<T>>) -> Effect<T> {
@@ -220,6 +226,9 @@ impl Inside {
         complaint(&text, &format!("{}/", self.path(STAGING)))
     }
 }
+
+/// Programs that a signal ended have a code above this.
+const KILLED: i64 = 128;
 
 /// Caddy is known to be down.
 fn down(call: &'static str, message: &str) -> EffectError {

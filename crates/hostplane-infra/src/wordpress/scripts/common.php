@@ -26,3 +26,9 @@ function hostplane_connect() {
     $db->real_connect($host, DB_USER, DB_PASSWORD, DB_NAME, (int) $port);
     return $db;
 }
+
+// What the marker of the files says, at most; null without one.
+function hostplane_marker() {
+    $found = @file_get_contents('/var/www/html/.hostplane-site', false, null, 0, 64);
+    return $found === false ? null : trim($found);
+}

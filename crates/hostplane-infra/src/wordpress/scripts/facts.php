@@ -1,9 +1,5 @@
 // Prints whose WordPress is unpacked and whose is installed. None of the site's own code is loaded.
-$facts = ['unpacked' => null, 'installed' => null];
-$marker = @file_get_contents('/var/www/html/.hostplane-site', false, null, 0, 64);
-if ($marker !== false) {
-    $facts['unpacked'] = trim($marker);
-}
+$facts = ['unpacked' => hostplane_marker(), 'installed' => null];
 require '/etc/hostplane/wp-config.php';
 $db = hostplane_connect();
 $tables = $db->query("SHOW TABLES LIKE 'wp\\_options'");

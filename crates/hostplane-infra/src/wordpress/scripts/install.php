@@ -22,15 +22,20 @@ if (in_array('wp_options', $tables, true)) {
         hostplane_answer('installed');
     }
 }
-if (in_array('hostplane_installing', $tables, true)) {
+$broke_off = in_array('hostplane_installing', $tables, true);
+if (!$broke_off && $tables !== []) {
+    hostplane_answer('occupied');
+}
+if (hostplane_marker() !== $in['site']) {
+    hostplane_fail('WordPress is not unpacked');
+}
+if ($broke_off) {
     $db->query('SET FOREIGN_KEY_CHECKS = 0');
     foreach ($tables as $table) {
         if ($table !== 'hostplane_installing') {
             $db->query('DROP TABLE `' . str_replace('`', '``', $table) . '`');
         }
     }
-} elseif ($tables !== []) {
-    hostplane_answer('occupied');
 } else {
     $db->query('CREATE TABLE hostplane_installing (since TIMESTAMP DEFAULT CURRENT_TIMESTAMP)');
 }

@@ -7,12 +7,9 @@ const MARKER = ROOT . '/.hostplane-site';
 $lock = fopen('/tmp/hostplane-unpack.lock', 'c') ?: hostplane_fail('no lock file');
 flock($lock, LOCK_EX);
 
-$found = @file_get_contents(MARKER, false, null, 0, 64);
-if ($found !== false) {
-    if (trim($found) === $in['site']) {
-        hostplane_answer('unpacked');
-    }
-    hostplane_fail('the volume holds another site');
+$found = hostplane_marker();
+if ($found !== null) {
+    hostplane_answer($found === $in['site'] ? 'unpacked' : 'another');
 }
 
 function copy_tree($from, $to) {

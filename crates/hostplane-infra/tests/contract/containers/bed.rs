@@ -6,27 +6,46 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use hostplane_domain::container::{ContainerSpec, VolumeMount};
 use hostplane_domain::desired::ContainerLimits;
-use hostplane_domain::mark::Labels;
+use hostplane_domain::kind::Kind;
+use hostplane_domain::mark::{Labels, Mark, SiteRef};
+use hostplane_domain::name::SiteName;
+use hostplane_domain::spec_hash::SpecHash;
 use hostplane_infra::containers::{ArchiveEntry, ContainerFacts, ContainerState, Exec, ExecOutput, NetworkSpec, Scope};
 use hostplane_infra::error::{Effect, EffectError, Rejection, absent_is_done};
-use hostplane_infra::fake::{ContainersState, FakeWorld};
+use hostplane_infra::fake::{ContainersState, FakeNetwork, FakeWorld};
 use ipnet::Ipv4Net;
 
 use super::Containers;
 
 /// The label that everything of a case carries.
 const LABEL: &str = "hostplane.test";
+/// The label that says which test process made a thing, so that those of killed ones are found.
+pub const PROCESS: &str = "hostplane.contract-process";
 /// How long the Engine may take for what it does on its own.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Hands that reach past the adapter.
+#[async_trait]
+pub trait Hands: Send + Sync {
+    /// Makes a network though there is one of that name, as two calls at once may.
+    async fn second_network(&self, name: &str, labels: &Labels, subnet: Ipv4Net);
+    /// Begins to remove a container in a way that takes a while, the longer the more `effort`.
+    async fn begin_removal(&self, id: &str, effort: u32);
+    /// Waits until the container is gone.
+    async fn end_removal(&self, id: &str);
+}
 
 /// An engine and what a case calls its own there.
 pub struct Bed {
     /// The engine.
     pub containers: Arc<dyn Containers>,
+    /// What reaches past the adapter.
+    pub hands: Box<dyn Hands>,
     /// Starts every name.
     pub prefix: String,
     /// An image that is on the host and has the usual programs.
@@ -34,8 +53,8 @@ pub struct Bed {
 }
 
 impl Bed {
-    fn new(containers: Arc<dyn Containers>, image: String) -> Self {
-        Self { containers, prefix: format!("hptest-{:016x}", fastrand::u64(..)), image }
+    fn new(containers: Arc<dyn Containers>, hands: Box<dyn Hands>, image: String) -> Self {
+        Self { containers, hands, prefix: format!("hptest-{:016x}", fastrand::u64(..)), image }
     }
 
     /// A name of this case.
@@ -45,12 +64,12 @@ impl Bed {
 
     /// The labels of this case.
     pub fn labels(&self) -> Labels {
-        Labels::from([(LABEL.to_owned(), self.prefix.clone())])
+        labels_of(&self.prefix)
     }
 
     /// Everything of this case.
     pub fn scope(&self) -> Scope {
-        Scope::Label(LABEL.to_owned(), self.prefix.clone())
+        scope_of(&self.prefix)
     }
 
     /// A container that stays up, without a network.
@@ -86,28 +105,9 @@ impl Bed {
         self.facts(what).await.map(|facts| facts.state)
     }
 
-    /// Makes a network of this case with a subnet of a length that nothing uses. Cases that run at the
-    /// same time may choose the same; then another is tried.
+    /// Makes a network of this case.
     pub async fn network(&self, what: &str, prefix_length: u8) -> (String, Ipv4Net) {
-        for _ in 0..100 {
-            let address = (10 << 24) | (fastrand::u32(240..256) << 16) | fastrand::u32(..1 << 16);
-            let subnet = Ipv4Net::new(address.into(), prefix_length).expect("a length").trunc();
-            let all = self.containers.networks(&Scope::All).await.expect("networks are listed");
-            if all
-                .iter()
-                .flat_map(|network| &network.subnets)
-                .any(|used| used.contains(&subnet) || subnet.contains(used))
-            {
-                continue;
-            }
-            let spec = NetworkSpec { name: self.name(what), subnet: Some(subnet), labels: self.labels() };
-            match self.containers.create_network(&spec).await {
-                Ok(id) => return (id, subnet),
-                Err(EffectError::Rejected(Rejection::SubnetOverlap(_))) => {}
-                Err(error) => panic!("the network is made: {}", error.chain()),
-            }
-        }
-        panic!("no subnet is free");
+        make_network(&*self.containers, &self.name(what), &self.labels(), prefix_length).await
     }
 
     /// Runs a program with an input.
@@ -115,28 +115,89 @@ impl Bed {
         let argv = argv.iter().map(|&word| word.to_owned()).collect();
         self.containers.exec(id, &Exec { argv, user: None, stdin: Bytes::copy_from_slice(stdin) }).await
     }
+}
 
-    /// Removes everything of this case, as often as it takes.
-    async fn clear(&self) {
-        let engine = &self.containers;
-        let scope = self.scope();
-        eventually("everything is removed", async || {
-            let containers = engine.containers(&scope).await?;
-            for container in &containers {
-                absent_is_done(engine.remove_container(&container.id).await)?;
-            }
-            let networks = engine.networks(&scope).await?;
-            for network in &networks {
-                absent_is_done(engine.remove_network(&network.id).await)?;
-            }
-            let volumes = engine.volumes(&scope).await?;
-            for volume in &volumes {
-                absent_is_done(engine.remove_volume(&volume.name).await)?;
-            }
-            Ok(containers.is_empty() && networks.is_empty() && volumes.is_empty())
-        })
-        .await;
+/// The label of this process.
+pub fn process_label() -> Labels {
+    Labels::from([(PROCESS.to_owned(), std::process::id().to_string())])
+}
+
+/// The labels of what a case makes.
+pub fn labels_of(case: &str) -> Labels {
+    let mut labels = process_label();
+    labels.insert(LABEL.to_owned(), case.to_owned());
+    labels
+}
+
+/// Everything of a case.
+pub fn scope_of(case: &str) -> Scope {
+    Scope::Label(LABEL.to_owned(), case.to_owned())
+}
+
+/// The mark of a site of ours.
+pub fn mark() -> Mark {
+    Mark {
+        instance: "00000000-0000-7000-8000-000000000001".parse().expect("an id"),
+        site: SiteRef {
+            id: "00000000-0000-7000-9000-000000000001".parse().expect("an id"),
+            name: SiteName::parse("holder").expect("a name"),
+        },
+        kind: Kind::Network,
+        job: "00000000-0000-7000-a000-000000000001".parse().expect("an id"),
+        spec: SpecHash::of(&"contract"),
     }
+}
+
+/// How a refusal names the site that holds a name.
+pub fn owner_of(mark: &Mark) -> String {
+    format!("the site {} (id {}) of the instance {}", mark.site.name, mark.site.id, mark.instance)
+}
+
+/// Makes a network with a subnet of a length that nothing uses. Cases that run at the same time may choose
+/// the same; then another is tried.
+pub async fn make_network(
+    engine: &dyn Containers,
+    name: &str,
+    labels: &Labels,
+    prefix_length: u8,
+) -> (String, Ipv4Net) {
+    for _ in 0..100 {
+        let address = (10 << 24) | (fastrand::u32(240..256) << 16) | fastrand::u32(..1 << 16);
+        let subnet = Ipv4Net::new(address.into(), prefix_length).expect("a length").trunc();
+        let all = engine.networks(&Scope::All).await.expect("networks are listed");
+        let overlaps = |used: &Ipv4Net| used.contains(&subnet) || subnet.contains(used);
+        if all.iter().flat_map(|network| &network.subnets).any(overlaps) {
+            continue;
+        }
+        let spec = NetworkSpec { name: name.to_owned(), subnet: Some(subnet), labels: labels.clone() };
+        match engine.create_network(&spec).await {
+            Ok(id) => return (id, subnet),
+            Err(EffectError::Rejected(Rejection::SubnetOverlap(_))) => {}
+            Err(error) => panic!("the network is made: {}", error.chain()),
+        }
+    }
+    panic!("no subnet is free");
+}
+
+/// Removes everything of a case, as often as it takes.
+pub async fn clear(engine: &dyn Containers, case: &str) {
+    let scope = scope_of(case);
+    eventually("everything is removed", async || {
+        let containers = engine.containers(&scope).await?;
+        for container in &containers {
+            absent_is_done(engine.remove_container(&container.id).await)?;
+        }
+        let networks = engine.networks(&scope).await?;
+        for network in &networks {
+            absent_is_done(engine.remove_network(&network.id).await)?;
+        }
+        let volumes = engine.volumes(&scope).await?;
+        for volume in &volumes {
+            absent_is_done(engine.remove_volume(&volume.name).await)?;
+        }
+        Ok(containers.is_empty() && networks.is_empty() && volumes.is_empty())
+    })
+    .await;
 }
 
 /// A container that stays up, without name, image and network.
@@ -237,37 +298,42 @@ pub async fn on_twin(case: impl AsyncFnOnce(&Bed)) {
     let world = FakeWorld::default();
     let image = "hostplane/php:test".to_owned();
     world.state().containers.images.insert(image.clone());
-    on(Bed::new(Arc::new(world), image), case).await;
+    on(Bed::new(Arc::new(world.clone()), Box::new(world), image), case).await;
 }
 
 /// Runs a case on the real Engine.
 #[cfg(feature = "stack")]
 pub async fn on_engine(case: impl AsyncFnOnce(&Bed)) {
-    use hostplane_infra::containers::Docker;
+    use super::real_hands::RealHands;
+    use crate::server::{docker, image};
 
-    let host = std::env::var("DOCKER_HOST").unwrap_or_else(|_| "unix:///var/run/docker.sock".to_owned());
-    let engine = Docker::connect(&host).expect("DOCKER_HOST is a Unix socket");
-    on(Bed::new(Arc::new(engine), base_image()), case).await;
+    let engine = Arc::new(docker());
+    on(Bed::new(engine.clone(), Box::new(RealHands::new(engine)), image("PHP_IMAGE")), case).await;
+}
+
+#[async_trait]
+impl Hands for FakeWorld {
+    async fn second_network(&self, name: &str, labels: &Labels, subnet: Ipv4Net) {
+        let network = FakeNetwork { name: name.to_owned(), labels: labels.clone(), subnet };
+        self.state().containers.networks.insert(format!("{:016x}", fastrand::u64(..)).repeat(4), network);
+    }
+
+    async fn begin_removal(&self, id: &str, _effort: u32) {
+        self.state().containers.container_mut(id).expect("it is there").state = ContainerState::Removing;
+    }
+
+    async fn end_removal(&self, id: &str) {
+        self.state().containers.containers.remove(id);
+    }
 }
 
 async fn on(bed: Bed, case: impl AsyncFnOnce(&Bed)) {
     let running: CaseFuture<'_> = Box::pin(case(&bed));
     let ended = AssertUnwindSafe(running).catch_unwind().await;
-    bed.clear().await;
+    clear(&*bed.containers, &bed.prefix).await;
     if let Err(panic) = ended {
         std::panic::resume_unwind(panic);
     }
-}
-
-/// `PHP_IMAGE` of the file that the images' build writes.
-#[cfg(feature = "stack")]
-fn base_image() -> String {
-    let default = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/test-images.env");
-    let path = std::env::var("HOSTPLANE_TEST_ENV").unwrap_or_else(|_| default.to_owned());
-    let settings =
-        std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}; build the images first"));
-    let image = settings.lines().find_map(|line| line.strip_prefix("PHP_IMAGE="));
-    image.unwrap_or_else(|| panic!("{path} has no PHP_IMAGE")).to_owned()
 }
 
 #[tokio::test]
@@ -275,7 +341,7 @@ async fn a_case_that_fails_leaves_nothing_behind() {
     let world = FakeWorld::default();
     world.state().containers.images.insert("image".to_owned());
     let before = world.state().containers.clone();
-    let bed = Bed::new(Arc::new(world.clone()), "image".to_owned());
+    let bed = Bed::new(Arc::new(world.clone()), Box::new(world.clone()), "image".to_owned());
     let failing = on(bed, async |bed: &Bed| {
         let mut spec = bed.spec("c");
         spec.mounts.push(bed.mount("v", "/data"));

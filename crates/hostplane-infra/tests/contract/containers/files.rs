@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use hostplane_infra::containers::{ARCHIVE_LIMIT, ArchiveEntry};
 
-use super::bed::{Bed, contents, file, invalid, not_found};
+use super::bed::{Bed, contents, file, invalid, not_found, unknown};
 
 fn text(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
     pairs.iter().map(|&(path, contents)| (path.to_owned(), contents.to_owned())).collect()
@@ -18,6 +18,13 @@ async fn with_volume(bed: &Bed, what: &str) -> String {
     let mut spec = bed.spec(what);
     spec.mounts.push(bed.mount("v", "/data"));
     bed.create(&spec).await
+}
+
+/// The same, running.
+async fn run_with_volume(bed: &Bed) -> String {
+    let id = with_volume(bed, "c").await;
+    bed.containers.start_container(&id).await.unwrap();
+    id
 }
 
 pub async fn come_back(bed: &Bed) {
@@ -124,4 +131,40 @@ pub async fn too_many_bytes(bed: &Bed) {
     let large = ArchiveEntry { contents: Some(Bytes::from(vec![0; ARCHIVE_LIMIT + 1])), ..file("large", "") };
     bed.containers.upload(&id, "/data", &[large]).await.unwrap();
     invalid(bed.containers.download(&id, "/data").await);
+}
+
+pub async fn are_written_again(bed: &Bed) {
+    let id = run_with_volume(bed).await;
+    let entries = [directory("sub", 0o750, 33), file("sub/a", "one"), file("b", "two")];
+    for _ in 0..2 {
+        bed.containers.upload(&id, "/data", &entries).await.unwrap();
+        let files = bed.containers.download(&id, "/data").await.unwrap();
+        assert_eq!(contents(files), text(&[("b", "two"), ("sub/a", "one")]), "running or not");
+    }
+}
+
+pub async fn take_each_others_place(bed: &Bed) {
+    let id = with_volume(bed, "c").await;
+    let engine = &bed.containers;
+    let after = async |entries: &[ArchiveEntry]| {
+        engine.upload(&id, "/data", entries).await.unwrap();
+        contents(engine.download(&id, "/data").await.unwrap())
+    };
+    let nested = [directory("x", 0o755, 0), file("x/deep", "one")];
+    assert_eq!(after(&nested).await, text(&[("x/deep", "one")]));
+    assert_eq!(after(&[file("x", "flat")]).await, text(&[("x", "flat")]));
+    assert_eq!(after(&nested).await, text(&[("x/deep", "one")]));
+}
+
+/// What the archive holds before the place that can't be written is there; so it isn't known what is.
+pub async fn written_in_part(bed: &Bed) {
+    let mut spec = bed.spec("c");
+    spec.mounts = vec![bed.mount("v", "/data"), bed.mount("settings", "/settings")];
+    spec.mounts[1].read_only = true;
+    let id = bed.create(&spec).await;
+    let entries = [file("data/a", "one"), file("settings/a", "s3cret")];
+    let words = unknown(bed.containers.upload(&id, "/", &entries).await);
+    assert!(words.contains("read-only") && !words.contains("s3cret"), "{words}");
+    assert_eq!(contents(bed.containers.download(&id, "/data").await.unwrap()), text(&[("a", "one")]));
+    assert!(bed.containers.download(&id, "/settings").await.unwrap().is_empty());
 }

@@ -1,9 +1,11 @@
 //! Containers from their making to their end.
 
+use futures_util::future::LocalBoxFuture;
+use hostplane_domain::container::{ContainerSpec, VolumeMount};
 use hostplane_infra::containers::{ContainerState, Exec, Scope};
-use hostplane_infra::error::{EffectError, Rejection};
+use hostplane_infra::error::{Effect, EffectError, Rejection};
 
-use super::bed::{Bed, eventually, file, not_found, rejected};
+use super::bed::{Bed, eventually, file, invalid, mark, not_found, owner_of, rejected, transient};
 
 pub async fn ping(bed: &Bed) {
     bed.containers.ping().await.unwrap();
@@ -46,6 +48,91 @@ pub async fn name_taken(bed: &Bed) {
         }
         other => panic!("{other:?}"),
     }
+}
+
+pub async fn name_taken_by_a_site(bed: &Bed) {
+    let mark = mark();
+    let labels = bed.labels().into_iter().chain(mark.to_labels()).collect();
+    bed.containers.create_container(&bed.spec("c"), &labels).await.unwrap();
+    let mut spec = bed.spec("c");
+    spec.mounts.push(bed.mount("v", "/data"));
+    match rejected(bed.containers.create_container(&spec, &labels).await) {
+        Rejection::NameTaken { what: "container", owner, .. } => assert_eq!(owner, owner_of(&mark)),
+        other => panic!("{other:?}"),
+    }
+    assert!(bed.containers.volumes(&bed.scope()).await.unwrap().is_empty(), "no volume was made in passing");
+}
+
+pub async fn bad_spec(bed: &Bed) {
+    let good = || {
+        let mut spec = bed.spec("c");
+        spec.mounts.push(bed.mount("v", "/data"));
+        spec
+    };
+    let named = |name: &str| ContainerSpec { name: name.to_owned(), ..good() };
+    let mut small = good();
+    small.limits.memory_mib = 5;
+    let mut relative = good();
+    relative.mounts.push(bed.mount("w", "data"));
+    let mut nameless = good();
+    nameless.mounts.push(VolumeMount { volume: String::new(), path: "/more".to_owned(), read_only: false });
+    for spec in [named(""), named("a b"), named("a/b"), named("-a"), small, relative, nameless] {
+        invalid(bed.containers.create_container(&spec, &bed.labels()).await);
+        assert_eq!(bed.containers.containers(&bed.scope()).await.unwrap(), []);
+        assert_eq!(bed.containers.volumes(&bed.scope()).await.unwrap(), [], "nothing is made: {spec:?}");
+    }
+}
+
+/// Ids and references that nothing can have. Pasted into a request they could make another of it.
+pub async fn bad_id(bed: &Bed) {
+    let engine = &bed.containers;
+    let exec = Exec { argv: vec!["true".to_owned()], user: None, stdin: bytes::Bytes::new() };
+    for odd in ["", "a b", "..", "../volumes", "?x=y"] {
+        invalid(engine.image_exists(odd).await);
+        invalid(engine.start_container(odd).await);
+        invalid(engine.stop_container(odd, 0).await);
+        invalid(engine.remove_container(odd).await);
+        invalid(engine.upload(odd, "/tmp", &[file("a", "b")]).await);
+        invalid(engine.download(odd, "/tmp").await);
+        invalid(engine.exec(odd, &exec).await);
+    }
+}
+
+/// While a container is on its way out, whatever is asked of it is refused for now.
+pub async fn removal_in_progress(bed: &Bed) {
+    let engine = &bed.containers;
+    let exec = Exec { argv: vec!["true".to_owned()], user: None, stdin: bytes::Bytes::new() };
+    let mut seen = false;
+    for effort in [1, 4, 16] {
+        let id = bed.run("c").await;
+        bed.hands.begin_removal(&id, effort).await;
+        let asks: [(&str, LocalBoxFuture<'_, Effect<()>>); 4] = [
+            ("remove", Box::pin(engine.remove_container(&id))),
+            ("start", Box::pin(engine.start_container(&id))),
+            ("make", Box::pin(async { engine.create_container(&bed.spec("c"), &bed.labels()).await.map(drop) })),
+            ("exec", Box::pin(async { engine.exec(&id, &exec).await.map(drop) })),
+        ];
+        for (what, ask) in asks {
+            let before = bed.facts("c").await;
+            let answer = ask.await;
+            let after = bed.facts("c").await;
+            // A real Engine may have ended in between.
+            if [before, after].iter().flatten().filter(|facts| facts.state == ContainerState::Removing).count() == 2 {
+                let words = transient(answer);
+                assert!(!words.is_empty(), "{what}");
+                seen = true;
+            }
+        }
+        bed.hands.end_removal(&id).await;
+        assert!(bed.facts("c").await.is_none_or(|facts| facts.id != id));
+        if let Some(second) = bed.facts("c").await {
+            engine.remove_container(&second.id).await.unwrap();
+        }
+        if seen {
+            return;
+        }
+    }
+    panic!("no removal took long enough to be seen");
 }
 
 pub async fn image_missing(bed: &Bed) {

@@ -112,6 +112,15 @@ async fn no_socket_is_transient_for_every_call_until_there_is_one() {
 }
 
 #[tokio::test]
+async fn an_engine_that_went_away_was_sent_nothing() {
+    let engine = Scripted::start(speaking("1.41", || Some((200, "OK".to_owned()))));
+    let docker = engine.docker();
+    docker.ping().await.unwrap();
+    drop(engine);
+    transient(docker.create_volume("volume", &Labels::new()).await);
+}
+
+#[tokio::test]
 async fn a_socket_without_a_listener_is_transient() {
     let path = socket();
     drop(UnixListener::bind(&path).expect("a socket"));

@@ -63,6 +63,34 @@ pub async fn made_in_passing(bed: &Bed) {
     assert_eq!(bed.containers.volumes(&scope).await.unwrap(), volumes, "a volume outlives its containers");
 }
 
+pub async fn existing_is_mounted_as_it_is(bed: &Bed) {
+    let theirs = Labels::from([("other".to_owned(), "owner".to_owned())]).into_iter().chain(bed.labels()).collect();
+    bed.containers.create_volume(&bed.name("v"), &theirs).await.unwrap();
+    let mut spec = bed.spec("c");
+    spec.mounts.push(bed.mount("v", "/data"));
+    bed.create(&spec).await;
+    let found = bed.containers.volumes(&Scope::Names(vec![bed.name("v")])).await.unwrap();
+    assert_eq!(found.first().map(|volume| &volume.labels), Some(&theirs));
+}
+
+pub async fn in_use_by_what_runs(bed: &Bed) {
+    let mut spec = bed.spec("c");
+    spec.mounts.push(bed.mount("v", "/data"));
+    let id = bed.create(&spec).await;
+    bed.containers.start_container(&id).await.unwrap();
+    transient(bed.containers.remove_volume(&bed.name("v")).await);
+    bed.containers.stop_container(&id, 0).await.unwrap();
+    transient(bed.containers.remove_volume(&bed.name("v")).await);
+    let found = bed.containers.volumes(&Scope::Names(vec![bed.name("v")])).await.unwrap();
+    assert_eq!(found.len(), 1, "nothing was done");
+}
+
+/// Names that no volume can have.
 pub async fn bad_name(bed: &Bed) {
+    for name in ["", "a b", "..", "../etc", "?x=y"] {
+        invalid(bed.containers.create_volume(name, &bed.labels()).await);
+        invalid(bed.containers.remove_volume(name).await);
+    }
     invalid(bed.containers.create_volume("no/volume", &bed.labels()).await);
+    not_found(bed.containers.remove_volume("no/volume").await);
 }

@@ -10,85 +10,42 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use async_trait::async_trait;
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
-use hostplane_domain::secret::mariadb_hash;
-use hostplane_infra::databases::{Databases, Mariadb, MariadbAddress};
-use sqlx::mysql::{MySqlConnectOptions, MySqlRow, MySqlSslMode};
-use sqlx::{AssertSqlSafe, ConnectOptions, MySqlConnection, Row};
+use hostplane_infra::databases::{Databases, Mariadb};
 
-use super::{Bed, CASES};
-use crate::server::{Ingredients, TestContainer, eventually, file};
-
-const ADMIN: &str = "hostplane";
-const PASSWORD: &str = "contract-admin";
-
-pub(super) struct Real {
-    pub(super) server: TestContainer,
-    pub(super) adapter: Arc<Mariadb>,
-}
+use super::{Bed, all_cases};
+pub(super) use crate::mariadb::{Server as Real, address, execute};
 
 pub(super) type RealCase = for<'a> fn(&'a Real) -> LocalBoxFuture<'a, ()>;
-
-impl Real {
-    async fn start() -> Self {
-        let hash = mariadb_hash(&PASSWORD.into());
-        let sql = format!(
-            "CREATE USER `{ADMIN}`@`%` IDENTIFIED VIA mysql_native_password USING '{hash}';\n\
-             GRANT ALL PRIVILEGES ON *.* TO `{ADMIN}`@`%` WITH GRANT OPTION;\n"
-        );
-        let server = TestContainer::start(Ingredients {
-            what: "mariadb",
-            image: "MARIADB_IMAGE",
-            command: &["mariadbd", "--innodb-flush-log-at-trx-commit=0"],
-            user: "999:999",
-            port: 3306,
-            files: vec![("/docker-entrypoint-initdb.d", vec![file("admin.sql", 999, sql)])],
-        })
-        .await;
-        let adapter = Arc::new(Mariadb::new(address(server.port, ADMIN, PASSWORD)));
-        eventually("MariaDB answers", async || adapter.ping().await.is_ok()).await;
-        Self { server, adapter }
-    }
-
-    /// A connection of somebody's.
-    pub(super) async fn login(&self, user: &str, password: &str) -> Result<MySqlConnection, sqlx::Error> {
-        MySqlConnectOptions::new()
-            .host("127.0.0.1")
-            .port(self.server.port)
-            .username(user)
-            .password(password)
-            .ssl_mode(MySqlSslMode::Disabled)
-            .disable_statement_logging()
-            .connect()
-            .await
-    }
-
-    /// Runs statements as the administrator.
-    pub(super) async fn run(&self, sql: &str) {
-        let mut admin = self.login(ADMIN, PASSWORD).await.unwrap();
-        execute(&mut admin, sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
-    }
-
-    /// The first column of a query, as the administrator.
-    pub(super) async fn query(&self, sql: &str) -> Vec<String> {
-        let mut admin = self.login(ADMIN, PASSWORD).await.unwrap();
-        let rows = sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).fetch_all(&mut admin).await;
-        let rows = rows.unwrap_or_else(|error| panic!("{sql}: {error}"));
-        rows.iter().map(|row: &MySqlRow| row.try_get::<Option<String>, _>(0).unwrap().unwrap_or_default()).collect()
-    }
-}
-
-pub(super) async fn execute(connection: &mut MySqlConnection, sql: &str) -> Result<(), sqlx::Error> {
-    sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(connection).await.map(drop)
-}
-
-pub(super) fn address(port: u16, user: &str, password: &str) -> MariadbAddress {
-    MariadbAddress::new("127.0.0.1", port, user, password.into())
-}
 
 #[async_trait]
 impl Bed for Real {
     fn databases(&self) -> Arc<dyn Databases> {
         self.adapter.clone()
+    }
+
+    async fn rival(&self) -> Arc<dyn Databases> {
+        self.run(
+            "CREATE USER `rival`@`%` IDENTIFIED BY 'rival'; \
+             GRANT ALL PRIVILEGES ON *.* TO `rival`@`%` WITH GRANT OPTION",
+        )
+        .await;
+        Arc::new(Mariadb::new(address(self.server.port, "rival", "rival")))
+    }
+
+    fn denied(&self) -> Arc<dyn Databases> {
+        Arc::new(Mariadb::new(address(self.server.port, "hostplane", "wr0ng-password")))
+    }
+
+    async fn plant_table(&self, database: &str, table: &str) {
+        self.run(&format!(
+            "CREATE TABLE `{database}`.`{table}` (x INT); INSERT INTO `{database}`.`{table}` VALUES (1)"
+        ))
+        .await;
+    }
+
+    async fn tables(&self, database: &str) -> Vec<String> {
+        let columns = "CONCAT_WS('|', TABLE_NAME, CREATE_TIME)";
+        self.query(&format!("SELECT {columns} FROM information_schema.TABLES WHERE TABLE_SCHEMA = '{database}'")).await
     }
 
     async fn plant_database(&self, name: &str) {
@@ -168,7 +125,7 @@ async fn the_real_server_keeps_to_the_contract() {
         println!("{} {name}", if passed { "ok    " } else { "FAILED" });
         failures.fetch_add(u32::from(!passed), Ordering::Relaxed);
     };
-    for (name, case) in CASES {
+    for (name, case) in all_cases() {
         report(name, AssertUnwindSafe(case(&bed)).catch_unwind().await.is_ok());
     }
     for (name, case) in tenants::CASES.iter().chain(faults::CASES) {

@@ -4,14 +4,35 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use hostplane_infra::databases::Databases;
-use hostplane_infra::fake::FakeWorld;
+use hostplane_infra::fake::{DatabasesState, FakeWorld};
 
-use super::{Bed, CASES};
+use super::{Bed, all_cases};
 
 #[async_trait]
 impl Bed for FakeWorld {
     fn databases(&self) -> Arc<dyn Databases> {
         Arc::new(self.clone())
+    }
+
+    async fn rival(&self) -> Arc<dyn Databases> {
+        self.databases()
+    }
+
+    fn denied(&self) -> Arc<dyn Databases> {
+        let world = Self::default();
+        let state = self.state().databases.clone();
+        world.state().databases = DatabasesState { denies: true, ..state };
+        Arc::new(world)
+    }
+
+    async fn plant_table(&self, database: &str, table: &str) {
+        let mut state = self.state();
+        let database = state.databases.databases.get_mut(database).unwrap();
+        database.tables.insert(table.to_owned(), "something".to_owned());
+    }
+
+    async fn tables(&self, database: &str) -> Vec<String> {
+        self.state().databases.databases[database].tables.keys().cloned().collect()
     }
 
     async fn plant_database(&self, name: &str) {
@@ -48,7 +69,7 @@ impl Bed for FakeWorld {
     }
 
     async fn widen_grants(&self, name: &str) {
-        self.state().databases.users.get_mut(name).unwrap().grants_exact = false;
+        self.state().databases.users.get_mut(name).unwrap().grants_more = true;
     }
 
     async fn narrow_grants(&self, name: &str) {
@@ -65,7 +86,7 @@ impl Bed for FakeWorld {
 #[tokio::test]
 async fn the_twin_keeps_to_the_contract() {
     let world = FakeWorld::default();
-    for (name, case) in CASES {
+    for (name, case) in all_cases() {
         println!("{name}");
         case(&world).await;
     }

@@ -11,12 +11,12 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
-use hostplane_domain::render::caddy::main_config;
 use hostplane_infra::containers::{Containers, Exec};
-use hostplane_infra::proxy::{Caddy, CaddyPlace, Proxy};
+use hostplane_infra::proxy::{Caddy, Proxy};
 
-use super::{Bed, CASES};
-use crate::server::{Ingredients, TestContainer, directory, eventually, file};
+use super::{Bed, all_cases};
+use crate::caddy::{self, place};
+use crate::server::{TestContainer, eventually, file};
 use counting::Counting;
 
 pub(super) struct Real {
@@ -29,15 +29,7 @@ pub(super) type RealCase = for<'a> fn(&'a Real) -> LocalBoxFuture<'a, ()>;
 
 impl Real {
     async fn start() -> Self {
-        let server = TestContainer::start(Ingredients {
-            what: "caddy",
-            image: "CADDY_IMAGE",
-            command: &["caddy", "run", "--config", "/etc/caddy/Caddyfile", "--adapter", "caddyfile"],
-            user: "1000:1000",
-            port: 80,
-            files: vec![("/etc/caddy", vec![directory("sites", 1000), file("Caddyfile", 1000, main_config("sites"))])],
-        })
-        .await;
+        let server = caddy::start().await;
         let containers = Arc::new(Counting::new(server.docker.clone()));
         let adapter = Arc::new(Caddy::new(containers.clone(), place(&server.name)));
         let bed = Self { server, containers, adapter };
@@ -70,14 +62,14 @@ impl Real {
     }
 }
 
-pub(super) fn place(container: &str) -> CaddyPlace {
-    CaddyPlace { container: container.to_owned(), conf_dir: "/etc/caddy".to_owned() }
-}
-
 #[async_trait]
 impl Bed for Real {
     fn proxy(&self) -> Arc<dyn Proxy> {
         self.adapter.clone()
+    }
+
+    fn after_restart(&self) -> Arc<dyn Proxy> {
+        Arc::new(self.another())
     }
 
     async fn plant(&self, name: &str, contents: &str) {
@@ -104,7 +96,7 @@ async fn the_real_caddy_keeps_to_the_contract() {
         println!("{} {name}", if passed { "ok    " } else { "FAILED" });
         failures.fetch_add(u32::from(!passed), Ordering::Relaxed);
     };
-    for (name, case) in CASES {
+    for (name, case) in all_cases() {
         report(name, AssertUnwindSafe(case(&bed)).catch_unwind().await.is_ok());
     }
     for (name, case) in faults::CASES {

@@ -6,12 +6,16 @@ use async_trait::async_trait;
 use hostplane_infra::fake::FakeWorld;
 use hostplane_infra::proxy::Proxy;
 
-use super::{Bed, CASES};
+use super::{Bed, all_cases};
 
 #[async_trait]
 impl Bed for FakeWorld {
     fn proxy(&self) -> Arc<dyn Proxy> {
         Arc::new(self.clone())
+    }
+
+    fn after_restart(&self) -> Arc<dyn Proxy> {
+        Arc::new(self.seen_anew())
     }
 
     async fn plant(&self, file: &str, contents: &str) {
@@ -33,7 +37,7 @@ impl Bed for FakeWorld {
 #[tokio::test]
 async fn the_twin_keeps_to_the_contract() {
     let world = FakeWorld::default();
-    for (name, case) in CASES {
+    for (name, case) in all_cases() {
         println!("{name}");
         case(&world).await;
     }

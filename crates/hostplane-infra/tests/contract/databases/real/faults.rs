@@ -3,11 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::join_all;
 use hostplane_infra::databases::{Databases, Mariadb, TenantSpec, Tenants};
-use hostplane_infra::error::{Dependency, Effect, EffectError, Rejection};
+use hostplane_infra::error::{Effect, EffectError, Rejection};
 
-use super::super::{facts, key, site, spec, whole};
+use super::super::{facts, key, spec, whole};
 use super::{Real, RealCase, address, execute};
 
 macro_rules! cases {
@@ -17,10 +16,7 @@ macro_rules! cases {
 }
 
 cases![
-    a_wrong_password_is_access_denied,
     missing_privileges_are_access_denied_without_the_hash,
-    the_same_call_at_once_is_one_tenant,
-    two_sites_at_once_never_share_a_tenant,
     a_call_that_is_cut_off_anywhere_is_finished_by_the_next,
     a_removal_that_is_cut_off_anywhere_is_finished_by_the_next,
     a_lock_that_is_held_is_transient_and_soon,
@@ -33,18 +29,6 @@ async fn each_call(adapter: &Mariadb, spec: &TenantSpec) -> [Effect<()>; 4] {
     let (ping, tenants, ensure, remove) =
         tokio::join!(adapter.ping(), adapter.tenants(&which), adapter.ensure_tenant(spec), adapter.remove_tenant(&key));
     [ping, tenants.map(drop), ensure, remove]
-}
-
-async fn a_wrong_password_is_access_denied(bed: &Real) {
-    let adapter = Mariadb::new(address(bed.server.port, "hostplane", "wr0ng-password"));
-    for result in each_call(&adapter, &spec("denied")).await {
-        let error = result.unwrap_err();
-        assert!(
-            matches!(&error, EffectError::Rejected(Rejection::AccessDenied { by: Dependency::Mariadb, .. })),
-            "{error:?}"
-        );
-        assert!(!format!("{error:?} {}", error.chain()).contains("wr0ng-password"));
-    }
 }
 
 async fn missing_privileges_are_access_denied_without_the_hash(bed: &Real) {
@@ -66,42 +50,6 @@ async fn missing_privileges_are_access_denied_without_the_hash(bed: &Real) {
     bed.run("GRANT ALL PRIVILEGES ON *.* TO `climbing`@`%` WITH GRANT OPTION").await;
     adapter.ensure_tenant(&spec).await.unwrap();
     assert_eq!(facts(bed, &spec).await, Some(whole(&spec)), "what was begun is finished");
-}
-
-async fn the_same_call_at_once_is_one_tenant(bed: &Real) {
-    let spec = spec("at-once");
-    for result in join_all((0..8).map(|_| bed.adapter.ensure_tenant(&spec))).await {
-        result.unwrap();
-    }
-    assert_eq!(facts(bed, &spec).await, Some(whole(&spec)));
-    for result in join_all((0..8).map(|_| async { bed.adapter.remove_tenant(&key(&spec)).await })).await {
-        result.unwrap();
-    }
-    assert_eq!(facts(bed, &spec).await, None);
-}
-
-async fn two_sites_at_once_never_share_a_tenant(bed: &Real) {
-    let one = spec("contested");
-    let mut other = one.clone();
-    other.mark.site = site("contested", 2);
-    other.max_connections = 9;
-    // Adapters with other credentials don't share the lock, as those of two instances.
-    bed.run(
-        "CREATE USER `rival`@`%` IDENTIFIED BY 'rival'; GRANT ALL PRIVILEGES ON *.* TO `rival`@`%` WITH GRANT OPTION",
-    )
-    .await;
-    let rival = Mariadb::new(address(bed.server.port, "rival", "rival"));
-    for _ in 0..10 {
-        let results = tokio::join!(bed.adapter.ensure_tenant(&one), rival.ensure_tenant(&other));
-        let winner = match results {
-            (Ok(()), Err(_)) => &one,
-            (Err(_), Ok(())) => &other,
-            other => panic!("{other:?}"),
-        };
-        assert_eq!(facts(bed, winner).await, Some(whole(winner)));
-        bed.adapter.remove_tenant(&key(winner)).await.unwrap();
-        assert_eq!(facts(bed, winner).await, None);
-    }
 }
 
 /// Runs a call and cuts it off after a while, as the gate does.

@@ -9,7 +9,8 @@ use hostplane_infra::proxy::{Caddy, Proxy, RouteSpec};
 
 use super::super::{Bed, find, mark, put, rejection, remove, route, with_mark};
 use super::counting::Trouble;
-use super::{Real, RealCase, place};
+use super::{Real, RealCase};
+use crate::caddy::place;
 
 macro_rules! cases {
     ($($case:ident),* $(,)?) => {
@@ -20,14 +21,12 @@ macro_rules! cases {
 cases![
     a_burst_costs_few_reloads,
     nothing_is_reloaded_when_nothing_changed,
-    caddy_names_what_it_refuses,
     bad_ones_in_a_burst_are_set_aside,
     a_burst_on_one_file_is_done_in_order,
     staging_is_cleared_and_stale_candidates_are_ignored,
     a_caller_that_gives_up_disturbs_nobody,
     a_refused_reload_puts_everything_back,
     a_lost_reload_is_unknown_and_the_next_change_reloads,
-    a_broken_foreign_snippet_is_named_and_all_is_served_on,
     a_new_process_does_not_know_what_is_loaded,
     a_restart_of_caddy_keeps_serving,
     a_caddy_that_is_not_there_is_transient,
@@ -59,17 +58,6 @@ async fn nothing_is_reloaded_when_nothing_changed(bed: &Real) {
     put(bed, &spec).await.unwrap();
     remove(bed, &route("never-there", "never.test", "x")).await;
     assert_eq!(bed.containers.count(RELOAD), before);
-}
-
-async fn caddy_names_what_it_refuses(bed: &Real) {
-    let odd = with_mark(mark("odd"), &["odd.test"], "http://odd.test {\n\tno_such_directive x\n}\n");
-    match rejection(put(bed, &odd).await) {
-        Rejection::ConfigRejected(message) => {
-            assert_eq!(message, "sites/odd.caddy:3: unrecognized directive: no_such_directive");
-        }
-        other => panic!("{other:?}"),
-    }
-    assert_eq!(find(bed, "odd.caddy").await, None);
 }
 
 async fn bad_ones_in_a_burst_are_set_aside(bed: &Real) {
@@ -181,27 +169,6 @@ async fn a_lost_reload_is_unknown_and_the_next_change_reloads(bed: &Real) {
     let harmless = put(bed, &spec).await;
     assert!(matches!(harmless, Err(EffectError::Transient { .. })), "{harmless:?}");
     put(bed, &spec).await.unwrap();
-}
-
-async fn a_broken_foreign_snippet_is_named_and_all_is_served_on(bed: &Real) {
-    let spec = route("healthy", "healthy.test", "x");
-    put(bed, &spec).await.unwrap();
-    bed.plant("theirs.caddy", "http://theirs.test {\n\tno_such_directive\n}\n").await;
-    let refusals = join_all((0..3).map(|n| {
-        let spec = route(&format!("innocent-{n}"), &format!("innocent-{n}.test"), "x");
-        async move { rejection(put(bed, &spec).await) }
-    }));
-    for refusal in refusals.await {
-        match refusal {
-            Rejection::ConfigRejected(message) => {
-                assert!(message.starts_with("what is there already is not valid: sites/theirs.caddy:2:"), "{message}");
-            }
-            other => panic!("{other:?}"),
-        }
-    }
-    assert_eq!(bed.body("healthy.test").await.as_deref(), Some("x"));
-    bed.uproot("theirs.caddy").await;
-    put(bed, &route("innocent-0", "innocent-0.test", "x")).await.unwrap();
 }
 
 async fn a_new_process_does_not_know_what_is_loaded(bed: &Real) {

@@ -1,0 +1,24 @@
+//! A real Caddy, in a container of its own.
+
+use hostplane_domain::render::caddy::main_config;
+use hostplane_infra::proxy::CaddyPlace;
+
+use crate::server::{Ingredients, TestContainer, directory, file};
+
+/// Starts one without any site.
+pub async fn start() -> TestContainer {
+    TestContainer::start(Ingredients {
+        what: "caddy",
+        image: "CADDY_IMAGE",
+        command: &["caddy", "run", "--config", "/etc/caddy/Caddyfile", "--adapter", "caddyfile"],
+        user: "1000:1000",
+        port: 80,
+        files: vec![("/etc/caddy", vec![directory("sites", 1000), file("Caddyfile", 1000, main_config("sites"))])],
+    })
+    .await
+}
+
+/// Where the adapter finds it.
+pub fn place(container: &str) -> CaddyPlace {
+    CaddyPlace { container: container.to_owned(), conf_dir: "/etc/caddy".to_owned() }
+}

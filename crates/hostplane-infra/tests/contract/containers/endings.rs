@@ -1,0 +1,44 @@
+//! Programs that end, by themselves or with their container. Only on a real Engine do they run at all.
+
+use std::time::Duration;
+
+use hostplane_infra::containers::ContainerState;
+use hostplane_infra::error::EffectError;
+
+use super::bed::{Bed, eventually, on_engine};
+
+#[tokio::test]
+async fn a_container_whose_program_ends_has_exited() {
+    on_engine(async |bed: &Bed| {
+        let mut spec = bed.spec("c");
+        spec.command = vec!["true".to_owned()];
+        let id = bed.create(&spec).await;
+        bed.containers.start_container(&id).await.unwrap();
+        eventually("it has ended", async || Ok(bed.state("c").await == Some(ContainerState::Exited))).await;
+        bed.containers.stop_container(&id, 0).await.expect("stopped already");
+        bed.containers.remove_container(&id).await.unwrap();
+    })
+    .await;
+}
+
+/// Whether the program did what it was to do can't be told; at most that it was killed.
+#[tokio::test]
+async fn a_program_that_ends_with_its_container_has_an_unknown_outcome() {
+    on_engine(async |bed: &Bed| {
+        let id = bed.run("c").await;
+        let program = ["php", "-r", "touch('/tmp/begun'); sleep(600);"];
+        let removal = async {
+            eventually("the program runs", async || Ok(bed.exec(&id, &["cat", "/tmp/begun"], b"").await?.code == 0))
+                .await;
+            bed.containers.remove_container(&id).await.unwrap();
+        };
+        let ended = tokio::time::timeout(Duration::from_secs(30), bed.exec(&id, &program, b""));
+        let (ended, ()) = tokio::join!(ended, removal);
+        match ended.expect("nobody waits for a program that is gone") {
+            Err(EffectError::OutcomeUnknown { .. }) => {}
+            Ok(output) => assert_eq!(output.code, 137, "{output:?}"),
+            other => panic!("{other:?}"),
+        }
+    })
+    .await;
+}

@@ -1,0 +1,37 @@
+//! Which objects a scope means.
+
+use hostplane_domain::mark::Labels;
+use hostplane_infra::containers::Scope;
+
+use super::bed::{Bed, make_network};
+
+/// A label's value is meant whole, and so are its name and a list of names, however long.
+pub async fn scopes_are_exact(bed: &Bed) {
+    let engine = &bed.containers;
+    let key = format!("{}.owner", bed.prefix);
+    for (what, value) in [("one", "site"), ("two", "site-2"), ("three", "")] {
+        let mut labels = bed.labels();
+        labels.insert(key.clone(), value.to_owned());
+        engine.create_volume(&bed.name(what), &labels).await.unwrap();
+        make_network(&**engine, &bed.name(what), &labels, 29).await;
+        engine.create_container(&bed.spec(what), &labels).await.unwrap();
+    }
+    let other = Labels::from([(format!("{key}s"), "site".to_owned())]).into_iter().chain(bed.labels()).collect();
+    engine.create_volume(&bed.name("four"), &other).await.unwrap();
+
+    let found = async |scope: Scope| {
+        let containers = engine.containers(&scope).await.unwrap().into_iter().map(|found| found.name);
+        let volumes = engine.volumes(&scope).await.unwrap().into_iter().map(|found| found.name);
+        let networks = engine.networks(&scope).await.unwrap().into_iter().map(|found| found.name);
+        [containers.collect::<Vec<_>>(), volumes.collect(), networks.collect()]
+    };
+    let each = |what: &str| [vec![bed.name(what)], vec![bed.name(what)], vec![bed.name(what)]];
+    let labelled = |value: &str| Scope::Label(key.clone(), value.to_owned());
+    assert_eq!(found(labelled("site")).await, each("one"));
+    assert_eq!(found(labelled("site-2")).await, each("two"));
+    assert_eq!(found(labelled("")).await, each("three"));
+    assert_eq!(found(labelled("sit")).await, [vec![""; 0], vec![], vec![]]);
+    let many: Vec<String> = (0..100).map(|number| bed.name(&number.to_string())).chain([bed.name("two")]).collect();
+    assert_eq!(found(Scope::Names(many)).await, each("two"));
+    assert_eq!(found(Scope::Names(vec![bed.name("tw.")])).await, [vec![""; 0], vec![], vec![]]);
+}

@@ -1,0 +1,202 @@
+//! Nobody listens, or nobody answers: what every call of every trait says then, on the twins and on the
+//! adapters. No server is needed for that.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::LocalBoxFuture;
+use hostplane_domain::desired::WordpressDetails;
+use hostplane_domain::details::{AdminEmail, AdminUser, SiteTitle};
+use hostplane_domain::mark::Labels;
+use hostplane_domain::url::SiteUrl;
+use hostplane_infra::clock::SystemClock;
+use hostplane_infra::containers::{Docker, Exec, GatedContainers, NetworkSpec, Scope};
+use hostplane_infra::databases::{Mariadb, MariadbAddress, TenantKey, TenantSpec, Tenants};
+use hostplane_infra::error::{Dependency, Effect, EffectError};
+use hostplane_infra::fake::{FakeWorld, ScriptedGate};
+use hostplane_infra::gate::{Call, Gate, LiveGate, Verdict};
+use hostplane_infra::probe::HttpProbe;
+use hostplane_infra::proxy::{Caddy, CaddyPlace, RouteSpec};
+use hostplane_infra::wordpress::{Installation, PhpWordpress};
+use hostplane_infra::world::{Adapters, World};
+use tokio::net::{TcpListener, UnixListener};
+use tokio::time::Instant;
+
+use crate::containers::bed::{file, mark, spec};
+
+/// What a secret would look like in an error.
+const SECRET: &str = "s3cret";
+/// The longest deadline that there is.
+const LONGEST: Duration = Duration::from_mins(2);
+
+/// Every call of every trait: its name, whether it may change something, and how it ended.
+async fn each_call(world: &World) -> Vec<(&'static str, bool, EffectError)> {
+    let World { containers, databases, proxy, wordpress, probe, .. } = world;
+    let id = "0123456789ab".repeat(5) + "0123";
+    let id = id.as_str();
+    let labels = Labels::new();
+    let network = NetworkSpec { name: "site_a".into(), subnet: None, labels: labels.clone() };
+    let container =
+        hostplane_domain::container::ContainerSpec { name: "php_a".into(), image: "php:1".into(), ..spec() };
+    let files = [file("a", SECRET)];
+    let exec = Exec { argv: vec!["php".into()], user: None, stdin: SECRET.into() };
+    let mark = mark();
+    let tenant = TenantSpec { mark: mark.clone(), password_hash: format!("*{}", "A".repeat(40)), max_connections: 1 };
+    let key = TenantKey { instance: mark.instance, site: mark.site.clone() };
+    let contents = format!("{}\nhttp://a.test {{\n}}\n", mark.to_comment());
+    let route = RouteSpec { mark: mark.clone(), hosts: vec!["a.test".into()], contents };
+    let url = SiteUrl { host: "a.test".into(), port: 80 };
+    let installation = Installation {
+        site: mark.site.id,
+        url: url.clone(),
+        details: WordpressDetails {
+            title: SiteTitle::parse("A").unwrap(),
+            admin_user: AdminUser::parse("admin").unwrap(),
+            admin_email: AdminEmail::parse("a@example.test").unwrap(),
+        },
+        admin_password: SECRET.into(),
+    };
+
+    let (looks, changes) = (false, true);
+    let calls: Vec<(&'static str, bool, LocalBoxFuture<'_, Effect<()>>)> = vec![
+        ("containers", looks, containers.containers(&Scope::All).map(none).boxed_local()),
+        ("volumes", looks, containers.volumes(&Scope::All).map(none).boxed_local()),
+        ("networks", looks, containers.networks(&Scope::All).map(none).boxed_local()),
+        ("image_exists", looks, containers.image_exists("php:1").map(none).boxed_local()),
+        ("create_volume", changes, containers.create_volume("wp_a", &labels).map(none).boxed_local()),
+        ("remove_volume", changes, containers.remove_volume("wp_a")),
+        ("create_network", changes, containers.create_network(&network).map(none).boxed_local()),
+        ("remove_network", changes, containers.remove_network(id)),
+        ("connect", changes, containers.connect(id, id)),
+        ("create_container", changes, containers.create_container(&container, &labels).map(none).boxed_local()),
+        ("start_container", changes, containers.start_container(id)),
+        ("stop_container", changes, containers.stop_container(id, 1)),
+        ("remove_container", changes, containers.remove_container(id)),
+        ("upload", changes, containers.upload(id, "/data", &files)),
+        ("download", looks, containers.download(id, "/data").map(none).boxed_local()),
+        ("exec", changes, containers.exec(id, &exec).map(none).boxed_local()),
+        ("tenants", looks, databases.tenants(&Tenants::All).map(none).boxed_local()),
+        ("ensure_tenant", changes, databases.ensure_tenant(&tenant)),
+        ("remove_tenant", changes, databases.remove_tenant(&key)),
+        ("routes", looks, proxy.routes().map(none).boxed_local()),
+        ("settle", changes, proxy.settle()),
+        ("put_route", changes, proxy.put_route(&route)),
+        ("remove_route", changes, proxy.remove_route(key.instance, &key.site)),
+        ("facts", looks, wordpress.facts(id).map(none).boxed_local()),
+        ("unpack", changes, wordpress.unpack(id, mark.site.id)),
+        ("install", changes, wordpress.install(id, &installation)),
+        ("get", looks, probe.get(&url, "/").map(none).boxed_local()),
+        // Pings come last: one that fails keeps the other calls from being made.
+        ("ping of the engine", looks, containers.ping()),
+        ("ping of the database server", looks, databases.ping()),
+        ("ping of the proxy", looks, proxy.ping()),
+    ];
+    let mut ended = Vec::new();
+    for (name, changes, call) in calls {
+        let begun = Instant::now();
+        let error = call.await.expect_err(name);
+        assert!(begun.elapsed() <= LONGEST, "{name} took {:?}", begun.elapsed());
+        assert!(!format!("{error:?} {}", error.chain()).contains(SECRET), "{name}: {error:?}");
+        ended.push((name, changes, error));
+    }
+    ended
+}
+
+fn none<T>(result: Effect<T>) -> Effect<()> {
+    result.map(drop)
+}
+
+/// Where nobody listens nothing was begun.
+async fn nobody_listens(world: &World) {
+    for (name, _, error) in each_call(world).await {
+        assert!(matches!(error, EffectError::Transient { .. }), "{name}: {error:?}");
+    }
+}
+
+/// Where nobody answers, something may have been changed, or may be yet, unless the adapter knows better.
+async fn nobody_answers(world: &World) -> usize {
+    let mut unknown = 0;
+    for (name, changes, error) in each_call(world).await {
+        match error {
+            EffectError::OutcomeUnknown { .. } if changes => unknown += 1,
+            EffectError::Transient { .. } => {}
+            other => panic!("{name}: {other:?}"),
+        }
+    }
+    unknown
+}
+
+/// The adapters, for servers at a socket and a port.
+fn adapters(socket: &std::path::Path, port: u16) -> World {
+    let gate = LiveGate::new();
+    let docker = Arc::new(Docker::connect(&format!("unix://{}", socket.display())).unwrap());
+    let inside = Arc::new(GatedContainers::new(docker.clone(), gate.clone()));
+    let place = CaddyPlace { container: "caddy".into(), conf_dir: "/etc/caddy".into() };
+    let adapters = Adapters {
+        databases: Arc::new(Mariadb::new(MariadbAddress::new("127.0.0.1", port, "hostplane", SECRET.into()))),
+        proxy: Arc::new(Caddy::new(inside.clone(), place)),
+        wordpress: Arc::new(PhpWordpress::new(inside)),
+        probe: Arc::new(HttpProbe::new(format!("127.0.0.1:{port}")).unwrap()),
+        containers: docker,
+        clock: Arc::new(SystemClock),
+    };
+    World::new(adapters, gate)
+}
+
+/// A path for a socket, which goes when this is dropped.
+struct Socket(PathBuf);
+
+impl Socket {
+    fn new() -> Self {
+        Self(std::env::temp_dir().join(format!("hptest-{:016x}.sock", fastrand::u64(..))))
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+/// A gate behind which nothing is ever done or answered.
+struct Silent;
+
+impl Gate for Silent {
+    fn admit(&self, _: &Call) -> Verdict {
+        Verdict::Hang
+    }
+
+    fn ended(&self, _: &Call, _: Duration, _: Option<&EffectError>) {}
+}
+
+#[tokio::test]
+async fn where_nobody_listens_every_call_of_the_twins_is_transient() {
+    let gate = ScriptedGate::new();
+    for dependency in [Dependency::Docker, Dependency::Mariadb, Dependency::Caddy, Dependency::Site] {
+        gate.cut_off(dependency);
+    }
+    nobody_listens(&FakeWorld::default().behind(gate)).await;
+}
+
+#[tokio::test]
+async fn where_nobody_listens_every_call_of_the_adapters_is_transient() {
+    nobody_listens(&adapters(&Socket::new().0, crate::port::free())).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_nobody_answers_the_twins_changes_are_unknown_and_looks_transient() {
+    let unknown = nobody_answers(&FakeWorld::default().behind(Arc::new(Silent))).await;
+    assert_eq!(unknown, 18, "every change, because nobody knows better");
+}
+
+/// The sockets take every connection, and never say a word.
+#[tokio::test(start_paused = true)]
+async fn where_nobody_answers_the_adapters_changes_are_unknown_and_looks_transient() {
+    let socket = Socket::new();
+    let _engine = UnixListener::bind(&socket.0).unwrap();
+    let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let unknown = nobody_answers(&adapters(&socket.0, server.local_addr().unwrap().port())).await;
+    assert!(unknown >= 10, "{unknown}: what is asked of the Engine can't be taken back");
+}

@@ -1,0 +1,87 @@
+//! What every [`Wordpress`](hostplane_infra::wordpress::Wordpress) and every
+//! [`SiteProbe`](hostplane_infra::probe::SiteProbe) keep to: the twins always, and with the feature `stack`
+//! real PHP, nginx, Caddy and MariaDB.
+
+mod probe;
+#[cfg(feature = "stack")]
+mod real;
+mod site;
+mod twin;
+mod wordpress;
+
+use std::panic::AssertUnwindSafe;
+
+use async_trait::async_trait;
+use futures_util::future::LocalBoxFuture;
+use futures_util::{FutureExt, StreamExt, stream};
+use hostplane_infra::world::World;
+
+use site::Site;
+
+/// A world in which sites can be made, and hands that reach past the adapters.
+#[async_trait(?Send)]
+trait Bed: Send + Sync {
+    fn world(&self) -> &World;
+    fn ground(&self) -> &Ground;
+    /// The names of a database's tables.
+    async fn tables(&self, database: &str) -> Vec<String>;
+    /// Makes an empty table.
+    async fn make_table(&self, database: &str, table: &str);
+    /// The title of the WordPress that is installed.
+    async fn title(&self, database: &str) -> Option<String>;
+    /// Takes away the option that says that WordPress is installed.
+    async fn delete_marker(&self, database: &str);
+    async fn drop_database(&self, database: &str);
+    /// Gives the user another password than the site's settings have.
+    async fn change_password(&self, user: &str);
+    /// Gives the user more than it should have.
+    async fn widen_grants(&self, user: &str);
+    /// Nothing listens where visitors ask, until it does again.
+    async fn hide_proxy(&self);
+    async fn show_proxy(&self);
+}
+
+/// What the sites of a bed stand on.
+struct Ground {
+    php_image: String,
+    nginx_image: String,
+    /// The network that the sites share with the proxy and, here, with the database server.
+    shared_network: String,
+    shared_network_id: String,
+    /// `host:port` as the sites' containers see it.
+    database_host: String,
+}
+
+type Case = for<'a> fn(&'a Site<'a>) -> LocalBoxFuture<'a, ()>;
+
+/// A list of cases, each of which gets a site of its own of which nothing is there yet.
+macro_rules! cases {
+    ($list:ident: $($case:ident),* $(,)?) => {
+        pub(in crate::sites) const $list: &[(&str, crate::sites::Case)] =
+            &[$((stringify!($case), |site| Box::pin($case(site)))),*];
+    };
+}
+use cases;
+
+/// Sites that are made at the same time: on a real bed most of the time is spent on waiting.
+const AT_ONCE: usize = 3;
+
+/// Runs every case on a bed, and clears up after each.
+async fn run(bed: &dyn Bed) {
+    let cases = wordpress::CASES.iter().chain(probe::CASES);
+    let mut failed: Vec<&str> = stream::iter(cases).map(|case| on(bed, case)).buffer_unordered(AT_ONCE).concat().await;
+    // These concern every site there is.
+    for case in probe::ALONE {
+        failed.extend(on(bed, case).await);
+    }
+    assert!(failed.is_empty(), "{failed:?}");
+}
+
+/// The name of the case if it failed.
+async fn on(bed: &dyn Bed, (name, case): &(&'static str, Case)) -> Vec<&'static str> {
+    let site = Site::new(bed);
+    let passed = AssertUnwindSafe(case(&site)).catch_unwind().await.is_ok();
+    site.clear().await;
+    println!("{} {name}", if passed { "ok    " } else { "FAILED" });
+    if passed { Vec::new() } else { vec![name] }
+}

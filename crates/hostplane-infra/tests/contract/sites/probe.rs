@@ -1,0 +1,120 @@
+//! What a visitor sees of a site that is there in part.
+
+use std::time::{Duration, Instant};
+
+use hostplane_domain::container;
+
+use super::cases;
+use super::site::{Site, another};
+use crate::containers::bed::{labels_of, transient};
+
+cases![CASES:
+    a_site_answers_as_far_as_it_is_there,
+    settings_of_another_site_misdirect,
+    a_php_on_another_network_is_not_found,
+];
+
+cases![ALONE: where_nobody_listens_it_is_transient];
+
+/// How long a program may take to start or to end.
+const PATIENCE: Duration = Duration::from_secs(15);
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// The front page and the page that administrators need come to answer with these statuses, and with
+/// nothing that could be taken for a page of a working site. Programs take a moment to start or to end.
+async fn answer_with(site: &Site<'_>, expected: [u16; 2], why: &str) {
+    let begun = Instant::now();
+    loop {
+        let pages = [site.get("/").await, site.get("/wp-login.php").await];
+        let statuses = pages.each_ref().map(|page| page.status);
+        if statuses == expected {
+            assert!(pages.iter().all(|page| page.fault().is_some()), "{why}: {pages:?}");
+            return;
+        }
+        assert!(begun.elapsed() < PATIENCE, "{why}: {statuses:?}");
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// It serves: both pages have content.
+async fn serves(site: &Site<'_>) {
+    for path in ["/", "/wp-login.php"] {
+        let page = site.get(path).await;
+        assert_eq!((page.status, page.fault()), (200, None), "{path}");
+    }
+}
+
+async fn a_site_answers_as_far_as_it_is_there(site: &Site<'_>) {
+    let engine = &site.world().containers;
+    answer_with(site, [404, 404], "no route").await;
+    site.route().await;
+    answer_with(site, [502, 502], "no nginx").await;
+    site.settings().await;
+    let php = site.php().await;
+    let nginx = site.nginx().await;
+    answer_with(site, [403, 404], "nothing unpacked").await;
+    site.unpack(&php).await.unwrap();
+    answer_with(site, [500, 500], "no database").await;
+    site.tenant().await;
+    answer_with(site, [302, 302], "not installed").await;
+    site.install(&php).await.unwrap();
+    serves(site).await;
+    // What follows is no page of a working site, whatever else works.
+    for (path, status) in [("/no/such/page/", 404), ("/wp-admin/install.php", 403), ("/.hostplane-site", 403)] {
+        let page = site.get(path).await;
+        assert_eq!(page.status, status, "{path}");
+        assert!(page.fault().is_some());
+    }
+    // And as it falls apart again.
+    site.bed.change_password(&site.database()).await;
+    answer_with(site, [500, 500], "refused by the database").await;
+    site.tenant().await;
+    serves(site).await;
+    site.bed.delete_marker(&site.database()).await;
+    serves(site).await;
+    site.bed.drop_database(&site.database()).await;
+    answer_with(site, [500, 500], "no database").await;
+    site.tenant().await;
+    answer_with(site, [302, 302], "an empty one").await;
+    engine.stop_container(&php, 0).await.unwrap();
+    // One that goes on running tries for long to reach the PHP that it knew.
+    engine.stop_container(&nginx, 0).await.unwrap();
+    engine.start_container(&nginx).await.unwrap();
+    answer_with(site, [502, 502], "no PHP").await;
+    engine.stop_container(&nginx, 0).await.unwrap();
+    answer_with(site, [502, 502], "no nginx").await;
+}
+
+async fn settings_of_another_site_misdirect(site: &Site<'_>) {
+    let mut other = site.want.clone();
+    other.site.id = another();
+    site.settings_of(&other).await;
+    site.php().await;
+    site.nginx().await;
+    site.route().await;
+    answer_with(site, [421, 421], "another site is meant").await;
+}
+
+async fn a_php_on_another_network_is_not_found(site: &Site<'_>) {
+    let engine = &site.world().containers;
+    site.settings().await;
+    site.write_file("index.php", "<?php").await;
+    site.write_file("wp-login.php", "<?php").await;
+    let php = site.php().await;
+    engine.remove_container(&php).await.unwrap();
+    let mut spec = container::php(&site.want);
+    spec.network = None;
+    let labels = labels_of(site.name().as_str());
+    let php = engine.create_container(&spec, &labels).await.unwrap();
+    engine.start_container(&php).await.unwrap();
+    site.nginx().await;
+    site.route().await;
+    answer_with(site, [502, 502], "PHP can't be reached").await;
+}
+
+async fn where_nobody_listens_it_is_transient(site: &Site<'_>) {
+    site.bed.hide_proxy().await;
+    transient(site.world().probe.get(&site.want.url, "/").await);
+    site.bed.show_proxy().await;
+    answer_with(site, [404, 404], "no route").await;
+}

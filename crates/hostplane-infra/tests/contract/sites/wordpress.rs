@@ -1,0 +1,245 @@
+//! Unpacking, installing, and what can be seen of both.
+
+use std::time::Duration;
+
+use hostplane_domain::details::SiteTitle;
+use hostplane_infra::error::{Effect, EffectError, Rejection};
+use hostplane_infra::wordpress::{Installation, WordpressFacts};
+
+use super::cases;
+use super::site::{ADMIN_PASSWORD, DATABASE_PASSWORD, Site, TITLE, another};
+use crate::containers::bed::{not_found, rejected, transient};
+
+cases![CASES:
+    it_is_unpacked_and_installed_and_then_kept,
+    an_unpacking_that_broke_off_is_done_again,
+    another_sites_files_are_not_touched,
+    an_installation_needs_the_files,
+    an_installation_that_broke_off_is_done_again,
+    tables_without_a_marker_are_not_touched,
+    calls_that_meet_are_one,
+    a_container_that_does_not_run_is_transient,
+    a_container_that_is_not_there_is_not_found,
+    a_database_that_cannot_be_used_is_transient,
+    settings_that_cannot_be_used_are_transient,
+    more_privileges_than_needed_hinder_nothing,
+];
+
+const MARKER: &str = ".hostplane-site";
+/// The table that an installer makes first and drops last.
+const INSTALLING: &str = "hostplane_installing";
+
+fn unpacked(site: &Site<'_>) -> WordpressFacts {
+    WordpressFacts { unpacked: Some(site.want.site.id), installed: None }
+}
+
+fn whole(site: &Site<'_>) -> WordpressFacts {
+    WordpressFacts { installed: Some(site.want.site.id), ..unpacked(site) }
+}
+
+#[track_caller]
+fn would_lose_data(result: Effect<()>) -> String {
+    match rejected(result) {
+        Rejection::WouldLoseData(message) => message,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Each call, as an error.
+async fn each_call(site: &Site<'_>, php: &str) -> [EffectError; 3] {
+    let facts = site.world().wordpress.facts(php).await.map(drop);
+    let errors = [facts, site.unpack(php).await, site.install(php).await].map(Result::unwrap_err);
+    for error in &errors {
+        tells_no_secret(error);
+    }
+    errors
+}
+
+fn tells_no_secret(error: &EffectError) {
+    let words = format!("{error:?} {}", error.chain());
+    assert!(!words.contains(ADMIN_PASSWORD) && !words.contains(DATABASE_PASSWORD), "{words}");
+}
+
+async fn it_is_unpacked_and_installed_and_then_kept(site: &Site<'_>) {
+    let php = site.ready().await;
+    assert_eq!(site.facts(&php).await, WordpressFacts::default());
+    for _ in 0..2 {
+        site.unpack(&php).await.unwrap();
+        assert_eq!(site.facts(&php).await, unpacked(site));
+    }
+    assert!(site.read_file(&php, "wp-config.php").await.unwrap().contains("/etc/hostplane/wp-config.php"));
+    for _ in 0..2 {
+        site.install(&php).await.unwrap();
+        assert_eq!(site.facts(&php).await, whole(site));
+    }
+    assert_eq!(site.bed.title(&site.database()).await.as_deref(), Some(TITLE));
+    assert!(!site.bed.tables(&site.database()).await.contains(&INSTALLING.to_owned()));
+    // What the site's owner has changed since is not undone by a further call.
+    site.write_file("wp-config.php", "theirs").await;
+    site.unpack(&php).await.unwrap();
+    assert_eq!(site.read_file(&php, "wp-config.php").await.as_deref(), Some("theirs"));
+    what_is_installed_is_kept(site, &php).await;
+}
+
+async fn what_is_installed_is_kept(site: &Site<'_>, php: &str) {
+    let database = site.database();
+    let tables = site.bed.tables(&database).await;
+    let as_it_was = async || {
+        assert_eq!(site.bed.tables(&database).await, tables);
+        assert_eq!(site.bed.title(&database).await.as_deref(), Some(TITLE));
+    };
+    // By an installation that broke off only after its marker was written, ...
+    site.bed.make_table(&database, INSTALLING).await;
+    assert_eq!(site.facts(php).await, whole(site));
+    let mut renamed = site.installation();
+    renamed.details.title = SiteTitle::parse("Another").unwrap();
+    site.world().wordpress.install(php, &renamed).await.unwrap();
+    as_it_was().await;
+    // ... by another site's, ...
+    let other = Installation { site: another(), ..renamed.clone() };
+    let message = would_lose_data(site.world().wordpress.install(php, &other).await);
+    assert!(message.contains("another site's WordPress"), "{message}");
+    as_it_was().await;
+    // ... and when the marker alone has gone.
+    site.bed.delete_marker(&database).await;
+    assert_eq!(site.facts(php).await, unpacked(site));
+    let message = would_lose_data(site.world().wordpress.install(php, &renamed).await);
+    assert!(message.contains("tables that no installation of ours made"), "{message}");
+    as_it_was().await;
+}
+
+async fn an_unpacking_that_broke_off_is_done_again(site: &Site<'_>) {
+    let php = site.ready().await;
+    for (path, contents) in [("index.php", "<?ph"), ("wp-config.php.new", "<?ph"), ("theirs.txt", "theirs")] {
+        site.write_file(path, contents).await;
+    }
+    assert_eq!(site.facts(&php).await, WordpressFacts::default(), "without the marker it isn't unpacked");
+    site.unpack(&php).await.unwrap();
+    assert_eq!(site.facts(&php).await, unpacked(site));
+    assert_ne!(site.read_file(&php, "index.php").await.as_deref(), Some("<?ph"));
+    assert_eq!(site.read_file(&php, "wp-config.php.new").await, None);
+    assert_eq!(site.read_file(&php, "theirs.txt").await.as_deref(), Some("theirs"));
+}
+
+async fn another_sites_files_are_not_touched(site: &Site<'_>) {
+    let php = site.ready().await;
+    // What can't be read may be another's too, and so may nothing at all.
+    for (marker, seen) in [(another().to_string(), Some(another())), ("nonsense".into(), None), (String::new(), None)] {
+        site.write_file(MARKER, &marker).await;
+        assert_eq!(site.facts(&php).await, WordpressFacts { unpacked: seen, installed: None });
+        would_lose_data(site.unpack(&php).await);
+        assert_eq!(site.read_file(&php, MARKER).await, Some(marker));
+        assert_eq!(site.read_file(&php, "index.php").await, None);
+    }
+}
+
+async fn an_installation_needs_the_files(site: &Site<'_>) {
+    let php = site.ready().await;
+    // Neither no files, nor some, nor another site's.
+    for part in [None, Some(("wp-settings.php", "<?php")), Some((MARKER, "another"))] {
+        if let Some((path, contents)) = part {
+            site.write_file(path, contents).await;
+        }
+        let error = site.install(&php).await.unwrap_err();
+        tells_no_secret(&error);
+        transient::<()>(Err(error));
+        assert_eq!(site.bed.tables(&site.database()).await, [""; 0], "nothing was begun");
+    }
+}
+
+async fn an_installation_that_broke_off_is_done_again(site: &Site<'_>) {
+    let php = site.ready().await;
+    site.unpack(&php).await.unwrap();
+    let database = site.database();
+    // At its very beginning.
+    site.bed.make_table(&database, INSTALLING).await;
+    assert_eq!(site.facts(&php).await, unpacked(site));
+    site.install(&php).await.unwrap();
+    assert_eq!(site.facts(&php).await, whole(site));
+    let tables = site.bed.tables(&database).await;
+    assert!(!tables.contains(&INSTALLING.to_owned()), "{tables:?}");
+    // Shortly before its end, with all of its tables there and a table more.
+    site.bed.make_table(&database, INSTALLING).await;
+    site.bed.make_table(&database, "left_over").await;
+    site.bed.delete_marker(&database).await;
+    assert_eq!(site.facts(&php).await, unpacked(site));
+    site.install(&php).await.unwrap();
+    assert_eq!(site.facts(&php).await, whole(site));
+    assert_eq!(site.bed.tables(&database).await, tables);
+    assert_eq!(site.bed.title(&database).await.as_deref(), Some(TITLE));
+}
+
+async fn tables_without_a_marker_are_not_touched(site: &Site<'_>) {
+    let php = site.ready().await;
+    let database = site.database();
+    site.bed.make_table(&database, "theirs").await;
+    let message = would_lose_data(site.install(&php).await);
+    assert!(message.contains("tables that no installation of ours made"), "{message}");
+    assert_eq!(site.bed.tables(&database).await, ["theirs"]);
+    assert_eq!(site.facts(&php).await, WordpressFacts::default());
+}
+
+/// Two at once, and one that was given up: a program in a container outlives whoever asked for it.
+async fn calls_that_meet_are_one(site: &Site<'_>) {
+    let php = site.ready().await;
+    let gives_up_after = Duration::from_millis(150);
+    let _ = tokio::time::timeout(gives_up_after, site.unpack(&php)).await;
+    let (one, two) = tokio::join!(site.unpack(&php), site.unpack(&php));
+    one.unwrap();
+    two.unwrap();
+    assert_eq!(site.facts(&php).await, unpacked(site));
+    let _ = tokio::time::timeout(gives_up_after, site.install(&php)).await;
+    let (one, two) = tokio::join!(site.install(&php), site.install(&php));
+    one.unwrap();
+    two.unwrap();
+    assert_eq!(site.facts(&php).await, whole(site));
+    assert_eq!(site.bed.title(&site.database()).await.as_deref(), Some(TITLE));
+}
+
+async fn a_container_that_does_not_run_is_transient(site: &Site<'_>) {
+    let php = site.ready().await;
+    site.world().containers.stop_container(&php, 0).await.unwrap();
+    for error in each_call(site, &php).await {
+        transient::<()>(Err(error));
+    }
+}
+
+async fn a_container_that_is_not_there_is_not_found(site: &Site<'_>) {
+    let id = "0123456789ab".repeat(5) + "0123";
+    for error in each_call(site, &id).await {
+        assert_eq!(not_found::<()>(Err(error)), format!("container {id}"));
+    }
+}
+
+async fn a_database_that_cannot_be_used_is_transient(site: &Site<'_>) {
+    let php = site.ready().await;
+    site.write_file(MARKER, &site.want.site.id.to_string()).await;
+    let unusable = async || {
+        transient(site.world().wordpress.facts(&php).await);
+        let error = site.install(&php).await.unwrap_err();
+        tells_no_secret(&error);
+        transient::<()>(Err(error));
+        site.unpack(&php).await.expect("files need no database");
+    };
+    site.bed.change_password(&site.database()).await;
+    unusable().await;
+    site.tenant().await;
+    assert_eq!(site.facts(&php).await, unpacked(site));
+    site.bed.drop_database(&site.database()).await;
+    unusable().await;
+    site.tenant().await;
+    assert_eq!(site.facts(&php).await, unpacked(site));
+}
+
+async fn settings_that_cannot_be_used_are_transient(site: &Site<'_>) {
+    let php = site.ready().await;
+    site.empty_settings().await;
+    transient(site.world().wordpress.facts(&php).await);
+    transient(site.install(&php).await);
+}
+
+async fn more_privileges_than_needed_hinder_nothing(site: &Site<'_>) {
+    let php = site.ready().await;
+    site.bed.widen_grants(&site.database()).await;
+    assert_eq!(site.facts(&php).await, WordpressFacts::default());
+}
