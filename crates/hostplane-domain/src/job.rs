@@ -2,8 +2,9 @@
 //!
 //! ```text
 //! pending ──claimed──▶ running ──▶ completed
-//!    ▲                  │ │ └────▶ failed
+//!    ▲                  │ │ └────▶ failed, cancelled
 //!    └──waits, retries──┘ └──────▶ needs_operator ──retry──▶ pending
+//!                                         └──its site is destroyed instead──▶ failed
 //! ```
 
 use std::fmt;
@@ -85,6 +86,8 @@ text_enum!(
         Provision = "provision",
         /// A site to nothing.
         Destroy = "destroy",
+        /// Nothing to nothing: what landed after its own job had ended is removed.
+        Collect = "collect",
     }
 );
 
@@ -102,46 +105,9 @@ text_enum!(
     }
 );
 
-impl JobState {
-    /// The job holds its site: no other job may run on it.
-    #[must_use]
-    pub const fn is_active(self) -> bool {
-        matches!(self, Self::Pending | Self::Running | Self::NeedsOperator)
-    }
-
-    /// Whether a job may go from one state to another.
-    #[must_use]
-    pub const fn may_become(self, next: Self) -> bool {
-        matches!(
-            (self, next),
-            (Self::Pending, Self::Running | Self::Cancelled)
-                | (
-                    Self::Running,
-                    Self::Pending | Self::Completed | Self::Failed | Self::Cancelled | Self::NeedsOperator
-                )
-                | (Self::NeedsOperator, Self::Pending)
-        )
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn ended_jobs_stay_ended() {
-        for &ended in &[JobState::Completed, JobState::Failed, JobState::Cancelled] {
-            assert!(!ended.is_active());
-            assert!(JobState::ALL.iter().all(|next| !ended.may_become(*next)));
-        }
-    }
-
-    #[test]
-    fn every_active_state_has_a_way_on() {
-        for state in JobState::ALL.iter().filter(|state| state.is_active()) {
-            assert!(JobState::ALL.iter().any(|next| state.may_become(*next)), "{state}");
-        }
-    }
 
     #[test]
     fn text_forms_agree_with_the_serialised_ones() {

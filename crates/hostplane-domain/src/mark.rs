@@ -178,4 +178,12 @@ mod tests {
         assert_eq!(judge(InstanceId::new(other), found.site.id), Owner::Foreign);
         assert_eq!(Owner::judge(None, found.instance, found.site.id), Owner::Foreign);
     }
+
+    #[test]
+    fn an_owner_is_told_in_words() {
+        assert_eq!(Owner::Ours(mark()).to_string(), "this site");
+        assert_eq!(Owner::Foreign.to_string(), "somebody else");
+        let words = Owner::Predecessor(mark()).to_string();
+        assert!(words.starts_with("an earlier site of this name") && words.contains(&mark().site.id.to_string()));
+    }
 }

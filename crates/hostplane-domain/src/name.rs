@@ -160,4 +160,9 @@ mod tests {
     fn is_checked_when_it_is_read_back() {
         assert!(serde_json::from_str::<SiteName>("\"../etc\"").is_err());
     }
+
+    #[test]
+    fn a_name_is_its_text() {
+        assert_eq!(String::from(SiteName::parse("hello").unwrap()), "hello");
+    }
 }

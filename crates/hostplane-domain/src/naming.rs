@@ -110,4 +110,9 @@ mod tests {
         let suffix = LEDGER_DATABASE.strip_prefix("wp_").unwrap();
         assert!(SiteName::parse(suffix).is_err());
     }
+
+    #[test]
+    fn the_writer_has_a_name_of_its_own() {
+        assert_eq!(writer_container(&SiteName::parse("hello").unwrap()), "writer_hello");
+    }
 }

@@ -27,6 +27,13 @@ impl Observed {
         matches!(self, Self::Present { owner: Owner::Ours(_), differs } if differs.is_empty())
     }
 
+    /// Ours, and with something left beside it.
+    #[must_use]
+    pub fn is_untidy(&self) -> bool {
+        let Self::Present { owner: Owner::Ours(_), differs } = self else { return false };
+        differs.iter().any(|difference| difference.remedy == Remedy::Tidy)
+    }
+
     /// Nothing of this site is there: seen absent, or what is there belongs to another.
     #[must_use]
     pub fn is_none_of_ours(&self) -> bool {
@@ -58,6 +65,46 @@ pub enum Remedy {
     InPlace,
     /// Removed and made again; it holds no data.
     Recreate,
+    /// Something of its making was left beside it, and is removed; itself it stays as it is.
+    Tidy,
     /// Making it again would lose data: never done by itself.
     DataLoss,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ours(differs: Vec<Difference>) -> Observed {
+        let mark = crate::mark::Mark {
+            instance: crate::ids::InstanceId::new(uuid::Uuid::from_u128(1)),
+            site: crate::mark::SiteRef {
+                id: crate::ids::SiteId::new(uuid::Uuid::from_u128(2)),
+                name: crate::name::SiteName::parse("hello").unwrap(),
+            },
+            kind: crate::kind::Kind::Network,
+            job: crate::ids::JobId::new(uuid::Uuid::from_u128(3)),
+            spec: crate::spec_hash::SpecHash::of(&"x"),
+        };
+        Observed::Present { owner: Owner::Ours(mark), differs }
+    }
+
+    #[test]
+    fn only_what_is_ours_and_differs_in_nothing_is_as_wanted() {
+        let differs = |remedy| Difference { field: "x", wanted: "y".into(), found: "z".into(), remedy };
+        assert!(ours(vec![]).is_as_wanted());
+        assert!(!ours(vec![differs(Remedy::InPlace)]).is_as_wanted());
+        let foreign = Observed::Present { owner: Owner::Foreign, differs: vec![] };
+        assert!(!foreign.is_as_wanted() && !Observed::Absent.is_as_wanted());
+        assert!(ours(vec![differs(Remedy::InPlace), differs(Remedy::Tidy)]).is_untidy());
+        assert!(!ours(vec![differs(Remedy::InPlace)]).is_untidy());
+    }
+
+    #[test]
+    fn unknown_is_never_taken_for_nothing() {
+        assert!(Observed::Absent.is_none_of_ours());
+        assert!(Observed::Present { owner: Owner::Foreign, differs: vec![] }.is_none_of_ours());
+        assert!(!Observed::Unknown("why".into()).is_none_of_ours());
+        assert!(!ours(vec![]).is_none_of_ours());
+    }
 }

@@ -36,6 +36,8 @@ pub enum Goal {
     Present,
     /// Nothing of the site is there.
     Absent,
+    /// What the site has stays as it is, and nothing is left beside it.
+    Tidy,
 }
 
 /// One resource, as the planner needs it.
@@ -81,6 +83,7 @@ pub fn converge(nodes: &[Node], goal: Goal) -> Result<Vec<Step>, Held> {
     match goal {
         Goal::Present => ensure_all(nodes),
         Goal::Absent => Ok(remove_all(nodes)),
+        Goal::Tidy => Ok(tidy_all(nodes)),
     }
 }
 
@@ -100,6 +103,11 @@ fn ensure_all(nodes: &[Node]) -> Result<Vec<Step>, Held> {
             after: node.needs.iter().copied().filter(|kind| due.contains(kind)).collect(),
         })
         .collect())
+}
+
+fn tidy_all(nodes: &[Node]) -> Vec<Step> {
+    let untidy = nodes.iter().filter(|node| node.observed.is_untidy());
+    untidy.map(|node| Step { kind: node.kind, verb: Verb::Remove, after: Vec::new() }).collect()
 }
 
 fn remove_all(nodes: &[Node]) -> Vec<Step> {
@@ -138,6 +146,7 @@ fn removed_before(nodes: &[Node], due: &BTreeSet<Kind>, kind: Kind) -> Vec<Kind>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::observed::{Difference, Remedy};
 
     fn node(kind: Kind, needs: &'static [Kind], observed: Observed) -> Node {
         Node { kind, needs, inside: None, observed }
@@ -187,9 +196,43 @@ mod tests {
     }
 
     #[test]
+    fn only_what_is_left_beside_is_tidied() {
+        let job = crate::ids::JobId::new(uuid::Uuid::from_u128(1));
+        let site = crate::mark::SiteRef {
+            id: crate::ids::SiteId::new(uuid::Uuid::from_u128(2)),
+            name: crate::name::SiteName::parse("hello").unwrap(),
+        };
+        let instance = crate::ids::InstanceId::new(uuid::Uuid::from_u128(3));
+        let spec = crate::spec_hash::SpecHash::of(&"x");
+        let mark = crate::mark::Mark { instance, site, kind: Kind::Settings, job, spec };
+        let differs = |remedy| {
+            let differs = vec![Difference { field: "x", wanted: "y".into(), found: "z".into(), remedy }];
+            Observed::Present { owner: Owner::Ours(mark.clone()), differs }
+        };
+        let mut nodes = chain(&Observed::Absent);
+        for remedy in [Remedy::InPlace, Remedy::Recreate, Remedy::DataLoss] {
+            nodes[1].observed = differs(remedy);
+            assert_eq!(converge(&nodes, Goal::Tidy).unwrap(), [], "{remedy:?}");
+        }
+        nodes[1].observed = differs(Remedy::Tidy);
+        assert_eq!(converge(&nodes, Goal::Tidy).unwrap(), [step(Kind::Settings, Verb::Remove, &[])]);
+        let foreign = vec![Difference { field: "x", wanted: "y".into(), found: "z".into(), remedy: Remedy::Tidy }];
+        nodes[1].observed = Observed::Present { owner: Owner::Foreign, differs: foreign };
+        assert_eq!(converge(&nodes, Goal::Tidy).unwrap(), [], "another's");
+    }
+
+    #[test]
     fn what_is_absent_or_another_s_is_not_removed() {
         assert_eq!(converge(&chain(&Observed::Absent), Goal::Absent).unwrap(), []);
         let foreign = Observed::Present { owner: Owner::Foreign, differs: vec![] };
         assert_eq!(converge(&chain(&foreign), Goal::Absent).unwrap(), []);
+    }
+
+    #[test]
+    fn verbs_have_their_text_forms() {
+        for (verb, text) in [(Verb::Ensure, "ensure"), (Verb::Remove, "remove")] {
+            assert_eq!(verb.as_str(), text);
+            assert_eq!(serde_json::to_string(&verb).unwrap(), format!("\"{text}\""));
+        }
     }
 }

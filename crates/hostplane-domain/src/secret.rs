@@ -145,4 +145,17 @@ mod tests {
     fn the_secret_is_not_printed() {
         assert_eq!(format!("{:?}", MasterSecret::new([7; 32])), "MasterSecret(…)");
     }
+
+    #[test]
+    fn keys_and_platform_passwords_are_as_many_and_as_different_as_asked_for() {
+        let secret = MasterSecret::new([7; 32]);
+        let site = SiteId::new(uuid::Uuid::from_u128(1));
+        let text = |secret: &SecretString| secret.expose_secret().to_owned();
+        let keys: std::collections::BTreeSet<String> = secret.site_keys(site, 1, 8).iter().map(text).collect();
+        assert_eq!(keys.len(), 8);
+        assert!(keys.iter().all(|key| key.len() == 64));
+        let (one, other) = (secret.platform_password("one"), secret.platform_password("other"));
+        assert!(text(&one).len() >= 28 && text(&one) != text(&other));
+        assert_eq!(text(&one), text(&secret.platform_password("one")));
+    }
 }

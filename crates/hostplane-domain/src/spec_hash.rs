@@ -71,3 +71,30 @@ impl From<SpecHash> for String {
         hash.0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_text_form_is_read_back_and_nothing_else_is() {
+        let hash = SpecHash::of(&"x");
+        assert_eq!(hash.as_str().parse(), Ok(hash.clone()));
+        assert_eq!(String::from(hash.clone()), hash.to_string());
+        let digest = "0123456789abcdef0123456789abcdef";
+        assert!(format!("v12-{digest}").parse::<SpecHash>().is_ok(), "any version");
+        for bad in [
+            format!("v-{digest}"),
+            format!("v1234-{digest}"),
+            format!("vx-{digest}"),
+            format!("1-{digest}"),
+            format!("v1-{}", &digest[1..]),
+            format!("v1-{digest}0"),
+            format!("v1-{}", digest.to_uppercase()),
+            format!("v1-{}g", &digest[1..]),
+            "v1".to_owned(),
+        ] {
+            assert_eq!(bad.parse::<SpecHash>(), Err(BadSpecHash), "{bad}");
+        }
+    }
+}

@@ -7,6 +7,8 @@
 //!                       ▼ ▼        │                    ▼
 //!                       FAILED ────┘──destroy──▶ DESTROYING ──proved──▶ DESTROYED
 //! ```
+//!
+//! ACTIVE, FAILED and DESTROYED stay what they are when something that landed late is collected.
 
 use std::fmt;
 use std::str::FromStr;
@@ -44,6 +46,8 @@ pub enum SiteEvent {
     DestroyStarted,
     /// Absence of everything was seen.
     DestroyConfirmed,
+    /// Something that landed late and that the site doesn't explain is removed.
+    Collected,
 }
 
 /// There is no such transition.
@@ -73,6 +77,7 @@ impl SiteStatus {
             (Self::Created | Self::Provisioning, E::ProvisionRolledBack) => Ok(Self::Failed),
             (Self::Active | Self::Failed, E::DestroyStarted) => Ok(Self::Destroying),
             (Self::Destroying, E::DestroyConfirmed) => Ok(Self::Destroyed),
+            (Self::Active | Self::Failed | Self::Destroyed, E::Collected) => Ok(self),
             (from, event) => Err(IllegalTransition { from, event }),
         }
     }
@@ -99,6 +104,7 @@ impl SiteEvent {
         Self::ProvisionRolledBack,
         Self::DestroyStarted,
         Self::DestroyConfirmed,
+        Self::Collected,
     ];
 }
 
@@ -137,6 +143,9 @@ mod tests {
             (S::Active, E::DestroyStarted, S::Destroying),
             (S::Failed, E::DestroyStarted, S::Destroying),
             (S::Destroying, E::DestroyConfirmed, S::Destroyed),
+            (S::Active, E::Collected, S::Active),
+            (S::Failed, E::Collected, S::Failed),
+            (S::Destroyed, E::Collected, S::Destroyed),
         ];
         for &from in S::ALL {
             for &event in E::ALL {

@@ -116,4 +116,12 @@ mod tests {
         assert!(overlap(&net("10.1.0.0/16"), &net("10.0.0.0/8")));
         assert!(!overlap(&net("10.1.0.0/16"), &net("10.2.0.0/16")));
     }
+
+    #[test]
+    fn a_pool_is_told_as_it_was_given() {
+        let pool: SubnetPool = "10.213.0.0/16".parse().unwrap();
+        assert_eq!(pool.to_string(), "10.213.0.0/16");
+        assert_eq!(String::from(pool), "10.213.0.0/16");
+        assert_eq!(pool.range().to_string(), "10.213.0.0/16");
+    }
 }

@@ -103,4 +103,11 @@ mod tests {
         assert_eq!(url(80), "http://a.localhost");
         assert_eq!(url(8080), "http://a.localhost:8080");
     }
+
+    #[test]
+    fn a_site_is_below_its_domain() {
+        let domain = BaseDomain::parse("sites.example").unwrap();
+        assert_eq!(domain.host_of(&SiteName::parse("hello").unwrap()), "hello.sites.example");
+        assert_eq!(String::from(domain), "sites.example");
+    }
 }

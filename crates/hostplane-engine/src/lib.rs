@@ -8,7 +8,8 @@
 pub mod app;
 mod context;
 mod jobs;
-mod operations;
+pub mod operations;
+mod orphans;
 pub mod platform;
 mod resources;
 pub mod settings;

@@ -85,6 +85,8 @@ pub struct Pace {
     pub serving_patience: Duration,
     /// Pause between two questions for that page.
     pub serving_pause: Duration,
+    /// Pause between two looks for what landed late.
+    pub orphan_tick: Duration,
 }
 
 impl Default for Pace {
@@ -97,6 +99,7 @@ impl Default for Pace {
             subnet_block: Duration::from_hours(1),
             serving_patience: Duration::from_secs(30),
             serving_pause: Duration::from_millis(50),
+            orphan_tick: Duration::from_mins(1),
         }
     }
 }

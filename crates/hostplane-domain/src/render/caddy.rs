@@ -52,4 +52,28 @@ mod tests {
              }\n"
         );
     }
+
+    #[test]
+    fn a_snippet_is_the_mark_and_the_route() {
+        let want = hello();
+        let mark = Mark {
+            instance: crate::ids::InstanceId::new(uuid::Uuid::from_u128(1)),
+            site: want.site.clone(),
+            kind: crate::kind::Kind::Route,
+            job: crate::ids::JobId::new(uuid::Uuid::from_u128(3)),
+            spec: want.spec_hash(crate::kind::Kind::Route),
+        };
+        let snippet = snippet(&want, &mark);
+        let (first, rest) = snippet.split_once('\n').unwrap();
+        assert_eq!(Mark::from_comment(first), Some(mark));
+        assert_eq!(rest, route(&want));
+    }
+
+    #[test]
+    fn the_main_configuration_refuses_unknown_names_and_imports_the_sites() {
+        let config = main_config("sites");
+        for line in ["admin localhost:2019", "auto_https off", "404", "import sites/*.caddy"] {
+            assert!(config.contains(line), "{line}");
+        }
+    }
 }

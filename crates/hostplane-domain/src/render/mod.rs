@@ -86,3 +86,15 @@ pub fn settings(want: &DesiredSite, secrets: &SettingsSecrets) -> Vec<SettingsFi
         },
     ]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_volume_has_its_places() {
+        assert_eq!((SettingsVolume::Php.writer_subdir(), SettingsVolume::Nginx.writer_subdir()), ("php", "nginx"));
+        assert_eq!(SettingsVolume::Php.serving_dir(), naming::PHP_SETTINGS_DIR);
+        assert_eq!(SettingsVolume::Nginx.serving_dir(), naming::NGINX_SETTINGS_DIR);
+    }
+}

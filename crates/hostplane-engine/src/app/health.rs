@@ -4,10 +4,13 @@ use hostplane_infra::error::Dependency;
 
 use super::App;
 
+/// How many things of unknown origin are named.
+const NAMED: usize = 5;
+
 /// The dependencies, and what is wrong with each.
 #[derive(Debug, Clone)]
 pub struct Readiness {
-    /// Name, and the error if it doesn't answer.
+    /// Name, and the error if there is one.
     pub checks: Vec<(&'static str, Option<String>)>,
 }
 
@@ -26,8 +29,31 @@ impl App {
             (dependency.as_str(), self.world.ping(dependency).await.err().map(|error| error.to_string()))
         };
         let store = async { ("store", self.store.ping().await.err().map(|error| error.to_string())) };
-        let (store, docker, mariadb, caddy) =
-            futures_util::join!(store, ping(Dependency::Docker), ping(Dependency::Mariadb), ping(Dependency::Caddy));
-        Readiness { checks: vec![store, docker, mariadb, caddy] }
+        let journal = async { ("journal", self.age_of_journal().await) };
+        let (store, docker, mariadb, caddy, journal) = futures_util::join!(
+            store,
+            ping(Dependency::Docker),
+            ping(Dependency::Mariadb),
+            ping(Dependency::Caddy),
+            journal
+        );
+        Readiness { checks: vec![store, docker, mariadb, caddy, journal] }
+    }
+
+    /// What is wrong if the database is older than the world, or if that can't be told.
+    async fn age_of_journal(&self) -> Option<String> {
+        let unknown = match self.orphans.unknown().await {
+            Ok(unknown) if unknown.is_empty() => return None,
+            Ok(unknown) => unknown,
+            Err(error) => return Some(format!("not compared with the world yet: {error}")),
+        };
+        let names: Vec<String> = unknown.iter().take(NAMED).map(ToString::to_string).collect();
+        let more = unknown.len().saturating_sub(NAMED);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        Some(format!(
+            "the control database is older than the world: it doesn't know the jobs that made {}{more}; restore a \
+             newer copy of it",
+            names.join(", ")
+        ))
     }
 }

@@ -6,6 +6,7 @@ use hostplane_domain::name::SiteName;
 use hostplane_domain::status::{SiteEvent, SiteStatus};
 
 use super::{App, AppError, Asked};
+use crate::operations;
 use crate::store::{JobFilter, JobRecord, StepRecord, StoreError};
 
 /// A job, as shown.
@@ -61,7 +62,7 @@ impl App {
                 Err(StoreError::Missing(_)) => return Err(AppError::NotRetriable),
                 other => other.map(|()| id)?,
             },
-            (JobState::Failed, OperationName::Provision, SiteStatus::Failed) => {
+            (JobState::Failed | JobState::Cancelled, OperationName::Provision, SiteStatus::Failed) => {
                 let event = SiteEvent::ProvisionStarted;
                 match self.store.add_job(site.site.id, OperationName::Provision, event, self.now()).await {
                     Err(StoreError::JobActive) => return Err(self.busy(&site).await?),
@@ -73,6 +74,40 @@ impl App {
         };
         self.signal.wake();
         self.job(next).await
+    }
+
+    /// Asks for a job to turn back: what it has made is removed, and it ends as cancelled. Once its site was
+    /// confirmed from outside it is too late.
+    ///
+    /// # Errors
+    /// [`AppError::NoJob`], [`AppError::NotCancellable`].
+    pub async fn cancel_job(&self, id: JobId) -> Asked<JobView> {
+        let job = self.job(id).await?.record;
+        if operations::of(job.operation).pivot().is_none() {
+            let why = "this operation has no way back: what it has removed can't be brought back";
+            return Err(AppError::NotCancellable(why));
+        }
+        if !self.store.request_cancel(id, self.now()).await? {
+            // It may have moved since it was read.
+            let job = self.job(id).await?;
+            return match job.record.state {
+                _ if job.record.cancel_requested => Ok(job),
+                JobState::Pending | JobState::Running if job.record.past_pivot => Err(AppError::NotCancellable(
+                    "the site was confirmed already: let the job end, then destroy the site",
+                )),
+                JobState::Pending | JobState::Running => {
+                    Err(AppError::NotCancellable("the job has failed and is removing what it had made already"))
+                }
+                JobState::NeedsOperator => {
+                    Err(AppError::NotCancellable("the job needs an operator: retry it, or destroy its site"))
+                }
+                JobState::Completed | JobState::Failed | JobState::Cancelled => {
+                    Err(AppError::NotCancellable("the job has ended"))
+                }
+            };
+        }
+        self.signal.wake();
+        self.job(id).await
     }
 
     /// The job as soon as `seen` says so of it; it is asked at once and after each change.

@@ -21,6 +21,7 @@ pub use jobs::JobView;
 pub use sites::{ResourceState, ResourceView, SiteDetail, SiteView};
 
 use crate::jobs::{Signal, Worker};
+use crate::orphans::Orphans;
 use crate::settings::SiteSettings;
 use crate::store::{Store, StoreError, Stored};
 
@@ -33,6 +34,7 @@ pub struct App {
     secrets: Arc<MasterSecret>,
     settings: SiteSettings,
     signal: Signal,
+    orphans: Arc<Orphans>,
 }
 
 /// Why something that was asked for is not done. The messages say what to do next.
@@ -73,8 +75,13 @@ pub enum AppError {
         hint: &'static str,
     },
     /// The job can't be retried.
-    #[error("only a job that needs an operator, or the failed provision of a site that is FAILED, can be retried")]
+    #[error(
+        "only a job that needs an operator, or the failed or cancelled provision of a site that is FAILED, can be retried"
+    )]
     NotRetriable,
+    /// The job can't be cancelled.
+    #[error("{0}")]
+    NotCancellable(&'static str),
     /// The control database failed.
     #[error("the control database failed; the log says why")]
     Store(#[source] StoreError),
@@ -98,7 +105,7 @@ fn busy(name: &SiteName, job: Option<JobId>, stuck: bool) -> String {
         }
         (Some(job), true) => format!(
             "site {name} is held by job {job}, which needs an operator: see what is the matter (`hostplane job show \
-             {job}`), mend it, then `hostplane job retry {job}`"
+             {job}`), mend it, then `hostplane job retry {job}`; or destroy the site"
         ),
     }
 }
@@ -112,13 +119,20 @@ impl From<StoreError> for AppError {
 /// The result of a request.
 pub type Asked<T> = Result<T, AppError>;
 
-/// The part that carries jobs out.
-pub struct Background(Worker);
+/// The part that carries jobs out, and looks for what landed late.
+pub struct Background {
+    worker: Worker,
+    orphans: Arc<Orphans>,
+}
 
 impl Background {
     /// Carries out jobs until `stop` resolves, then waits for those under way.
     pub async fn run(self, stop: impl Future<Output = ()>) {
-        self.0.run(stop).await;
+        tokio::select! {
+            biased;
+            () = self.worker.run(stop) => {}
+            () = self.orphans.run() => {}
+        }
     }
 }
 
@@ -135,15 +149,18 @@ impl App {
     ) -> Stored<(Self, Background)> {
         let instance = store.instance().await?;
         let signal = Signal::default();
+        let orphans = Arc::new(Orphans::new(store.clone(), world.clone(), instance, signal.clone(), settings.pace));
         let runner = crate::jobs::Runner {
             store: store.clone(),
             world: world.clone(),
             instance,
             secrets: Arc::clone(&secrets),
             settings: settings.clone(),
+            orphans: Arc::clone(&orphans),
         };
-        let background = Background(Worker::new(runner, signal.clone(), settings.concurrency));
-        Ok((Self { store, world, instance, secrets, settings, signal }, background))
+        let worker = Worker::new(runner, signal.clone(), settings.concurrency);
+        let background = Background { worker, orphans: Arc::clone(&orphans) };
+        Ok((Self { store, world, instance, secrets, settings, signal, orphans }, background))
     }
 
     /// Makes this the only valid token of the API.

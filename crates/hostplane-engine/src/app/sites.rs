@@ -121,7 +121,8 @@ impl App {
         Ok(SiteDetail { view: self.view(record, active), resources })
     }
 
-    /// Takes the order to destroy a site: from now on there is no way back.
+    /// Takes the order to destroy a site: from now on there is no way back. A job of the site that needs an
+    /// operator is given up for it, and a destroy that needs one goes on.
     ///
     /// # Errors
     /// [`AppError::NoSite`], [`AppError::Busy`], [`AppError::WrongStatus`].
@@ -133,11 +134,36 @@ impl App {
                 self.signal.wake();
                 self.job(job).await
             }
-            Err(StoreError::JobActive) => Err(self.busy(&record).await?),
+            Err(StoreError::JobActive) => self.destroy_instead(&record).await,
             Err(StoreError::Illegal(illegal)) => {
                 let hint = "only a site that is ACTIVE or FAILED can be destroyed";
                 Err(AppError::WrongStatus { name: name.clone(), status: illegal.from, hint })
             }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The order to destroy a site that another job holds.
+    async fn destroy_instead(&self, record: &SiteRecord) -> Asked<JobView> {
+        let stuck = match self.store.active_job(record.site.id).await? {
+            Some(job) => self.store.job(job).await?,
+            None => return Err(self.busy(record).await?),
+        };
+        if stuck.state != JobState::NeedsOperator {
+            return Err(self.busy(record).await?);
+        }
+        let destroy = if stuck.operation == OperationName::Destroy {
+            self.store.resume(stuck.id, self.now()).await.map(|()| stuck.id)
+        } else {
+            let given_up = operations::of(stuck.operation).rolled_back();
+            self.store.destroy_instead(&stuck, given_up, self.now()).await
+        };
+        match destroy {
+            Ok(job) => {
+                self.signal.wake();
+                self.job(job).await
+            }
+            Err(StoreError::Missing(_) | StoreError::JobActive) => Err(self.busy(record).await?),
             Err(error) => Err(error.into()),
         }
     }

@@ -17,7 +17,7 @@ use super::failure::{Failure, Lost};
 use super::run::Runner;
 use crate::context::SiteCx;
 use crate::resources;
-use crate::store::{Claim, Outcome};
+use crate::store::{Claim, Outcome, StoreError};
 
 /// What a plan is carried out for.
 pub(super) struct Plan<'a> {
@@ -53,6 +53,10 @@ impl Runner {
                             let result = self.carry_out(cx, plan, &step).await;
                             (step, seq, result, begun.elapsed())
                         }),
+                        Err(Lost(StoreError::Cancelled)) => {
+                            failure = Some(Failure::Cancelled);
+                            break;
+                        }
                         Err(error) => {
                             lost = Some(error);
                             break;
@@ -71,7 +75,7 @@ impl Runner {
                 }
                 Err(error) => {
                     // The first failure that is permanent says most about the cause.
-                    let next = Failure { step: Some(step.kind), error };
+                    let next = Failure::of(step.kind, error);
                     if failure.as_ref().is_none_or(|held| !held.is_permanent() && next.is_permanent()) {
                         failure = Some(next);
                     }

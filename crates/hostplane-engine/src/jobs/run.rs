@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hostplane_domain::desired::DesiredSite;
-use hostplane_domain::ids::InstanceId;
+use hostplane_domain::ids::{InstanceId, JobId};
 use hostplane_domain::job::{Direction, JobState};
 use hostplane_domain::kind::Kind;
+use hostplane_domain::mark::Owner;
 use hostplane_domain::naming;
-use hostplane_domain::plan::{Goal, Held, converge};
+use hostplane_domain::observed::Observed;
+use hostplane_domain::plan::{Goal, Held, Node, converge};
 use hostplane_domain::secret::MasterSecret;
-use hostplane_domain::status::SiteStatus;
 use hostplane_infra::containers::Scope;
 use hostplane_infra::error::{Dependency, EffectError, Rejection, chain};
 use hostplane_infra::world::World;
@@ -21,10 +22,11 @@ use super::execute::Plan;
 use super::failure::{Failure, Lost};
 use crate::context::SiteCx;
 use crate::operations::{self, Operation};
+use crate::orphans::{LookError, Orphans};
 use crate::resources;
-use crate::settings::{JOB_ATTEMPTS, SiteSettings};
+use crate::settings::{JOB_ATTEMPTS, STEP_TRIES, SiteSettings};
 use crate::snapshot::{Depth, Snapshot};
-use crate::store::{Claim, JobError, PutBack, Store};
+use crate::store::{Claim, JobError, PutBack, Store, StoreError};
 
 /// Runs jobs.
 pub(crate) struct Runner {
@@ -33,14 +35,32 @@ pub(crate) struct Runner {
     pub instance: InstanceId,
     pub secrets: Arc<MasterSecret>,
     pub settings: SiteSettings,
+    pub orphans: Arc<Orphans>,
 }
 
 /// One end of a run.
 enum End {
     Completed,
     Failed,
+    Cancelled,
     PutBack,
     NeedsOperator,
+}
+
+/// Why nothing is rolled back.
+const OLDER: &str = "the control database is older than the world, so nothing is rolled back";
+const UNSEEN: &str = "the world can't be seen as a whole, so nothing is rolled back";
+
+/// What to do about a failure that doesn't pass by itself.
+enum Way {
+    /// Converge on what was before.
+    Back,
+    /// Try again with another subnet.
+    AnotherSubnet,
+    /// Wait for a dependency.
+    Wait(Dependency),
+    /// Wait for somebody; perhaps for another reason than the failure itself.
+    Operator(Option<&'static str>),
 }
 
 impl Runner {
@@ -59,6 +79,7 @@ impl Runner {
             match ended {
                 Ok(End::Completed) => info!(elapsed_ms, "job completed"),
                 Ok(End::Failed) => warn!(elapsed_ms, "job failed; what it had made is removed"),
+                Ok(End::Cancelled) => info!(elapsed_ms, "job cancelled; what it had made is removed"),
                 Ok(End::PutBack) => debug!(elapsed_ms, "job put back"),
                 Ok(End::NeedsOperator) => error!(elapsed_ms, "job needs an operator"),
                 Err(Lost(error)) => error!(elapsed_ms, error = chain(&error), "job's run broke off at its journal"),
@@ -79,15 +100,22 @@ impl Runner {
         claim.job.waiting_for = None;
         claim.site.status = event.and_then(|event| claim.site.status.on(event).ok()).unwrap_or(claim.site.status);
         loop {
-            let failure = match self.attempt(&mut claim, operation).await? {
-                Ok(()) => return self.finish(&claim, operation).await,
-                Err(failure) => failure,
+            let failure = if claim.job.is_to_turn_back() {
+                Failure::Cancelled
+            } else {
+                match self.attempt(&mut claim, operation).await? {
+                    Ok(()) => match self.finish(&claim, operation).await {
+                        Err(Lost(StoreError::Cancelled)) => Failure::Cancelled,
+                        ended => return ended,
+                    },
+                    Err(failure) => failure,
+                }
             };
             if let Some(down) = failure.down() {
                 return self.wait_for(&claim, down).await;
             }
             // What can't even be looked at says nothing about the site: it is the dependency's trouble.
-            if (!failure.is_permanent() || failure.step.is_none())
+            if (!failure.is_permanent() || failure.is_a_look())
                 && let Some(down) = self.which_is_down().await
             {
                 return self.wait_for(&claim, down).await;
@@ -96,48 +124,94 @@ impl Runner {
                 let pause = self.world.clock.jitter(self.settings.pace.backoff(claim.job.attempt));
                 return self.put_back(&claim, &PutBack::Failed(&failure.for_job()), pause).await;
             }
-            let may_turn =
-                operation.pivot().is_some() && !claim.job.past_pivot && claim.job.direction == Direction::Forward;
-            if !may_turn {
-                let error = self.what_is_left(&claim, &failure).await;
-                self.store.needs_operator(&claim, &error).await?;
-                return Ok(End::NeedsOperator);
+            match self.way_on(&claim, operation, &failure).await? {
+                Way::Wait(down) => return self.wait_for(&claim, down).await,
+                Way::Operator(why) => {
+                    let error = self.what_is_left(&claim, &failure, why).await;
+                    self.store.needs_operator(&claim, &error).await?;
+                    return Ok(End::NeedsOperator);
+                }
+                Way::AnotherSubnet => {
+                    let until = self.world.clock.now().plus(self.settings.pace.subnet_block);
+                    self.store.block_subnet(&claim, until).await?;
+                    claim.job.after = None;
+                    info!(error = %failure.message(), "taking another subnet");
+                }
+                Way::Back => {
+                    warn!(error = %failure.chain(), step = ?failure.step().map(Kind::as_str), "turning back");
+                    self.store.turn_back(&claim, &failure.for_job()).await?;
+                    claim.job.direction = Direction::Back;
+                    claim.job.attempt = 1;
+                    claim.job.error = Some(failure.for_job());
+                }
             }
-            if let EffectError::Rejected(Rejection::SubnetOverlap(_)) = failure.error {
-                let until = self.world.clock.now().plus(self.settings.pace.subnet_block);
-                self.store.block_subnet(&claim, until).await?;
-                claim.job.after = None;
-                info!(error = %failure.error, "taking another subnet");
-                continue;
+        }
+    }
+
+    /// What to do about a failure that doesn't pass by itself.
+    async fn way_on(&self, claim: &Claim, operation: &dyn Operation, failure: &Failure) -> Result<Way, Lost> {
+        // The pivot may have been passed in this very attempt.
+        let job = self.store.job(claim.job.id).await?;
+        let may_turn = operation.pivot().is_some() && !job.past_pivot && job.direction == Direction::Forward;
+        if !may_turn || matches!(failure, Failure::Older { .. }) {
+            return Ok(Way::Operator(None));
+        }
+        if failure.is_subnet_overlap() {
+            return Ok(Way::AnotherSubnet);
+        }
+        // A rollback removes. That a database which is older than the world must not do: the site may have
+        // been completed, and used, since the copy was taken.
+        let mut tried = 0;
+        loop {
+            match self.orphans.unknown().await {
+                Ok(unknown) if unknown.is_empty() => return Ok(Way::Back),
+                Ok(_) => return Ok(Way::Operator(Some(OLDER))),
+                Err(LookError::Store(error)) => return Err(error.into()),
+                Err(LookError::World(_)) => {}
             }
-            warn!(error = %failure.error.chain(), step = ?failure.step.map(Kind::as_str), "turning back");
-            self.store.turn_back(&claim, &failure.for_job()).await?;
-            claim.job.direction = Direction::Back;
-            claim.job.attempt = 1;
-            claim.job.error = Some(failure.for_job());
+            if let Some(down) = self.which_is_down().await {
+                return Ok(Way::Wait(down));
+            }
+            tried += 1;
+            if tried >= STEP_TRIES {
+                return Ok(Way::Operator(Some(UNSEEN)));
+            }
+            sleep(self.world.clock.jitter(self.settings.pace.backoff(tried))).await;
         }
     }
 
     /// One attempt to converge on the end that the job is heading for.
     async fn attempt(&self, claim: &mut Claim, operation: &dyn Operation) -> Result<Result<(), Failure>, Lost> {
         let forward = claim.job.direction == Direction::Forward;
-        if forward && operation.goal() == Goal::Present && claim.job.after.is_none() {
+        let goal = match (claim.job.direction, &claim.job.before) {
+            (Direction::Forward, before) => operation.goal(before.as_ref()),
+            (Direction::Back, Some(_)) => Goal::Present,
+            (Direction::Back, None) => Goal::Absent,
+        };
+        if forward && goal == Goal::Present && claim.job.after.is_none() {
             match self.decide_after(claim).await? {
                 Ok(after) => claim.job.after = Some(after),
                 Err(failure) => return Ok(Err(failure)),
             }
         }
         let claim: &Claim = claim;
-        let want = if forward { claim.job.after.as_ref() } else { claim.job.before.as_ref() };
+        let want = match goal {
+            Goal::Present if forward => claim.job.after.as_ref(),
+            Goal::Present | Goal::Tidy => claim.job.before.as_ref(),
+            Goal::Absent => None,
+        };
         let cx = self.context(claim);
-        let goal = if want.is_some() { Goal::Present } else { Goal::Absent };
         // What an earlier job of this site left can only be seen by looking: this is also the recovery.
-        let depth = if want.is_some() { Depth::Inside } else { Depth::Lists };
+        let depth = if goal == Goal::Present { Depth::Inside } else { Depth::Lists };
         let seen = match Snapshot::of_site(&cx, depth).await {
             Ok(seen) => seen,
             Err(error) => return Ok(Err(error.into())),
         };
-        let steps = match converge(&resources::observe_all(&cx, want, &seen), goal) {
+        let nodes = resources::observe_all(&cx, want, &seen);
+        if let Some(older) = self.made_by_unknown_job(&nodes).await? {
+            return Ok(Err(older));
+        }
+        let steps = match converge(&nodes, goal) {
             Ok(steps) => steps,
             Err(held) => return Ok(Err(name_taken(&cx, &held))),
         };
@@ -147,8 +221,21 @@ impl Runner {
         }
         match goal {
             Goal::Present => Ok(Ok(())),
-            Goal::Absent => self.prove_absence(&cx, claim).await,
+            Goal::Absent => self.prove_gone(&cx, claim, None, |node| !node.observed.is_none_of_ours()).await,
+            Goal::Tidy => self.prove_gone(&cx, claim, want, |node| node.observed.is_untidy()).await,
         }
+    }
+
+    /// The first resource of the site whose maker the journal doesn't know.
+    async fn made_by_unknown_job(&self, nodes: &[Node]) -> Result<Option<Failure>, Lost> {
+        let makers = nodes.iter().filter_map(|node| match &node.observed {
+            Observed::Present { owner: Owner::Ours(mark), .. } => Some((node.kind, mark.job)),
+            _ => None,
+        });
+        let makers: Vec<(Kind, JobId)> = makers.collect();
+        let known = self.store.origins(makers.iter().map(|(_, job)| *job)).await?;
+        let unknown = makers.into_iter().find(|(_, job)| !known.contains_key(job));
+        Ok(unknown.map(|(kind, job)| Failure::Older { kind, job }))
     }
 
     /// Decides what the site is to be: its subnet above all, chosen beside those in use.
@@ -165,7 +252,7 @@ impl Runner {
         let now = self.world.clock.now();
         let Some(subnet) = self.store.allocate_subnet(claim, pool, &in_use, now).await? else {
             let error = Rejection::PoolExhausted(pool.to_string()).into();
-            return Ok(Err(Failure { step: Some(Kind::Network), error }));
+            return Ok(Err(Failure::of(Kind::Network, error)));
         };
         let site = &claim.site;
         let after = self.settings.desired(site.site.clone(), site.details.clone(), subnet, site.secret_version);
@@ -173,24 +260,29 @@ impl Runner {
         Ok(Ok(after))
     }
 
-    /// A removal ends only when nothing of the site is seen, after the last moment at which an effect
+    /// A removal ends only when nothing is seen of what was to go, after the last moment at which an effect
     /// whose reply was lost may land.
-    async fn prove_absence(&self, cx: &SiteCx<'_>, claim: &Claim) -> Result<Result<(), Failure>, Lost> {
+    async fn prove_gone(
+        &self,
+        cx: &SiteCx<'_>,
+        claim: &Claim,
+        want: Option<&DesiredSite>,
+        is_left: fn(&Node) -> bool,
+    ) -> Result<Result<(), Failure>, Lost> {
         let settles_at = self.store.settles_at(claim.job.site_id).await?;
-        let wait = settles_at.map_or(Duration::ZERO, |at| at.since(self.world.clock.now()));
+        let pause = settles_at.map_or(Duration::ZERO, |at| at.since(self.world.clock.now()));
         // A clock that was set back must not make it longer.
-        let wait = wait.min(self.settings.pace.settle);
-        if !wait.is_zero() {
-            info!(wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX), "waiting for lost calls to settle");
-            sleep(wait).await;
+        let pause = pause.min(self.settings.pace.settle);
+        if !pause.is_zero() {
+            info!(wait_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX), "waiting for lost calls to settle");
+            sleep(pause).await;
         }
         let seen = match Snapshot::of_site(cx, Depth::Lists).await {
             Ok(seen) => seen,
             Err(error) => return Ok(Err(error.into())),
         };
-        let nodes = resources::observe_all(cx, None, &seen);
-        let left: Vec<&str> =
-            nodes.iter().filter(|node| !node.observed.is_none_of_ours()).map(|node| node.kind.as_str()).collect();
+        let nodes = resources::observe_all(cx, want, &seen);
+        let left: Vec<&str> = nodes.iter().filter(|node| is_left(node)).map(|node| node.kind.as_str()).collect();
         if left.is_empty() {
             return Ok(Ok(()));
         }
@@ -200,15 +292,21 @@ impl Runner {
 
     async fn finish(&self, claim: &Claim, operation: &dyn Operation) -> Result<End, Lost> {
         let now = self.world.clock.now();
-        let (state, event, spec, end) = match claim.job.direction {
-            Direction::Forward => (JobState::Completed, operation.completed(), &claim.job.after, End::Completed),
-            Direction::Back => {
+        let before = &claim.job.before;
+        let (state, event, spec) = match (claim.job.direction, operation.goal(before.as_ref())) {
+            (Direction::Back, _) => {
                 let event = operation.rolled_back().expect("an operation that turned back says where it ends");
-                (JobState::Failed, event, &claim.job.before, End::Failed)
+                (JobState::Failed, event, before)
             }
+            (Direction::Forward, Goal::Present) => (JobState::Completed, operation.completed(), &claim.job.after),
+            (Direction::Forward, Goal::Absent) => (JobState::Completed, operation.completed(), &None),
+            (Direction::Forward, Goal::Tidy) => (JobState::Completed, operation.completed(), before),
         };
-        self.store.finish(claim, state, event, spec, now).await?;
-        Ok(end)
+        Ok(match self.store.finish(claim, state, event, spec, now).await? {
+            JobState::Completed => End::Completed,
+            JobState::Cancelled => End::Cancelled,
+            _ => End::Failed,
+        })
     }
 
     /// The dependency that the job waits for, if it is still down.
@@ -231,27 +329,31 @@ impl Runner {
     }
 
     /// The error of a job that can't go on, with what is left of the site outside.
-    async fn what_is_left(&self, claim: &Claim, failure: &Failure) -> JobError {
+    async fn what_is_left(&self, claim: &Claim, failure: &Failure, why: Option<&str>) -> JobError {
         let cx = self.context(claim);
         let left = match Snapshot::of_site(&cx, Depth::Lists).await {
             Err(error) => format!("what is left can't be seen: {error}"),
-            Ok(seen) => {
-                let ours = resources::observe_all(&cx, None, &seen)
+            Ok(snapshot) => {
+                let ours = resources::observe_all(&cx, None, &snapshot)
                     .into_iter()
-                    .filter(|node| !node.observed.is_none_of_ours())
-                    .map(|node| format!("{} ({})", node.kind, naming::of(node.kind, &cx.site.name)))
+                    .filter(|resource| !resource.observed.is_none_of_ours())
+                    .map(|resource| format!("{} ({})", resource.kind, naming::of(resource.kind, &cx.site.name)))
                     .collect::<Vec<_>>();
                 if ours.is_empty() { "nothing is left".to_owned() } else { format!("left: {}", ours.join("; ")) }
             }
         };
         let first = claim.job.error.as_ref().map(|first| format!("; it began with: {}", first.message));
-        let message =
-            format!("{}; {left}{}; mend the cause, then retry this job", failure.error, first.unwrap_or_default());
-        JobError { step: failure.step, message }
+        let why = why.map(|why| format!("; {why}"));
+        let message = format!(
+            "{}{}; {left}{}; mend the cause, then retry this job",
+            failure.message(),
+            why.unwrap_or_default(),
+            first.unwrap_or_default()
+        );
+        JobError { step: failure.step(), message }
     }
 
     fn context<'a>(&'a self, claim: &'a Claim) -> SiteCx<'a> {
-        debug_assert_ne!(claim.site.status, SiteStatus::Destroyed, "no job runs on a destroyed site");
         SiteCx {
             world: &self.world,
             secrets: &self.secrets,
@@ -277,5 +379,5 @@ fn name_taken(cx: &SiteCx<'_>, held: &Held) -> Failure {
         kind => naming::of(kind, &cx.site.name),
     };
     let error = Rejection::NameTaken { what, name, owner: held.owner.to_string() }.into();
-    Failure { step: Some(held.kind), error }
+    Failure::of(held.kind, error)
 }

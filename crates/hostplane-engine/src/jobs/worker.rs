@@ -54,7 +54,9 @@ impl Worker {
                     SWEEP
                 }
             };
+            // In this order, so that a run in virtual time is the same each time.
             tokio::select! {
+                biased;
                 () = &mut stop => break,
                 () = self.signal.0.notified() => {}
                 Some(ended) = running.join_next_with_id(), if !running.is_empty() => forget(&mut ids, ended),

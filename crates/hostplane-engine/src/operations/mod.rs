@@ -1,21 +1,23 @@
 //! What can be asked for: one file per operation. An operation takes a site from `before` to `after`;
 //! everything else (steps, retries, rollback, journal) is the same for all.
 
+mod collect;
 mod destroy;
 mod provision;
 
+use hostplane_domain::desired::DesiredSite;
 use hostplane_domain::job::OperationName;
 use hostplane_domain::kind::Kind;
 use hostplane_domain::plan::Goal;
 use hostplane_domain::status::SiteEvent;
 
 /// An operation.
-pub(crate) trait Operation: Send + Sync {
+pub trait Operation: Send + Sync {
     /// Its name.
     fn name(&self) -> OperationName;
 
-    /// What `after` is.
-    fn goal(&self) -> Goal;
+    /// What it converges on, by what there is before.
+    fn goal(&self, before: Option<&DesiredSite>) -> Goal;
 
     /// The step from which there is no way back. Without one there is never a way back.
     fn pivot(&self) -> Option<Kind>;
@@ -35,7 +37,7 @@ pub(crate) trait Operation: Send + Sync {
 }
 
 /// Every operation.
-pub(crate) const OPERATIONS: &[&dyn Operation] = &[&provision::Provision, &destroy::Destroy];
+pub const OPERATIONS: &[&dyn Operation] = &[&provision::Provision, &destroy::Destroy, &collect::Collect];
 
 /// The operation of a name.
 pub(crate) fn of(name: OperationName) -> &'static dyn Operation {

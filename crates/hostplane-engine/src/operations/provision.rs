@@ -1,5 +1,6 @@
 //! Nothing → site.
 
+use hostplane_domain::desired::DesiredSite;
 use hostplane_domain::job::OperationName;
 use hostplane_domain::kind::Kind;
 use hostplane_domain::plan::Goal;
@@ -15,7 +16,7 @@ impl Operation for Provision {
         OperationName::Provision
     }
 
-    fn goal(&self) -> Goal {
+    fn goal(&self, _before: Option<&DesiredSite>) -> Goal {
         Goal::Present
     }
 

@@ -46,7 +46,7 @@ impl Resource for Settings {
     fn observe(&self, cx: &SiteCx<'_>, want: Option<&DesiredSite>, seen: &Snapshot) -> Observed {
         let writer = naming::writer_container(&cx.site.name);
         if let Some(left) = seen.containers.iter().find(|container| container.name == writer) {
-            let differs = vec![difference("writer", "absent", "present")];
+            let differs = vec![Difference { remedy: Remedy::Tidy, ..difference("writer", "absent", "present") }];
             return Observed::Present { owner: cx.owner(&left.labels), differs };
         }
         let Some(want) = want else { return Observed::Absent };

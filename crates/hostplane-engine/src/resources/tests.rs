@@ -143,6 +143,47 @@ async fn no_verb_touches_what_another_installation_made() {
     leave_it_alone(mark_of(2, 1)).await;
 }
 
+#[tokio::test]
+async fn every_verb_can_be_called_twice() {
+    let world = FakeWorld::default();
+    world.state().containers.images.extend(["php:1".to_owned(), "nginx:1".to_owned()]);
+    let shared = Some("172.31.0.0/16".parse().unwrap());
+    world.create_network(&NetworkSpec { name: "shared".into(), subnet: shared, labels: Labels::new() }).await.unwrap();
+    let state = || {
+        let mut state: State = world.state().clone();
+        state.containers.ids = 0;
+        state
+    };
+    let empty = state();
+    let gated: World = world.behind(LiveGate::new());
+    let want = hello(SiteId::new(Uuid::from_u128(1)));
+    let secrets = MasterSecret::new([7; 32]);
+    let cx = SiteCx {
+        world: &gated,
+        secrets: &secrets,
+        instance: InstanceId::new(Uuid::from_u128(1)),
+        site: &want.site,
+        job: JobId::new(Uuid::from_u128(1)),
+        pace: Pace { serving_patience: std::time::Duration::ZERO, ..Pace::default() },
+    };
+    for resource in RESOURCES {
+        resource.ensure(&cx, &want).await.unwrap();
+        let once = state();
+        resource.ensure(&cx, &want).await.unwrap();
+        assert_eq!(state(), once, "ensure {}", resource.kind());
+    }
+    for resource in RESOURCES.iter().rev() {
+        resource.remove(&cx).await.unwrap();
+        let once = state();
+        resource.remove(&cx).await.unwrap();
+        assert_eq!(state(), once, "remove {}", resource.kind());
+    }
+    assert_eq!(state(), empty);
+    for resource in RESOURCES {
+        resource.remove(&cx).await.expect("what was never there is removed");
+    }
+}
+
 #[test]
 fn there_is_one_resource_of_every_kind() {
     let kinds: Vec<Kind> = RESOURCES.iter().map(|resource| resource.kind()).collect();

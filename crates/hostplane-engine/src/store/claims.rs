@@ -94,19 +94,39 @@ impl Store {
     /// When the database fails.
     pub async fn claim(&self, now: Timestamp) -> Stored<Option<Claim>> {
         let statement = format!(
-            "UPDATE jobs SET state = 'running', epoch = $1, started_at = COALESCE(started_at, $2)
+            "UPDATE jobs SET state = 'running', epoch = $1, claim = claim + 1, started_at = COALESCE(started_at, $2)
              WHERE id = (SELECT id FROM jobs WHERE state = 'pending' AND run_at <= $2 ORDER BY run_at, id LIMIT 1)
                AND state = 'pending'
              RETURNING {COLUMNS}"
         );
-        let row = sqlx::query(sqlx::AssertSqlSafe(statement))
-            .bind(self.epoch)
-            .bind(now.0)
-            .fetch_optional(&self.write)
-            .await?;
-        let Some(row) = row else { return Ok(None) };
-        let job = read(&row)?;
-        let site = self.site_by_id(job.site_id).await?;
+        let mut tx = self.writing("claim").await?;
+        let row =
+            sqlx::query(sqlx::AssertSqlSafe(statement)).bind(self.epoch).bind(now.0).fetch_optional(&mut *tx).await?;
+        let Some(row) = row else {
+            tx.nothing_changed().await?;
+            return Ok(None);
+        };
+        let mut job = read(&row)?;
+        // Whoever ran it before has lost it: what was under way is to be observed, and may still land.
+        let lost: Vec<String> = sqlx::query_scalar(
+            "UPDATE steps SET state = 'unknown', finished_at = $2 WHERE job_id = $1 AND state = 'intended'
+             RETURNING action",
+        )
+        .bind(job.id.to_string())
+        .bind(now.0)
+        .fetch_all(&mut *tx)
+        .await?;
+        if lost.iter().any(|action| action == Verb::Ensure.as_str()) {
+            let settles_at = now.plus(self.settle);
+            sqlx::query("UPDATE jobs SET settles_at = $2 WHERE id = $1")
+                .bind(job.id.to_string())
+                .bind(settles_at.0)
+                .execute(&mut *tx)
+                .await?;
+            job.settles_at = Some(settles_at);
+        }
+        let site = sites::by_id(&mut tx, job.site_id).await?;
+        tx.commit().await?;
         Ok(Some(Claim { job, site }))
     }
 
@@ -115,8 +135,9 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn next_due(&self) -> Stored<Option<Timestamp>> {
-        let at: Option<i64> =
-            sqlx::query_scalar("SELECT MIN(run_at) FROM jobs WHERE state = 'pending'").fetch_one(&self.read).await?;
+        let at: Option<i64> = sqlx::query_scalar("SELECT MIN(run_at) FROM jobs WHERE state = 'pending'")
+            .fetch_one(&mut *self.reading().await?)
+            .await?;
         Ok(at.map(Timestamp))
     }
 
@@ -126,7 +147,7 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn requeue_lost(&self, except: &[JobId], now: Timestamp, pause: Duration) -> Stored<u64> {
-        let mut tx = self.begin().await?;
+        let mut tx = self.writing("requeue_lost").await?;
         let voided = void_claims(&mut tx, except, now, self.settle, Some(pause)).await?;
         tx.commit().await?;
         Ok(voided)
@@ -138,13 +159,12 @@ impl Store {
     /// # Errors
     /// [`StoreError::Fenced`] when the claim is void.
     pub async fn begin_run(&self, claim: &Claim, event: Option<SiteEvent>, now: Timestamp) -> Stored<()> {
-        let mut tx = self.begin().await?;
-        self.fenced(&mut tx, claim.job.id, "waiting_for = NULL", &[]).await?;
+        let mut tx = self.writing("begin_run").await?;
+        self.fenced(&mut tx, claim, "waiting_for = NULL", &[]).await?;
         if let Some(event) = event {
             sites::transition(&mut tx, claim.job.site_id, event, None, now).await?;
         }
         tx.commit().await?;
-        self.changes.send_replace(());
         Ok(())
     }
 
@@ -159,8 +179,8 @@ impl Store {
         in_use: &[Ipv4Net],
         now: Timestamp,
     ) -> Stored<Option<Ipv4Net>> {
-        let mut tx = self.begin().await?;
-        self.fenced(&mut tx, claim.job.id, "epoch = epoch", &[]).await?;
+        let mut tx = self.writing("allocate_subnet").await?;
+        self.fenced(&mut tx, claim, "epoch = epoch", &[]).await?;
         let subnet = subnets::allocate(&mut tx, claim.job.site_id, pool, in_use, now).await?;
         tx.commit().await?;
         Ok(subnet)
@@ -171,11 +191,10 @@ impl Store {
     /// # Errors
     /// [`StoreError::Fenced`] when the claim is void.
     pub async fn block_subnet(&self, claim: &Claim, until: Timestamp) -> Stored<()> {
-        let mut tx = self.begin().await?;
-        self.fenced(&mut tx, claim.job.id, "after_spec = NULL", &[]).await?;
+        let mut tx = self.writing("block_subnet").await?;
+        self.fenced(&mut tx, claim, "after_spec = NULL", &[]).await?;
         subnets::release(&mut tx, claim.job.site_id, Some(until)).await?;
         tx.commit().await?;
-        self.changes.send_replace(());
         Ok(())
     }
 
@@ -185,17 +204,17 @@ impl Store {
     /// [`StoreError::Fenced`] when the claim is void.
     pub async fn set_after(&self, claim: &Claim, after: &DesiredSite) -> Stored<()> {
         let json = to_json(after, "jobs.after_spec")?;
-        let mut tx = self.begin().await?;
-        self.fenced(&mut tx, claim.job.id, "after_spec = $3", &[Some(json)]).await?;
+        let mut tx = self.writing("set_after").await?;
+        self.fenced(&mut tx, claim, "after_spec = $3", &[Some(json)]).await?;
         tx.commit().await?;
-        self.changes.send_replace(());
         Ok(())
     }
 
     /// Journals the intent of a step and answers its place in the journal.
     ///
     /// # Errors
-    /// [`StoreError::Fenced`] when the claim is void.
+    /// [`StoreError::Fenced`] when the claim is void; [`StoreError::Cancelled`] when the job is on its way
+    /// forward and is to be cancelled.
     pub async fn intend(
         &self,
         claim: &Claim,
@@ -204,37 +223,41 @@ impl Store {
         verb: Verb,
         now: Timestamp,
     ) -> Stored<i64> {
-        let seq: Option<i64> = sqlx::query_scalar(
+        let mut tx = self.writing("intend").await?;
+        let job = self.fenced(&mut tx, claim, "epoch = epoch", &[]).await?;
+        if job.is_to_turn_back() {
+            return Err(StoreError::Cancelled);
+        }
+        let seq: i64 = sqlx::query_scalar(
             "INSERT INTO steps (job_id, seq, direction, resource, action, state, started_at)
-             SELECT id, (SELECT COALESCE(MAX(seq), 0) + 1 FROM steps WHERE job_id = $1), $3, $4, $5, 'intended', $6
-             FROM jobs WHERE id = $1 AND epoch = $2 AND state = 'running'
+             VALUES ($1, (SELECT COALESCE(MAX(seq), 0) + 1 FROM steps WHERE job_id = $1), $2, $3, $4, 'intended', $5)
              RETURNING seq",
         )
         .bind(claim.job.id.to_string())
-        .bind(self.epoch)
         .bind(direction.as_str())
         .bind(kind.as_str())
         .bind(verb.as_str())
         .bind(now.0)
-        .fetch_optional(&self.write)
+        .fetch_one(&mut *tx)
         .await?;
-        self.changes.send_replace(());
-        seq.ok_or(StoreError::Fenced)
+        tx.commit().await?;
+        Ok(seq)
     }
 
-    /// Journals the outcome of a step. With `pivot`, the job has no way back from here on. After an
-    /// unknown outcome the job settles at `settles_at`.
+    /// Journals the outcome of a step. With `pivot`, the job has no way back from here on, unless somebody
+    /// asked for one before. After an unknown outcome the job settles at `settles_at`.
     ///
     /// # Errors
     /// [`StoreError::Fenced`] when the claim is void.
     pub async fn outcome(&self, claim: &Claim, outcome: &Outcome<'_>, now: Timestamp) -> Stored<()> {
-        let mut tx = self.begin().await?;
+        let mut tx = self.writing("outcome").await?;
         let pivot = if outcome.pivot { "1" } else { "0" };
         let settles_at = outcome.settles_at.map(|at| at.0.to_string());
         self.fenced(
             &mut tx,
-            claim.job.id,
-            "past_pivot = MAX(past_pivot, CAST($3 AS BIGINT)), settles_at = COALESCE(CAST($4 AS BIGINT), settles_at)",
+            claim,
+            "past_pivot = CASE WHEN cancel_requested = 1 THEN past_pivot ELSE MAX(past_pivot, CAST($3 AS BIGINT)) END, \
+             settles_at = COALESCE(CAST($4 AS BIGINT), settles_at)",
             &[Some(pivot.to_owned()), settles_at],
         )
         .await?;
@@ -247,7 +270,6 @@ impl Store {
             .execute(&mut *tx)
             .await?;
         tx.commit().await?;
-        self.changes.send_replace(());
         Ok(())
     }
 
@@ -257,21 +279,20 @@ impl Store {
     /// # Errors
     /// [`StoreError::Fenced`] when the claim is void.
     pub async fn put_back(&self, claim: &Claim, why: &PutBack<'_>, run_at: Timestamp) -> Stored<()> {
-        let mut tx = self.begin().await?;
+        let mut tx = self.writing("put_back").await?;
         let run_at = Some(run_at.0.to_string());
         match why {
             PutBack::Waits(dependency) => {
                 let set = "state = 'pending', epoch = NULL, run_at = CAST($3 AS BIGINT), waiting_for = $4";
-                self.fenced(&mut tx, claim.job.id, set, &[run_at, Some(dependency.to_string())]).await?;
+                self.fenced(&mut tx, claim, set, &[run_at, Some(dependency.to_string())]).await?;
             }
             PutBack::Failed(error) => {
                 let set = "state = 'pending', epoch = NULL, run_at = CAST($3 AS BIGINT), error = $4, \
                            attempt = attempt + 1";
-                self.fenced(&mut tx, claim.job.id, set, &[run_at, Some(to_json(error, "jobs.error")?)]).await?;
+                self.fenced(&mut tx, claim, set, &[run_at, Some(to_json(error, "jobs.error")?)]).await?;
             }
         }
         tx.commit().await?;
-        self.changes.send_replace(());
         Ok(())
     }
 
@@ -280,11 +301,10 @@ impl Store {
     /// # Errors
     /// [`StoreError::Fenced`] when the claim is void.
     pub async fn turn_back(&self, claim: &Claim, error: &JobError) -> Stored<()> {
-        let mut tx = self.begin().await?;
+        let mut tx = self.writing("turn_back").await?;
         let set = "direction = 'back', attempt = 1, error = $3";
-        self.fenced(&mut tx, claim.job.id, set, &[Some(to_json(error, "jobs.error")?)]).await?;
+        self.fenced(&mut tx, claim, set, &[Some(to_json(error, "jobs.error")?)]).await?;
         tx.commit().await?;
-        self.changes.send_replace(());
         Ok(())
     }
 
@@ -293,18 +313,19 @@ impl Store {
     /// # Errors
     /// [`StoreError::Fenced`] when the claim is void.
     pub async fn needs_operator(&self, claim: &Claim, error: &JobError) -> Stored<()> {
-        let mut tx = self.begin().await?;
+        let mut tx = self.writing("needs_operator").await?;
         let set = "state = 'needs_operator', epoch = NULL, waiting_for = NULL, error = $3";
-        self.fenced(&mut tx, claim.job.id, set, &[Some(to_json(error, "jobs.error")?)]).await?;
+        self.fenced(&mut tx, claim, set, &[Some(to_json(error, "jobs.error")?)]).await?;
         tx.commit().await?;
-        self.changes.send_replace(());
         Ok(())
     }
 
-    /// Ends the job and moves its site, together: the site's spec becomes what the job converged on.
+    /// Ends the job and moves its site, together: the site's spec becomes what the job converged on. A job
+    /// that fails although somebody asked for it to be cancelled is cancelled. Answers what it has become.
     ///
     /// # Errors
-    /// [`StoreError::Fenced`] when the claim is void.
+    /// [`StoreError::Fenced`] when the claim is void; [`StoreError::Cancelled`] when it would be completed, and
+    /// somebody asked for it to be cancelled before it was past its pivot.
     pub async fn finish(
         &self,
         claim: &Claim,
@@ -312,20 +333,42 @@ impl Store {
         event: SiteEvent,
         spec: &Option<DesiredSite>,
         now: Timestamp,
-    ) -> Stored<()> {
-        let mut tx = self.begin().await?;
+    ) -> Stored<JobState> {
+        let mut tx = self.writing("finish").await?;
         // A job that reached its goal has no error, whatever its earlier attempts met.
-        let set = "state = $3, epoch = NULL, waiting_for = NULL, finished_at = CAST($4 AS BIGINT), \
+        let set = "state = CASE WHEN $3 = 'failed' AND cancel_requested = 1 THEN 'cancelled' ELSE $3 END, \
+                   epoch = NULL, waiting_for = NULL, finished_at = CAST($4 AS BIGINT), \
                    error = CASE WHEN $3 = 'completed' THEN NULL ELSE error END";
         let values = [Some(state.as_str().to_owned()), Some(now.0.to_string())];
-        self.fenced(&mut tx, claim.job.id, set, &values).await?;
+        let job = self.fenced(&mut tx, claim, set, &values).await?;
+        if job.is_to_turn_back() {
+            return Err(StoreError::Cancelled);
+        }
         sites::transition(&mut tx, claim.job.site_id, event, Some(spec), now).await?;
         if spec.is_none() {
             subnets::release(&mut tx, claim.job.site_id, None).await?;
         }
         tx.commit().await?;
-        self.changes.send_replace(());
-        Ok(())
+        Ok(job.state)
+    }
+
+    /// Asks for a job to turn back. It is taken up at once, whatever it waits for. `false` when it is too
+    /// late: the job is past its pivot, turns back already, or doesn't run by itself.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn request_cancel(&self, job: JobId, now: Timestamp) -> Stored<bool> {
+        let mut tx = self.writing("request_cancel").await?;
+        let asked = sqlx::query(
+            "UPDATE jobs SET cancel_requested = 1, run_at = CASE WHEN run_at > $2 THEN $2 ELSE run_at END
+             WHERE id = $1 AND state IN ('pending', 'running') AND direction = 'forward' AND past_pivot = 0",
+        )
+        .bind(job.to_string())
+        .bind(now.0)
+        .execute(&mut *tx)
+        .await?;
+        tx.commit().await?;
+        Ok(asked.rows_affected() == 1)
     }
 
     /// Lets a job that needed an operator go on.
@@ -333,25 +376,35 @@ impl Store {
     /// # Errors
     /// [`StoreError::Missing`] when no job of this id needs an operator.
     pub async fn resume(&self, job: JobId, now: Timestamp) -> Stored<()> {
+        let mut tx = self.writing("resume").await?;
         let resumed = sqlx::query(
             "UPDATE jobs SET state = 'pending', attempt = 1, run_at = $2 WHERE id = $1 AND state = 'needs_operator'",
         )
         .bind(job.to_string())
         .bind(now.0)
-        .execute(&self.write)
+        .execute(&mut *tx)
         .await?;
+        tx.commit().await?;
         if resumed.rows_affected() == 0 { Err(StoreError::Missing("job that needs an operator")) } else { Ok(()) }
     }
 
-    /// Updates the job's row while the claim is valid. `set` is one of the constants above; its
-    /// parameters begin at `$3`.
-    async fn fenced(&self, tx: &mut SqliteConnection, job: JobId, set: &str, values: &[Option<String>]) -> Stored<()> {
-        let statement = format!("UPDATE jobs SET {set} WHERE id = $1 AND epoch = $2 AND state = 'running'");
-        let mut query = sqlx::query(sqlx::AssertSqlSafe(statement)).bind(job.to_string()).bind(self.epoch);
+    /// Updates the job's row while the claim is valid, and answers it. `set` is one of the constants above;
+    /// its parameters begin at `$3`.
+    async fn fenced(
+        &self,
+        tx: &mut SqliteConnection,
+        claim: &Claim,
+        set: &str,
+        values: &[Option<String>],
+    ) -> Stored<JobRecord> {
+        let statement = format!(
+            "UPDATE jobs SET {set} WHERE id = $1 AND epoch = $2 AND claim = {} AND state = 'running' RETURNING {COLUMNS}",
+            claim.job.claim
+        );
+        let mut query = sqlx::query(sqlx::AssertSqlSafe(statement)).bind(claim.job.id.to_string()).bind(self.epoch);
         for value in values {
             query = query.bind(value.clone());
         }
-        let updated = query.execute(tx).await?;
-        if updated.rows_affected() == 1 { Ok(()) } else { Err(StoreError::Fenced) }
+        query.fetch_optional(tx).await?.as_ref().map_or(Err(StoreError::Fenced), read)
     }
 }

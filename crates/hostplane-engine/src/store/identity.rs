@@ -11,12 +11,14 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn instance(&self) -> Stored<InstanceId> {
+        let mut tx = self.writing("instance").await?;
         sqlx::query("INSERT INTO meta (key, value) VALUES ('instance', $1) ON CONFLICT (key) DO NOTHING")
             .bind(Uuid::new_v4().to_string())
-            .execute(&self.write)
+            .execute(&mut *tx)
             .await?;
         let id: String =
-            sqlx::query_scalar("SELECT value FROM meta WHERE key = 'instance'").fetch_one(&self.write).await?;
+            sqlx::query_scalar("SELECT value FROM meta WHERE key = 'instance'").fetch_one(&mut *tx).await?;
+        tx.commit().await?;
         parse(&id, "meta.instance")
     }
 }

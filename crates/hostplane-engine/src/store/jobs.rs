@@ -29,6 +29,10 @@ pub struct JobRecord {
     pub direction: Direction,
     /// There is no way back.
     pub past_pivot: bool,
+    /// The number of its newest claim.
+    pub claim: i64,
+    /// Somebody asked for it to turn back.
+    pub cancel_requested: bool,
     /// The number of the present attempt in this direction, from 1.
     pub attempt: u32,
     /// The dependency that it waits for.
@@ -47,6 +51,14 @@ pub struct JobRecord {
     pub started_at: Option<Timestamp>,
     /// When it ended.
     pub finished_at: Option<Timestamp>,
+}
+
+impl JobRecord {
+    /// Somebody asked for it to turn back, and it can.
+    #[must_use]
+    pub fn is_to_turn_back(&self) -> bool {
+        self.cancel_requested && !self.past_pivot && self.direction == Direction::Forward
+    }
 }
 
 /// What went wrong in a job. It never holds a secret.
@@ -90,8 +102,8 @@ pub struct JobFilter {
     pub limit: u32,
 }
 
-pub(super) const COLUMNS: &str = "id, site_id, operation, state, direction, past_pivot, attempt, waiting_for, \
-    before_spec, after_spec, settles_at, error, created_at, started_at, finished_at";
+pub(super) const COLUMNS: &str = "id, site_id, operation, state, direction, past_pivot, claim, cancel_requested, \
+    attempt, waiting_for, before_spec, after_spec, settles_at, error, created_at, started_at, finished_at";
 
 pub(super) fn read(row: &SqliteRow) -> Stored<JobRecord> {
     let spec = |column: &'static str| -> Stored<Option<DesiredSite>> {
@@ -108,6 +120,8 @@ pub(super) fn read(row: &SqliteRow) -> Stored<JobRecord> {
         state: parse(row.try_get("state")?, "jobs.state")?,
         direction: parse(row.try_get("direction")?, "jobs.direction")?,
         past_pivot: row.try_get::<i64, _>("past_pivot")? != 0,
+        claim: row.try_get("claim")?,
+        cancel_requested: row.try_get::<i64, _>("cancel_requested")? != 0,
         attempt: row.try_get("attempt")?,
         waiting_for: row.try_get("waiting_for")?,
         before: spec("before_spec")?,
@@ -170,9 +184,40 @@ impl Store {
         event: SiteEvent,
         now: Timestamp,
     ) -> Stored<JobId> {
-        let mut tx = self.begin().await?;
+        let mut tx = self.writing("add_job").await?;
         let id = add(&mut tx, site, operation, now).await?;
         sites::transition(&mut tx, site, event, None, now).await?;
+        tx.commit().await?;
+        Ok(id)
+    }
+
+    /// Gives up a job that needs an operator, and adds one that destroys its site. `given_up` happens to the
+    /// site's status in between.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`] when the job doesn't need an operator any more.
+    pub async fn destroy_instead(
+        &self,
+        stuck: &JobRecord,
+        given_up: Option<SiteEvent>,
+        now: Timestamp,
+    ) -> Stored<JobId> {
+        let mut tx = self.writing("destroy_instead").await?;
+        let ended = sqlx::query(
+            "UPDATE jobs SET state = 'failed', finished_at = $2 WHERE id = $1 AND state = 'needs_operator'",
+        )
+        .bind(stuck.id.to_string())
+        .bind(now.0)
+        .execute(&mut *tx)
+        .await?;
+        if ended.rows_affected() == 0 {
+            return Err(StoreError::Missing("job that needs an operator"));
+        }
+        if let Some(event) = given_up {
+            sites::transition(&mut tx, stuck.site_id, event, None, now).await?;
+        }
+        let id = add(&mut tx, stuck.site_id, OperationName::Destroy, now).await?;
+        sites::transition(&mut tx, stuck.site_id, SiteEvent::DestroyStarted, None, now).await?;
         tx.commit().await?;
         Ok(id)
     }
@@ -185,7 +230,7 @@ impl Store {
         let statement = format!("SELECT {COLUMNS} FROM jobs WHERE id = $1");
         let row = sqlx::query(sqlx::AssertSqlSafe(statement))
             .bind(id.to_string())
-            .fetch_optional(&self.read)
+            .fetch_optional(&mut *self.reading().await?)
             .await?
             .ok_or(StoreError::Missing("job"))?;
         read(&row)
@@ -206,7 +251,7 @@ impl Store {
             .bind(filter.state.map_or("", JobState::as_str))
             .bind(filter.before.map_or_else(String::new, |id| id.to_string()))
             .bind(filter.limit)
-            .fetch_all(&self.read)
+            .fetch_all(&mut *self.reading().await?)
             .await?;
         rows.iter().map(read).collect()
     }
@@ -220,7 +265,7 @@ impl Store {
             "SELECT id FROM jobs WHERE site_id = $1 AND state IN ('pending', 'running', 'needs_operator')",
         )
         .bind(site.to_string())
-        .fetch_optional(&self.read)
+        .fetch_optional(&mut *self.reading().await?)
         .await?;
         id.map(|id| parse(&id, "jobs.id")).transpose()
     }
@@ -232,7 +277,7 @@ impl Store {
     pub async fn settles_at(&self, site: SiteId) -> Stored<Option<Timestamp>> {
         let at: Option<i64> = sqlx::query_scalar("SELECT MAX(settles_at) FROM jobs WHERE site_id = $1")
             .bind(site.to_string())
-            .fetch_one(&self.read)
+            .fetch_one(&mut *self.reading().await?)
             .await?;
         Ok(at.map(Timestamp))
     }
@@ -244,7 +289,7 @@ impl Store {
     pub async fn steps(&self, job: JobId) -> Stored<Vec<StepRecord>> {
         let rows = sqlx::query("SELECT * FROM steps WHERE job_id = $1 ORDER BY seq")
             .bind(job.to_string())
-            .fetch_all(&self.read)
+            .fetch_all(&mut *self.reading().await?)
             .await?;
         rows.iter().map(read_step).collect()
     }

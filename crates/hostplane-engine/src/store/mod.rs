@@ -1,8 +1,10 @@
 //! The control database: the single source of truth. Every statement of SQL is in this module.
 
+mod access;
 mod claims;
 mod identity;
 mod jobs;
+mod origins;
 mod sites;
 mod subnets;
 mod tokens;
@@ -18,8 +20,10 @@ use hostplane_infra::clock::Timestamp;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use tokio::sync::watch;
 
+pub use access::{Commit, StoreGate, Turn};
 pub use claims::{Claim, Outcome, PutBack};
 pub use jobs::{JobError, JobFilter, JobRecord, StepRecord};
+pub use origins::Origin;
 pub use sites::{NewSite, SiteFilter, SiteRecord};
 
 /// Why the store could not do something.
@@ -37,6 +41,12 @@ pub enum StoreError {
     /// The claim was voided: another run of the job is under way, or it has ended.
     #[error("this claim of the job is no longer valid")]
     Fenced,
+    /// A later process has opened the database.
+    #[error("another control plane has taken over this database")]
+    Superseded,
+    /// Somebody asked for the job to be cancelled: it begins nothing more on its way forward.
+    #[error("the job is to be cancelled")]
+    Cancelled,
     /// The site's status doesn't allow it.
     #[error(transparent)]
     Illegal(#[from] IllegalTransition),
@@ -50,6 +60,10 @@ pub enum StoreError {
     #[error("there is no such {0}")]
     Missing(&'static str),
 }
+
+/// How long a call waits for a connection, and a change for another one to end.
+const ACQUIRE_DEADLINE: Duration = Duration::from_secs(10);
+const BUSY_DEADLINE: Duration = Duration::from_secs(5);
 
 /// The result of a call to the store.
 pub type Stored<T> = Result<T, StoreError>;
@@ -65,8 +79,9 @@ pub struct Store {
     settle: Duration,
     /// Jobs that ran when an earlier process ended.
     taken_up: u64,
-    /// Told after each change of a job.
+    /// Told after each change.
     changes: Arc<watch::Sender<()>>,
+    gate: Arc<dyn StoreGate>,
 }
 
 impl Store {
@@ -77,6 +92,15 @@ impl Store {
     /// # Errors
     /// When the file can't be opened or updated.
     pub async fn open(file: &Path, settle: Duration, now: Timestamp) -> Stored<Self> {
+        Self::open_behind(Arc::new(access::Open), file, settle, now).await
+    }
+
+    /// The same, with every call passing a gate.
+    ///
+    /// # Errors
+    /// When the file can't be opened or updated.
+    pub async fn open_behind(gate: Arc<dyn StoreGate>, file: &Path, settle: Duration, now: Timestamp) -> Stored<Self> {
+        let turn = gate.enter().await;
         // Its owner's alone; SQLite gives its other files the same mode.
         std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(file).map_err(sqlx::Error::Io)?;
         let options = SqliteConnectOptions::from_str("sqlite://")?
@@ -85,13 +109,18 @@ impl Store {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
-            .busy_timeout(Duration::from_secs(5));
-        let pool = |size: u32| SqlitePoolOptions::new().max_connections(size);
+            .busy_timeout(BUSY_DEADLINE);
+        let pool = |size: u32| {
+            // A connection to a file needs no test before its use.
+            let options = SqlitePoolOptions::new().max_connections(size).test_before_acquire(false);
+            options.acquire_timeout(ACQUIRE_DEADLINE)
+        };
         let write = pool(1).connect_with(options.clone()).await?;
         sqlx::migrate!("./migrations").run(&write).await?;
         let read = pool(4).connect_with(options.read_only(true)).await?;
         let changes = Arc::new(watch::Sender::new(()));
-        let mut store = Self { write, read, epoch: 0, settle, taken_up: 0, changes };
+        let mut store = Self { write, read, epoch: 0, settle, taken_up: 0, changes, gate };
+        drop(turn);
         (store.epoch, store.taken_up) = store.begin_epoch(now).await?;
         Ok(store)
     }
@@ -107,7 +136,7 @@ impl Store {
     /// # Errors
     /// When it doesn't.
     pub async fn ping(&self) -> Stored<()> {
-        sqlx::query("SELECT 1").execute(&self.read).await?;
+        sqlx::query("SELECT 1").execute(&mut *self.reading().await?).await?;
         Ok(())
     }
 
@@ -123,12 +152,8 @@ impl Store {
         self.changes.subscribe()
     }
 
-    async fn begin(&self) -> Stored<sqlx::Transaction<'static, sqlx::Sqlite>> {
-        Ok(self.write.begin_with("BEGIN IMMEDIATE").await?)
-    }
-
     async fn begin_epoch(&self, now: Timestamp) -> Stored<(i64, u64)> {
-        let mut tx = self.begin().await?;
+        let mut tx = self.writing_in_any_epoch("begin_epoch").await?;
         let epoch: i64 = sqlx::query_scalar(
             "INSERT INTO meta (key, value) VALUES ('epoch', '1')
              ON CONFLICT (key) DO UPDATE SET value = CAST(CAST(meta.value AS BIGINT) + 1 AS TEXT)
@@ -163,7 +188,7 @@ fn to_json(value: &impl serde::Serialize, what: &'static str) -> Stored<String> 
 mod tests {
     use hostplane_domain::desired::WordpressDetails;
     use hostplane_domain::details::{AdminEmail, AdminUser, SiteTitle};
-    use hostplane_domain::job::{JobState, OperationName};
+    use hostplane_domain::job::{Direction, JobState, OperationName};
     use hostplane_domain::name::SiteName;
     use hostplane_domain::status::{SiteEvent, SiteStatus};
     use tempfile::TempDir;
@@ -178,8 +203,12 @@ mod tests {
     }
 
     fn hello() -> NewSite {
+        named("hello")
+    }
+
+    fn named(name: &str) -> NewSite {
         NewSite {
-            name: SiteName::parse("hello").unwrap(),
+            name: SiteName::parse(name).unwrap(),
             details: WordpressDetails {
                 title: SiteTitle::parse("Hello").unwrap(),
                 admin_user: AdminUser::parse("admin").unwrap(),
@@ -208,7 +237,8 @@ mod tests {
         store.add_site(&hello(), NOW).await.unwrap();
         for &from in SiteStatus::ALL {
             for &to in SiteStatus::ALL {
-                let allowed = SiteEvent::ALL.iter().any(|event| from.on(*event) == Ok(to));
+                // What stays as it is isn't written.
+                let allowed = from != to && SiteEvent::ALL.iter().any(|event| from.on(*event) == Ok(to));
                 assert_eq!(takes(&store, from, to).await, allowed, "{from} > {to}");
             }
         }
@@ -265,10 +295,86 @@ mod tests {
         assert_eq!(record.settles_at, Some(NOW.plus(SETTLE)), "the step may still have its effect");
         assert_eq!(later.steps(job).await.unwrap()[0].state.as_str(), "unknown");
         let again = later.claim(NOW).await.unwrap().unwrap();
-        assert!(matches!(store.intend(&claim, direction, kind, verb, NOW).await, Err(StoreError::Fenced)));
-        let error = JobError { step: None, message: "late".to_owned() };
-        assert!(matches!(store.turn_back(&claim, &error).await, Err(StoreError::Fenced)));
+        assert!(matches!(store.intend(&claim, direction, kind, verb, NOW).await, Err(StoreError::Superseded)));
+        assert!(matches!(store.claim(NOW).await, Err(StoreError::Superseded)));
+        assert!(matches!(store.add_site(&named("other"), NOW).await, Err(StoreError::Superseded)));
         later.intend(&again, direction, kind, verb, NOW).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_job_that_is_claimed_again_by_the_same_process_fences_off_the_run_before() {
+        let home = TempDir::new().unwrap();
+        let store = open(&home).await;
+        store.add_site(&hello(), NOW).await.unwrap();
+        let first = store.claim(NOW).await.unwrap().unwrap();
+        let (kind, verb) = (hostplane_domain::kind::Kind::Network, hostplane_domain::plan::Verb::Ensure);
+        store.intend(&first, Direction::Forward, kind, verb, NOW).await.unwrap();
+        let again = "UPDATE jobs SET state = 'pending', epoch = NULL";
+        sqlx::query(again).execute(&store.write).await.unwrap();
+        let second = store.claim(NOW).await.unwrap().unwrap();
+        assert_eq!(store.steps(second.job.id).await.unwrap()[0].state.as_str(), "unknown");
+        assert_eq!(second.job.settles_at, Some(NOW.plus(SETTLE)), "the step may still have its effect");
+        let error = JobError { step: None, message: "late".to_owned() };
+        assert!(matches!(store.turn_back(&first, &error).await, Err(StoreError::Fenced)));
+        store.turn_back(&second, &error).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_cancelled_job_begins_nothing_on_its_way_forward_and_is_not_completed() {
+        let home = TempDir::new().unwrap();
+        let store = open(&home).await;
+        let (_, job) = store.add_site(&hello(), NOW).await.unwrap();
+        let claim = store.claim(NOW).await.unwrap().unwrap();
+        store.begin_run(&claim, Some(SiteEvent::ProvisionStarted), NOW).await.unwrap();
+        assert!(store.request_cancel(job, NOW).await.unwrap());
+        let (kind, verb) = (hostplane_domain::kind::Kind::Network, hostplane_domain::plan::Verb::Ensure);
+        let forward = store.intend(&claim, Direction::Forward, kind, verb, NOW).await;
+        assert!(matches!(forward, Err(StoreError::Cancelled)), "{forward:?}");
+        let finished = store.finish(&claim, JobState::Completed, SiteEvent::ProvisionConfirmed, &None, NOW).await;
+        assert!(matches!(finished, Err(StoreError::Cancelled)), "{finished:?}");
+        store.turn_back(&claim, &JobError { step: None, message: "cancelled".to_owned() }).await.unwrap();
+        store.intend(&claim, Direction::Back, kind, hostplane_domain::plan::Verb::Remove, NOW).await.unwrap();
+        store.finish(&claim, JobState::Cancelled, SiteEvent::ProvisionRolledBack, &None, NOW).await.unwrap();
+        assert!(!store.request_cancel(job, NOW).await.unwrap(), "it has ended");
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_refuses_a_change_and_nothing_of_it_stays() {
+        let home = TempDir::new().unwrap();
+        let store = open(&home).await;
+        let pages: i64 = sqlx::query_scalar("PRAGMA page_count").fetch_one(&store.write).await.unwrap();
+        let full = format!("PRAGMA max_page_count = {pages}");
+        sqlx::query(sqlx::AssertSqlSafe(full)).execute(&store.write).await.unwrap();
+        let mut refused = None;
+        for number in 0..200 {
+            if let Err(error) = store.add_site(&named(&format!("site-{number}")), NOW).await {
+                refused = Some((number, hostplane_infra::error::chain(&error)));
+                break;
+            }
+        }
+        let (number, error) = refused.expect("it gets full");
+        assert!(error.contains("full"), "{error}");
+        let all = store.sites(&SiteFilter { limit: 500, ..SiteFilter::default() }).await.unwrap();
+        assert_eq!(all.len(), number, "what was taken before is there, and no half of the other");
+        sqlx::query("PRAGMA max_page_count = 1000000").execute(&store.write).await.unwrap();
+        store.add_site(&named("after-all"), NOW).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_database_that_another_program_holds_is_an_error_within_the_deadline() {
+        use sqlx::Connection;
+        let home = TempDir::new().unwrap();
+        let store = open(&home).await;
+        let url = format!("sqlite://{}", home.path().join("test.db").display());
+        let mut other = sqlx::SqliteConnection::connect(&url).await.unwrap();
+        sqlx::query("BEGIN IMMEDIATE").execute(&mut other).await.unwrap();
+        let begun = std::time::Instant::now();
+        let refused = store.add_site(&hello(), NOW).await.unwrap_err();
+        assert!(hostplane_infra::error::chain(&refused).contains("locked"), "{refused:?}");
+        assert!(begun.elapsed() < BUSY_DEADLINE * 2, "{:?}", begun.elapsed());
+        store.sites(&SiteFilter { limit: 1, ..SiteFilter::default() }).await.expect("readers don't wait");
+        sqlx::query("COMMIT").execute(&mut other).await.unwrap();
+        store.add_site(&hello(), NOW).await.unwrap();
     }
 
     #[tokio::test]

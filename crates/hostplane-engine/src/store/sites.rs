@@ -87,6 +87,9 @@ pub(super) async fn transition(
 ) -> Stored<SiteStatus> {
     let site = by_id(tx, id).await?;
     let next = site.status.on(event)?;
+    if next == site.status {
+        return Ok(next);
+    }
     let spec = spec.unwrap_or(&site.spec);
     let spec = spec.as_ref().map(|spec| to_json(spec, "sites.spec")).transpose()?;
     sqlx::query(
@@ -110,7 +113,7 @@ impl Store {
     /// [`StoreError::NameExists`] when the name isn't free.
     pub async fn add_site(&self, new: &NewSite, now: Timestamp) -> Stored<(SiteRecord, JobId)> {
         let id = SiteId::new(Uuid::now_v7());
-        let mut tx = self.begin().await?;
+        let mut tx = self.writing("add_site").await?;
         let added = sqlx::query(
             "INSERT INTO sites (id, name, kind, status, details, secret_version, created_at, updated_at)
              VALUES ($1, $2, 'wordpress', $3, $4, 1, $5, $5)",
@@ -140,7 +143,7 @@ impl Store {
         let statement = format!("SELECT {COLUMNS} FROM sites WHERE name = $1 AND status <> 'DESTROYED'");
         let row = sqlx::query(sqlx::AssertSqlSafe(statement))
             .bind(name.as_str())
-            .fetch_optional(&self.read)
+            .fetch_optional(&mut *self.reading().await?)
             .await?
             .ok_or(StoreError::Missing("site"))?;
         read(&row)
@@ -153,7 +156,7 @@ impl Store {
     pub async fn knew_site(&self, name: &SiteName) -> Stored<bool> {
         let found: Option<i64> = sqlx::query_scalar("SELECT 1 FROM sites WHERE name = $1 LIMIT 1")
             .bind(name.as_str())
-            .fetch_optional(&self.read)
+            .fetch_optional(&mut *self.reading().await?)
             .await?;
         Ok(found.is_some())
     }
@@ -163,7 +166,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Missing`] when there is none.
     pub async fn site_by_id(&self, id: SiteId) -> Stored<SiteRecord> {
-        let mut connection = self.read.acquire().await?;
+        let mut connection = self.reading().await?;
         by_id(&mut connection, id).await
     }
 
@@ -181,7 +184,7 @@ impl Store {
             .bind(filter.after.map_or_else(String::new, |id| id.to_string()))
             .bind(filter.status.map_or("", SiteStatus::as_str))
             .bind(filter.limit)
-            .fetch_all(&self.read)
+            .fetch_all(&mut *self.reading().await?)
             .await?;
         rows.iter().map(read).collect()
     }

@@ -16,7 +16,7 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn set_token(&self, token: &str, now: Timestamp) -> Stored<()> {
-        let mut tx = self.begin().await?;
+        let mut tx = self.writing("set_token").await?;
         sqlx::query("DELETE FROM tokens WHERE hash <> $1").bind(hash(token)).execute(&mut *tx).await?;
         sqlx::query("INSERT INTO tokens (id, hash, created_at) VALUES ($1, $2, $3) ON CONFLICT (hash) DO NOTHING")
             .bind(Uuid::now_v7().to_string())
@@ -36,7 +36,7 @@ impl Store {
     pub async fn knows_token(&self, token: &str) -> Stored<bool> {
         let found: Option<i64> = sqlx::query_scalar("SELECT 1 FROM tokens WHERE hash = $1")
             .bind(hash(token))
-            .fetch_optional(&self.read)
+            .fetch_optional(&mut *self.reading().await?)
             .await?;
         Ok(found.is_some())
     }

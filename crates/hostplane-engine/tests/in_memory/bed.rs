@@ -37,6 +37,7 @@ pub struct Bed {
 /// A control plane that runs on a bed.
 pub struct Running {
     pub app: App,
+    store: Store,
     stop: oneshot::Sender<()>,
     task: JoinHandle<()>,
 }
@@ -87,16 +88,28 @@ impl Bed {
         Store::open(&self.home.path().join("hostplane.db"), pace().settle, FakeClock::default().now()).await.unwrap()
     }
 
+    /// The database file, while no control plane runs.
+    pub fn copy_database(&self) -> Vec<u8> {
+        std::fs::read(self.home.path().join("hostplane.db")).unwrap()
+    }
+
+    pub fn restore_database(&self, copy: &[u8]) {
+        for file in ["hostplane.db-wal", "hostplane.db-shm"] {
+            let _ = std::fs::remove_file(self.home.path().join(file));
+        }
+        std::fs::write(self.home.path().join("hostplane.db"), copy).unwrap();
+    }
+
     /// Starts the control plane, as a process start would.
     pub async fn start(&self) -> Running {
         let secrets = Arc::new(MasterSecret::new([7; 32]));
-        let (app, background) =
-            App::new(self.store().await, self.gated(), secrets, self.settings.clone()).await.unwrap();
+        let store = self.store().await;
+        let (app, background) = App::new(store.clone(), self.gated(), secrets, self.settings.clone()).await.unwrap();
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(background.run(async move {
             let _ = stopped.await;
         }));
-        Running { app, stop, task }
+        Running { app, store, stop, task }
     }
 
     /// The world without what only counts.
@@ -112,6 +125,7 @@ impl Running {
     pub async fn stop(self) {
         self.stop.send(()).unwrap();
         self.task.await.unwrap();
+        self.store.close().await;
     }
 
     /// Ends it as a SIGKILL would: whatever it was doing breaks off.

@@ -7,7 +7,7 @@ use hostplane_engine::store::JobFilter;
 use hostplane_infra::error::EffectError;
 use hostplane_infra::gate::Verdict;
 
-use crate::bed::{Bed, failure, site_name};
+use crate::bed::{Bed, failure, new_site, site_name};
 
 #[tokio::test]
 async fn destroying_leaves_the_world_as_it_was_and_frees_the_name() {
@@ -74,7 +74,7 @@ async fn only_a_site_at_rest_can_be_destroyed() {
 }
 
 #[tokio::test]
-async fn what_can_t_be_removed_needs_an_operator_and_goes_on_after_a_retry() {
+async fn what_can_t_be_removed_needs_an_operator_and_goes_on_when_it_is_asked_for_again() {
     let bed = Bed::new().await;
     let running = bed.start().await;
     let empty = {
@@ -96,10 +96,11 @@ async fn what_can_t_be_removed_needs_an_operator_and_goes_on_after_a_retry() {
     assert_eq!(step, Some("database"));
     assert!(message.contains("DROP command denied") && message.contains("wp_hello"), "{message}");
     assert_eq!(running.status("hello").await, SiteStatus::Destroying);
-    let held = running.app.destroy_site(&site_name("hello")).await.unwrap_err();
-    assert!(held.to_string().contains(&format!("hostplane job retry {job}")), "{held}");
+    let held = running.app.create_site(&new_site("hello")).await.unwrap_err();
+    assert!(held.to_string().contains("DESTROYING"), "{held}");
+    let again = running.app.destroy_site(&site_name("hello")).await.unwrap();
+    assert_eq!(again.record.id, job, "it goes on");
 
-    running.app.retry_job(job).await.unwrap();
     assert_eq!(running.ended(job).await.record.state, JobState::Completed);
     assert_eq!(bed.state(), empty);
     running.stop().await;

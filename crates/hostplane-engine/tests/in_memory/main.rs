@@ -3,7 +3,8 @@
 mod bed;
 mod collisions;
 mod destroy;
-mod faults;
 mod platform;
+mod promises;
 mod provision;
+mod recovery;
 mod waiting;

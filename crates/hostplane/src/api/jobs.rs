@@ -36,3 +36,8 @@ pub(super) async fn retry(State(api): State<Api>, InPath(id): InPath<JobId>, par
     params.only(&[])?;
     Ok(accepted(api.app.retry_job(id).await?))
 }
+
+pub(super) async fn cancel(State(api): State<Api>, InPath(id): InPath<JobId>, params: Params) -> Answer<Response> {
+    params.only(&[])?;
+    Ok(accepted(api.app.cancel_job(id).await?))
+}

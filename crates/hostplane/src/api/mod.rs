@@ -63,6 +63,7 @@ impl Api {
             .route("/api/v1/jobs", get(jobs::list))
             .route("/api/v1/jobs/{id}", get(jobs::show))
             .route("/api/v1/jobs/{id}/retry", post(jobs::retry))
+            .route("/api/v1/jobs/{id}/cancel", post(jobs::cancel))
             .layer(from_fn_with_state(self.clone(), auth::require_token))
             .layer(from_fn(envelope::wrap))
             .with_state(self)

@@ -23,6 +23,7 @@ pub(crate) enum Reason {
     SiteBusy,
     WrongStatus,
     JobNotRetriable,
+    JobNotCancellable,
     BodyTooLarge,
     UnsupportedMediaType,
     InvalidField,
@@ -50,6 +51,7 @@ impl Reason {
         Self::SiteBusy,
         Self::WrongStatus,
         Self::JobNotRetriable,
+        Self::JobNotCancellable,
         Self::BodyTooLarge,
         Self::UnsupportedMediaType,
         Self::InvalidField,
@@ -81,6 +83,7 @@ impl Reason {
             Self::SiteBusy => ("site-busy", StatusCode::CONFLICT, "The site is busy"),
             Self::WrongStatus => ("wrong-status", StatusCode::CONFLICT, "The site's status does not allow it"),
             Self::JobNotRetriable => ("job-not-retriable", StatusCode::CONFLICT, "The job cannot be retried"),
+            Self::JobNotCancellable => ("job-not-cancellable", StatusCode::CONFLICT, "The job cannot be cancelled"),
             Self::BodyTooLarge => ("body-too-large", StatusCode::PAYLOAD_TOO_LARGE, "The body is too large"),
             Self::UnsupportedMediaType => {
                 ("unsupported-media-type", StatusCode::UNSUPPORTED_MEDIA_TYPE, "The body's type is not supported")
@@ -235,6 +238,7 @@ impl From<AppError> for Problem {
             AppError::Busy { .. } => Reason::SiteBusy,
             AppError::WrongStatus { .. } => Reason::WrongStatus,
             AppError::NotRetriable => Reason::JobNotRetriable,
+            AppError::NotCancellable(_) => Reason::JobNotCancellable,
             AppError::Store(_) => return Self::internal(hostplane_infra::error::chain(&error)),
         };
         Self::new(kind, error.to_string())

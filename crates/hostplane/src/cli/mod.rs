@@ -2,6 +2,7 @@
 //! takes and does.
 
 mod failure;
+mod job_cancel;
 mod job_list;
 mod job_retry;
 mod job_show;
@@ -57,7 +58,7 @@ enum Command {
     /// Create, look at and destroy sites
     #[command(subcommand)]
     Site(Site),
-    /// Look at jobs and retry them
+    /// Look at jobs, cancel and retry them
     #[command(subcommand)]
     Job(Job),
 }
@@ -85,6 +86,7 @@ enum Job {
     List(job_list::List),
     Show(job_show::Show),
     Watch(job_watch::Watch),
+    Cancel(job_cancel::Cancel),
     Retry(job_retry::Retry),
 }
 
@@ -142,6 +144,7 @@ async fn run(command: Command, layers: &Layers) -> Result<(), Failure> {
         Command::Job(Job::List(command)) => command.run(layers).await,
         Command::Job(Job::Show(command)) => command.run(layers).await,
         Command::Job(Job::Watch(command)) => command.run(layers).await,
+        Command::Job(Job::Cancel(command)) => command.run(layers).await,
         Command::Job(Job::Retry(command)) => command.run(layers).await,
     }
 }

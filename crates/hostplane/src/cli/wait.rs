@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 use hostplane_domain::ids::JobId;
-use hostplane_domain::job::JobState;
+use hostplane_domain::job::{JobState, OperationName};
 use jiff::SignedDuration;
 use tokio::signal::ctrl_c;
 use tokio::time::{Instant, sleep};
@@ -117,28 +117,39 @@ async fn poll(client: &Client, mut job: Job) -> Result<Job, Failure> {
 
 /// A failure unless the job completed.
 pub(super) fn require_completed(job: &Job) -> Result<(), Failure> {
-    let why = || {
-        job.error.as_ref().map_or_else(String::new, |error| {
-            let step = error.step.map_or_else(String::new, |step| format!(" at {step}"));
-            format!("{step}: {}", printable(&error.message))
-        })
+    if job.state == JobState::Completed { Ok(()) } else { Err(other_end(job)) }
+}
+
+/// A failure unless the job was cancelled.
+pub(super) fn require_cancelled(job: &Job) -> Result<(), Failure> {
+    if job.state == JobState::Cancelled { Ok(()) } else { Err(other_end(job)) }
+}
+
+/// An end that was not the one hoped for: what it is, why, and what to do.
+fn other_end(job: &Job) -> Failure {
+    use JobState::{Cancelled, Failed, NeedsOperator};
+    let Job { id, site, operation, state, .. } = job;
+    let why = job.error.as_ref().map_or_else(String::new, |error| {
+        let step = error.step.map_or_else(String::new, |step| format!(" at {step}"));
+        format!("{step}: {}", printable(&error.message))
+    });
+    let end = match state {
+        NeedsOperator => format!("needs an operator{why}"),
+        Cancelled => "was cancelled; nothing of it is left".to_owned(),
+        state => format!("{state}{why}"),
     };
-    let id = job.id;
-    match job.state {
-        JobState::Completed => Ok(()),
-        JobState::NeedsOperator => Err(Failure::Failed(format!(
-            "the {} of {} needs an operator{}\nWhen the cause is mended: hostplane job retry {id} --wait",
-            job.operation,
-            job.site,
-            why()
-        ))),
-        state => Err(Failure::Failed(format!(
-            "the {} of {} {state}{}\nWhat it did: hostplane job show {id}\nTry again: hostplane job retry {id} --wait",
-            job.operation,
-            job.site,
-            why()
-        ))),
-    }
+    let did = format!("What it did: hostplane job show {id}");
+    let retry = format!("hostplane job retry {id} --wait");
+    let next = match (state, operation) {
+        (NeedsOperator, OperationName::Provision) => {
+            format!("When the cause is mended: {retry}\nTo give it up instead: hostplane site destroy {site} --wait")
+        }
+        (NeedsOperator, _) => format!("When the cause is mended: {retry}"),
+        // Nothing else can be begun anew after its end.
+        (Failed | Cancelled, OperationName::Provision) => format!("{did}\nTry again: {retry}"),
+        _ => did,
+    };
+    Failure::Failed(format!("the {operation} of {site} {end}\n{next}"))
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::bed::{Answered, Bed, answered};
 
 /// Checks the form of a problem and answers its type without the common beginning.
-fn problem(answer: &Answered, status: u16) -> String {
+pub fn problem(answer: &Answered, status: u16) -> String {
     let Answered { status: found, headers, body } = answer;
     assert_eq!(found.as_u16(), status, "{body}");
     assert_eq!(headers["content-type"], "application/problem+json", "{body}");
@@ -131,6 +131,7 @@ async fn tokens() {
             (Method::DELETE, "/api/v1/sites/hello?confirm=hello"),
             (Method::GET, "/api/v1/nowhere"),
             (Method::PUT, "/api/v1/jobs"),
+            (Method::POST, "/api/v1/jobs/018f0000-0000-7000-8000-000000000000/cancel"),
         ] {
             let request = bed.without_token(method, path).header("authorization", &value).json(&body);
             let answer = answered(request).await;
@@ -204,6 +205,7 @@ async fn addresses_and_methods() {
         (Method::POST, "/api/v1/sites/hello", "GET,HEAD,DELETE"),
         (Method::POST, "/api/v1/jobs", "GET,HEAD"),
         (Method::GET, "/api/v1/jobs/018f0000-0000-7000-8000-000000000000/retry", "POST"),
+        (Method::GET, "/api/v1/jobs/018f0000-0000-7000-8000-000000000000/cancel", "POST"),
         (Method::POST, "/healthz", "GET,HEAD"),
         (Method::TRACE, "/api/v1/sites", "GET,HEAD,POST"),
         (Method::from_bytes(b"BREW").unwrap(), "/api/v1/sites", "GET,HEAD,POST"),
@@ -226,6 +228,7 @@ async fn what_there_is_not() {
         (Method::GET, "/api/v1/jobs?site=nobody", "site-not-found"),
         (Method::GET, job, "job-not-found"),
         (Method::POST, &format!("{job}/retry"), "job-not-found"),
+        (Method::POST, &format!("{job}/cancel"), "job-not-found"),
     ] {
         assert_eq!(problem(&answered(bed.request(method, path)).await, 404), kind, "{path}");
     }

@@ -16,7 +16,7 @@ use hostplane_engine::store::Store;
 use hostplane_infra::clock::{Clock, SystemClock};
 use hostplane_infra::containers::{Containers, NetworkSpec};
 use hostplane_infra::error::Dependency;
-use hostplane_infra::fake::{FakeWorld, ScriptedGate};
+use hostplane_infra::fake::{FakeWorld, ScriptedGate, State};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
@@ -127,6 +127,28 @@ impl Bed {
         assert_eq!(self.ended(&job).await, JobState::Completed);
     }
 
+    /// The world without what only counts.
+    pub fn outside(&self) -> State {
+        let mut state = self.world.state().clone();
+        state.containers.ids = 0;
+        state
+    }
+
+    /// What the store says of itself, as soon as it says something; it is asked at once and after each change.
+    pub async fn store_when<T>(&self, seen: impl AsyncFn(&Store) -> Option<T>) -> T {
+        let asked = async {
+            let mut changes = self.store.changes();
+            loop {
+                changes.mark_unchanged();
+                if let Some(found) = seen(&self.store).await {
+                    return found;
+                }
+                changes.changed().await.unwrap();
+            }
+        };
+        tokio::time::timeout(Duration::from_mins(1), asked).await.expect("it comes to pass")
+    }
+
     /// How many sites and jobs there are, whatever their state.
     pub async fn counts(&self) -> (usize, usize) {
         let sites = self.store.sites(&hostplane_engine::store::SiteFilter { status: None, after: None, limit: 1000 });
@@ -169,6 +191,7 @@ fn settings() -> SiteSettings {
             backoff_ceiling: Duration::from_millis(4),
             dependency_pause: Duration::from_millis(5),
             settle: Duration::from_millis(20),
+            orphan_tick: Duration::from_millis(50),
             ..Pace::default()
         },
     }

@@ -6,6 +6,7 @@ use std::process::{Output, Stdio};
 use hostplane_domain::job::JobState;
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 
 use crate::bed::Bed;
@@ -124,6 +125,8 @@ async fn bad_usage_ends_with_2_and_creates_nothing() {
         &["site", "destroy", "hello"],
         &["job", "show", "hello"],
         &["job", "list", "--state", "done"],
+        &["job", "cancel"],
+        &["job", "cancel", "hello"],
         &["frobnicate"],
         &["--env-file", "/nonexistent.env", "site", "list"],
     ] {
@@ -181,4 +184,104 @@ async fn a_job_that_is_under_way_can_be_watched_to_its_end() {
     assert_eq!(code, Some(0), "{err}");
     assert_eq!(json(&out)["state"], "completed");
     assert_eq!(bed.ended(&job).await, JobState::Completed);
+}
+
+#[tokio::test]
+async fn a_provision_can_be_cancelled() {
+    let bed = Bed::running().await;
+    let (job, held) = bed.in_the_middle("hello").await;
+    let (code, out, err) = bed.cli(&["job", "cancel", &job]).await;
+    assert_eq!((code, err.as_str()), (Some(0), ""));
+    assert!(out.contains(&format!("hostplane job watch {job}")), "{out}");
+    held.notify_one();
+    let (code, out, err) = bed.cli(&["job", "cancel", &job, "--wait"]).await;
+    assert_eq!(code, Some(0), "cancelled is what was asked for: {err}");
+    assert!(out.contains("cancelled"), "{out}");
+    let (code, out, err) = bed.cli(&["job", "cancel", &job, "--wait", "--json"]).await;
+    assert_eq!(code, Some(0), "{err}");
+    assert_eq!(json(&out), bed.get(&format!("/api/v1/jobs/{job}")).await.body);
+    let (_, out, _) = bed.cli(&["site", "show", "hello"]).await;
+    assert!(out.contains("FAILED"), "{out}");
+
+    let (code, out, err) = bed.cli(&["job", "watch", &job]).await;
+    assert_eq!(code, Some(1), "{out}");
+    assert!(err.contains("the provision of hello was cancelled") && err.contains("hostplane job retry"), "{err}");
+    let (_, out, _) = bed.cli(&["job", "list", "--state", "cancelled"]).await;
+    let row = out.lines().nth(1).unwrap();
+    assert!(row.starts_with(&job) && row.contains("provision  cancelled"), "{out}");
+}
+
+#[tokio::test]
+async fn who_waits_for_a_site_is_told_that_it_was_cancelled() {
+    let bed = Bed::running().await;
+    let held = bed.hold();
+    let mut create = command(bed.home.dir());
+    create.args(["site", "create", "hello", "--wait"]).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut create = create.spawn().unwrap();
+    let mut lines = BufReader::new(create.stderr.take().unwrap()).lines();
+    // The last step before the one that is held.
+    while !lines.next_line().await.unwrap().expect("it goes on").starts_with("php_container ensured") {}
+    let job = bed.get("/api/v1/jobs").await.body["items"][0]["id"].as_str().unwrap().to_owned();
+    bed.unpacks(&job).await;
+    let (code, _, err) = bed.cli(&["job", "cancel", &job]).await;
+    assert_eq!(code, Some(0), "{err}");
+    held.notify_one();
+    let mut said = String::new();
+    while let Some(line) = lines.next_line().await.unwrap() {
+        said = said + &line + "\n";
+    }
+    assert_eq!(create.wait().await.unwrap().code(), Some(1), "{said}");
+    assert!(said.contains("the provision of hello was cancelled") && said.contains("hostplane job retry"), "{said}");
+}
+
+#[tokio::test]
+async fn what_can_not_be_cancelled_ends_with_1_and_says_why() {
+    let bed = Bed::running().await;
+    let job = bed.create("hello").await;
+    assert_eq!(bed.ended(&job).await, JobState::Completed);
+    let (code, out, err) = bed.cli(&["job", "cancel", &job, "--wait"]).await;
+    assert_eq!((code, out.as_str()), (Some(1), ""), "{err}");
+    assert!(err.contains("ended"), "{err}");
+    let (code, _, err) = bed.cli(&["job", "cancel", "018f0000-0000-7000-8000-000000000000"]).await;
+    assert_eq!(code, Some(1));
+    assert!(err.contains("hostplane job list"), "{err}");
+}
+
+#[tokio::test]
+async fn a_cancel_that_ends_otherwise_ends_with_1() {
+    let bed = Bed::running().await;
+    let (job, held) = bed.in_the_middle("hello").await;
+    bed.deny_drop();
+    let (code, _, err) = bed.cli(&["job", "cancel", &job]).await;
+    assert_eq!(code, Some(0), "{err}");
+    held.notify_one();
+    let (code, _, err) = bed.cli(&["job", "cancel", &job, "--wait"]).await;
+    assert_eq!(code, Some(1), "{err}");
+    assert!(err.contains("needs an operator") && err.contains("DROP command denied"), "{err}");
+    assert!(err.contains("hostplane job retry") && err.contains("hostplane site destroy hello"), "{err}");
+}
+
+#[tokio::test]
+async fn a_stuck_site_can_be_destroyed() {
+    let bed = Bed::running().await;
+    let stuck = bed.stuck_provision("hello").await;
+    let (code, _, err) = bed.cli(&["job", "watch", &stuck]).await;
+    assert_eq!(code, Some(1));
+    assert!(err.contains("hostplane site destroy hello"), "{err}");
+    let (code, _, err) = bed.cli(&["site", "destroy", "hello", "--yes", "--wait"]).await;
+    assert_eq!(code, Some(0), "{err}");
+}
+
+#[tokio::test]
+async fn what_is_collected_is_shown_as_a_job() {
+    let bed = Bed::running().await;
+    let job = bed.collected("hello").await;
+    let (_, out, _) = bed.cli(&["job", "list", "--site", "hello"]).await;
+    let row = out.lines().nth(1).unwrap();
+    assert!(row.starts_with(&job) && row.contains("collect    completed"), "{out}");
+    let (code, out, _) = bed.cli(&["job", "show", &job]).await;
+    assert_eq!(code, Some(0));
+    assert!(out.contains("collect") && out.contains("files_volume"), "{out}");
+    let (code, _, err) = bed.cli(&["job", "watch", &job]).await;
+    assert_eq!(code, Some(0), "{err}");
 }

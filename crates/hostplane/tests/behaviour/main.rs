@@ -3,5 +3,8 @@
 mod api;
 mod bad_input;
 mod bed;
+mod cancel;
 mod cli;
 mod connections;
+mod late;
+mod stuck;

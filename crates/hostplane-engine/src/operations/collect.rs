@@ -1,0 +1,42 @@
+//! Site → site, or nothing → nothing: what landed after its own job had ended is removed.
+
+use hostplane_domain::desired::DesiredSite;
+use hostplane_domain::job::OperationName;
+use hostplane_domain::kind::Kind;
+use hostplane_domain::plan::Goal;
+use hostplane_domain::status::SiteEvent;
+
+use super::Operation;
+
+/// It is nobody's order: it begins when something is found that no site explains.
+pub(super) struct Collect;
+
+impl Operation for Collect {
+    fn name(&self) -> OperationName {
+        OperationName::Collect
+    }
+
+    fn goal(&self, before: Option<&DesiredSite>) -> Goal {
+        if before.is_some() { Goal::Tidy } else { Goal::Absent }
+    }
+
+    fn pivot(&self) -> Option<Kind> {
+        None
+    }
+
+    fn asked(&self) -> Option<SiteEvent> {
+        Some(SiteEvent::Collected)
+    }
+
+    fn begun(&self) -> Option<SiteEvent> {
+        None
+    }
+
+    fn completed(&self) -> SiteEvent {
+        SiteEvent::Collected
+    }
+
+    fn rolled_back(&self) -> Option<SiteEvent> {
+        None
+    }
+}

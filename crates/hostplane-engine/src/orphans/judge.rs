@@ -1,0 +1,108 @@
+//! What to make of the things that were found.
+
+use std::collections::BTreeMap;
+
+use hostplane_domain::ids::{JobId, SiteId};
+use hostplane_domain::kind::Kind;
+use hostplane_domain::status::SiteStatus;
+use hostplane_infra::clock::Timestamp;
+
+use super::Found;
+use crate::store::Origin;
+
+/// The verdict over an inventory. What a site explains is in neither.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Verdict {
+    /// Seen after its job had ended, and explained by no site, by the site that it was made for.
+    pub late: BTreeMap<SiteId, Vec<Found>>,
+    /// Made by jobs that the journal doesn't know.
+    pub unknown: Vec<Found>,
+}
+
+/// Judges what was seen at or after `looked_at`.
+pub(super) fn judge(found: Vec<Found>, origins: &BTreeMap<JobId, Origin>, looked_at: Timestamp) -> Verdict {
+    let mut verdict = Verdict::default();
+    for found in found {
+        match origins.get(&found.mark.job) {
+            Some(origin) if origin.site == found.mark.site.id => {
+                let unexplained = match origin.status {
+                    SiteStatus::Failed | SiteStatus::Destroyed => true,
+                    // The container that wrote the settings is none that a site keeps.
+                    SiteStatus::Active => found.what == "container" && found.mark.kind == Kind::Settings,
+                    SiteStatus::Created | SiteStatus::Provisioning | SiteStatus::Destroying => false,
+                };
+                // A job that has ended since may have removed it.
+                if unexplained && origin.at_rest_since.is_some_and(|since| since < looked_at) {
+                    verdict.late.entry(origin.site).or_default().push(found);
+                }
+            }
+            _ => verdict.unknown.push(found),
+        }
+    }
+    verdict
+}
+
+#[cfg(test)]
+mod tests {
+    use hostplane_domain::ids::InstanceId;
+    use hostplane_domain::mark::{Mark, SiteRef};
+    use hostplane_domain::name::SiteName;
+    use hostplane_domain::spec_hash::SpecHash;
+    use uuid::Uuid;
+
+    use super::*;
+
+    const SITE: SiteId = SiteId::new(Uuid::from_u128(2));
+    const JOB: JobId = JobId::new(Uuid::from_u128(3));
+
+    fn found(site: SiteId) -> Found {
+        let site = SiteRef { id: site, name: SiteName::parse("hello").unwrap() };
+        let instance = InstanceId::new(Uuid::from_u128(1));
+        let mark = Mark { instance, site, kind: Kind::FilesVolume, job: JOB, spec: SpecHash::of(&"x") };
+        Found { what: "volume", name: "wp_hello".to_owned(), mark }
+    }
+
+    fn origin(status: SiteStatus, at_rest_since: Option<i64>) -> BTreeMap<JobId, Origin> {
+        BTreeMap::from([(JOB, Origin { site: SITE, status, at_rest_since: at_rest_since.map(Timestamp) })])
+    }
+
+    fn judged(origins: &BTreeMap<JobId, Origin>) -> (usize, usize) {
+        let verdict = judge(vec![found(SITE)], origins, Timestamp(10));
+        (verdict.late.len(), verdict.unknown.len())
+    }
+
+    #[test]
+    fn what_was_seen_after_its_site_was_gone_landed_late() {
+        for &status in SiteStatus::ALL {
+            let is_gone = matches!(status, SiteStatus::Failed | SiteStatus::Destroyed);
+            assert_eq!(judged(&origin(status, Some(9))), (usize::from(is_gone), 0), "{status}");
+        }
+    }
+
+    #[test]
+    fn of_a_site_that_is_there_only_the_writer_is_left_over() {
+        let writer = |kind, what| {
+            let found = found(SITE);
+            let found = Found { what, mark: Mark { kind, ..found.mark }, ..found };
+            judge(vec![found], &origin(SiteStatus::Active, Some(9)), Timestamp(10)).late.len()
+        };
+        assert_eq!(writer(Kind::Settings, "container"), 1);
+        assert_eq!(writer(Kind::PhpContainer, "container"), 0);
+        assert_eq!(writer(Kind::Settings, "volume"), 0, "made in passing by that container");
+    }
+
+    #[test]
+    fn what_may_have_been_removed_since_is_left_to_the_next_look() {
+        for at_rest_since in [Some(10), Some(11), None] {
+            assert_eq!(judged(&origin(SiteStatus::Failed, at_rest_since)), (0, 0), "{at_rest_since:?}");
+        }
+    }
+
+    #[test]
+    fn what_the_journal_does_not_know_is_never_late() {
+        assert_eq!(judged(&BTreeMap::new()), (0, 1));
+        let other = SiteId::new(Uuid::from_u128(9));
+        let verdict = judge(vec![found(other)], &origin(SiteStatus::Failed, Some(9)), Timestamp(10));
+        assert_eq!((verdict.late.len(), verdict.unknown.len()), (0, 1), "another site's job");
+    }
+}

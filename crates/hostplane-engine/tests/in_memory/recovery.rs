@@ -1,0 +1,200 @@
+//! Cancelling, destroying what is stuck, collecting what landed late, and a database older than the world.
+
+use std::time::Duration;
+
+use hostplane_domain::job::{JobState, OperationName};
+use hostplane_domain::status::SiteStatus;
+use hostplane_engine::app::{AppError, JobView};
+use hostplane_engine::store::JobFilter;
+use hostplane_infra::error::{Dependency, EffectError, Rejection};
+use hostplane_infra::gate::Verdict;
+
+use crate::bed::{Bed, Running, failure, new_site, site_name};
+
+fn refusal() -> Verdict {
+    Verdict::Fail(EffectError::Rejected(Rejection::Invalid { by: Dependency::Mariadb, message: "injected".into() }))
+}
+
+/// A bed on which looks for orphans come at once.
+async fn watchful() -> Bed {
+    let mut bed = Bed::new().await;
+    bed.settings.pace.orphan_tick = Duration::from_millis(5);
+    bed
+}
+
+/// The newest job, as soon as it is as wanted.
+async fn newest_when(running: &Running, seen: impl Fn(&JobView) -> bool) -> JobView {
+    let filter = JobFilter { limit: 1, ..JobFilter::default() };
+    let found = async {
+        loop {
+            match running.app.jobs(None, &filter).await.unwrap().pop() {
+                Some(job) if seen(&job) => return job,
+                _ => tokio::task::yield_now().await,
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), found).await.expect("there is such a job in time")
+}
+
+/// Until the database is, or is not, known to be older than the world.
+async fn older(running: &Running, older: bool) -> String {
+    let found = async {
+        loop {
+            let readiness = running.app.readiness().await;
+            let said = readiness.checks.into_iter().find(|(name, _)| *name == "journal").and_then(|(_, said)| said);
+            if said.is_some() == older {
+                return said.unwrap_or_default();
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), found).await.expect("a look comes in time")
+}
+
+#[tokio::test]
+async fn a_job_that_waits_is_cancelled_as_soon_as_it_can_look() {
+    let bed = Bed::new().await;
+    let before = bed.state();
+    bed.gate.cut_off(Dependency::Mariadb);
+    let running = bed.start().await;
+    let job = running.create("hello").await;
+    running.app.job_when(job, |job| job.record.waiting_for.is_some()).await.unwrap();
+    running.app.cancel_job(job).await.unwrap();
+    running.app.cancel_job(job).await.expect("twice is fine");
+    bed.gate.reconnect(Dependency::Mariadb);
+    let ended = running.ended(job).await;
+    assert_eq!((ended.record.state, running.status("hello").await), (JobState::Cancelled, SiteStatus::Failed));
+    assert_eq!(failure(&ended).1, "cancelled by request");
+    assert_eq!(bed.state(), before);
+
+    let again = running.app.retry_job(job).await.unwrap();
+    assert_eq!(running.ended(again.record.id).await.record.state, JobState::Completed);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn what_can_not_be_cancelled_says_why() {
+    let bed = Bed::new().await;
+    let running = bed.start().await;
+    let made = running.active("hello").await.record.id;
+    let refused = running.app.cancel_job(made).await.unwrap_err();
+    assert!(matches!(refused, AppError::NotCancellable(why) if why.contains("has ended")), "{refused}");
+    bed.gate.cut_off(Dependency::Docker);
+    let destroy = running.app.destroy_site(&site_name("hello")).await.unwrap().record.id;
+    let refused = running.app.cancel_job(destroy).await.unwrap_err();
+    assert!(matches!(refused, AppError::NotCancellable(why) if why.contains("no way back")), "{refused}");
+    bed.gate.reconnect(Dependency::Docker);
+    running.ended(destroy).await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_site_that_failed_half_way_can_be_destroyed() {
+    let bed = Bed::new().await;
+    let before = bed.state();
+    bed.gate.next("wordpress.install", refusal());
+    bed.gate.next("mariadb.remove_tenant", refusal());
+    let running = bed.start().await;
+    let job = running.create("hello").await;
+    let stuck = running.ended(job).await;
+    assert_eq!(stuck.record.state, JobState::NeedsOperator);
+    let (_, account) = failure(&stuck);
+    assert!(account.contains("left:") && account.contains("database (wp_hello)"), "{account}");
+
+    let destroy = running.app.destroy_site(&site_name("hello")).await.unwrap();
+    assert_eq!(destroy.record.operation, OperationName::Destroy);
+    assert_eq!(running.ended(destroy.record.id).await.record.state, JobState::Completed);
+    assert_eq!(running.app.job(job).await.unwrap().record.state, JobState::Failed, "it was given up");
+    assert_eq!(bed.state(), before);
+    running.active("hello").await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn what_lands_after_its_site_was_destroyed_is_collected() {
+    let bed = watchful().await;
+    let before = bed.state();
+    let running = bed.start().await;
+    running.active("hello").await;
+    let made = bed.state();
+    let destroy = running.app.destroy_site(&site_name("hello")).await.unwrap().record.id;
+    running.ended(destroy).await;
+    {
+        let mut state = bed.world.state();
+        state.containers.volumes.insert("wp_hello".into(), made.containers.volumes["wp_hello"].clone());
+        state.databases.ledger.insert("wp_hello".into(), made.databases.ledger["wp_hello"].clone());
+    }
+    let collected =
+        |job: &JobView| job.record.operation == OperationName::Collect && job.record.state == JobState::Completed;
+    newest_when(&running, collected).await;
+    assert_eq!(bed.state(), before);
+    running.active("hello").await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_database_from_an_older_copy_removes_nothing_and_says_so() {
+    let bed = watchful().await;
+    let running = bed.start().await;
+    bed.gate.next("wordpress.install", refusal());
+    let failed = running.create("late").await;
+    assert_eq!(running.ended(failed).await.record.state, JobState::Failed);
+    running.stop().await;
+    let copy = bed.copy_database();
+
+    // Since then one site was made, and the one that had failed after all.
+    let running = bed.start().await;
+    running.active("second").await;
+    let again = running.app.retry_job(failed).await.unwrap().record.id;
+    assert_eq!(running.ended(again).await.record.state, JobState::Completed);
+    running.stop().await;
+    let newer = bed.copy_database();
+    let world = bed.state();
+
+    bed.restore_database(&copy);
+    let running = bed.start().await;
+    let said = older(&running, true).await;
+    assert!(said.contains("older than the world") && said.contains("_second"), "{said}");
+
+    // Its name is held, and what holds it stays.
+    let job = running.create("second").await;
+    let job = running.ended(job).await;
+    assert!(failure(&job).1.contains("taken"), "{job:?}");
+    // Of what an unknown job made nothing is removed, whoever asks for it.
+    let destroy = running.app.destroy_site(&site_name("late")).await.unwrap().record.id;
+    let destroy = running.ended(destroy).await;
+    assert_eq!(destroy.record.state, JobState::NeedsOperator);
+    assert!(failure(&destroy).1.contains("older than the world"), "{destroy:?}");
+    // Neither is anything rolled back: it may have been completed since the copy was taken.
+    bed.gate.next("wordpress.install", refusal());
+    let job = running.create("third").await;
+    let job = running.ended(job).await;
+    assert_eq!(job.record.state, JobState::NeedsOperator);
+    assert!(failure(&job).1.contains("nothing is rolled back"), "{job:?}");
+    bed.world.state().containers.volumes.keys().find(|name| *name == "wp_third").expect("it stays");
+    running.stop().await;
+
+    // The newer copy knows all but what was made under the older one.
+    let third = |name: &str| name.ends_with("_third") || name.starts_with("third.");
+    {
+        let mut state = bed.world.state();
+        state.containers.containers.retain(|_, container| !third(&container.spec.name));
+        state.containers.volumes.retain(|name, _| !third(name));
+        state.containers.networks.retain(|_, network| !third(&network.name));
+        state.databases.databases.retain(|name, _| !third(name));
+        state.databases.users.retain(|name, _| !third(name));
+        state.databases.ledger.retain(|name, _| !third(name));
+        state.proxy.snippets.retain(|name, _| !third(name));
+        state.proxy.loaded.retain(|name, _| !third(name));
+    }
+    assert_eq!(bed.state(), world, "nothing else changed");
+    bed.restore_database(&newer);
+    let running = bed.start().await;
+    older(&running, false).await;
+    running.app.settle_routes().await.unwrap();
+    assert_eq!(running.not_present("late").await, Vec::<String>::new());
+    let destroy = running.app.destroy_site(&site_name("late")).await.unwrap().record.id;
+    assert_eq!(running.ended(destroy).await.record.state, JobState::Completed);
+    let refused = running.app.create_site(&new_site("second")).await.unwrap_err();
+    assert!(refused.to_string().contains("ACTIVE"), "{refused}");
+    running.stop().await;
+}

@@ -1,0 +1,64 @@
+//! Jobs that need an operator, whose site is to be destroyed.
+
+use hostplane_domain::job::JobState;
+use hostplane_infra::error::{Dependency, EffectError, Rejection};
+use hostplane_infra::gate::Verdict;
+use reqwest::{Method, StatusCode};
+use serde_json::json;
+
+use crate::bad_input::problem;
+use crate::bed::{Bed, answered};
+
+impl Bed {
+    /// MariaDB refuses to drop the next database.
+    pub fn deny_drop(&self) {
+        let message = "DROP command denied".to_owned();
+        let denied = Rejection::AccessDenied { by: Dependency::Mariadb, message };
+        self.gate.next("mariadb.remove_tenant", Verdict::Fail(EffectError::Rejected(denied)));
+    }
+
+    /// Orders a site whose provision fails and whose way back is blocked.
+    pub async fn stuck_provision(&self, name: &str) -> String {
+        let images = std::mem::take(&mut self.world.state().containers.images);
+        self.deny_drop();
+        let job = self.create(name).await;
+        assert_eq!(self.ended(&job).await, JobState::NeedsOperator);
+        self.world.state().containers.images = images;
+        job
+    }
+}
+
+#[tokio::test]
+async fn a_provision_is_given_up_for_the_destroy() {
+    let bed = Bed::running().await;
+    let before = bed.outside();
+    let stuck = bed.stuck_provision("hello").await;
+    assert_ne!(bed.outside(), before, "something is left");
+    let cancel = answered(bed.request(Method::POST, &format!("/api/v1/jobs/{stuck}/cancel"))).await;
+    assert_eq!(problem(&cancel, 409), "job-not-cancellable");
+    assert!(cancel.body["detail"].as_str().unwrap().contains("destroy"), "{}", cancel.body);
+
+    let asked = bed.delete("/api/v1/sites/hello?confirm=hello").await;
+    assert_eq!(asked.status, StatusCode::ACCEPTED, "{}", asked.body);
+    assert_eq!(asked.body["operation"], "destroy");
+    let id = asked.body["id"].as_str().unwrap();
+    assert_eq!(asked.headers["location"], format!("/api/v1/jobs/{id}"));
+    assert_eq!(bed.get(&format!("/api/v1/jobs/{stuck}")).await.body["state"], "failed");
+    assert_eq!(bed.ended(id).await, JobState::Completed);
+    assert_eq!(bed.get("/api/v1/sites/hello").await.status, StatusCode::NOT_FOUND);
+    assert_eq!(bed.outside(), before, "nothing is left");
+}
+
+#[tokio::test]
+async fn a_destroy_goes_on() {
+    let bed = Bed::running().await;
+    let before = bed.outside();
+    bed.active("hello").await;
+    bed.deny_drop();
+    let first = bed.delete("/api/v1/sites/hello?confirm=hello").await.body["id"].as_str().unwrap().to_owned();
+    assert_eq!(bed.ended(&first).await, JobState::NeedsOperator);
+    let again = bed.delete("/api/v1/sites/hello?confirm=hello").await;
+    assert_eq!((again.status, &again.body["id"]), (StatusCode::ACCEPTED, &json!(first)));
+    assert_eq!(bed.ended(&first).await, JobState::Completed);
+    assert_eq!(bed.outside(), before, "nothing is left");
+}
