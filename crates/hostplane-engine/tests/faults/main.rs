@@ -1,0 +1,22 @@
+//! Every fault of the design's table, at every outside call and every journal write that any operation
+//! makes; pairs of them; and random sequences of orders and faults over several sites.
+//!
+//! Nothing is named twice: operations come from the engine's registry, calls and writes from a recorded run.
+//! A plan that fails prints its text form, and `FAULT_PLAN='…' cargo test -p hostplane-engine --test faults
+//! replay -- --nocapture` runs it again. Time is virtual, and what runs next never depends on the machine.
+
+mod bed;
+mod check;
+mod count;
+mod fault;
+mod gate;
+mod journal;
+mod machine;
+mod pairs;
+mod plan;
+mod run;
+mod scenario;
+mod secrets;
+mod sequence;
+mod single;
+mod watchdog;

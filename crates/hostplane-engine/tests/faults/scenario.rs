@@ -1,0 +1,211 @@
+//! Every operation of the registry, from every status in which it can begin; straight on, and turned back.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::{LazyLock, Mutex};
+use std::time::Duration;
+
+use hostplane_domain::ids::JobId;
+use hostplane_domain::job::{JobState, OperationName};
+use hostplane_domain::kind::Kind;
+use hostplane_domain::mark::LABEL_RESOURCE;
+use hostplane_domain::naming;
+use hostplane_domain::status::SiteStatus;
+use hostplane_engine::app::{App, AppError, Asked, JobView};
+use hostplane_engine::operations::OPERATIONS;
+use hostplane_infra::containers::ContainerState;
+use hostplane_infra::fake::State;
+
+use crate::bed::{Bed, Stage, in_virtual_time, jobs_of, name, new_site};
+use crate::check;
+
+/// The site that everything is done to.
+pub const SITE: &str = "hello";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Scenario {
+    pub operation: OperationName,
+    pub from: SiteStatus,
+    /// The last change before the pivot is refused for good, so that all calls of the way back are made.
+    pub turned: bool,
+}
+
+impl Scenario {
+    /// All there are, by the registry.
+    pub fn all() -> Vec<Self> {
+        let mut all = Vec::new();
+        for operation in OPERATIONS {
+            let event = operation.asked().or(operation.begun()).expect("an operation begins with an event");
+            for &from in SiteStatus::ALL.iter().filter(|status| status.on(event).is_ok()) {
+                let straight = Self { operation: operation.name(), from, turned: false };
+                all.push(straight);
+                all.extend(operation.pivot().map(|_| Self { turned: true, ..straight }));
+            }
+        }
+        all
+    }
+
+    /// Before the order. What takes time is done once.
+    pub fn stage(self) -> Stage {
+        static STAGES: LazyLock<Mutex<HashMap<Scenario, Stage>>> = LazyLock::new(Mutex::default);
+        if let Some(stage) = STAGES.lock().unwrap().get(&self) {
+            return stage.clone();
+        }
+        let stage = in_virtual_time(self.prepare()).unwrap();
+        STAGES.lock().unwrap().insert(self, stage.clone());
+        stage
+    }
+
+    async fn prepare(self) -> Stage {
+        let base = with_bystanders().await;
+        let bed = Bed::on(&base);
+        let running = bed.start().await;
+        let mut made = None;
+        if self.from != SiteStatus::Created {
+            bed.gate.arm(Vec::new());
+            if self.from == SiteStatus::Failed {
+                bed.gate.refuse_next("wordpress.install");
+            }
+            let job = running.app.create_site(&new_site(SITE)).await.unwrap().1.record.id;
+            if self.from == SiteStatus::Failed {
+                assert_eq!(running.at_rest(job).await.record.state, JobState::Failed);
+                made = Some(bed.gate.at_refusal());
+            } else {
+                assert_eq!(running.at_rest(job).await.record.state, JobState::Completed);
+                made = Some(bed.world.state().clone());
+            }
+            if self.from == SiteStatus::Destroyed {
+                let job = running.app.destroy_site(&name(SITE)).await.unwrap().record.id;
+                assert_eq!(running.at_rest(job).await.record.state, JobState::Completed);
+            }
+        }
+        let mut stage = bed.leave(running).await;
+        match (self.operation, self.from) {
+            (OperationName::Collect, SiteStatus::Active) => plant_writer(&mut stage.state),
+            (OperationName::Collect, _) => plant(&made.expect("something was made"), &mut stage.state),
+            (OperationName::Provision | OperationName::Destroy, _) => {}
+        }
+        stage
+    }
+
+    /// Gives the order. Nobody orders a collection: it begins by itself.
+    pub async fn ask(self, app: App) -> Asked<JobId> {
+        match self.operation {
+            OperationName::Provision if self.from == SiteStatus::Created => {
+                Ok(app.create_site(&new_site(SITE)).await?.1.record.id)
+            }
+            OperationName::Provision => {
+                let newest = jobs_of(&app, SITE).await?.first().expect("it has failed").record.id;
+                Ok(app.retry_job(newest).await?.record.id)
+            }
+            OperationName::Destroy => Ok(app.destroy_site(&name(SITE)).await?.record.id),
+            OperationName::Collect => {
+                // There is a look each minute.
+                for _ in 0..70 {
+                    if let Some(job) = self.newest(&app).await? {
+                        return Ok(job);
+                    }
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                }
+                Err(AppError::NoJob)
+            }
+        }
+    }
+
+    /// The newest job of the site, if it is one of this operation that has not failed before.
+    pub async fn newest(self, app: &App) -> Asked<Option<JobId>> {
+        let jobs = match jobs_of(app, SITE).await {
+            Err(AppError::NoSite(_)) => return Ok(None),
+            jobs => jobs?,
+        };
+        let is_new = |job: &&JobView| {
+            job.record.operation == self.operation
+                && (self.from == SiteStatus::Created || jobs.len() > self.jobs_before())
+        };
+        Ok(jobs.first().filter(is_new).map(|job| job.record.id))
+    }
+
+    /// Jobs of the site before the order.
+    fn jobs_before(self) -> usize {
+        match self.from {
+            SiteStatus::Created => 0,
+            SiteStatus::Failed | SiteStatus::Active => 1,
+            SiteStatus::Destroyed => 2,
+            other => unreachable!("nothing begins in {other}"),
+        }
+    }
+}
+
+impl fmt::Display for Scenario {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let turned = if self.turned { " turned" } else { "" };
+        write!(f, "{} {}{turned}", self.operation, self.from)
+    }
+}
+
+impl FromStr for Scenario {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::all()
+            .into_iter()
+            .find(|scenario| scenario.to_string() == text)
+            .ok_or_else(|| format!("no scenario {text:?}"))
+    }
+}
+
+/// A world with everything in it that must stay as it is: foreign things, a site of another installation,
+/// another site of ours.
+pub async fn with_bystanders() -> Stage {
+    let mut stage = Stage::empty().await;
+    check::plant_foreign(&mut stage.state);
+    let bed = Bed::on(&stage);
+    let theirs = bed.start().await;
+    let job = theirs.app.create_site(&new_site("theirs")).await.unwrap().1.record.id;
+    assert_eq!(theirs.at_rest(job).await.record.state, JobState::Completed);
+    let left = bed.leave(theirs).await;
+    let bed = Bed::on(&Stage { database: Vec::new(), ..left });
+    let ours = bed.start().await;
+    // The other installation has the first subnet, which ours finds out by itself.
+    let job = ours.app.create_site(&new_site("bystander")).await.unwrap().1.record.id;
+    assert_eq!(ours.at_rest(job).await.record.state, JobState::Completed);
+    bed.leave(ours).await
+}
+
+/// The container that wrote a site's settings is there again, as if it had landed late.
+fn plant_writer(state: &mut State) {
+    let (id, nginx) = state.containers.container(&naming::nginx_container(&name(SITE))).expect("it is there");
+    let (id, mut writer) = (id.replace('0', "a"), nginx.clone());
+    writer.spec.name = naming::writer_container(&name(SITE));
+    writer.state = ContainerState::Created;
+    writer.labels.insert(LABEL_RESOURCE.to_owned(), Kind::Settings.to_string());
+    state.containers.containers.insert(id, writer);
+}
+
+/// Everything of the site that there was once is there again, as if it had landed late.
+fn plant(made: &State, state: &mut State) {
+    for (id, container) in &made.containers.containers {
+        if check::is_of(SITE, &container.spec.name) {
+            state.containers.containers.insert(id.clone(), container.clone());
+        }
+    }
+    for (volume, made) in &made.containers.volumes {
+        state.containers.volumes.entry(volume.clone()).or_insert_with(|| made.clone());
+    }
+    for (id, network) in &made.containers.networks {
+        state.containers.networks.entry(id.clone()).or_insert_with(|| network.clone());
+    }
+    for (database, made) in &made.databases.databases {
+        state.databases.databases.entry(database.clone()).or_insert_with(|| made.clone());
+    }
+    for (user, made) in &made.databases.users {
+        state.databases.users.entry(user.clone()).or_insert_with(|| made.clone());
+    }
+    for (tenant, made) in &made.databases.ledger {
+        state.databases.ledger.entry(tenant.clone()).or_insert_with(|| made.clone());
+    }
+    for (file, made) in &made.proxy.snippets {
+        state.proxy.snippets.entry(file.clone()).or_insert_with(|| made.clone());
+        state.proxy.loaded.entry(file.clone()).or_insert_with(|| made.clone());
+    }
+}
