@@ -11,7 +11,14 @@ pub fn docker(arguments: &[&str]) -> String {
 
 /// Runs `docker` and gives what it prints, or its complaint.
 pub fn try_docker(arguments: &[&str]) -> Result<String, String> {
-    let output = Command::new("docker").args(arguments).stdin(Stdio::null()).output().expect("docker runs");
+    docker_at(None, arguments)
+}
+
+/// Runs `docker` on an Engine, the machine's unless its address is given.
+pub fn docker_at(engine: Option<&str>, arguments: &[&str]) -> Result<String, String> {
+    let engine: Vec<&str> = engine.map_or_else(Vec::new, |address| vec!["--host", address]);
+    let output =
+        Command::new("docker").args(engine).args(arguments).stdin(Stdio::null()).output().expect("docker runs");
     if output.status.success() {
         Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
     } else {
@@ -27,6 +34,11 @@ pub fn inspect(what: &str, name: &str) -> Value {
 
 /// The names of everything whose name contains a text: containers, volumes, networks.
 pub fn names_with(text: &str) -> Vec<String> {
+    names_at(None, text)
+}
+
+/// The same on an Engine.
+pub fn names_at(engine: Option<&str>, text: &str) -> Vec<String> {
     let filter = format!("name={text}");
     let mut names = Vec::new();
     for arguments in [
@@ -34,7 +46,8 @@ pub fn names_with(text: &str) -> Vec<String> {
         ["volume", "ls", "--filter", &filter, "--format", "volume {{.Name}}"].as_slice(),
         ["network", "ls", "--filter", &filter, "--format", "network {{.Name}}"].as_slice(),
     ] {
-        names.extend(docker(arguments).lines().map(str::to_owned));
+        let found = docker_at(engine, arguments).unwrap_or_else(|complaint| panic!("{arguments:?}: {complaint}"));
+        names.extend(found.lines().map(str::to_owned));
     }
     names
 }

@@ -13,7 +13,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 use uuid::Uuid;
 
-use crate::docker::{docker, names_with, remove_labelled};
+use crate::docker::{docker_at, names_at, remove_labelled};
+use crate::own_engine::OwnEngine;
 
 /// How long anything may take before a test gives up.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -28,6 +29,8 @@ pub struct Instance {
     pub tag: String,
     pub http_port: u16,
     control_plane: Option<Child>,
+    /// The Engine, if it isn't the machine's, and the network namespace in which it is reached.
+    engine: Option<(String, PathBuf)>,
 }
 
 /// What a command of the control plane answered.
@@ -55,7 +58,8 @@ fn free_ports<const N: usize>() -> [u16; N] {
     [(); N].map(|()| std::iter::repeat_with(next).find(is_free).expect("a free port"))
 }
 
-fn images() -> BTreeMap<String, String> {
+/// The settings that name the images.
+pub fn images() -> BTreeMap<String, String> {
     let default = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/test-images.env");
     let file = std::env::var("HOSTPLANE_TEST_ENV").unwrap_or_else(|_| default.to_owned());
     let text = fs::read_to_string(&file).unwrap_or_else(|error| panic!("{file}: {error}; run images/build {file}"));
@@ -95,7 +99,14 @@ impl Instance {
         }
         settings.extend(more.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
         let dir = TempDir::with_prefix("hostplane-test-").expect("a temporary directory");
-        Self { dir, settings, tag, http_port: http, control_plane: None }
+        Self { dir, settings, tag, http_port: http, control_plane: None, engine: None }
+    }
+
+    /// An installation on an Engine of the test's own, not started yet.
+    pub fn on(engine: &OwnEngine) -> Self {
+        let mut instance = Self::new(&[("DOCKER_HOST", &engine.host())]);
+        instance.engine = Some((engine.host(), engine.namespace()));
+        instance
     }
 
     /// A range with room for one site.
@@ -126,13 +137,42 @@ impl Instance {
         self.dir.path().join("hostplane.log")
     }
 
+    /// The control database.
+    pub fn database(&self) -> PathBuf {
+        self.home().join("hostplane.db")
+    }
+
+    /// The number of the control plane's process.
+    pub fn process(&self) -> u32 {
+        self.control_plane.as_ref().expect("started").id()
+    }
+
     /// Everything that the control plane wrote to its log.
     pub fn log_text(&self) -> String {
         fs::read_to_string(self.log()).unwrap_or_default()
     }
 
+    /// A program where the control plane runs.
+    pub fn within(&self, program: &str) -> Command {
+        let Some((_, namespace)) = &self.engine else { return Command::new(program) };
+        let mut command = Command::new("nsenter");
+        command.arg(format!("--net={}", namespace.display())).arg("--").arg(program);
+        command
+    }
+
+    /// Runs `docker` on this installation's Engine.
+    pub fn docker(&self, arguments: &[&str]) -> String {
+        let engine = self.engine.as_ref().map(|(address, _)| address.as_str());
+        docker_at(engine, arguments).unwrap_or_else(|complaint| panic!("docker {arguments:?}: {complaint}"))
+    }
+
+    /// The names of everything on this installation's Engine whose name contains a text.
+    pub fn names_with(&self, text: &str) -> Vec<String> {
+        names_at(self.engine.as_ref().map(|(address, _)| address.as_str()), text)
+    }
+
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_hostplane"));
+        let mut command = self.within(env!("CARGO_BIN_EXE_hostplane"));
         // Nothing of the operator's own installation is seen: neither its settings nor its control plane.
         command.env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
         command.args(arguments).envs(&self.settings).env("HOSTPLANE_HOME", self.home()).stdin(Stdio::null());
@@ -184,8 +224,24 @@ impl Instance {
         let Some(api) = self.api() else { return false };
         let url = format!("{api}/readyz");
         let asked =
-            Command::new("curl").args(["--silent", "--fail", "--noproxy", "*", "--max-time", "5", &url]).output();
+            self.within("curl").args(["--silent", "--fail", "--noproxy", "*", "--max-time", "5", &url]).output();
         asked.is_ok_and(|output| output.status.success())
+    }
+
+    /// What the control plane says of itself and of all that it depends on.
+    pub fn readiness(&self) -> Value {
+        let url = format!("{}/readyz", self.api().expect("started"));
+        let asked = self.within("curl").args(["--silent", "--noproxy", "*", "--max-time", "5", &url]).output();
+        serde_json::from_slice(&asked.expect("curl runs").stdout).expect("an answer in JSON")
+    }
+
+    /// Looks until something is as wanted.
+    pub fn until(&self, what: &str, patience: Duration, seen: impl Fn(&Self) -> bool) {
+        let deadline = Instant::now() + patience;
+        while !seen(self) {
+            assert!(Instant::now() < deadline, "{what} does not come to pass: {}", self.log_text());
+            std::thread::park_timeout(Duration::from_millis(250));
+        }
     }
 
     /// Ends the control plane with SIGKILL, in the middle of whatever it does.
@@ -208,6 +264,12 @@ impl Instance {
         let Output { status, stdout, stderr } = self.command(arguments).output().expect("hostplane runs");
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
         Answer { code: status.code().unwrap_or(-1), stdout: text(stdout), stderr: text(stderr) }
+    }
+
+    /// Gives an order without waiting for the answer.
+    pub fn order(&self, arguments: &[&str]) -> Child {
+        let mut command = self.command(arguments);
+        command.stdout(Stdio::null()).stderr(Stdio::inherit()).spawn().expect("hostplane runs")
     }
 
     /// Runs a command that has to succeed.
@@ -238,6 +300,19 @@ impl Instance {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let job = self.job(site);
+            if seen(&job) {
+                return job;
+            }
+            assert!(Instant::now() < deadline, "{job:#} {}", self.log_text());
+            std::thread::park_timeout(Duration::from_millis(10));
+        }
+    }
+
+    /// Asks for a job until it is as wanted.
+    pub fn job_of_id_when(&self, id: &str, seen: impl Fn(&Value) -> bool) -> Value {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let job = self.done(&["job", "show", id, "--json"]).json();
             if seen(&job) {
                 return job;
             }
@@ -288,37 +363,6 @@ impl Instance {
         let newest = newest.rsplit_once("the control plane serves").map_or(newest, |(_, newest)| newest);
         newest.contains("taking up jobs")
     }
-
-    /// Statements in MariaDB as its root, who has a way in only from inside.
-    pub fn sql(&self, statements: &str) -> String {
-        let container = format!("{}-mariadb", self.tag);
-        docker(&["exec", "--user", "0", &container, "mariadb", "--batch", "--skip-column-names", "-e", statements])
-    }
-
-    /// What is left of a site, anywhere.
-    pub fn traces_of(&self, site: &str) -> Vec<String> {
-        let mut traces = names_with(site);
-        let pattern = format!("wp\\_{site}");
-        let queries = [
-            format!(
-                "SELECT CONCAT('database ', schema_name) FROM information_schema.schemata WHERE schema_name LIKE '{pattern}'"
-            ),
-            format!("SELECT CONCAT('user ', user) FROM mysql.global_priv WHERE user LIKE '{pattern}'"),
-            format!("SELECT CONCAT('grant ', user) FROM mysql.db WHERE user LIKE '{pattern}'"),
-        ];
-        for query in queries {
-            traces.extend(self.sql(&query).lines().map(str::to_owned));
-        }
-        let ledger = self.sql("SELECT table_name FROM information_schema.tables WHERE table_schema = 'wp__hostplane'");
-        for table in ledger.lines() {
-            let rows = self.sql(&format!("SELECT * FROM wp__hostplane.`{table}`"));
-            traces.extend(rows.lines().filter(|row| row.contains(site)).map(|row| format!("ledger {row}")));
-        }
-        let caddy = format!("{}-caddy", self.tag);
-        let files = docker(&["exec", &caddy, "ls", "-R", "/etc/caddy"]);
-        traces.extend(files.lines().filter(|file| file.contains(site)).map(|file| format!("snippet {file}")));
-        traces
-    }
 }
 
 impl Drop for Instance {
@@ -329,9 +373,9 @@ impl Drop for Instance {
         }
         remove_labelled(&self.label());
         let cleaned = self.run(&["clean", "--yes"]);
-        let left = names_with(&self.tag);
         // A second panic would end the process before other tests have cleaned up.
         if !std::thread::panicking() {
+            let left = self.names_with(&self.tag);
             assert_eq!(cleaned.code, 0, "{}", cleaned.stderr);
             assert_eq!(left, Vec::<String>::new(), "clean leaves nothing");
         }

@@ -5,11 +5,21 @@
 
 mod browser;
 mod collisions;
-mod crash;
 mod docker;
+mod engine_restart;
 mod installer;
 mod instance;
+mod journal;
+mod killer;
+mod kills;
+mod ledger;
 mod life;
 mod outage;
+mod outside;
+mod own_engine;
+mod probe;
+mod random_kills;
+mod recovery;
 mod relay;
 mod restart;
+mod servers;

@@ -1,0 +1,71 @@
+//! What there is of an installation's sites outside its database: nothing but looks.
+
+use std::collections::BTreeSet;
+
+use crate::instance::Instance;
+
+impl Instance {
+    /// A site is there as it should be: its status, each of its resources, its front page.
+    pub fn expect_whole(&self, site: &str) {
+        // Whether Caddy has its route is known a moment after a start.
+        self.site_when(site, |shown| {
+            let resources = shown["resources"].as_array().expect("resources");
+            shown["status"] == "ACTIVE" && resources.iter().all(|resource| resource["state"] == "present")
+        });
+        let host = format!("Host: {}", self.authority(site));
+        let url = format!("http://127.0.0.1:{}/", self.http_port);
+        let asked =
+            self.within("curl").args(["--silent", "--fail", "--noproxy", "*", "--header", &host, &url]).output();
+        let asked = asked.expect("curl runs");
+        let page = String::from_utf8_lossy(&asked.stdout);
+        assert!(asked.status.success() && page.contains("Hello world!"), "{site}: {:?} {page}", asked.status);
+    }
+
+    /// Statements in MariaDB as its root, who has a way in only from inside.
+    pub fn sql(&self, statements: &str) -> String {
+        let container = format!("{}-mariadb", self.tag);
+        self.docker(&["exec", "--user", "0", &container, "mariadb", "--batch", "--skip-column-names", "-e", statements])
+    }
+
+    /// The sites to which anything outside belongs that carries this installation's mark.
+    pub fn sites_outside(&self) -> Vec<String> {
+        let caddy = format!("{}-caddy", self.tag);
+        let instance = self.docker(&["inspect", "--format", "{{index .Config.Labels \"hostplane.instance\"}}", &caddy]);
+        let filter = format!("label=hostplane.instance={instance}");
+        let mut sites = BTreeSet::new();
+        for list in [["ps", "--all"].as_slice(), ["volume", "ls"].as_slice(), ["network", "ls"].as_slice()] {
+            let format = ["--filter", &filter, "--format", "{{.Label \"hostplane.site\"}}"];
+            sites.extend(self.docker(&[list, &format].concat()).lines().map(str::to_owned));
+        }
+        let databases = "SELECT schema_name FROM information_schema.schemata WHERE schema_name LIKE 'wp\\_%'";
+        let databases = self.sql(databases);
+        sites.extend(databases.lines().filter_map(|name| name.strip_prefix("wp_")).map(str::to_owned));
+        // The platform's own have no site, and the ledger of databases is no site's.
+        sites.into_iter().filter(|site| !site.is_empty() && site != "_hostplane").collect()
+    }
+
+    /// What is left of a site, anywhere.
+    pub fn traces_of(&self, site: &str) -> Vec<String> {
+        let mut traces = self.names_with(site);
+        let pattern = format!("wp\\_{site}");
+        let queries = [
+            format!(
+                "SELECT CONCAT('database ', schema_name) FROM information_schema.schemata WHERE schema_name LIKE '{pattern}'"
+            ),
+            format!("SELECT CONCAT('user ', user) FROM mysql.global_priv WHERE user LIKE '{pattern}'"),
+            format!("SELECT CONCAT('grant ', user) FROM mysql.db WHERE user LIKE '{pattern}'"),
+        ];
+        for query in queries {
+            traces.extend(self.sql(&query).lines().map(str::to_owned));
+        }
+        let ledger = self.sql("SELECT table_name FROM information_schema.tables WHERE table_schema = 'wp__hostplane'");
+        for table in ledger.lines() {
+            let rows = self.sql(&format!("SELECT * FROM wp__hostplane.`{table}`"));
+            traces.extend(rows.lines().filter(|row| row.contains(site)).map(|row| format!("ledger {row}")));
+        }
+        let caddy = format!("{}-caddy", self.tag);
+        let files = self.docker(&["exec", &caddy, "ls", "-R", "/etc/caddy"]);
+        traces.extend(files.lines().filter(|file| file.contains(site)).map(|file| format!("snippet {file}")));
+        traces
+    }
+}
