@@ -54,7 +54,8 @@ pub(crate) fn container_names(site: &SiteName) -> Vec<String> {
     vec![naming::php_container(site), naming::nginx_container(site), naming::writer_container(site)]
 }
 
-fn volume_names(site: &SiteName) -> Vec<String> {
+/// The names of a site's volumes.
+pub(crate) fn volume_names(site: &SiteName) -> Vec<String> {
     vec![naming::files_volume(site), naming::php_volume(site), naming::nginx_volume(site)]
 }
 

@@ -105,7 +105,7 @@ fn busy(name: &SiteName, job: Option<JobId>, stuck: bool) -> String {
         }
         (Some(job), true) => format!(
             "site {name} is held by job {job}, which needs an operator: see what is the matter (`hostplane job show \
-             {job}`), mend it, then `hostplane job retry {job}`; or destroy the site"
+             {job}`), mend it, then `hostplane job retry {job}`"
         ),
     }
 }

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 
 use hostplane_domain::ids::{JobId, SiteId};
 use hostplane_domain::kind::Kind;
+use hostplane_domain::naming;
 use hostplane_domain::status::SiteStatus;
 use hostplane_infra::clock::Timestamp;
 
 use super::Found;
+use crate::snapshot::{container_names, volume_names};
 use crate::store::Origin;
 
 /// The verdict over an inventory. What a site explains is in neither.
@@ -31,8 +33,9 @@ pub(super) fn judge(found: Vec<Found>, origins: &BTreeMap<JobId, Origin>, looked
                     SiteStatus::Active => found.what == "container" && found.mark.kind == Kind::Settings,
                     SiteStatus::Created | SiteStatus::Provisioning | SiteStatus::Destroying => false,
                 };
-                // A job that has ended since may have removed it.
-                if unexplained && origin.at_rest_since.is_some_and(|since| since < looked_at) {
+                // A job that has ended since may have removed it. What somebody else gave our labels to has
+                // another name, and is nothing that a job of ours would look for.
+                if unexplained && has_its_name(&found) && origin.at_rest_since.is_some_and(|since| since < looked_at) {
                     verdict.late.entry(origin.site).or_default().push(found);
                 }
             }
@@ -40,6 +43,18 @@ pub(super) fn judge(found: Vec<Found>, origins: &BTreeMap<JobId, Origin>, looked
         }
     }
     verdict
+}
+
+/// Whether it has the name that a site's thing of its kind has.
+fn has_its_name(found: &Found) -> bool {
+    let site = &found.mark.site.name;
+    match found.what {
+        "container" => container_names(site).contains(&found.name),
+        "volume" => volume_names(site).contains(&found.name),
+        "network" => found.name == naming::network(site),
+        "database" => found.name == naming::database(site),
+        _ => found.name == naming::snippet_file(site),
+    }
 }
 
 #[cfg(test)]
@@ -83,7 +98,8 @@ mod tests {
     fn of_a_site_that_is_there_only_the_writer_is_left_over() {
         let writer = |kind, what| {
             let found = found(SITE);
-            let found = Found { what, mark: Mark { kind, ..found.mark }, ..found };
+            let name = if what == "container" { "writer_hello".to_owned() } else { found.name };
+            let found = Found { what, name, mark: Mark { kind, ..found.mark } };
             judge(vec![found], &origin(SiteStatus::Active, Some(9)), Timestamp(10)).late.len()
         };
         assert_eq!(writer(Kind::Settings, "container"), 1);
@@ -95,6 +111,27 @@ mod tests {
     fn what_may_have_been_removed_since_is_left_to_the_next_look() {
         for at_rest_since in [Some(10), Some(11), None] {
             assert_eq!(judged(&origin(SiteStatus::Failed, at_rest_since)), (0, 0), "{at_rest_since:?}");
+        }
+    }
+
+    #[test]
+    fn each_kind_is_known_by_its_name_and_copied_labels_make_nothing_ours() {
+        let late = |what, name: &str| {
+            let found = Found { what, name: name.to_owned(), ..found(SITE) };
+            judge(vec![found], &origin(SiteStatus::Destroyed, Some(9)), Timestamp(10)).late.len()
+        };
+        for (what, name) in [
+            ("container", "php_hello"),
+            ("container", "nginx_hello"),
+            ("container", "writer_hello"),
+            ("volume", "wp_hello"),
+            ("volume", "php_hello"),
+            ("network", "site_hello"),
+            ("database", "wp_hello"),
+            ("route", "hello.caddy"),
+        ] {
+            assert_eq!(late(what, name), 1, "{what} {name}");
+            assert_eq!(late(what, "mine"), 0, "{what}");
         }
     }
 

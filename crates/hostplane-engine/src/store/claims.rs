@@ -149,7 +149,12 @@ impl Store {
     pub async fn requeue_lost(&self, except: &[JobId], now: Timestamp, pause: Duration) -> Stored<u64> {
         let mut tx = self.writing("requeue_lost").await?;
         let voided = void_claims(&mut tx, except, now, self.settle, Some(pause)).await?;
-        tx.commit().await?;
+        // Most often there is none, and nobody need be told.
+        if voided == 0 {
+            tx.nothing_changed().await?;
+        } else {
+            tx.commit().await?;
+        }
         Ok(voided)
     }
 
