@@ -179,11 +179,13 @@ impl Bed {
 
     /// Ends the control plane in order, and keeps what it leaves.
     pub async fn leave(self, mut running: Running) -> Stage {
+        // The next one begins a second later, however long its files take to be closed.
+        let now = self.world.clock().now().plus(Duration::from_secs(1));
         running.stop.send(()).unwrap();
         (&mut running.task.0).await.unwrap();
         running.store.close().await;
         let state = self.world.state().clone();
-        Stage { database: std::fs::read(self.database()).unwrap(), state, now: self.world.clock().now() }
+        Stage { database: std::fs::read(self.database()).unwrap(), state, now }
     }
 
     /// Ends the control plane as a SIGKILL would: whatever it was doing breaks off, and its files are closed.

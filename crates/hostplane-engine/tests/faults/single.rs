@@ -85,3 +85,15 @@ fn replay() {
         Err(wrong) => panic!("{plan}\n{wrong}"),
     }
 }
+
+/// What each scenario does, for whoever wonders where the plans come from.
+#[test]
+fn scenarios() {
+    for scenario in Scenario::all() {
+        let recording = recording(scenario);
+        let (calls, writes) =
+            (recording.calls.len() - recording.first_call, recording.writes.len() - recording.first_write);
+        println!("{scenario}: {calls} calls, {writes} writes");
+        assert!(calls > 0 && writes > 0, "{scenario}");
+    }
+}
