@@ -11,12 +11,15 @@ use crate::gate::{Call, Gate, pass};
 
 /// How long making a tenant may take. The adapter begins nothing that could end later.
 pub(super) const ENSURE_DEADLINE: Duration = Duration::from_secs(30);
+/// How long confirming one may take.
+pub(super) const CONFIRM_DEADLINE: Duration = Duration::from_secs(15);
 /// How long removing one may take.
 pub(super) const REMOVE_DEADLINE: Duration = Duration::from_mins(1);
 
 const PING: Call = Call::ping("mariadb.ping", Dependency::Mariadb);
 const TENANTS: Call = Call::read("mariadb.tenants", Dependency::Mariadb, Duration::from_secs(15));
 const ENSURE_TENANT: Call = Call::change("mariadb.ensure_tenant", Dependency::Mariadb, ENSURE_DEADLINE);
+const CONFIRM_TENANT: Call = Call::change("mariadb.confirm_tenant", Dependency::Mariadb, CONFIRM_DEADLINE);
 const REMOVE_TENANT: Call = Call::change("mariadb.remove_tenant", Dependency::Mariadb, REMOVE_DEADLINE);
 
 /// Any [`Databases`], with every call passed through the gate.
@@ -48,6 +51,11 @@ impl Databases for GatedDatabases {
     async fn ensure_tenant(&self, spec: &TenantSpec) -> Effect<()> {
         let (inner, spec) = (Arc::clone(&self.inner), spec.clone());
         pass(&*self.gate, ENSURE_TENANT, async move { inner.ensure_tenant(&spec).await }).await
+    }
+
+    async fn confirm_tenant(&self, tenant: &TenantKey) -> Effect<()> {
+        let (inner, tenant) = (Arc::clone(&self.inner), tenant.clone());
+        pass(&*self.gate, CONFIRM_TENANT, async move { inner.confirm_tenant(&tenant).await }).await
     }
 
     async fn remove_tenant(&self, tenant: &TenantKey) -> Effect<()> {

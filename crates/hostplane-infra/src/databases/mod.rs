@@ -49,6 +49,8 @@ pub struct TenantFacts {
     pub name: String,
     /// The ledger's row, if it is there and legible.
     pub ledger: Option<Mark>,
+    /// The ledger says that the site was confirmed: from then on it may hold a customer's work.
+    pub confirmed: bool,
     /// The database exists.
     pub database: bool,
     /// The user, if it exists.
@@ -90,12 +92,16 @@ pub trait Databases: Send + Sync {
     /// ledger row of this instance and site id.
     async fn ensure_tenant(&self, spec: &TenantSpec) -> Effect<()>;
 
+    /// Writes into the ledger that the site was confirmed. It stays written until the tenant is removed.
+    /// `Rejected(NameTaken)` unless the ledger's row has this instance and site id.
+    async fn confirm_tenant(&self, tenant: &TenantKey) -> Effect<()>;
+
     /// Removes user, database and, last, the ledger row; ends the user's connections. Does nothing
     /// unless the ledger's row has this instance and site id.
     async fn remove_tenant(&self, tenant: &TenantKey) -> Effect<()>;
 }
 
-/// Whose tenant is to be removed.
+/// Whose tenant is meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TenantKey {
     /// The instance.

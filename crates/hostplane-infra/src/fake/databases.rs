@@ -19,10 +19,19 @@ pub struct DatabasesState {
     pub databases: BTreeMap<String, DatabaseState>,
     /// Users `…@%` by name.
     pub users: BTreeMap<String, UserState>,
-    /// The ledger's rows by tenant; `None` is a row that can't be read.
-    pub ledger: BTreeMap<String, Option<Mark>>,
+    /// The ledger's rows by tenant.
+    pub ledger: BTreeMap<String, LedgerRow>,
     /// The server refuses the control plane's own credentials.
     pub denies: bool,
+}
+
+/// A row of the ledger.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LedgerRow {
+    /// Whose the tenant is; `None` is a row that can't be read.
+    pub mark: Option<Mark>,
+    /// The site was confirmed.
+    pub confirmed: bool,
 }
 
 /// A database.
@@ -64,7 +73,13 @@ impl DatabasesState {
         if entry.is_none() && user.is_none() && !database {
             return None;
         }
-        Some(TenantFacts { name: tenant.to_owned(), ledger: entry.cloned().flatten(), database, user })
+        Some(TenantFacts {
+            name: tenant.to_owned(),
+            ledger: entry.and_then(|row| row.mark.clone()),
+            confirmed: entry.is_some_and(|row| row.confirmed),
+            database,
+            user,
+        })
     }
 
     fn names(&self) -> BTreeSet<&String> {
@@ -83,7 +98,7 @@ impl DatabasesState {
         }
         match self.ledger.get(&tenant) {
             Some(entry) => {
-                claim::own(&tenant, entry.as_ref(), spec.mark.instance, spec.mark.site.id)?;
+                claim::own(&tenant, entry.mark.as_ref(), spec.mark.instance, spec.mark.site.id)?;
             }
             None if self.databases.contains_key(&tenant) => return Err(claim::foreign("database", &tenant)),
             None if self.users.contains_key(&tenant) => return Err(claim::foreign("database user", &tenant)),
@@ -91,7 +106,7 @@ impl DatabasesState {
         }
         // In the order of the real adapter.
         parts.next()?;
-        self.ledger.insert(tenant.clone(), Some(spec.mark.clone()));
+        self.ledger.entry(tenant.clone()).or_default().mark = Some(spec.mark.clone());
         parts.next()?;
         let user = self.users.entry(tenant.clone()).or_default();
         user.password_hash.clone_from(&spec.password_hash);
@@ -104,9 +119,19 @@ impl DatabasesState {
         Ok(())
     }
 
+    fn confirm(&mut self, key: &TenantKey) -> Effect<()> {
+        let tenant = naming::database(&key.site.name);
+        let row = self.ledger.get_mut(&tenant);
+        claim::own(&tenant, row.as_ref().and_then(|row| row.mark.as_ref()), key.instance, key.site.id)?;
+        if let Some(row) = row {
+            row.confirmed = true;
+        }
+        Ok(())
+    }
+
     fn remove(&mut self, key: &TenantKey, parts: &mut Parts) -> Effect<()> {
         let tenant = naming::database(&key.site.name);
-        let entry = self.ledger.get(&tenant).and_then(Option::as_ref);
+        let entry = self.ledger.get(&tenant).and_then(|row| row.mark.as_ref());
         if claim::own(&tenant, entry, key.instance, key.site.id).is_ok() {
             parts.next()?;
             self.users.remove(&tenant);
@@ -139,6 +164,12 @@ impl Databases for FakeWorld {
         let mut parts = self.parts("mariadb.ensure_tenant");
         databases.log_in()?;
         databases.ensure(spec, &mut parts)
+    }
+
+    async fn confirm_tenant(&self, tenant: &TenantKey) -> Effect<()> {
+        let databases = &mut self.state().databases;
+        databases.log_in()?;
+        databases.confirm(tenant)
     }
 
     async fn remove_tenant(&self, tenant: &TenantKey) -> Effect<()> {

@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use clock::FakeClock;
 pub use containers::{ContainersState, FakeContainer, FakeNetwork, FakeVolume};
-pub use databases::{DatabaseState, DatabasesState, UserState};
+pub use databases::{DatabaseState, DatabasesState, LedgerRow, UserState};
 pub use gate::ScriptedGate;
 pub use injected::PARTS;
 use proxy::ProxySeen;

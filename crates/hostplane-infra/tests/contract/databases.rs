@@ -71,6 +71,8 @@ cases![
     half_done_states_are_mended,
     drift_is_mended,
     a_later_job_is_written_down,
+    a_confirmed_tenant_stays_so_until_it_is_removed,
+    only_its_own_site_confirms_a_tenant,
     a_tenant_is_removed_and_removed_again,
     half_removed_states_are_removed,
     what_a_tenant_holds_is_kept_until_it_is_removed,
@@ -122,6 +124,7 @@ fn whole(spec: &TenantSpec) -> TenantFacts {
     TenantFacts {
         name: tenant(spec),
         ledger: Some(spec.mark.clone()),
+        confirmed: false,
         database: true,
         user: Some(TenantUser {
             password_hash: spec.password_hash.clone(),
@@ -169,7 +172,7 @@ async fn a_foreign_database_is_not_touched(bed: &dyn Bed) {
     assert_eq!(owner_of(bed.databases().ensure_tenant(&spec).await), "somebody else");
     bed.databases().remove_tenant(&key(&spec)).await.unwrap();
     assert_eq!(bed.everything("wp_foreign-db").await, before);
-    let expected = TenantFacts { name: tenant(&spec), ledger: None, database: true, user: None };
+    let expected = TenantFacts { name: tenant(&spec), ledger: None, confirmed: false, database: true, user: None };
     assert_eq!(facts(bed, &spec).await, Some(expected));
 }
 
@@ -273,6 +276,37 @@ async fn a_later_job_is_written_down(bed: &dyn Bed) {
     assert_eq!(facts(bed, &spec).await, Some(whole(&spec)));
 }
 
+async fn a_confirmed_tenant_stays_so_until_it_is_removed(bed: &dyn Bed) {
+    let mut spec = spec("confirmed");
+    bed.databases().ensure_tenant(&spec).await.unwrap();
+    let confirmed = |spec: &TenantSpec| Some(TenantFacts { confirmed: true, ..whole(spec) });
+    for _ in 0..2 {
+        bed.databases().confirm_tenant(&key(&spec)).await.unwrap();
+        assert_eq!(facts(bed, &spec).await, confirmed(&spec));
+    }
+    spec.mark.job = job(2);
+    bed.databases().ensure_tenant(&spec).await.unwrap();
+    assert_eq!(facts(bed, &spec).await, confirmed(&spec), "a later job changes nothing about it");
+    bed.databases().remove_tenant(&key(&spec)).await.unwrap();
+    bed.databases().ensure_tenant(&spec).await.unwrap();
+    assert_eq!(facts(bed, &spec).await, Some(whole(&spec)), "a new one begins anew");
+}
+
+async fn only_its_own_site_confirms_a_tenant(bed: &dyn Bed) {
+    let spec = spec("unconfirmed");
+    assert_eq!(owner_of(bed.databases().confirm_tenant(&key(&spec)).await), "somebody else", "there is none");
+    bed.databases().ensure_tenant(&spec).await.unwrap();
+    let mut successor = key(&spec);
+    successor.site = site("unconfirmed", 2);
+    let owner = owner_of(bed.databases().confirm_tenant(&successor).await);
+    assert!(owner.starts_with("an earlier site of this name"), "{owner}");
+    let theirs = TenantKey { instance: instance(2), ..key(&spec) };
+    assert_eq!(owner_of(bed.databases().confirm_tenant(&theirs).await), "another Hostplane instance");
+    assert_eq!(facts(bed, &spec).await, Some(whole(&spec)));
+    bed.spoil_row(&tenant(&spec)).await;
+    assert_eq!(owner_of(bed.databases().confirm_tenant(&key(&spec)).await), "somebody else");
+}
+
 async fn a_tenant_is_removed_and_removed_again(bed: &dyn Bed) {
     let spec = spec("removed");
     bed.databases().ensure_tenant(&spec).await.unwrap();
@@ -339,6 +373,7 @@ async fn refused_credentials_are_access_denied(bed: &dyn Bed) {
         denied.tenants(&Tenants::All).await.map(drop),
         denied.tenants(&Tenants::Of(spec.mark.site.name.clone())).await.map(drop),
         denied.ensure_tenant(&other).await,
+        denied.confirm_tenant(&key(&spec)).await,
         denied.remove_tenant(&key(&spec)).await,
     ] {
         match answer {

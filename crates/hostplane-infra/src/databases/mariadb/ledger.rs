@@ -8,7 +8,7 @@ use hostplane_domain::mark::{
 use hostplane_domain::naming::{self, LEDGER_DATABASE};
 
 use super::quote;
-use super::session::{Failure, Session, column};
+use super::session::{Failure, NO_SUCH_COLUMN, Session, column};
 use crate::error::Effect;
 
 /// Columns after the tenant's name, and the label of which each is the value.
@@ -21,8 +21,17 @@ const COLUMNS: [(&str, &str); 6] = [
     ("spec", LABEL_SPEC),
 ];
 
-/// A ledger's row: `None` when it can't be read as a mark of that tenant.
-pub(super) type Entry = Option<Mark>;
+/// A ledger's row.
+#[derive(Debug)]
+pub(super) struct Entry {
+    /// Whose the tenant is; `None` when it can't be read as a mark of that tenant.
+    pub mark: Option<Mark>,
+    /// The site was confirmed.
+    pub confirmed: bool,
+}
+
+/// Added later than the table: ledgers of earlier versions don't have it.
+const CONFIRMED: &str = "`confirmed` BOOLEAN NOT NULL DEFAULT FALSE";
 
 fn table() -> String {
     format!("{}.`tenants`", quote::ident(LEDGER_DATABASE))
@@ -41,7 +50,7 @@ async fn make(session: &mut Session<'_>) -> Result<(), Failure> {
     let columns = join(|name, _| format!("`{name}` VARCHAR(64) NOT NULL"));
     let table = table();
     let sql = format!(
-        "CREATE TABLE IF NOT EXISTS {table} (`tenant` VARCHAR(128) NOT NULL, {columns}, PRIMARY KEY (`tenant`)) \
+        "CREATE TABLE IF NOT EXISTS {table} (`tenant` VARCHAR(128) NOT NULL, {columns}, {CONFIRMED}, PRIMARY KEY (`tenant`)) \
          ENGINE=InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
     );
     session.change("making the ledger's table", sql).await?;
@@ -56,10 +65,15 @@ pub(super) async fn read(
 ) -> Effect<BTreeMap<String, Entry>> {
     let columns = join(|name, _| quote::ident(name));
     let only = tenant.map_or_else(String::new, |tenant| format!(" WHERE `tenant` = {}", quote::text(tenant)));
-    let sql = format!("SELECT `tenant`, {columns} FROM {}{only}", table());
-    let rows = match session.rows("reading the ledger", sql).await {
+    let sql = format!("SELECT `tenant`, {columns}, IF(`confirmed`, 'yes', 'no') FROM {}{only}", table());
+    let rows = match session.rows("reading the ledger", sql.clone()).await {
         Ok(rows) => rows,
         Err(failure) if failure.is_no_such_table() => return Ok(BTreeMap::new()),
+        Err(failure) if failure.is(NO_SUCH_COLUMN) => {
+            let alter = format!("ALTER TABLE {} ADD COLUMN IF NOT EXISTS {CONFIRMED}", table());
+            session.change("bringing the ledger up to date", alter).await?;
+            session.rows("reading the ledger", sql).await?
+        }
         Err(failure) => return Err(failure.into()),
     };
     let mut entries = BTreeMap::new();
@@ -70,7 +84,8 @@ pub(super) async fn read(
             labels.insert((*label).to_owned(), column(call, row, index + 1)?);
         }
         let mark = Mark::from_labels(&labels).filter(|mark| naming::database(&mark.site.name) == tenant);
-        entries.insert(tenant, mark);
+        let confirmed = column(call, row, COLUMNS.len() + 1)? == "yes";
+        entries.insert(tenant, Entry { mark, confirmed });
     }
     Ok(entries)
 }
@@ -99,6 +114,13 @@ pub(super) async fn update(session: &mut Session<'_>, tenant: &str, mark: &Mark)
     let values = join(|name, label| format!("`{name}` = {}", quote::text(&labels[label])));
     let owned = owned(tenant, mark);
     session.change("updating the ledger", format!("UPDATE {} SET {values} WHERE {owned}", table())).await?;
+    Ok(())
+}
+
+/// Writes that the tenant's site was confirmed.
+pub(super) async fn confirm(session: &mut Session<'_>, tenant: &str, mark: &Mark) -> Result<(), Failure> {
+    let sql = format!("UPDATE {} SET `confirmed` = TRUE WHERE {}", table(), owned(tenant, mark));
+    session.change("confirming in the ledger", sql).await?;
     Ok(())
 }
 

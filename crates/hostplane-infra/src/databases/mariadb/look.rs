@@ -236,7 +236,13 @@ impl Seen {
         if entry.is_none() && user.is_none() && !database {
             return None;
         }
-        Some(TenantFacts { name: tenant.to_owned(), ledger: entry.cloned().flatten(), database, user })
+        Some(TenantFacts {
+            name: tenant.to_owned(),
+            ledger: entry.and_then(|entry| entry.mark.clone()),
+            confirmed: entry.is_some_and(|entry| entry.confirmed),
+            database,
+            user,
+        })
     }
 
     /// The facts about every name seen.

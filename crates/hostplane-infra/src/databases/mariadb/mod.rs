@@ -23,7 +23,7 @@ use tokio::time::timeout;
 
 pub use address::{BadAddress, MariadbAddress};
 
-use super::gated::{ENSURE_DEADLINE, REMOVE_DEADLINE};
+use super::gated::{CONFIRM_DEADLINE, ENSURE_DEADLINE, REMOVE_DEADLINE};
 use super::{Databases, TENANT_PRIVILEGES, TenantFacts, TenantKey, TenantSpec, Tenants, claim};
 use crate::error::{Dependency, Effect, EffectError, Rejection};
 use look::{Level, Privilege, Seen};
@@ -32,6 +32,7 @@ use session::{CANNOT_USER, DATABASE_EXISTS, DUPLICATE_ENTRY, NO_DATABASE_TO_DROP
 const PING: &str = "mariadb.ping";
 const TENANTS: &str = "mariadb.tenants";
 const ENSURE_TENANT: &str = "mariadb.ensure_tenant";
+const CONFIRM_TENANT: &str = "mariadb.confirm_tenant";
 const REMOVE_TENANT: &str = "mariadb.remove_tenant";
 
 /// Connections at once, so that the control plane never takes the sites' share.
@@ -52,6 +53,7 @@ impl Budget {
 
 const READ: Budget = Budget { call: Duration::from_secs(14), statement: Duration::from_secs(8) };
 const ENSURE: Budget = Budget { call: Duration::from_secs(21), statement: Duration::from_secs(8) };
+const CONFIRM: Budget = Budget { call: Duration::from_secs(10), statement: Duration::from_secs(4) };
 const REMOVE: Budget = Budget { call: Duration::from_secs(43), statement: Duration::from_secs(16) };
 
 /// The database server of the sites.
@@ -86,6 +88,15 @@ impl Mariadb {
         let mut session = self.open(ENSURE_TENANT, &ENSURE).await?;
         session.lock(&self.lock_name(&tenant)).await?;
         let done = ensure_locked(&mut session, &tenant, spec).await;
+        session.close().await;
+        done
+    }
+
+    async fn confirm(&self, key: &TenantKey) -> Effect<()> {
+        let tenant = naming::database(&key.site.name);
+        let mut session = self.open(CONFIRM_TENANT, &CONFIRM).await?;
+        session.lock(&self.lock_name(&tenant)).await?;
+        let done = confirm_locked(&mut session, &tenant, key).await;
         session.close().await;
         done
     }
@@ -131,12 +142,20 @@ impl Databases for Mariadb {
         within(ENSURE_TENANT, &ENSURE, self.ensure(spec)).await
     }
 
+    async fn confirm_tenant(&self, tenant: &TenantKey) -> Effect<()> {
+        within(CONFIRM_TENANT, &CONFIRM, self.confirm(tenant)).await
+    }
+
     async fn remove_tenant(&self, tenant: &TenantKey) -> Effect<()> {
         within(REMOVE_TENANT, &REMOVE, self.remove(tenant)).await
     }
 }
 
-const _: () = assert!(ENSURE.longest() < ENSURE_DEADLINE.as_secs() && REMOVE.longest() < REMOVE_DEADLINE.as_secs());
+const _: () = assert!(
+    ENSURE.longest() < ENSURE_DEADLINE.as_secs()
+        && CONFIRM.longest() < CONFIRM_DEADLINE.as_secs()
+        && REMOVE.longest() < REMOVE_DEADLINE.as_secs()
+);
 
 /// Bounds a change: past its budget no statement is begun any more.
 async fn within(call: &'static str, budget: &Budget, work: impl Future<Output = Effect<()>>) -> Effect<()> {
@@ -150,7 +169,7 @@ async fn ensure_locked(session: &mut Session<'_>, tenant: &str, spec: &TenantSpe
     let seen = look::look(session, ENSURE_TENANT, Some(tenant)).await?;
     let row_is_new = match seen.entry(tenant) {
         Some(entry) => {
-            let found = claim::own(tenant, entry.as_ref(), mark.instance, mark.site.id)?;
+            let found = claim::own(tenant, entry.mark.as_ref(), mark.instance, mark.site.id)?;
             if let Some(host) = seen.other_host(tenant) {
                 return Err(claim::foreign("database user", &format!("{tenant}@{host}")));
             }
@@ -297,9 +316,20 @@ async fn ensure_grants(session: &mut Session<'_>, tenant: &str, seen: &Seen) -> 
     Ok(())
 }
 
+async fn confirm_locked(session: &mut Session<'_>, tenant: &str, key: &TenantKey) -> Effect<()> {
+    let rows = ledger::read(session, CONFIRM_TENANT, Some(tenant)).await?;
+    let row = rows.get(tenant);
+    let mark = claim::own(tenant, row.and_then(|row| row.mark.as_ref()), key.instance, key.site.id)?;
+    if row.is_some_and(|row| !row.confirmed) {
+        ledger::confirm(session, tenant, &mark).await?;
+    }
+    Ok(())
+}
+
 async fn remove_locked(session: &mut Session<'_>, tenant: &str, key: &TenantKey) -> Effect<()> {
     let seen = look::look(session, REMOVE_TENANT, Some(tenant)).await?;
-    let Some(Ok(mark)) = seen.entry(tenant).map(|entry| claim::own(tenant, entry.as_ref(), key.instance, key.site.id))
+    let Some(Ok(mark)) =
+        seen.entry(tenant).map(|entry| claim::own(tenant, entry.mark.as_ref(), key.instance, key.site.id))
     else {
         return Ok(());
     };

@@ -20,6 +20,8 @@ pub(super) const DATABASE_EXISTS: u16 = 1007;
 pub(super) const NO_DATABASE_TO_DROP: u16 = 1008;
 /// `ER_BAD_DB_ERROR`.
 const UNKNOWN_DATABASE: u16 = 1049;
+/// `ER_BAD_FIELD_ERROR`.
+pub(super) const NO_SUCH_COLUMN: u16 = 1054;
 /// `ER_NO_SUCH_TABLE`.
 const NO_SUCH_TABLE: u16 = 1146;
 /// `ER_DUP_ENTRY`.

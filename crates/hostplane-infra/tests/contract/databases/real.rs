@@ -102,7 +102,7 @@ impl Bed for Real {
         let row = if ledger.await.is_empty() {
             Vec::new()
         } else {
-            let columns = "CONCAT_WS('|', tenant, instance, site, site_id, resource, operation, spec)";
+            let columns = "CONCAT_WS('|', tenant, instance, site, site_id, resource, operation, spec, confirmed)";
             self.query(&format!("SELECT {columns} FROM wp__hostplane.tenants WHERE tenant = '{name}'")).await
         };
         let database = self.query(&format!("SELECT CONCAT_WS('|', SCHEMA_NAME, DEFAULT_COLLATION_NAME, SCHEMA_COMMENT) FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = '{name}'")).await;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use hostplane_infra::databases::Databases;
-use hostplane_infra::fake::{DatabasesState, FakeWorld};
+use hostplane_infra::fake::{DatabasesState, FakeWorld, LedgerRow};
 
 use super::{Bed, all_cases};
 
@@ -58,7 +58,7 @@ impl Bed for FakeWorld {
     }
 
     async fn spoil_row(&self, name: &str) {
-        self.state().databases.ledger.insert(name.to_owned(), None);
+        self.state().databases.ledger.insert(name.to_owned(), LedgerRow::default());
     }
 
     async fn change_user(&self, name: &str) {

@@ -23,12 +23,17 @@ cases![
     a_server_that_is_down_is_transient,
 ];
 
-async fn each_call(adapter: &Mariadb, spec: &TenantSpec) -> [Effect<()>; 4] {
+async fn each_call(adapter: &Mariadb, spec: &TenantSpec) -> [Effect<()>; 5] {
     let which = Tenants::Of(spec.mark.site.name.clone());
     let key = key(spec);
-    let (ping, tenants, ensure, remove) =
-        tokio::join!(adapter.ping(), adapter.tenants(&which), adapter.ensure_tenant(spec), adapter.remove_tenant(&key));
-    [ping, tenants.map(drop), ensure, remove]
+    let (ping, tenants, ensure, confirm, remove) = tokio::join!(
+        adapter.ping(),
+        adapter.tenants(&which),
+        adapter.ensure_tenant(spec),
+        adapter.confirm_tenant(&key),
+        adapter.remove_tenant(&key)
+    );
+    [ping, tenants.map(drop), ensure, confirm, remove]
 }
 
 async fn missing_privileges_are_access_denied_without_the_hash(bed: &Real) {

@@ -24,6 +24,7 @@ cases![
     a_database_that_the_tenant_dropped_is_made_again,
     listing_takes_the_same_number_of_statements_for_many_as_for_few,
     a_tenant_that_holds_a_lock_does_not_stop_its_removal,
+    a_ledger_of_an_earlier_version_is_brought_up_to_date,
 ];
 
 /// The server's error number.
@@ -184,6 +185,19 @@ async fn listing_takes_the_same_number_of_statements_for_many_as_for_few(bed: &R
         made(bed, &format!("many-{n}")).await;
     }
     assert_eq!(cost().await, few);
+}
+
+async fn a_ledger_of_an_earlier_version_is_brought_up_to_date(bed: &Real) {
+    let spec = made(bed, "early").await;
+    for first in ["look", "ensure", "confirm"] {
+        bed.run("ALTER TABLE wp__hostplane.tenants DROP COLUMN confirmed").await;
+        match first {
+            "look" => assert_eq!(facts(bed, &spec).await, Some(whole(&spec))),
+            "ensure" => bed.adapter.ensure_tenant(&spec).await.unwrap(),
+            _ => bed.adapter.confirm_tenant(&key(&spec)).await.unwrap(),
+        }
+        assert_eq!(facts(bed, &spec).await.unwrap().confirmed, first == "confirm", "{first}");
+    }
 }
 
 async fn a_tenant_that_holds_a_lock_does_not_stop_its_removal(bed: &Real) {
