@@ -1,5 +1,7 @@
 //! What holds for every resource, over the registry.
 
+mod drift;
+
 use std::collections::BTreeSet;
 
 use hostplane_domain::container;
@@ -13,7 +15,7 @@ use hostplane_domain::naming;
 use hostplane_domain::secret::MasterSecret;
 use hostplane_domain::url::SiteUrl;
 use hostplane_infra::containers::{Containers, NetworkSpec};
-use hostplane_infra::fake::{FakeWorld, State};
+use hostplane_infra::fake::{FakeWorld, LedgerRow, State};
 use hostplane_infra::gate::LiveGate;
 use hostplane_infra::world::World;
 use uuid::Uuid;
@@ -38,6 +40,50 @@ fn hello(site: SiteId) -> DesiredSite {
         database_host: "host.docker.internal:3306".into(),
         secret_version: 1,
     }
+}
+
+/// A site on a world, as a job sees it.
+struct Site {
+    world: World,
+    secrets: MasterSecret,
+    want: DesiredSite,
+}
+
+impl Site {
+    fn on(world: &FakeWorld) -> Self {
+        Self {
+            world: world.behind(LiveGate::new()),
+            secrets: MasterSecret::new([7; 32]),
+            want: hello(SiteId::new(Uuid::from_u128(1))),
+        }
+    }
+
+    fn cx(&self) -> SiteCx<'_> {
+        SiteCx {
+            world: &self.world,
+            secrets: &self.secrets,
+            instance: InstanceId::new(Uuid::from_u128(1)),
+            site: &self.want.site,
+            job: JobId::new(Uuid::from_u128(1)),
+            pace: Pace { serving_patience: std::time::Duration::ZERO, ..Pace::default() },
+        }
+    }
+}
+
+/// The state without what only counts.
+fn state(world: &FakeWorld) -> State {
+    let mut state = world.state().clone();
+    state.containers.ids = 0;
+    state
+}
+
+/// A world without the site, in which it can be made.
+async fn empty() -> FakeWorld {
+    let world = FakeWorld::default();
+    world.state().containers.images.extend(["php:1".to_owned(), "nginx:1".to_owned()]);
+    let shared = Some("172.31.0.0/16".parse().unwrap());
+    world.create_network(&NetworkSpec { name: "shared".into(), subnet: shared, labels: Labels::new() }).await.unwrap();
+    world
 }
 
 /// A world in which everything under the site's names carries these marks' labels, or none at all. Without
@@ -73,7 +119,7 @@ async fn held_by(mark: impl Fn(Kind) -> Option<Mark>, containers: bool) -> FakeW
         let database = naming::database(name);
         state.databases.databases.entry(database.clone()).or_default();
         if let Some(mark) = mark(Kind::Database) {
-            state.databases.ledger.insert(database, Some(mark));
+            state.databases.ledger.insert(database, LedgerRow { mark: Some(mark), confirmed: false });
         }
         let comment = mark(Kind::Route).map_or_else(|| "# mine".to_owned(), |mark| mark.to_comment());
         let snippet = format!("{comment}\nhttp://else.where {{\n}}\n");
@@ -91,26 +137,12 @@ async fn leave_it_alone(mark: impl Fn(Kind) -> Option<Mark>) {
 }
 
 async fn leave_alone(world: FakeWorld) {
-    let state = |world: &FakeWorld| -> State {
-        let mut state = world.state().clone();
-        state.containers.ids = 0;
-        state
-    };
     let before = state(&world);
-    let gated: World = world.behind(LiveGate::new());
-    let want = hello(SiteId::new(Uuid::from_u128(1)));
-    let secrets = MasterSecret::new([7; 32]);
-    let cx = SiteCx {
-        world: &gated,
-        secrets: &secrets,
-        instance: InstanceId::new(Uuid::from_u128(1)),
-        site: &want.site,
-        job: JobId::new(Uuid::from_u128(1)),
-        pace: Pace { serving_patience: std::time::Duration::ZERO, ..Pace::default() },
-    };
+    let site = Site::on(&world);
+    let (cx, want) = (site.cx(), &site.want);
     for resource in RESOURCES {
         for _ in 0..2 {
-            let ensured = resource.ensure(&cx, &want).await;
+            let ensured = resource.ensure(&cx, want).await;
             assert!(ensured.is_err(), "{} took over what is another's", resource.kind());
             assert_eq!(state(&world), before, "ensure {}", resource.kind());
             // A removal may say that another's thing is in the way, or nothing.
@@ -145,40 +177,23 @@ async fn no_verb_touches_what_another_installation_made() {
 
 #[tokio::test]
 async fn every_verb_can_be_called_twice() {
-    let world = FakeWorld::default();
-    world.state().containers.images.extend(["php:1".to_owned(), "nginx:1".to_owned()]);
-    let shared = Some("172.31.0.0/16".parse().unwrap());
-    world.create_network(&NetworkSpec { name: "shared".into(), subnet: shared, labels: Labels::new() }).await.unwrap();
-    let state = || {
-        let mut state: State = world.state().clone();
-        state.containers.ids = 0;
-        state
-    };
-    let empty = state();
-    let gated: World = world.behind(LiveGate::new());
-    let want = hello(SiteId::new(Uuid::from_u128(1)));
-    let secrets = MasterSecret::new([7; 32]);
-    let cx = SiteCx {
-        world: &gated,
-        secrets: &secrets,
-        instance: InstanceId::new(Uuid::from_u128(1)),
-        site: &want.site,
-        job: JobId::new(Uuid::from_u128(1)),
-        pace: Pace { serving_patience: std::time::Duration::ZERO, ..Pace::default() },
-    };
+    let world = empty().await;
+    let empty = state(&world);
+    let site = Site::on(&world);
+    let (cx, want) = (site.cx(), &site.want);
     for resource in RESOURCES {
-        resource.ensure(&cx, &want).await.unwrap();
-        let once = state();
-        resource.ensure(&cx, &want).await.unwrap();
-        assert_eq!(state(), once, "ensure {}", resource.kind());
+        resource.ensure(&cx, want).await.unwrap();
+        let once = state(&world);
+        resource.ensure(&cx, want).await.unwrap();
+        assert_eq!(state(&world), once, "ensure {}", resource.kind());
     }
     for resource in RESOURCES.iter().rev() {
         resource.remove(&cx).await.unwrap();
-        let once = state();
+        let once = state(&world);
         resource.remove(&cx).await.unwrap();
-        assert_eq!(state(), once, "remove {}", resource.kind());
+        assert_eq!(state(&world), once, "remove {}", resource.kind());
     }
-    assert_eq!(state(), empty);
+    assert_eq!(state(&world), empty);
     for resource in RESOURCES {
         resource.remove(&cx).await.expect("what was never there is removed");
     }
