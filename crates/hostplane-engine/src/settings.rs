@@ -87,6 +87,8 @@ pub struct Pace {
     pub serving_pause: Duration,
     /// Pause between two looks for what landed late.
     pub orphan_tick: Duration,
+    /// Pause after a removal of it that achieved nothing.
+    pub collect_pause: Duration,
 }
 
 impl Default for Pace {
@@ -100,6 +102,7 @@ impl Default for Pace {
             serving_patience: Duration::from_secs(30),
             serving_pause: Duration::from_millis(50),
             orphan_tick: Duration::from_mins(1),
+            collect_pause: Duration::from_hours(1),
         }
     }
 }

@@ -4,9 +4,6 @@ use hostplane_infra::error::Dependency;
 
 use super::App;
 
-/// How many things of unknown origin are named.
-const NAMED: usize = 5;
-
 /// The dependencies, and what is wrong with each.
 #[derive(Debug, Clone)]
 pub struct Readiness {
@@ -47,13 +44,11 @@ impl App {
             Ok(unknown) => unknown,
             Err(error) => return Some(format!("not compared with the world yet: {error}")),
         };
-        let names: Vec<String> = unknown.iter().take(NAMED).map(ToString::to_string).collect();
-        let more = unknown.len().saturating_sub(NAMED);
-        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        // Whoever asks needs no token, so nothing is named.
+        let count = unknown.len();
         Some(format!(
-            "the control database is older than the world: it doesn't know the jobs that made {}{more}; restore a \
-             newer copy of it",
-            names.join(", ")
+            "the control database is older than the world: it doesn't know the jobs that made {count} of the things \
+             there; the log names them; restore a newer copy of it"
         ))
     }
 }

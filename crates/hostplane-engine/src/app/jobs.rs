@@ -1,9 +1,9 @@
-//! Jobs: list, show, retry.
+//! Jobs: list, show, retry, cancel.
 
 use hostplane_domain::ids::JobId;
 use hostplane_domain::job::{JobState, OperationName};
 use hostplane_domain::name::SiteName;
-use hostplane_domain::status::{SiteEvent, SiteStatus};
+use hostplane_domain::status::SiteStatus;
 
 use super::{App, AppError, Asked};
 use crate::operations;
@@ -63,8 +63,8 @@ impl App {
                 other => other.map(|()| id)?,
             },
             (JobState::Failed | JobState::Cancelled, OperationName::Provision, SiteStatus::Failed) => {
-                let event = SiteEvent::ProvisionStarted;
-                match self.store.add_job(site.site.id, OperationName::Provision, event, self.now()).await {
+                let provision = operations::of(OperationName::Provision);
+                match self.store.add_job(site.site.id, provision, self.now()).await {
                     Err(StoreError::JobActive) => return Err(self.busy(&site).await?),
                     Err(StoreError::Illegal(_)) => return Err(AppError::NotRetriable),
                     other => other?,
@@ -77,12 +77,22 @@ impl App {
     }
 
     /// Asks for a job to turn back: what it has made is removed, and it ends as cancelled. Once its site was
-    /// confirmed from outside it is too late.
+    /// confirmed from outside it is too late. A `collect` that needs an operator just ends, as nobody asked for
+    /// it: what it could not remove is tried again later.
     ///
     /// # Errors
     /// [`AppError::NoJob`], [`AppError::NotCancellable`].
     pub async fn cancel_job(&self, id: JobId) -> Asked<JobView> {
         let job = self.job(id).await?.record;
+        if job.operation == OperationName::Collect && job.state == JobState::NeedsOperator {
+            return match self.store.give_up(id, self.now()).await {
+                Err(StoreError::Missing(_)) => Err(AppError::NotCancellable("the job has gone on already")),
+                other => {
+                    other?;
+                    self.job(id).await
+                }
+            };
+        }
         if operations::of(job.operation).pivot().is_none() {
             let why = "this operation has no way back: what it has removed can't be brought back";
             return Err(AppError::NotCancellable(why));

@@ -7,7 +7,7 @@ use hostplane_domain::mark::Owner;
 use hostplane_domain::name::SiteName;
 use hostplane_domain::naming;
 use hostplane_domain::observed::Observed;
-use hostplane_domain::status::{SiteEvent, SiteStatus};
+use hostplane_domain::status::SiteStatus;
 use hostplane_domain::url::SiteUrl;
 
 use super::{App, AppError, Asked, JobView};
@@ -128,8 +128,8 @@ impl App {
     /// [`AppError::NoSite`], [`AppError::Busy`], [`AppError::WrongStatus`].
     pub async fn destroy_site(&self, name: &SiteName) -> Asked<JobView> {
         let record = self.record(name).await?;
-        let event = operations::of(OperationName::Destroy).asked().unwrap_or(SiteEvent::DestroyStarted);
-        match self.store.add_job(record.site.id, OperationName::Destroy, event, self.now()).await {
+        let destroy = operations::of(OperationName::Destroy);
+        match self.store.add_job(record.site.id, destroy, self.now()).await {
             Ok(job) => {
                 self.signal.wake();
                 self.job(job).await
@@ -156,7 +156,8 @@ impl App {
             self.store.resume(stuck.id, self.now()).await.map(|()| stuck.id)
         } else {
             let given_up = operations::of(stuck.operation).rolled_back();
-            self.store.destroy_instead(&stuck, given_up, self.now()).await
+            let destroy = operations::of(OperationName::Destroy);
+            self.store.add_instead(&stuck, given_up, destroy, self.now()).await
         };
         match destroy {
             Ok(job) => {

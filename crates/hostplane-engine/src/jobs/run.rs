@@ -13,6 +13,7 @@ use hostplane_domain::observed::Observed;
 use hostplane_domain::plan::{Goal, Held, Node, converge};
 use hostplane_domain::secret::MasterSecret;
 use hostplane_infra::containers::Scope;
+use hostplane_infra::databases::{TenantFacts, TenantKey, Tenants};
 use hostplane_infra::error::{Dependency, EffectError, Rejection, chain};
 use hostplane_infra::world::World;
 use tokio::time::{Instant, sleep};
@@ -94,11 +95,10 @@ impl Runner {
         if let Some(down) = self.still_waiting(&claim).await {
             return self.wait_for(&claim, down).await;
         }
-        // A provision that was begun before is PROVISIONING already.
-        let event = operation.begun().filter(|event| claim.site.status.on(*event).is_ok());
+        // Most begin when they are asked for, and what was begun before doesn't begin again.
+        let event = Some(operation.begun()).filter(|event| claim.site.status.on(*event).is_ok());
         self.store.begin_run(&claim, event, self.world.clock.now()).await?;
         claim.job.waiting_for = None;
-        claim.site.status = event.and_then(|event| claim.site.status.on(event).ok()).unwrap_or(claim.site.status);
         loop {
             let failure = if claim.job.is_to_turn_back() {
                 Failure::Cancelled
@@ -159,13 +159,11 @@ impl Runner {
         if failure.is_subnet_overlap() {
             return Ok(Way::AnotherSubnet);
         }
-        // A rollback removes. That a database which is older than the world must not do: the site may have
-        // been completed, and used, since the copy was taken.
         let mut tried = 0;
         loop {
-            match self.orphans.unknown().await {
-                Ok(unknown) if unknown.is_empty() => return Ok(Way::Back),
-                Ok(_) => return Ok(Way::Operator(Some(OLDER))),
+            match self.is_older(claim).await {
+                Ok(false) => return Ok(Way::Back),
+                Ok(true) => return Ok(Way::Operator(Some(OLDER))),
                 Err(LookError::Store(error)) => return Err(error.into()),
                 Err(LookError::World(_)) => {}
             }
@@ -178,6 +176,20 @@ impl Runner {
             }
             sleep(self.world.clock.jitter(self.settings.pace.backoff(tried))).await;
         }
+    }
+
+    /// Whether the world shows what the journal doesn't know. A rollback removes, and that a database which is
+    /// older than the world must not do: the site may have been completed, and used, since the copy was taken.
+    async fn is_older(&self, claim: &Claim) -> Result<bool, LookError> {
+        if !self.orphans.unknown().await?.is_empty() {
+            return Ok(true);
+        }
+        let cx = self.context(claim);
+        let tenants = self.world.databases.tenants(&Tenants::Of(cx.site.name.clone())).await?;
+        // The journal knows of a confirmation before the world does.
+        let was_confirmed =
+            |tenant: TenantFacts| tenant.confirmed && matches!(cx.owner_of_mark(tenant.ledger), Owner::Ours(_));
+        Ok(tenants.into_iter().any(was_confirmed))
     }
 
     /// One attempt to converge on the end that the job is heading for.
@@ -220,10 +232,22 @@ impl Runner {
             return Ok(Err(failure));
         }
         match goal {
+            Goal::Present if forward => self.confirm(&cx, claim).await,
             Goal::Present => Ok(Ok(())),
             Goal::Absent => self.prove_gone(&cx, claim, None, |node| !node.observed.is_none_of_ours()).await,
             Goal::Tidy => self.prove_gone(&cx, claim, want, |node| node.observed.is_untidy()).await,
         }
+    }
+
+    /// Leaves a trace in the world that there is no way back, once the journal has it: a copy of the control
+    /// database that was taken before can't know, and takes the job up as if it were in the middle of it.
+    async fn confirm(&self, cx: &SiteCx<'_>, claim: &Claim) -> Result<Result<(), Failure>, Lost> {
+        if self.store.job(claim.job.id).await?.is_to_turn_back() {
+            return Ok(Err(Failure::Cancelled));
+        }
+        let tenant = TenantKey { instance: cx.instance, site: cx.site.clone() };
+        let confirmed = self.world.databases.confirm_tenant(&tenant).await;
+        Ok(confirmed.map_err(|error| Failure::of(Kind::Database, error)))
     }
 
     /// The first resource of the site whose maker the journal doesn't know.

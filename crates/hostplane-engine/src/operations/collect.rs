@@ -24,12 +24,8 @@ impl Operation for Collect {
         None
     }
 
-    fn asked(&self) -> Option<SiteEvent> {
-        Some(SiteEvent::Collected)
-    }
-
-    fn begun(&self) -> Option<SiteEvent> {
-        None
+    fn begun(&self) -> SiteEvent {
+        SiteEvent::Collected
     }
 
     fn completed(&self) -> SiteEvent {

@@ -24,12 +24,8 @@ impl Operation for Destroy {
         None
     }
 
-    fn asked(&self) -> Option<SiteEvent> {
-        Some(SiteEvent::DestroyStarted)
-    }
-
-    fn begun(&self) -> Option<SiteEvent> {
-        None
+    fn begun(&self) -> SiteEvent {
+        SiteEvent::DestroyStarted
     }
 
     fn completed(&self) -> SiteEvent {

@@ -22,12 +22,9 @@ pub trait Operation: Send + Sync {
     /// The step from which there is no way back. Without one there is never a way back.
     fn pivot(&self) -> Option<Kind>;
 
-    /// What happens to the site's status when the job is asked for, if its site existed before.
-    fn asked(&self) -> Option<SiteEvent>;
-
-    /// What happens to the site's status when the job begins to run, if nothing happened when it was
-    /// asked for.
-    fn begun(&self) -> Option<SiteEvent>;
+    /// What happens to the site's status when it begins: when it is asked for, or when the job of a site that
+    /// is asked for with it first runs.
+    fn begun(&self) -> SiteEvent;
 
     /// What happens to the site's status when `after` is confirmed.
     fn completed(&self) -> SiteEvent;

@@ -24,12 +24,8 @@ impl Operation for Provision {
         Some(Kind::Serving)
     }
 
-    fn asked(&self) -> Option<SiteEvent> {
-        None
-    }
-
-    fn begun(&self) -> Option<SiteEvent> {
-        Some(SiteEvent::ProvisionStarted)
+    fn begun(&self) -> SiteEvent {
+        SiteEvent::ProvisionStarted
     }
 
     fn completed(&self) -> SiteEvent {

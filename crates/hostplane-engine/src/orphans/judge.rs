@@ -1,9 +1,11 @@
 //! What to make of the things that were found.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use hostplane_domain::ids::{JobId, SiteId};
 use hostplane_domain::kind::Kind;
+use hostplane_domain::name::SiteName;
 use hostplane_domain::naming;
 use hostplane_domain::status::SiteStatus;
 use hostplane_infra::clock::Timestamp;
@@ -19,35 +21,48 @@ pub(super) struct Verdict {
     pub late: BTreeMap<SiteId, Vec<Found>>,
     /// Made by jobs that the journal doesn't know.
     pub unknown: Vec<Found>,
+    /// Under a name that no job of ours gives: somebody copied our labels. Nobody touches it.
+    pub misnamed: Vec<Found>,
 }
 
-/// Judges what was seen at or after `looked_at`.
-pub(super) fn judge(found: Vec<Found>, origins: &BTreeMap<JobId, Origin>, looked_at: Timestamp) -> Verdict {
+/// Judges what was seen at or after `looked_at`. After a removal in vain the next one comes no sooner than
+/// `pause` later.
+pub(super) fn judge(
+    found: Vec<Found>,
+    origins: &BTreeMap<JobId, Origin>,
+    looked_at: Timestamp,
+    pause: Duration,
+) -> Verdict {
     let mut verdict = Verdict::default();
     for found in found {
         match origins.get(&found.mark.job) {
-            Some(origin) if origin.site == found.mark.site.id => {
+            Some(origin) if origin.site != found.mark.site.id => verdict.unknown.push(found),
+            None => verdict.unknown.push(found),
+            Some(origin) if !has_its_name(&found, &origin.name) => verdict.misnamed.push(found),
+            Some(origin) => {
                 let unexplained = match origin.status {
                     SiteStatus::Failed | SiteStatus::Destroyed => true,
                     // The container that wrote the settings is none that a site keeps.
                     SiteStatus::Active => found.what == "container" && found.mark.kind == Kind::Settings,
                     SiteStatus::Created | SiteStatus::Provisioning | SiteStatus::Destroying => false,
                 };
-                // A job that has ended since may have removed it. What somebody else gave our labels to has
-                // another name, and is nothing that a job of ours would look for.
-                if unexplained && has_its_name(&found) && origin.at_rest_since.is_some_and(|since| since < looked_at) {
+                // A job that has ended since may have removed it.
+                let was_at_rest = origin.at_rest_since.is_some_and(|since| since < looked_at);
+                let is_in_vain = origin.collected_in_vain.is_some_and(|since| looked_at < since.plus(pause));
+                if unexplained && was_at_rest && !is_in_vain {
                     verdict.late.entry(origin.site).or_default().push(found);
                 }
             }
-            _ => verdict.unknown.push(found),
         }
     }
     verdict
 }
 
-/// Whether it has the name that a site's thing of its kind has.
-fn has_its_name(found: &Found) -> bool {
-    let site = &found.mark.site.name;
+/// Whether it has the name that the site's thing of its kind has, and says so.
+fn has_its_name(found: &Found, site: &SiteName) -> bool {
+    if found.mark.site.name != *site {
+        return false;
+    }
     match found.what {
         "container" => container_names(site).contains(&found.name),
         "volume" => volume_names(site).contains(&found.name),
@@ -61,13 +76,13 @@ fn has_its_name(found: &Found) -> bool {
 mod tests {
     use hostplane_domain::ids::InstanceId;
     use hostplane_domain::mark::{Mark, SiteRef};
-    use hostplane_domain::name::SiteName;
     use hostplane_domain::spec_hash::SpecHash;
     use uuid::Uuid;
 
     use super::*;
 
     const SITE: SiteId = SiteId::new(Uuid::from_u128(2));
+    const PAUSE: Duration = Duration::from_mins(1);
     const JOB: JobId = JobId::new(Uuid::from_u128(3));
 
     fn found(site: SiteId) -> Found {
@@ -78,11 +93,17 @@ mod tests {
     }
 
     fn origin(status: SiteStatus, at_rest_since: Option<i64>) -> BTreeMap<JobId, Origin> {
-        BTreeMap::from([(JOB, Origin { site: SITE, status, at_rest_since: at_rest_since.map(Timestamp) })])
+        let name = SiteName::parse("hello").unwrap();
+        let at_rest_since = at_rest_since.map(Timestamp);
+        BTreeMap::from([(JOB, Origin { site: SITE, name, status, at_rest_since, collected_in_vain: None })])
+    }
+
+    fn judge(found: Vec<Found>, origins: &BTreeMap<JobId, Origin>) -> Verdict {
+        super::judge(found, origins, Timestamp(10), PAUSE)
     }
 
     fn judged(origins: &BTreeMap<JobId, Origin>) -> (usize, usize) {
-        let verdict = judge(vec![found(SITE)], origins, Timestamp(10));
+        let verdict = judge(vec![found(SITE)], origins);
         (verdict.late.len(), verdict.unknown.len())
     }
 
@@ -100,7 +121,7 @@ mod tests {
             let found = found(SITE);
             let name = if what == "container" { "writer_hello".to_owned() } else { found.name };
             let found = Found { what, name, mark: Mark { kind, ..found.mark } };
-            judge(vec![found], &origin(SiteStatus::Active, Some(9)), Timestamp(10)).late.len()
+            judge(vec![found], &origin(SiteStatus::Active, Some(9))).late.len()
         };
         assert_eq!(writer(Kind::Settings, "container"), 1);
         assert_eq!(writer(Kind::PhpContainer, "container"), 0);
@@ -115,10 +136,28 @@ mod tests {
     }
 
     #[test]
+    fn a_site_s_name_is_what_the_journal_says() {
+        let mut origins = origin(SiteStatus::Destroyed, Some(9));
+        origins.get_mut(&JOB).unwrap().name = SiteName::parse("other").unwrap();
+        assert_eq!(judge(vec![found(SITE)], &origins).misnamed.len(), 1);
+    }
+
+    #[test]
+    fn after_a_removal_in_vain_the_next_one_waits() {
+        let late = |in_vain: i64| {
+            let mut origins = origin(SiteStatus::Destroyed, Some(in_vain));
+            origins.get_mut(&JOB).unwrap().collected_in_vain = Some(Timestamp(in_vain));
+            super::judge(vec![found(SITE)], &origins, Timestamp(10).plus(PAUSE), PAUSE).late.len()
+        };
+        assert_eq!((late(11), late(10)), (0, 1));
+    }
+
+    #[test]
     fn each_kind_is_known_by_its_name_and_copied_labels_make_nothing_ours() {
-        let late = |what, name: &str| {
+        let judged = |what, name: &str| {
             let found = Found { what, name: name.to_owned(), ..found(SITE) };
-            judge(vec![found], &origin(SiteStatus::Destroyed, Some(9)), Timestamp(10)).late.len()
+            let verdict = judge(vec![found], &origin(SiteStatus::Destroyed, Some(9)));
+            (verdict.late.len(), verdict.misnamed.len())
         };
         for (what, name) in [
             ("container", "php_hello"),
@@ -130,8 +169,8 @@ mod tests {
             ("database", "wp_hello"),
             ("route", "hello.caddy"),
         ] {
-            assert_eq!(late(what, name), 1, "{what} {name}");
-            assert_eq!(late(what, "mine"), 0, "{what}");
+            assert_eq!(judged(what, name), (1, 0), "{what} {name}");
+            assert_eq!(judged(what, "mine"), (0, 1), "{what}");
         }
     }
 
@@ -139,7 +178,7 @@ mod tests {
     fn what_the_journal_does_not_know_is_never_late() {
         assert_eq!(judged(&BTreeMap::new()), (0, 1));
         let other = SiteId::new(Uuid::from_u128(9));
-        let verdict = judge(vec![found(other)], &origin(SiteStatus::Failed, Some(9)), Timestamp(10));
+        let verdict = judge(vec![found(other)], &origin(SiteStatus::Failed, Some(9)));
         assert_eq!((verdict.late.len(), verdict.unknown.len()), (0, 1), "another site's job");
     }
 }

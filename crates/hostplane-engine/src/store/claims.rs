@@ -1,21 +1,20 @@
 //! Claimed jobs: what the worker writes. It is fenced: it counts only while the claim is valid.
 
-use std::time::Duration;
-
 use hostplane_domain::desired::DesiredSite;
-use hostplane_domain::ids::JobId;
 use hostplane_domain::job::{Direction, JobState, StepState};
 use hostplane_domain::kind::Kind;
 use hostplane_domain::plan::Verb;
 use hostplane_domain::status::SiteEvent;
 use hostplane_domain::subnet::SubnetPool;
 use hostplane_infra::clock::Timestamp;
-use hostplane_infra::error::Dependency;
+use hostplane_infra::error::{Dependency, chain};
 use ipnet::Ipv4Net;
-use sqlx::SqliteConnection;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Row, SqliteConnection};
+use tracing::error;
 
 use super::jobs::{COLUMNS, read};
-use super::{JobError, JobRecord, SiteRecord, Store, StoreError, Stored, sites, subnets, to_json};
+use super::{JobError, JobRecord, SiteRecord, Store, StoreError, Stored, lost, sites, subnets, to_json};
 
 /// A job that this process has claimed, with its site.
 #[derive(Debug, Clone)]
@@ -50,45 +49,19 @@ pub struct Outcome<'a> {
     pub settles_at: Option<Timestamp>,
 }
 
-/// Makes running jobs pending again, except those given: whoever ran them is gone. A step without an
-/// outcome becomes `unknown`, and what it began may still land until the job settles. With a pause it counts
-/// as an attempt, so that what broke off for a reason that stays doesn't come round at once for ever.
-pub(super) async fn void_claims(
-    tx: &mut SqliteConnection,
-    except: &[JobId],
-    now: Timestamp,
-    settle: Duration,
-    pause: Option<Duration>,
-) -> Stored<u64> {
-    let except = to_json(&except, "job ids")?;
-    // Only what was being made can still appear: a removal that lands late changes nothing.
-    let voided = sqlx::query(
-        "UPDATE jobs SET state = 'pending', epoch = NULL, run_at = $1, attempt = attempt + $4, settles_at = CASE
-             WHEN EXISTS (SELECT 1 FROM steps
-                          WHERE job_id = jobs.id AND steps.state = 'intended' AND action = 'ensure') THEN $3
-             ELSE settles_at END
-         WHERE state = 'running' AND id NOT IN (SELECT value FROM json_each($2))",
-    )
-    .bind(now.plus(pause.unwrap_or_default()).0)
-    .bind(&except)
-    .bind(now.plus(settle).0)
-    .bind(i64::from(pause.is_some()))
-    .execute(&mut *tx)
-    .await?;
-    sqlx::query(
-        "UPDATE steps SET state = 'unknown', finished_at = $1
-         WHERE state = 'intended'
-           AND job_id NOT IN (SELECT value FROM json_each($2))",
-    )
-    .bind(now.0)
-    .bind(&except)
-    .execute(tx)
-    .await?;
-    Ok(voided.rows_affected())
+/// Leaves a job to somebody who can mend the database.
+async fn set_aside(tx: &mut SqliteConnection, job: &str, error: &StoreError) -> Stored<()> {
+    let message = format!("{error}; mend it with `sqlite3` while no control plane runs, then retry this job");
+    sqlx::query("UPDATE jobs SET state = 'needs_operator', epoch = NULL, waiting_for = NULL, error = $2 WHERE id = $1")
+        .bind(job)
+        .bind(to_json(&JobError { step: None, message }, "jobs.error")?)
+        .execute(tx)
+        .await?;
+    Ok(())
 }
 
 impl Store {
-    /// Claims the job that is due longest, in one statement.
+    /// Claims the job that is due longest. One that can't be read needs an operator, and holds up no other.
     ///
     /// # Errors
     /// When the database fails.
@@ -99,35 +72,39 @@ impl Store {
                AND state = 'pending'
              RETURNING {COLUMNS}"
         );
-        let mut tx = self.writing("claim").await?;
-        let row =
-            sqlx::query(sqlx::AssertSqlSafe(statement)).bind(self.epoch).bind(now.0).fetch_optional(&mut *tx).await?;
-        let Some(row) = row else {
-            tx.nothing_changed().await?;
-            return Ok(None);
-        };
-        let mut job = read(&row)?;
-        // Whoever ran it before has lost it: what was under way is to be observed, and may still land.
-        let lost: Vec<String> = sqlx::query_scalar(
-            "UPDATE steps SET state = 'unknown', finished_at = $2 WHERE job_id = $1 AND state = 'intended'
-             RETURNING action",
-        )
-        .bind(job.id.to_string())
-        .bind(now.0)
-        .fetch_all(&mut *tx)
-        .await?;
-        if lost.iter().any(|action| action == Verb::Ensure.as_str()) {
-            let settles_at = now.plus(self.settle);
-            sqlx::query("UPDATE jobs SET settles_at = $2 WHERE id = $1")
-                .bind(job.id.to_string())
-                .bind(settles_at.0)
-                .execute(&mut *tx)
+        loop {
+            let mut tx = self.writing("claim").await?;
+            let row = sqlx::query(sqlx::AssertSqlSafe(statement.clone()))
+                .bind(self.epoch)
+                .bind(now.0)
+                .fetch_optional(&mut *tx)
                 .await?;
-            job.settles_at = Some(settles_at);
+            let Some(row) = row else {
+                tx.nothing_changed().await?;
+                return Ok(None);
+            };
+            match self.claimed(&mut tx, &row, now).await {
+                Err(error @ (StoreError::Corrupt(_) | StoreError::Missing(_))) => {
+                    let id: String = row.try_get("id")?;
+                    set_aside(&mut tx, &id, &error).await?;
+                    tx.commit().await?;
+                    error!(job = id, error = chain(&error), "a job can't be read and needs an operator");
+                }
+                claim => {
+                    let claim = claim?;
+                    tx.commit().await?;
+                    return Ok(Some(claim));
+                }
+            }
         }
-        let site = sites::by_id(&mut tx, job.site_id).await?;
-        tx.commit().await?;
-        Ok(Some(Claim { job, site }))
+    }
+
+    async fn claimed(&self, tx: &mut SqliteConnection, row: &SqliteRow, now: Timestamp) -> Stored<Claim> {
+        let mut job = read(row)?;
+        let site = sites::by_id(tx, job.site_id).await?;
+        // Whoever ran it before has lost it: what was under way is to be observed, and may still land.
+        job.settles_at = lost::void(tx, &job.id.to_string(), now, self.settle).await?.or(job.settles_at);
+        Ok(Claim { job, site })
     }
 
     /// When the next pending job is due.
@@ -141,23 +118,6 @@ impl Store {
         Ok(at.map(Timestamp))
     }
 
-    /// Makes jobs pending again, after a pause, that this process claimed and then lost sight of: because
-    /// the database refused a write, or a run broke off.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn requeue_lost(&self, except: &[JobId], now: Timestamp, pause: Duration) -> Stored<u64> {
-        let mut tx = self.writing("requeue_lost").await?;
-        let voided = void_claims(&mut tx, except, now, self.settle, Some(pause)).await?;
-        // Most often there is none, and nobody need be told.
-        if voided == 0 {
-            tx.nothing_changed().await?;
-        } else {
-            tx.commit().await?;
-        }
-        Ok(voided)
-    }
-
     /// Begins to run a claimed job in earnest: it waits for nothing any more, and a provision's site is
     /// PROVISIONING.
     ///
@@ -169,8 +129,7 @@ impl Store {
         if let Some(event) = event {
             sites::transition(&mut tx, claim.job.site_id, event, None, now).await?;
         }
-        tx.commit().await?;
-        Ok(())
+        tx.commit().await
     }
 
     /// Gives the site its subnet, for good. `None` when the pool is full.
@@ -199,8 +158,7 @@ impl Store {
         let mut tx = self.writing("block_subnet").await?;
         self.fenced(&mut tx, claim, "after_spec = NULL", &[]).await?;
         subnets::release(&mut tx, claim.job.site_id, Some(until)).await?;
-        tx.commit().await?;
-        Ok(())
+        tx.commit().await
     }
 
     /// Writes what the job is to reach.
@@ -211,8 +169,7 @@ impl Store {
         let json = to_json(after, "jobs.after_spec")?;
         let mut tx = self.writing("set_after").await?;
         self.fenced(&mut tx, claim, "after_spec = $3", &[Some(json)]).await?;
-        tx.commit().await?;
-        Ok(())
+        tx.commit().await
     }
 
     /// Journals the intent of a step and answers its place in the journal.
@@ -274,8 +231,7 @@ impl Store {
             .bind(now.0)
             .execute(&mut *tx)
             .await?;
-        tx.commit().await?;
-        Ok(())
+        tx.commit().await
     }
 
     /// Lets go of the job until later: because a dependency is down (which burns no attempt), or because
@@ -288,17 +244,17 @@ impl Store {
         let run_at = Some(run_at.0.to_string());
         match why {
             PutBack::Waits(dependency) => {
-                let set = "state = 'pending', epoch = NULL, run_at = CAST($3 AS BIGINT), waiting_for = $4";
+                let set =
+                    "state = 'pending', epoch = NULL, broken_off = 0, run_at = CAST($3 AS BIGINT), waiting_for = $4";
                 self.fenced(&mut tx, claim, set, &[run_at, Some(dependency.to_string())]).await?;
             }
             PutBack::Failed(error) => {
-                let set = "state = 'pending', epoch = NULL, run_at = CAST($3 AS BIGINT), error = $4, \
+                let set = "state = 'pending', epoch = NULL, broken_off = 0, run_at = CAST($3 AS BIGINT), error = $4, \
                            attempt = attempt + 1";
                 self.fenced(&mut tx, claim, set, &[run_at, Some(to_json(error, "jobs.error")?)]).await?;
             }
         }
-        tx.commit().await?;
-        Ok(())
+        tx.commit().await
     }
 
     /// Turns the job back: from now on it converges on what was before.
@@ -309,8 +265,7 @@ impl Store {
         let mut tx = self.writing("turn_back").await?;
         let set = "direction = 'back', attempt = 1, error = $3";
         self.fenced(&mut tx, claim, set, &[Some(to_json(error, "jobs.error")?)]).await?;
-        tx.commit().await?;
-        Ok(())
+        tx.commit().await
     }
 
     /// Locks the site until somebody retries the job.
@@ -321,8 +276,7 @@ impl Store {
         let mut tx = self.writing("needs_operator").await?;
         let set = "state = 'needs_operator', epoch = NULL, waiting_for = NULL, error = $3";
         self.fenced(&mut tx, claim, set, &[Some(to_json(error, "jobs.error")?)]).await?;
-        tx.commit().await?;
-        Ok(())
+        tx.commit().await
     }
 
     /// Ends the job and moves its site, together: the site's spec becomes what the job converged on. A job
@@ -355,42 +309,6 @@ impl Store {
         }
         tx.commit().await?;
         Ok(job.state)
-    }
-
-    /// Asks for a job to turn back. It is taken up at once, whatever it waits for. `false` when it is too
-    /// late: the job is past its pivot, turns back already, or doesn't run by itself.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn request_cancel(&self, job: JobId, now: Timestamp) -> Stored<bool> {
-        let mut tx = self.writing("request_cancel").await?;
-        let asked = sqlx::query(
-            "UPDATE jobs SET cancel_requested = 1, run_at = CASE WHEN run_at > $2 THEN $2 ELSE run_at END
-             WHERE id = $1 AND state IN ('pending', 'running') AND direction = 'forward' AND past_pivot = 0",
-        )
-        .bind(job.to_string())
-        .bind(now.0)
-        .execute(&mut *tx)
-        .await?;
-        tx.commit().await?;
-        Ok(asked.rows_affected() == 1)
-    }
-
-    /// Lets a job that needed an operator go on.
-    ///
-    /// # Errors
-    /// [`StoreError::Missing`] when no job of this id needs an operator.
-    pub async fn resume(&self, job: JobId, now: Timestamp) -> Stored<()> {
-        let mut tx = self.writing("resume").await?;
-        let resumed = sqlx::query(
-            "UPDATE jobs SET state = 'pending', attempt = 1, run_at = $2 WHERE id = $1 AND state = 'needs_operator'",
-        )
-        .bind(job.to_string())
-        .bind(now.0)
-        .execute(&mut *tx)
-        .await?;
-        tx.commit().await?;
-        if resumed.rows_affected() == 0 { Err(StoreError::Missing("job that needs an operator")) } else { Ok(()) }
     }
 
     /// Updates the job's row while the claim is valid, and answers it. `set` is one of the constants above;

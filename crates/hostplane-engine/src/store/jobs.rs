@@ -1,18 +1,16 @@
-//! Jobs and their journal, as they are asked for and read.
+//! Jobs and their journal, as they are read.
 
 use hostplane_domain::desired::DesiredSite;
 use hostplane_domain::ids::{JobId, SiteId};
 use hostplane_domain::job::{Direction, JobState, OperationName, StepState};
 use hostplane_domain::kind::Kind;
 use hostplane_domain::name::SiteName;
-use hostplane_domain::status::SiteEvent;
 use hostplane_infra::clock::Timestamp;
 use serde::{Deserialize, Serialize};
+use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, SqliteConnection};
-use uuid::Uuid;
 
-use super::{Store, StoreError, Stored, from_json, parse, sites, violates};
+use super::{Store, StoreError, Stored, from_json, parse};
 
 /// A job, as stored.
 #[derive(Debug, Clone)]
@@ -147,81 +145,7 @@ fn read_step(row: &SqliteRow) -> Stored<StepRecord> {
     })
 }
 
-pub(super) async fn add(
-    tx: &mut SqliteConnection,
-    site: SiteId,
-    operation: OperationName,
-    now: Timestamp,
-) -> Stored<JobId> {
-    let id = JobId::new(Uuid::now_v7());
-    let added = sqlx::query(
-        "INSERT INTO jobs (id, site_id, operation, state, direction, run_at, before_spec, created_at)
-         SELECT $1, id, $3, 'pending', 'forward', $4, spec, $4 FROM sites WHERE id = $2",
-    )
-    .bind(id.to_string())
-    .bind(site.to_string())
-    .bind(operation.as_str())
-    .bind(now.0)
-    .execute(tx)
-    .await;
-    match added {
-        Err(error) if violates(&error, "jobs.site_id") => Err(StoreError::JobActive),
-        Err(error) => Err(error.into()),
-        Ok(_) => Ok(id),
-    }
-}
-
 impl Store {
-    /// Adds a job on a site that exists, and moves the site's status with it where the operation says so.
-    ///
-    /// # Errors
-    /// [`StoreError::JobActive`] when another job of the site has not ended; [`StoreError::Illegal`] when
-    /// the site's status doesn't allow the operation.
-    pub async fn add_job(
-        &self,
-        site: SiteId,
-        operation: OperationName,
-        event: SiteEvent,
-        now: Timestamp,
-    ) -> Stored<JobId> {
-        let mut tx = self.writing("add_job").await?;
-        let id = add(&mut tx, site, operation, now).await?;
-        sites::transition(&mut tx, site, event, None, now).await?;
-        tx.commit().await?;
-        Ok(id)
-    }
-
-    /// Gives up a job that needs an operator, and adds one that destroys its site. `given_up` happens to the
-    /// site's status in between.
-    ///
-    /// # Errors
-    /// [`StoreError::Missing`] when the job doesn't need an operator any more.
-    pub async fn destroy_instead(
-        &self,
-        stuck: &JobRecord,
-        given_up: Option<SiteEvent>,
-        now: Timestamp,
-    ) -> Stored<JobId> {
-        let mut tx = self.writing("destroy_instead").await?;
-        let ended = sqlx::query(
-            "UPDATE jobs SET state = 'failed', finished_at = $2 WHERE id = $1 AND state = 'needs_operator'",
-        )
-        .bind(stuck.id.to_string())
-        .bind(now.0)
-        .execute(&mut *tx)
-        .await?;
-        if ended.rows_affected() == 0 {
-            return Err(StoreError::Missing("job that needs an operator"));
-        }
-        if let Some(event) = given_up {
-            sites::transition(&mut tx, stuck.site_id, event, None, now).await?;
-        }
-        let id = add(&mut tx, stuck.site_id, OperationName::Destroy, now).await?;
-        sites::transition(&mut tx, stuck.site_id, SiteEvent::DestroyStarted, None, now).await?;
-        tx.commit().await?;
-        Ok(id)
-    }
-
     /// One job.
     ///
     /// # Errors

@@ -4,9 +4,13 @@ mod access;
 mod claims;
 mod identity;
 mod jobs;
+mod lost;
+mod orders;
 mod origins;
 mod sites;
 mod subnets;
+#[cfg(test)]
+mod tests;
 mod tokens;
 
 use std::os::unix::fs::OpenOptionsExt;
@@ -161,7 +165,7 @@ impl Store {
         )
         .fetch_one(&mut *tx)
         .await?;
-        let taken_up = claims::void_claims(&mut tx, &[], now, self.settle, None).await?;
+        let taken_up = lost::take_up(&mut tx, now, self.settle).await?;
         tx.commit().await?;
         Ok((epoch, taken_up))
     }
@@ -182,231 +186,4 @@ fn from_json<T: serde::de::DeserializeOwned>(text: &str, what: &'static str) -> 
 
 fn to_json(value: &impl serde::Serialize, what: &'static str) -> Stored<String> {
     serde_json::to_string(value).map_err(|_| StoreError::Corrupt(what))
-}
-
-#[cfg(test)]
-mod tests {
-    use hostplane_domain::desired::WordpressDetails;
-    use hostplane_domain::details::{AdminEmail, AdminUser, SiteTitle};
-    use hostplane_domain::job::{Direction, JobState, OperationName};
-    use hostplane_domain::name::SiteName;
-    use hostplane_domain::status::{SiteEvent, SiteStatus};
-    use tempfile::TempDir;
-
-    use super::*;
-
-    const NOW: Timestamp = Timestamp(1_000_000);
-    const SETTLE: Duration = Duration::from_secs(30);
-
-    async fn open(home: &TempDir) -> Store {
-        Store::open(&home.path().join("test.db"), SETTLE, NOW).await.unwrap()
-    }
-
-    fn hello() -> NewSite {
-        named("hello")
-    }
-
-    fn named(name: &str) -> NewSite {
-        NewSite {
-            name: SiteName::parse(name).unwrap(),
-            details: WordpressDetails {
-                title: SiteTitle::parse("Hello").unwrap(),
-                admin_user: AdminUser::parse("admin").unwrap(),
-                admin_email: AdminEmail::parse("admin@example.com").unwrap(),
-            },
-        }
-    }
-
-    /// Writes a pair of statuses past all code, and says whether the database took it.
-    async fn takes(store: &Store, from: SiteStatus, to: SiteStatus) -> bool {
-        // ACTIVE needs a spec and most others need none; DESTROYING may have either.
-        let spec = (to == SiteStatus::Active).then_some("{}");
-        let written = sqlx::query("UPDATE sites SET previous_status = $1, status = $2, spec = $3")
-            .bind(from.as_str())
-            .bind(to.as_str())
-            .bind(spec)
-            .execute(&store.write)
-            .await;
-        written.is_ok()
-    }
-
-    #[tokio::test]
-    async fn the_database_takes_exactly_the_transitions_of_the_code() {
-        let home = TempDir::new().unwrap();
-        let store = open(&home).await;
-        store.add_site(&hello(), NOW).await.unwrap();
-        for &from in SiteStatus::ALL {
-            for &to in SiteStatus::ALL {
-                // What stays as it is isn't written.
-                let allowed = from != to && SiteEvent::ALL.iter().any(|event| from.on(*event) == Ok(to));
-                assert_eq!(takes(&store, from, to).await, allowed, "{from} > {to}");
-            }
-        }
-    }
-
-    #[tokio::test]
-    async fn its_files_are_their_owner_s_alone() {
-        use std::os::unix::fs::PermissionsExt;
-        let home = TempDir::new().unwrap();
-        let store = open(&home).await;
-        store.add_site(&hello(), NOW).await.unwrap();
-        for file in std::fs::read_dir(home.path()).unwrap().map(Result::unwrap) {
-            let mode = file.metadata().unwrap().permissions().mode() & 0o777;
-            assert_eq!(mode, 0o600, "{:?}", file.file_name());
-        }
-    }
-
-    #[tokio::test]
-    async fn a_name_is_unique_and_a_site_has_one_active_job() {
-        let home = TempDir::new().unwrap();
-        let store = open(&home).await;
-        let (site, _) = store.add_site(&hello(), NOW).await.unwrap();
-        assert!(matches!(store.add_site(&hello(), NOW).await, Err(StoreError::NameExists)));
-        let second = store.add_job(site.site.id, OperationName::Provision, SiteEvent::ProvisionStarted, NOW).await;
-        assert!(matches!(second, Err(StoreError::JobActive)), "{second:?}");
-    }
-
-    #[tokio::test]
-    async fn a_job_is_claimed_once_and_only_when_it_is_due() {
-        let home = TempDir::new().unwrap();
-        let store = open(&home).await;
-        store.add_site(&hello(), NOW.plus(Duration::from_secs(1))).await.unwrap();
-        assert!(store.claim(NOW).await.unwrap().is_none());
-        let due = store.next_due().await.unwrap().unwrap();
-        assert!(store.claim(due).await.unwrap().is_some());
-        assert!(store.claim(due).await.unwrap().is_none());
-    }
-
-    #[tokio::test]
-    async fn a_later_start_voids_claims_and_refuses_what_they_still_write() {
-        let home = TempDir::new().unwrap();
-        let store = open(&home).await;
-        let (_, job) = store.add_site(&hello(), NOW).await.unwrap();
-        let claim = store.claim(NOW).await.unwrap().unwrap();
-        store.begin_run(&claim, Some(SiteEvent::ProvisionStarted), NOW).await.unwrap();
-        let kind = hostplane_domain::kind::Kind::Network;
-        let direction = hostplane_domain::job::Direction::Forward;
-        let verb = hostplane_domain::plan::Verb::Ensure;
-        store.intend(&claim, direction, kind, verb, NOW).await.unwrap();
-
-        let later = open(&home).await;
-        let record = later.job(job).await.unwrap();
-        assert_eq!(record.state, JobState::Pending);
-        assert_eq!(record.settles_at, Some(NOW.plus(SETTLE)), "the step may still have its effect");
-        assert_eq!(later.steps(job).await.unwrap()[0].state.as_str(), "unknown");
-        let again = later.claim(NOW).await.unwrap().unwrap();
-        assert!(matches!(store.intend(&claim, direction, kind, verb, NOW).await, Err(StoreError::Superseded)));
-        assert!(matches!(store.claim(NOW).await, Err(StoreError::Superseded)));
-        assert!(matches!(store.add_site(&named("other"), NOW).await, Err(StoreError::Superseded)));
-        later.intend(&again, direction, kind, verb, NOW).await.unwrap();
-    }
-
-    #[tokio::test]
-    async fn a_job_that_is_claimed_again_by_the_same_process_fences_off_the_run_before() {
-        let home = TempDir::new().unwrap();
-        let store = open(&home).await;
-        store.add_site(&hello(), NOW).await.unwrap();
-        let first = store.claim(NOW).await.unwrap().unwrap();
-        let (kind, verb) = (hostplane_domain::kind::Kind::Network, hostplane_domain::plan::Verb::Ensure);
-        store.intend(&first, Direction::Forward, kind, verb, NOW).await.unwrap();
-        let again = "UPDATE jobs SET state = 'pending', epoch = NULL";
-        sqlx::query(again).execute(&store.write).await.unwrap();
-        let second = store.claim(NOW).await.unwrap().unwrap();
-        assert_eq!(store.steps(second.job.id).await.unwrap()[0].state.as_str(), "unknown");
-        assert_eq!(second.job.settles_at, Some(NOW.plus(SETTLE)), "the step may still have its effect");
-        let error = JobError { step: None, message: "late".to_owned() };
-        assert!(matches!(store.turn_back(&first, &error).await, Err(StoreError::Fenced)));
-        store.turn_back(&second, &error).await.unwrap();
-    }
-
-    #[tokio::test]
-    async fn a_cancelled_job_begins_nothing_on_its_way_forward_and_is_not_completed() {
-        let home = TempDir::new().unwrap();
-        let store = open(&home).await;
-        let (_, job) = store.add_site(&hello(), NOW).await.unwrap();
-        let claim = store.claim(NOW).await.unwrap().unwrap();
-        store.begin_run(&claim, Some(SiteEvent::ProvisionStarted), NOW).await.unwrap();
-        assert!(store.request_cancel(job, NOW).await.unwrap());
-        let (kind, verb) = (hostplane_domain::kind::Kind::Network, hostplane_domain::plan::Verb::Ensure);
-        let forward = store.intend(&claim, Direction::Forward, kind, verb, NOW).await;
-        assert!(matches!(forward, Err(StoreError::Cancelled)), "{forward:?}");
-        let finished = store.finish(&claim, JobState::Completed, SiteEvent::ProvisionConfirmed, &None, NOW).await;
-        assert!(matches!(finished, Err(StoreError::Cancelled)), "{finished:?}");
-        store.turn_back(&claim, &JobError { step: None, message: "cancelled".to_owned() }).await.unwrap();
-        store.intend(&claim, Direction::Back, kind, hostplane_domain::plan::Verb::Remove, NOW).await.unwrap();
-        store.finish(&claim, JobState::Cancelled, SiteEvent::ProvisionRolledBack, &None, NOW).await.unwrap();
-        assert!(!store.request_cancel(job, NOW).await.unwrap(), "it has ended");
-    }
-
-    #[tokio::test]
-    async fn a_full_disk_refuses_a_change_and_nothing_of_it_stays() {
-        let home = TempDir::new().unwrap();
-        let store = open(&home).await;
-        let pages: i64 = sqlx::query_scalar("PRAGMA page_count").fetch_one(&store.write).await.unwrap();
-        let full = format!("PRAGMA max_page_count = {pages}");
-        sqlx::query(sqlx::AssertSqlSafe(full)).execute(&store.write).await.unwrap();
-        let mut refused = None;
-        for number in 0..200 {
-            if let Err(error) = store.add_site(&named(&format!("site-{number}")), NOW).await {
-                refused = Some((number, hostplane_infra::error::chain(&error)));
-                break;
-            }
-        }
-        let (number, error) = refused.expect("it gets full");
-        assert!(error.contains("full"), "{error}");
-        let all = store.sites(&SiteFilter { limit: 500, ..SiteFilter::default() }).await.unwrap();
-        assert_eq!(all.len(), number, "what was taken before is there, and no half of the other");
-        sqlx::query("PRAGMA max_page_count = 1000000").execute(&store.write).await.unwrap();
-        store.add_site(&named("after-all"), NOW).await.unwrap();
-    }
-
-    #[tokio::test]
-    async fn a_database_that_another_program_holds_is_an_error_within_the_deadline() {
-        use sqlx::Connection;
-        let home = TempDir::new().unwrap();
-        let store = open(&home).await;
-        let url = format!("sqlite://{}", home.path().join("test.db").display());
-        let mut other = sqlx::SqliteConnection::connect(&url).await.unwrap();
-        sqlx::query("BEGIN IMMEDIATE").execute(&mut other).await.unwrap();
-        let begun = std::time::Instant::now();
-        let refused = store.add_site(&hello(), NOW).await.unwrap_err();
-        assert!(hostplane_infra::error::chain(&refused).contains("locked"), "{refused:?}");
-        assert!(begun.elapsed() < BUSY_DEADLINE * 2, "{:?}", begun.elapsed());
-        store.sites(&SiteFilter { limit: 1, ..SiteFilter::default() }).await.expect("readers don't wait");
-        sqlx::query("COMMIT").execute(&mut other).await.unwrap();
-        store.add_site(&hello(), NOW).await.unwrap();
-    }
-
-    #[tokio::test]
-    async fn an_unreadable_row_is_an_error_and_no_panic() {
-        let home = TempDir::new().unwrap();
-        let store = open(&home).await;
-        store.add_site(&hello(), NOW).await.unwrap();
-        sqlx::query("UPDATE sites SET name = '../etc'").execute(&store.write).await.unwrap();
-        let found = store.sites(&SiteFilter { limit: 10, ..SiteFilter::default() }).await;
-        assert!(matches!(found, Err(StoreError::Corrupt("sites.name"))), "{found:?}");
-    }
-
-    #[tokio::test]
-    async fn pages_follow_each_other_even_among_sites_of_one_name() {
-        let home = TempDir::new().unwrap();
-        let store = open(&home).await;
-        let mut all = Vec::new();
-        for _ in 0..3 {
-            let (site, _) = store.add_site(&hello(), NOW).await.unwrap();
-            all.push(site.site.id);
-            for status in ["PROVISIONING", "FAILED", "DESTROYING", "DESTROYED"] {
-                let step = "UPDATE sites SET previous_status = status, status = $1 WHERE id = $2";
-                let id = site.site.id.to_string();
-                sqlx::query(step).bind(status).bind(id).execute(&store.write).await.unwrap();
-            }
-        }
-        let mut filter = SiteFilter { status: Some(SiteStatus::Destroyed), after: None, limit: 1 };
-        let mut seen = Vec::new();
-        while let Some(site) = store.sites(&filter).await.unwrap().pop() {
-            filter.after = Some(site.site.id);
-            seen.push(site.site.id);
-        }
-        assert_eq!(seen, all);
-    }
 }

@@ -11,7 +11,7 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
 use uuid::Uuid;
 
-use super::{Store, StoreError, Stored, from_json, jobs, parse, to_json, violates};
+use super::{Store, StoreError, Stored, from_json, orders, parse, to_json, violates};
 
 /// A site, as stored.
 #[derive(Debug, Clone)]
@@ -129,7 +129,7 @@ impl Store {
             Err(error) if violates(&error, "sites.name") => return Err(StoreError::NameExists),
             other => other?,
         };
-        let job = jobs::add(&mut tx, id, OperationName::Provision, now).await?;
+        let job = orders::add(&mut tx, id, OperationName::Provision, now).await?;
         let site = by_id(&mut tx, id).await?;
         tx.commit().await?;
         Ok((site, job))

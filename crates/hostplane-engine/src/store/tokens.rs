@@ -24,8 +24,7 @@ impl Store {
             .bind(now.0)
             .execute(&mut *tx)
             .await?;
-        tx.commit().await?;
-        Ok(())
+        tx.commit().await
     }
 
     /// Whether the token is one of ours. It is looked up by its hash, so how long the answer takes says

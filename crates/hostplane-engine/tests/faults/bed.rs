@@ -4,16 +4,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hostplane_domain::desired::{SiteImages, SiteLimits, WordpressDetails};
-use hostplane_domain::details::{AdminEmail, AdminUser, SiteTitle};
+use hostplane_domain::desired::{SiteImages, SiteLimits};
 use hostplane_domain::ids::JobId;
 use hostplane_domain::job::JobState;
 use hostplane_domain::mark::Labels;
-use hostplane_domain::name::SiteName;
 use hostplane_domain::secret::MasterSecret;
 use hostplane_engine::app::{App, Asked, Background, JobView};
 use hostplane_engine::settings::{Pace, SiteSettings};
-use hostplane_engine::store::{JobFilter, NewSite, Store, StoreGate, Stored};
+use hostplane_engine::store::{JobFilter, Store, StoreGate, Stored};
 use hostplane_infra::clock::{Clock, Timestamp};
 use hostplane_infra::containers::{Containers, NetworkSpec};
 use hostplane_infra::fake::{FakeWorld, State};
@@ -22,6 +20,7 @@ use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use crate::common::name;
 use crate::gate::FaultGate;
 use crate::journal::{JournalGate, Stillness};
 use crate::secrets::MASTER;
@@ -233,21 +232,6 @@ pub async fn jobs_of(app: &App, site: &str) -> Asked<Vec<JobView>> {
 
 pub fn is_at_rest(job: &JobView) -> bool {
     !matches!(job.record.state, JobState::Pending | JobState::Running)
-}
-
-pub fn name(site: &str) -> SiteName {
-    SiteName::parse(site).unwrap()
-}
-
-pub fn new_site(site: &str) -> NewSite {
-    NewSite {
-        name: name(site),
-        details: WordpressDetails {
-            title: SiteTitle::parse("A site").unwrap(),
-            admin_user: AdminUser::parse("admin").unwrap(),
-            admin_email: AdminEmail::parse("admin@example.com").unwrap(),
-        },
-    }
 }
 
 /// Runs a future in virtual time. What comes from other threads is looked at only when nothing else can go

@@ -11,7 +11,8 @@ use hostplane_domain::status::SiteStatus;
 use hostplane_engine::app::{JobView, ResourceState};
 use hostplane_infra::fake::{DatabaseState, FakeNetwork, FakeVolume, State, UserState};
 
-use crate::bed::{Bed, Running, name};
+use crate::bed::{Bed, Running};
+use crate::common::name;
 use crate::secrets;
 
 /// What was found to be wrong.

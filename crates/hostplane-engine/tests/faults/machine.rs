@@ -10,8 +10,9 @@ use hostplane_engine::store::SiteFilter;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, watch};
 
-use crate::bed::{Bed, Running, Stage, is_at_rest, name, new_site};
+use crate::bed::{Bed, Running, Stage, is_at_rest};
 use crate::check::{self, Verdict};
+use crate::common::{name, new_site};
 use crate::fault::{CallFault, WriteFault};
 use crate::secrets::Log;
 

@@ -7,6 +7,8 @@
 
 mod bed;
 mod check;
+#[path = "../common/mod.rs"]
+mod common;
 mod count;
 mod fault;
 mod gate;

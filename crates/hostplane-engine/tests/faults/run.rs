@@ -15,8 +15,9 @@ use hostplane_infra::gate::Call;
 use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
 
-use crate::bed::{Bed, Running, in_virtual_time, is_at_rest, name, new_site};
+use crate::bed::{Bed, Running, in_virtual_time, is_at_rest};
 use crate::check::{self, Verdict};
+use crate::common::{name, new_site};
 use crate::fault::{CallFault, Rival};
 use crate::plan::Plan;
 use crate::scenario::{SITE, Scenario};
@@ -57,12 +58,11 @@ pub fn recording(scenario: Scenario) -> Recording {
     recording
 }
 
-/// The call that is refused so that a job turns back: the last change that it makes.
+/// The call that is refused so that a job turns back: the last change that it makes before its pivot.
 fn turning_point(scenario: Scenario) -> Option<usize> {
     let straight = Scenario { turned: false, ..scenario };
-    scenario
-        .turned
-        .then(|| recording(straight).calls.iter().rposition(|call| call.changes).expect("it changes something"))
+    let is_before_pivot = |call: &Call| call.changes && call.name != "mariadb.confirm_tenant";
+    scenario.turned.then(|| recording(straight).calls.iter().rposition(is_before_pivot).expect("it changes something"))
 }
 
 /// What a run did.

@@ -17,8 +17,9 @@ use hostplane_engine::operations::OPERATIONS;
 use hostplane_infra::containers::ContainerState;
 use hostplane_infra::fake::State;
 
-use crate::bed::{Bed, Stage, in_virtual_time, jobs_of, name, new_site};
+use crate::bed::{Bed, Stage, in_virtual_time, jobs_of};
 use crate::check;
+use crate::common::{name, new_site};
 
 /// The site that everything is done to.
 pub const SITE: &str = "hello";
@@ -36,8 +37,8 @@ impl Scenario {
     pub fn all() -> Vec<Self> {
         let mut all = Vec::new();
         for operation in OPERATIONS {
-            let event = operation.asked().or(operation.begun()).expect("an operation begins with an event");
-            for &from in SiteStatus::ALL.iter().filter(|status| status.on(event).is_ok()) {
+            let begins = |status: &&SiteStatus| status.on(operation.begun()).is_ok();
+            for &from in SiteStatus::ALL.iter().filter(begins) {
                 let straight = Self { operation: operation.name(), from, turned: false };
                 all.push(straight);
                 all.extend(operation.pivot().map(|_| Self { turned: true, ..straight }));

@@ -1,27 +1,27 @@
 //! An installation in a temporary directory, on an in-memory world.
 
-use hostplane_domain::kind::Kind;
-use hostplane_domain::mark::Labels;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hostplane_domain::desired::{SiteImages, SiteLimits, WordpressDetails};
-use hostplane_domain::details::{AdminEmail, AdminUser, SiteTitle};
+use hostplane_domain::desired::{SiteImages, SiteLimits};
 use hostplane_domain::ids::JobId;
 use hostplane_domain::job::JobState;
-use hostplane_domain::name::SiteName;
+use hostplane_domain::kind::Kind;
+use hostplane_domain::mark::Labels;
 use hostplane_domain::secret::MasterSecret;
 use hostplane_domain::status::SiteStatus;
 use hostplane_engine::app::{App, JobView, ResourceState};
 use hostplane_engine::settings::{Pace, SiteSettings};
-use hostplane_engine::store::{NewSite, Store};
-use hostplane_infra::clock::Clock;
+use hostplane_engine::store::Store;
+use hostplane_infra::clock::{Clock, Timestamp};
 use hostplane_infra::containers::{Containers, NetworkSpec};
 use hostplane_infra::fake::{FakeClock, FakeWorld, ScriptedGate, State};
 use hostplane_infra::world::World;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+
+use crate::common::{name, new_site};
 
 pub const PHP_IMAGE: &str = "hostplane/php:test";
 pub const NGINX_IMAGE: &str = "hostplane/nginx:test";
@@ -112,6 +112,11 @@ impl Bed {
         Running { app, store, stop, task }
     }
 
+    /// The world's time.
+    pub fn now(&self) -> Timestamp {
+        self.world.clock().now()
+    }
+
     /// The world without what only counts.
     pub fn state(&self) -> State {
         let mut state = self.world.state().clone();
@@ -154,30 +159,15 @@ impl Running {
         job
     }
 
-    pub async fn status(&self, name: &str) -> SiteStatus {
-        self.app.site(&site_name(name)).await.unwrap().view.record.status
+    pub async fn status(&self, site: &str) -> SiteStatus {
+        self.app.site(&name(site)).await.unwrap().view.record.status
     }
 
     /// The resources that are not present and as wanted.
-    pub async fn not_present(&self, name: &str) -> Vec<String> {
-        let site = self.app.site(&site_name(name)).await.unwrap();
-        let rest = site.resources.into_iter().filter(|resource| resource.state != ResourceState::Present);
+    pub async fn not_present(&self, site: &str) -> Vec<String> {
+        let detail = self.app.site(&name(site)).await.unwrap();
+        let rest = detail.resources.into_iter().filter(|resource| resource.state != ResourceState::Present);
         rest.map(|resource| format!("{} {:?}", resource.kind, resource.detail)).collect()
-    }
-}
-
-pub fn site_name(name: &str) -> SiteName {
-    SiteName::parse(name).unwrap()
-}
-
-pub fn new_site(name: &str) -> NewSite {
-    NewSite {
-        name: site_name(name),
-        details: WordpressDetails {
-            title: SiteTitle::parse("A site").unwrap(),
-            admin_user: AdminUser::parse("admin").unwrap(),
-            admin_email: AdminEmail::parse("admin@example.com").unwrap(),
-        },
     }
 }
 

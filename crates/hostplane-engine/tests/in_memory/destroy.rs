@@ -7,7 +7,8 @@ use hostplane_engine::store::JobFilter;
 use hostplane_infra::error::EffectError;
 use hostplane_infra::gate::Verdict;
 
-use crate::bed::{Bed, failure, new_site, site_name};
+use crate::bed::{Bed, failure};
+use crate::common::{name, new_site};
 
 #[tokio::test]
 async fn destroying_leaves_the_world_as_it_was_and_frees_the_name() {
@@ -17,15 +18,15 @@ async fn destroying_leaves_the_world_as_it_was_and_frees_the_name() {
     let before = bed.state();
     running.active("hello").await;
     assert_ne!(bed.state(), before);
-    let job = running.app.destroy_site(&site_name("hello")).await.unwrap().record.id;
+    let job = running.app.destroy_site(&name("hello")).await.unwrap().record.id;
     let job = running.ended(job).await;
     assert_eq!(job.record.state, JobState::Completed);
     assert_eq!(bed.state(), before);
-    assert!(matches!(running.app.site(&site_name("hello")).await, Err(AppError::NoSite(_))));
+    assert!(matches!(running.app.site(&name("hello")).await, Err(AppError::NoSite(_))));
     // What was done is still told by the name.
     let all = JobFilter { limit: 10, ..JobFilter::default() };
-    assert_eq!(running.app.jobs(Some(&site_name("hello")), &all).await.unwrap().len(), 2);
-    assert!(matches!(running.app.jobs(Some(&site_name("never")), &all).await, Err(AppError::NoSite(_))));
+    assert_eq!(running.app.jobs(Some(&name("hello")), &all).await.unwrap().len(), 2);
+    assert!(matches!(running.app.jobs(Some(&name("never")), &all).await, Err(AppError::NoSite(_))));
     running.active("hello").await;
     running.stop().await;
 }
@@ -38,9 +39,9 @@ async fn a_later_site_of_the_name_inherits_no_password() {
     let mut passwords = Vec::new();
     for _ in 0..2 {
         running.active("hello").await;
-        let credentials = running.app.credentials(&site_name("hello")).await.unwrap();
+        let credentials = running.app.credentials(&name("hello")).await.unwrap();
         passwords.push(credentials.password.expose_secret().to_owned());
-        let job = running.app.destroy_site(&site_name("hello")).await.unwrap().record.id;
+        let job = running.app.destroy_site(&name("hello")).await.unwrap().record.id;
         running.ended(job).await;
     }
     assert_ne!(passwords[0], passwords[1]);
@@ -55,7 +56,7 @@ async fn a_route_that_is_served_but_on_no_disk_is_unloaded() {
     running.active("hello").await;
     // As a crash between the file's removal and the reload leaves it.
     bed.world.state().proxy.snippets.clear();
-    let job = running.app.destroy_site(&site_name("hello")).await.unwrap().record.id;
+    let job = running.app.destroy_site(&name("hello")).await.unwrap().record.id;
     assert_eq!(running.ended(job).await.record.state, JobState::Completed);
     assert_eq!(bed.state(), before);
     running.stop().await;
@@ -67,9 +68,9 @@ async fn only_a_site_at_rest_can_be_destroyed() {
     bed.gate.next("docker.create_network", Verdict::Hang);
     let running = bed.start().await;
     running.create("hello").await;
-    let error = running.app.destroy_site(&site_name("hello")).await.unwrap_err();
+    let error = running.app.destroy_site(&name("hello")).await.unwrap_err();
     assert!(matches!(error, AppError::Busy { .. }), "{error}");
-    assert!(matches!(running.app.destroy_site(&site_name("other")).await, Err(AppError::NoSite(_))));
+    assert!(matches!(running.app.destroy_site(&name("other")).await, Err(AppError::NoSite(_))));
     running.kill().await;
 }
 
@@ -89,7 +90,7 @@ async fn what_can_t_be_removed_needs_an_operator_and_goes_on_when_it_is_asked_fo
         EffectError::Rejected(hostplane_infra::error::Rejection::AccessDenied { by, message })
     };
     bed.gate.next("mariadb.remove_tenant", Verdict::Fail(denied()));
-    let job = running.app.destroy_site(&site_name("hello")).await.unwrap().record.id;
+    let job = running.app.destroy_site(&name("hello")).await.unwrap().record.id;
     let stuck = running.ended(job).await;
     assert_eq!(stuck.record.state, JobState::NeedsOperator);
     let (step, message) = failure(&stuck);
@@ -98,7 +99,7 @@ async fn what_can_t_be_removed_needs_an_operator_and_goes_on_when_it_is_asked_fo
     assert_eq!(running.status("hello").await, SiteStatus::Destroying);
     let held = running.app.create_site(&new_site("hello")).await.unwrap_err();
     assert!(held.to_string().contains("DESTROYING"), "{held}");
-    let again = running.app.destroy_site(&site_name("hello")).await.unwrap();
+    let again = running.app.destroy_site(&name("hello")).await.unwrap();
     assert_eq!(again.record.id, job, "it goes on");
 
     assert_eq!(running.ended(job).await.record.state, JobState::Completed);

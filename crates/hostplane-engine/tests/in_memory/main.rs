@@ -2,6 +2,8 @@
 
 mod bed;
 mod collisions;
+#[path = "../common/mod.rs"]
+mod common;
 mod destroy;
 mod platform;
 mod promises;

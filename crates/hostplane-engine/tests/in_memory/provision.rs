@@ -8,7 +8,8 @@ use hostplane_domain::status::SiteStatus;
 use hostplane_engine::app::AppError;
 use hostplane_infra::containers::ContainerState;
 
-use crate::bed::{Bed, failure, new_site, site_name};
+use crate::bed::{Bed, failure};
+use crate::common::{name, new_site};
 
 #[tokio::test]
 async fn a_site_is_made_whole_and_then_all_is_quiet() {
@@ -120,7 +121,7 @@ async fn a_full_pool_fails_the_network_and_nothing_else_is_begun() {
     assert_eq!(bed.state(), before);
 
     // The subnet of a destroyed site comes free.
-    let destroy = running.app.destroy_site(&site_name("first")).await.unwrap().record.id;
+    let destroy = running.app.destroy_site(&name("first")).await.unwrap().record.id;
     running.ended(destroy).await;
     let again = running.app.retry_job(job.record.id).await.unwrap().record.id;
     assert_eq!(running.ended(again).await.record.state, JobState::Completed);

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use hostplane_domain::ids::JobId;
 use hostplane_domain::job::{JobState, OperationName};
 use hostplane_domain::status::SiteStatus;
 use hostplane_engine::app::{AppError, JobView};
@@ -9,7 +10,8 @@ use hostplane_engine::store::JobFilter;
 use hostplane_infra::error::{Dependency, EffectError, Rejection};
 use hostplane_infra::gate::Verdict;
 
-use crate::bed::{Bed, Running, failure, new_site, site_name};
+use crate::bed::{Bed, Running, failure};
+use crate::common::{name, new_site};
 
 fn refusal() -> Verdict {
     Verdict::Fail(EffectError::Rejected(Rejection::Invalid { by: Dependency::Mariadb, message: "injected".into() }))
@@ -79,7 +81,7 @@ async fn what_can_not_be_cancelled_says_why() {
     let refused = running.app.cancel_job(made).await.unwrap_err();
     assert!(matches!(refused, AppError::NotCancellable(why) if why.contains("has ended")), "{refused}");
     bed.gate.cut_off(Dependency::Docker);
-    let destroy = running.app.destroy_site(&site_name("hello")).await.unwrap().record.id;
+    let destroy = running.app.destroy_site(&name("hello")).await.unwrap().record.id;
     let refused = running.app.cancel_job(destroy).await.unwrap_err();
     assert!(matches!(refused, AppError::NotCancellable(why) if why.contains("no way back")), "{refused}");
     bed.gate.reconnect(Dependency::Docker);
@@ -100,7 +102,7 @@ async fn a_site_that_failed_half_way_can_be_destroyed() {
     let (_, account) = failure(&stuck);
     assert!(account.contains("left:") && account.contains("database (wp_hello)"), "{account}");
 
-    let destroy = running.app.destroy_site(&site_name("hello")).await.unwrap();
+    let destroy = running.app.destroy_site(&name("hello")).await.unwrap();
     assert_eq!(destroy.record.operation, OperationName::Destroy);
     assert_eq!(running.ended(destroy.record.id).await.record.state, JobState::Completed);
     assert_eq!(running.app.job(job).await.unwrap().record.state, JobState::Failed, "it was given up");
@@ -116,7 +118,7 @@ async fn what_lands_after_its_site_was_destroyed_is_collected() {
     let running = bed.start().await;
     running.active("hello").await;
     let made = bed.state();
-    let destroy = running.app.destroy_site(&site_name("hello")).await.unwrap().record.id;
+    let destroy = running.app.destroy_site(&name("hello")).await.unwrap().record.id;
     running.ended(destroy).await;
     {
         let mut state = bed.world.state();
@@ -128,6 +130,89 @@ async fn what_lands_after_its_site_was_destroyed_is_collected() {
     newest_when(&running, collected).await;
     assert_eq!(bed.state(), before);
     running.active("hello").await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn what_was_seen_long_ago_counts_no_more() {
+    let bed = watchful().await;
+    let running = bed.start().await;
+    older(&running, false).await;
+    bed.gate.cut_off(Dependency::Docker);
+    let said = older(&running, true).await;
+    assert!(said.contains("not compared"), "{said}");
+    bed.gate.reconnect(Dependency::Docker);
+    older(&running, false).await;
+    running.stop().await;
+}
+
+/// A site that is ACTIVE, on a database from the middle of its provision.
+async fn taken_in_the_middle(bed: &Bed) -> (Running, JobId) {
+    bed.gate.cut_off(Dependency::Caddy);
+    let running = bed.start().await;
+    let job = running.create("hello").await;
+    running.app.job_when(job, |job| job.record.waiting_for.is_some()).await.unwrap();
+    running.stop().await;
+    let copy = bed.copy_database();
+    bed.gate.reconnect(Dependency::Caddy);
+    let running = bed.start().await;
+    assert_eq!(running.ended(job).await.record.state, JobState::Completed);
+    running.stop().await;
+    bed.gate.cut_off(Dependency::Caddy);
+    bed.restore_database(&copy);
+    (bed.start().await, job)
+}
+
+#[tokio::test]
+async fn a_provision_that_an_older_copy_takes_up_again_never_rolls_back_what_was_confirmed() {
+    let bed = Bed::new().await;
+    let (running, job) = taken_in_the_middle(&bed).await;
+    let world = bed.state();
+    running.app.cancel_job(job).await.unwrap();
+    bed.gate.reconnect(Dependency::Caddy);
+    let stuck = running.ended(job).await;
+    assert_eq!(stuck.record.state, JobState::NeedsOperator);
+    assert!(failure(&stuck).1.contains("nothing is rolled back"), "{stuck:?}");
+    assert_eq!(bed.state(), world);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_provision_that_an_older_copy_takes_up_again_ends_as_it_did() {
+    let bed = Bed::new().await;
+    let (running, job) = taken_in_the_middle(&bed).await;
+    let world = bed.state();
+    bed.gate.reconnect(Dependency::Caddy);
+    assert_eq!(running.ended(job).await.record.state, JobState::Completed);
+    assert_eq!(bed.state(), world);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_collect_that_is_stuck_can_be_given_up_and_comes_back_later() {
+    let mut bed = watchful().await;
+    bed.settings.pace.collect_pause = Duration::from_millis(300);
+    let before = bed.state();
+    let running = bed.start().await;
+    running.active("hello").await;
+    let made = bed.state();
+    let destroy = running.app.destroy_site(&name("hello")).await.unwrap().record.id;
+    running.ended(destroy).await;
+    bed.gate.next("docker.remove_volume", refusal());
+    bed.world.state().containers.volumes.insert("wp_hello".into(), made.containers.volumes["wp_hello"].clone());
+    let is_collect = |job: &JobView| job.record.operation == OperationName::Collect;
+    let stuck = newest_when(&running, |job| is_collect(job) && job.record.state == JobState::NeedsOperator).await;
+    let begun = bed.now();
+    let ended = running.app.cancel_job(stuck.record.id).await.unwrap();
+    assert_eq!(ended.record.state, JobState::Cancelled);
+    let refused = running.app.cancel_job(stuck.record.id).await.unwrap_err();
+    assert!(matches!(refused, AppError::NotCancellable(_)), "{refused}");
+    let again =
+        newest_when(&running, |job| job.record.id != stuck.record.id && job.record.state == JobState::Completed).await;
+    assert!(is_collect(&again));
+    let pause = again.record.created_at.since(begun);
+    assert!(pause >= bed.settings.pace.collect_pause, "{pause:?}");
+    assert_eq!(bed.state(), before);
     running.stop().await;
 }
 
@@ -153,14 +238,14 @@ async fn a_database_from_an_older_copy_removes_nothing_and_says_so() {
     bed.restore_database(&copy);
     let running = bed.start().await;
     let said = older(&running, true).await;
-    assert!(said.contains("older than the world") && said.contains("_second"), "{said}");
+    assert!(said.contains("older than the world") && !said.contains("_second"), "{said}");
 
     // Its name is held, and what holds it stays.
     let job = running.create("second").await;
     let job = running.ended(job).await;
     assert!(failure(&job).1.contains("taken"), "{job:?}");
     // Of what an unknown job made nothing is removed, whoever asks for it.
-    let destroy = running.app.destroy_site(&site_name("late")).await.unwrap().record.id;
+    let destroy = running.app.destroy_site(&name("late")).await.unwrap().record.id;
     let destroy = running.ended(destroy).await;
     assert_eq!(destroy.record.state, JobState::NeedsOperator);
     assert!(failure(&destroy).1.contains("older than the world"), "{destroy:?}");
@@ -192,7 +277,7 @@ async fn a_database_from_an_older_copy_removes_nothing_and_says_so() {
     older(&running, false).await;
     running.app.settle_routes().await.unwrap();
     assert_eq!(running.not_present("late").await, Vec::<String>::new());
-    let destroy = running.app.destroy_site(&site_name("late")).await.unwrap().record.id;
+    let destroy = running.app.destroy_site(&name("late")).await.unwrap().record.id;
     assert_eq!(running.ended(destroy).await.record.state, JobState::Completed);
     let refused = running.app.create_site(&new_site("second")).await.unwrap_err();
     assert!(refused.to_string().contains("ACTIVE"), "{refused}");

@@ -4,7 +4,8 @@ use hostplane_domain::job::JobState;
 use hostplane_infra::error::{Dependency, EffectError};
 use hostplane_infra::gate::Verdict;
 
-use crate::bed::{Bed, site_name};
+use crate::bed::Bed;
+use crate::common::name;
 
 const ALL: [Dependency; 3] = [Dependency::Docker, Dependency::Mariadb, Dependency::Caddy];
 
@@ -59,7 +60,7 @@ async fn a_destroy_waits_too() {
         let before = bed.state();
         running.active("hello").await;
         bed.gate.cut_off(down);
-        let job = running.app.destroy_site(&site_name("hello")).await.unwrap().record.id;
+        let job = running.app.destroy_site(&name("hello")).await.unwrap().record.id;
         running.app.job_when(job, |job| job.record.waiting_for.is_some()).await.unwrap();
         bed.gate.reconnect(down);
         assert_eq!(running.ended(job).await.record.state, JobState::Completed);

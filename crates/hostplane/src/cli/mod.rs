@@ -122,8 +122,8 @@ fn parse(arguments: &[OsString]) -> Result<(Cli, Layers), Failure> {
 
 async fn run(command: Command, layers: &Layers) -> Result<(), Failure> {
     match command {
-        Command::Serve(settings) => Ok(serve::serve(configure(*settings, layers)?).await?),
-        Command::Up(settings) => Ok(serve::up(configure(*settings, layers)?).await?),
+        Command::Serve(settings) => Ok(Box::pin(serve::serve(configure(*settings, layers)?)).await?),
+        Command::Up(settings) => Ok(Box::pin(serve::up(configure(*settings, layers)?)).await?),
         Command::Down(settings) => Ok(down::down(&configure(*settings, layers)?).await?),
         Command::Clean(arguments) => {
             let config = configure(arguments.settings, layers)?;

@@ -12,6 +12,11 @@ impl Instance {
             let resources = shown["resources"].as_array().expect("resources");
             shown["status"] == "ACTIVE" && resources.iter().all(|resource| resource["state"] == "present")
         });
+        self.expect_front_page(site);
+    }
+
+    /// A site's front page is what WordPress shows at first.
+    pub fn expect_front_page(&self, site: &str) {
         let host = format!("Host: {}", self.authority(site));
         let url = format!("http://127.0.0.1:{}/", self.http_port);
         let asked =
