@@ -74,9 +74,8 @@ impl Runner {
                     open.remove(&step.kind);
                 }
                 Err(error) => {
-                    // The first failure that is permanent says most about the cause.
                     let next = Failure::of(step.kind, error);
-                    if failure.as_ref().is_none_or(|held| !held.is_permanent() && next.is_permanent()) {
+                    if next.says_more_than(failure.as_ref()) {
                         failure = Some(next);
                     }
                 }

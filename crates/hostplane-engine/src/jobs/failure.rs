@@ -39,6 +39,11 @@ pub(super) enum Failure {
 }
 
 impl Failure {
+    /// Whether it says more about the cause than one that was met before: the first that is permanent does.
+    pub fn says_more_than(&self, held: Option<&Self>) -> bool {
+        held.is_none_or(|held| !held.is_permanent() && self.is_permanent())
+    }
+
     /// A step's.
     pub fn of(step: Kind, error: EffectError) -> Self {
         Self::Effect { step: Some(step), error }
@@ -108,5 +113,82 @@ impl Failure {
 impl From<EffectError> for Failure {
     fn from(error: EffectError) -> Self {
         Self::Effect { step: None, error }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn permanent(step: Option<Kind>) -> Failure {
+        Failure::Effect { step, error: Rejection::PoolExhausted("10.0.0.0/29".to_owned()).into() }
+    }
+
+    fn passing(step: Option<Kind>, down: Option<Dependency>) -> Failure {
+        match EffectError::transient_message("docker.ping", "no answer") {
+            EffectError::Transient { call, source, .. } => {
+                Failure::Effect { step, error: EffectError::Transient { call, source, down } }
+            }
+            other => Failure::Effect { step, error: other },
+        }
+    }
+
+    fn older() -> Failure {
+        Failure::Older { kind: Kind::Network, job: JobId::new(Uuid::from_u128(7)) }
+    }
+
+    #[test]
+    fn what_can_t_pass_is_permanent() {
+        for failure in [permanent(None), Failure::Cancelled, older()] {
+            assert!(failure.is_permanent(), "{failure:?}");
+        }
+        assert!(!passing(None, None).is_permanent());
+        let unknown = EffectError::unknown_message("docker.create_network", "the reply was lost");
+        assert!(!Failure::of(Kind::Network, unknown).is_permanent());
+    }
+
+    #[test]
+    fn a_look_is_what_has_no_step() {
+        assert!(passing(None, None).is_a_look() && permanent(None).is_a_look());
+        for failure in [passing(Some(Kind::Network), None), Failure::Cancelled, older()] {
+            assert!(!failure.is_a_look(), "{failure:?}");
+        }
+    }
+
+    #[test]
+    fn it_names_the_dependency_that_is_down_and_its_step() {
+        let failure = passing(Some(Kind::Route), Some(Dependency::Caddy));
+        assert_eq!((failure.down(), failure.step()), (Some(Dependency::Caddy), Some(Kind::Route)));
+        assert_eq!((permanent(None).down(), permanent(None).step()), (None, None));
+        assert_eq!((older().down(), older().step()), (None, Some(Kind::Network)));
+        assert_eq!(Failure::Cancelled.step(), None);
+    }
+
+    #[test]
+    fn only_an_overlap_is_one() {
+        let overlap = Rejection::SubnetOverlap("10.0.0.0/29".parse().unwrap());
+        assert!(Failure::of(Kind::Network, overlap.into()).is_subnet_overlap());
+        assert!(!permanent(Some(Kind::Network)).is_subnet_overlap());
+    }
+
+    #[test]
+    fn the_log_gets_the_whole_chain_and_the_job_the_sentence() {
+        let failure = passing(Some(Kind::Network), None);
+        assert!(failure.chain().contains("no answer"), "{}", failure.chain());
+        assert_eq!(failure.for_job(), JobError { step: Some(Kind::Network), message: failure.message() });
+        assert!(older().chain().contains("older than the world"));
+        assert_eq!(older().chain(), older().message());
+        assert_eq!(Failure::Cancelled.message(), "cancelled by request");
+    }
+
+    #[test]
+    fn the_first_permanent_one_says_most() {
+        let (passing, permanent) = (passing(Some(Kind::Network), None), permanent(Some(Kind::Database)));
+        assert!(passing.says_more_than(None) && permanent.says_more_than(None));
+        assert!(permanent.says_more_than(Some(&passing)));
+        assert!(!passing.says_more_than(Some(&permanent)) && !passing.says_more_than(Some(&passing)));
+        assert!(!permanent.says_more_than(Some(&permanent)));
     }
 }
