@@ -29,6 +29,9 @@ pub struct DesiredSite {
     pub database_host: String,
     /// Raised to give the site new passwords.
     pub secret_version: u32,
+    /// Visitors get a maintenance page.
+    #[serde(default)]
+    pub suspended: bool,
 }
 
 /// Title and first administrator.
@@ -114,6 +117,7 @@ pub(crate) mod tests {
             shared_network: "hostplane".into(),
             database_host: "host.docker.internal:3306".into(),
             secret_version: 1,
+            suspended: false,
         }
     }
 }

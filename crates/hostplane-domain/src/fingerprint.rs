@@ -27,6 +27,7 @@ impl DesiredSite {
             Kind::WordpressFiles => SpecHash::of(&(name, self.site.id)),
             Kind::WordpressInstall => SpecHash::of(&(name, self.site.id, self.url.to_string())),
             Kind::Route => SpecHash::of(&render::caddy::route(self)),
+            Kind::Serving if self.suspended => SpecHash::of(&(self.url.to_string(), "suspended")),
             Kind::Serving => SpecHash::of(&self.url.to_string()),
         }
     }
@@ -64,6 +65,8 @@ mod tests {
         assert_eq!(changed(|w| w.limits.nginx.memory_mib = 1), [Kind::NginxContainer]);
         let read_at_start = [Kind::Settings, Kind::PhpContainer, Kind::NginxContainer];
         assert_eq!(changed(|w| w.limits.upload_mib = 1), read_at_start);
+        assert_eq!(changed(|w| w.suspended = true), [Kind::Route, Kind::Serving]);
+        assert_eq!(changed(|w| w.secret_version = 2), [Kind::Database, Kind::Settings, Kind::PhpContainer]);
         assert_eq!(changed(|w| w.wordpress.title = SiteTitle::parse("x").unwrap()), []);
     }
 }

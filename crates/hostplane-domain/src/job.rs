@@ -60,9 +60,9 @@ text_enum!(
         Running = "running",
         /// Reached its goal.
         Completed = "completed",
-        /// Did not reach its goal and left nothing.
+        /// Did not reach its goal; all is as it was before.
         Failed = "failed",
-        /// Ended by request; left nothing.
+        /// Ended by request; all is as it was before.
         Cancelled = "cancelled",
         /// Can neither go on nor back by itself; the site is locked until somebody retries it.
         NeedsOperator = "needs_operator",
@@ -86,6 +86,16 @@ text_enum!(
         Provision = "provision",
         /// A site to nothing.
         Destroy = "destroy",
+        /// A site to the same with other limits.
+        Update = "update",
+        /// A site to the same from other images.
+        Upgrade = "upgrade",
+        /// A site to a maintenance page in its place.
+        Suspend = "suspend",
+        /// A maintenance page to the site.
+        Resume = "resume",
+        /// A site to the same with new passwords and keys.
+        Rotate = "rotate",
         /// Nothing to nothing: what landed after its own job had ended is removed.
         Collect = "collect",
     }

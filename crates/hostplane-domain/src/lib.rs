@@ -4,6 +4,7 @@
 //! here can fail for a reason outside its arguments. Start reading at [`desired`] (what a site should
 //! be), [`kind`] (the resources it is made of) and [`plan`] (how to get there).
 
+pub mod change;
 pub mod container;
 pub mod desired;
 pub mod details;

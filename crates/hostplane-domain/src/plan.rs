@@ -97,12 +97,26 @@ fn ensure_all(nodes: &[Node]) -> Result<Vec<Step>, Held> {
     Ok(nodes
         .iter()
         .filter(|node| due.contains(&node.kind))
-        .map(|node| Step {
-            kind: node.kind,
-            verb: Verb::Ensure,
-            after: node.needs.iter().copied().filter(|kind| due.contains(kind)).collect(),
-        })
+        .map(|node| Step { kind: node.kind, verb: Verb::Ensure, after: ensured_before(nodes, &due, node) })
         .collect())
+}
+
+/// Everything that `node` needs, directly or through others that have no step, comes first.
+fn ensured_before(nodes: &[Node], due: &BTreeSet<Kind>, node: &Node) -> Vec<Kind> {
+    let mut first = BTreeSet::new();
+    let mut seen = BTreeSet::new();
+    let mut open = node.needs.to_vec();
+    while let Some(kind) = open.pop() {
+        if !seen.insert(kind) {
+            continue;
+        }
+        if due.contains(&kind) {
+            first.insert(kind);
+        } else if let Some(needed) = nodes.iter().find(|node| node.kind == kind) {
+            open.extend(needed.needs);
+        }
+    }
+    first.into_iter().collect()
 }
 
 fn tidy_all(nodes: &[Node]) -> Vec<Step> {
@@ -160,6 +174,21 @@ mod tests {
         ]
     }
 
+    fn mark() -> crate::mark::Mark {
+        let job = crate::ids::JobId::new(uuid::Uuid::from_u128(1));
+        let site = crate::mark::SiteRef {
+            id: crate::ids::SiteId::new(uuid::Uuid::from_u128(2)),
+            name: crate::name::SiteName::parse("hello").unwrap(),
+        };
+        let instance = crate::ids::InstanceId::new(uuid::Uuid::from_u128(3));
+        let spec = crate::spec_hash::SpecHash::of(&"x");
+        crate::mark::Mark { instance, site, kind: Kind::Settings, job, spec }
+    }
+
+    fn as_wanted() -> Observed {
+        Observed::Present { owner: Owner::Ours(mark()), differs: Vec::new() }
+    }
+
     fn step(kind: Kind, verb: Verb, after: &[Kind]) -> Step {
         Step { kind, verb, after: after.to_vec() }
     }
@@ -175,6 +204,16 @@ mod tests {
                 step(Kind::Settings, Verb::Ensure, &[Kind::Network]),
                 step(Kind::PhpContainer, Verb::Ensure, &[Kind::Settings]),
             ]
+        );
+    }
+
+    #[test]
+    fn what_is_as_wanted_gets_no_step_and_is_waited_through() {
+        let mut nodes = chain(&Observed::Absent);
+        nodes[1].observed = as_wanted();
+        assert_eq!(
+            converge(&nodes, Goal::Present).unwrap(),
+            [step(Kind::Network, Verb::Ensure, &[]), step(Kind::PhpContainer, Verb::Ensure, &[Kind::Network]),]
         );
     }
 
@@ -197,14 +236,7 @@ mod tests {
 
     #[test]
     fn only_what_is_left_beside_is_tidied() {
-        let job = crate::ids::JobId::new(uuid::Uuid::from_u128(1));
-        let site = crate::mark::SiteRef {
-            id: crate::ids::SiteId::new(uuid::Uuid::from_u128(2)),
-            name: crate::name::SiteName::parse("hello").unwrap(),
-        };
-        let instance = crate::ids::InstanceId::new(uuid::Uuid::from_u128(3));
-        let spec = crate::spec_hash::SpecHash::of(&"x");
-        let mark = crate::mark::Mark { instance, site, kind: Kind::Settings, job, spec };
+        let mark = mark();
         let differs = |remedy| {
             let differs = vec![Difference { field: "x", wanted: "y".into(), found: "z".into(), remedy }];
             Observed::Present { owner: Owner::Ours(mark.clone()), differs }

@@ -58,6 +58,7 @@ impl SiteSettings {
             shared_network: self.shared_network.clone(),
             database_host: self.database_host.clone(),
             secret_version,
+            suspended: false,
         }
     }
 }

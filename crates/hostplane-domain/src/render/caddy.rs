@@ -21,12 +21,24 @@ pub fn main_config(sites_dir: &str) -> String {
     )
 }
 
+/// What visitors of a suspended site get, with status 503: no braces and no backquotes, as Caddy's file has uses
+/// for both.
+pub const MAINTENANCE_PAGE: &str = "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
+    <title>Under maintenance</title></head><body><h1>This site is under maintenance.</h1>\
+    <p>Please come back later.</p></body></html>";
+
 /// A site's route, without the mark.
 #[must_use]
 pub fn route(want: &DesiredSite) -> String {
     let upstream = naming::nginx_container(&want.site.name);
     let host = &want.url.host;
     let id = want.site.id;
+    if want.suspended {
+        return format!(
+            "http://{host} {{\n\theader Content-Type \"text/html; charset=utf-8\"\n\theader Retry-After 3600\n\
+             \trespond `{MAINTENANCE_PAGE}` 503\n}}\n"
+        );
+    }
     format!("http://{host} {{\n\treverse_proxy {upstream}:80 {{\n\t\theader_up {SITE_HEADER} {id}\n\t}}\n}}\n")
 }
 
@@ -51,6 +63,21 @@ mod tests {
              \t}\n\
              }\n"
         );
+    }
+
+    #[test]
+    fn a_suspended_site_s_route_is_the_maintenance_page() {
+        assert_eq!(
+            route(&DesiredSite { suspended: true, ..hello() }),
+            format!(
+                "http://hello.localhost {{\n\
+                 \theader Content-Type \"text/html; charset=utf-8\"\n\
+                 \theader Retry-After 3600\n\
+                 \trespond `{MAINTENANCE_PAGE}` 503\n\
+                 }}\n"
+            )
+        );
+        assert!(!MAINTENANCE_PAGE.contains(['{', '}', '`', '\n']));
     }
 
     #[test]

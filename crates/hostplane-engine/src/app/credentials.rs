@@ -30,7 +30,7 @@ impl App {
             return Err(AppError::WrongStatus { name: name.clone(), status: record.status, hint });
         };
         Ok(Credentials {
-            password: self.secrets.site_password(Purpose::SiteAdmin, record.site.id, spec.secret_version),
+            password: self.secrets.site_password(Purpose::SiteAdmin, record.site.id, record.secret_version),
             user: spec.wordpress.admin_user.to_string(),
             url: spec.url,
         })

@@ -102,9 +102,9 @@ impl App {
             let job = self.job(id).await?;
             return match job.record.state {
                 _ if job.record.cancel_requested => Ok(job),
-                JobState::Pending | JobState::Running if job.record.past_pivot => Err(AppError::NotCancellable(
-                    "the site was confirmed already: let the job end, then destroy the site",
-                )),
+                JobState::Pending | JobState::Running if job.record.past_pivot => {
+                    Err(AppError::NotCancellable("the site was confirmed already: let the job end"))
+                }
                 JobState::Pending | JobState::Running => {
                     Err(AppError::NotCancellable("the job has failed and is removing what it had made already"))
                 }

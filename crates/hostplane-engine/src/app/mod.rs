@@ -7,6 +7,7 @@ mod sites;
 
 use std::sync::Arc;
 
+use hostplane_domain::change::BadLimits;
 use hostplane_domain::ids::{InstanceId, JobId};
 use hostplane_domain::name::SiteName;
 use hostplane_domain::secret::MasterSecret;
@@ -74,6 +75,9 @@ pub enum AppError {
         /// What to do.
         hint: &'static str,
     },
+    /// Limits that are out of bounds.
+    #[error(transparent)]
+    BadLimits(BadLimits),
     /// The job can't be retried.
     #[error(
         "only a job that needs an operator, or the failed or cancelled provision of a site that is FAILED, can be retried"

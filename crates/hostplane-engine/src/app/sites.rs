@@ -1,5 +1,6 @@
 //! Sites: create, list, show, destroy.
 
+use hostplane_domain::change::Change;
 use hostplane_domain::ids::JobId;
 use hostplane_domain::job::{JobState, OperationName};
 use hostplane_domain::kind::Kind;
@@ -26,6 +27,8 @@ pub struct SiteView {
     pub url: SiteUrl,
     /// The job that holds it.
     pub active_job: Option<JobId>,
+    /// It is made from other images than new sites are.
+    pub upgrade_pending: bool,
 }
 
 /// A site with its resources, as they are now.
@@ -121,6 +124,35 @@ impl App {
         Ok(SiteDetail { view: self.view(record, active), resources })
     }
 
+    /// Takes the order to change a site that is there. It stays in service; if the change fails, it is as before.
+    ///
+    /// # Errors
+    /// [`AppError::NoSite`], [`AppError::Busy`], [`AppError::WrongStatus`], [`AppError::BadLimits`].
+    pub async fn change_site(&self, name: &SiteName, change: &Change) -> Asked<JobView> {
+        let record = self.record(name).await?;
+        match self.store.add_change(record.site.id, change, self.now()).await {
+            Ok(job) => {
+                self.signal.wake();
+                self.job(job).await
+            }
+            Err(StoreError::JobActive) => Err(self.busy(&record).await?),
+            Err(StoreError::Refused(refused)) => Err(AppError::BadLimits(refused)),
+            Err(StoreError::Illegal(illegal)) => {
+                let hint = "only a site that is ACTIVE can be changed";
+                Err(AppError::WrongStatus { name: name.clone(), status: illegal.from, hint })
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Takes the order to bring a site to the images that new sites are made from.
+    ///
+    /// # Errors
+    /// Those of [`App::change_site`].
+    pub async fn upgrade_site(&self, name: &SiteName) -> Asked<JobView> {
+        self.change_site(name, &Change::Images(self.settings.images.clone())).await
+    }
+
     /// Takes the order to destroy a site: from now on there is no way back. A job of the site that needs an
     /// operator is given up for it, and a destroy that needs one goes on.
     ///
@@ -187,7 +219,8 @@ impl App {
 
     fn view(&self, record: SiteRecord, active_job: Option<JobId>) -> SiteView {
         let url = record.spec.as_ref().map_or_else(|| self.settings.url(&record.site), |spec| spec.url.clone());
-        SiteView { record, url, active_job }
+        let upgrade_pending = record.spec.as_ref().is_some_and(|spec| spec.images != self.settings.images);
+        SiteView { record, url, active_job, upgrade_pending }
     }
 
     async fn look_at(&self, record: &SiteRecord) -> Vec<ResourceView> {

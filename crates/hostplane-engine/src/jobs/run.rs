@@ -79,8 +79,8 @@ impl Runner {
             let elapsed_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
             match ended {
                 Ok(End::Completed) => info!(elapsed_ms, "job completed"),
-                Ok(End::Failed) => warn!(elapsed_ms, "job failed; what it had made is removed"),
-                Ok(End::Cancelled) => info!(elapsed_ms, "job cancelled; what it had made is removed"),
+                Ok(End::Failed) => warn!(elapsed_ms, "job failed; all is as before"),
+                Ok(End::Cancelled) => info!(elapsed_ms, "job cancelled; all is as before"),
                 Ok(End::PutBack) => debug!(elapsed_ms, "job put back"),
                 Ok(End::NeedsOperator) => error!(elapsed_ms, "job needs an operator"),
                 Err(Lost(error)) => error!(elapsed_ms, error = chain(&error), "job's run broke off at its journal"),
@@ -156,7 +156,8 @@ impl Runner {
         if !may_turn || matches!(failure, Failure::Older { .. }) {
             return Ok(Way::Operator(None));
         }
-        if failure.is_subnet_overlap() {
+        // Of a site that is there, the subnet stays.
+        if failure.is_subnet_overlap() && claim.job.before.is_none() {
             return Ok(Way::AnotherSubnet);
         }
         let mut tried = 0;
@@ -183,6 +184,10 @@ impl Runner {
     async fn is_older(&self, claim: &Claim) -> Result<bool, LookError> {
         if !self.orphans.unknown().await?.is_empty() {
             return Ok(true);
+        }
+        // What goes back to a site that was there before removes nothing of it.
+        if claim.job.before.is_some() {
+            return Ok(false);
         }
         let cx = self.context(claim);
         let tenants = self.world.databases.tenants(&Tenants::Of(cx.site.name.clone())).await?;
@@ -232,8 +237,8 @@ impl Runner {
             return Ok(Err(failure));
         }
         match goal {
-            Goal::Present if forward => self.confirm(&cx, claim).await,
-            Goal::Present => Ok(Ok(())),
+            Goal::Present if forward && claim.job.before.is_none() => self.confirm(&cx, claim).await,
+            Goal::Present => self.prove_present(&cx, want).await,
             Goal::Absent => self.prove_gone(&cx, claim, None, |node| !node.observed.is_none_of_ours()).await,
             Goal::Tidy => self.prove_gone(&cx, claim, want, |node| node.observed.is_untidy()).await,
         }
@@ -284,6 +289,19 @@ impl Runner {
         Ok(Ok(after))
     }
 
+    /// A change of a site that is there ends only when all of it is seen to be as wanted: one look that was out of
+    /// date must not pass for a change that was made, or taken back.
+    async fn prove_present(&self, cx: &SiteCx<'_>, want: Option<&DesiredSite>) -> Result<Result<(), Failure>, Lost> {
+        let seen = match Snapshot::of_site(cx, Depth::Inside).await {
+            Ok(seen) => seen,
+            Err(error) => return Ok(Err(error.into())),
+        };
+        let nodes = resources::observe_all(cx, want, &seen);
+        // No snapshot shows whether it serves: that was asked.
+        let differs = nodes.iter().filter(|node| node.kind != Kind::Serving && !node.observed.is_as_wanted());
+        Ok(none_of(differs, "not as wanted after the change"))
+    }
+
     /// A removal ends only when nothing is seen of what was to go, after the last moment at which an effect
     /// whose reply was lost may land.
     async fn prove_gone(
@@ -306,12 +324,7 @@ impl Runner {
             Err(error) => return Ok(Err(error.into())),
         };
         let nodes = resources::observe_all(cx, want, &seen);
-        let left: Vec<&str> = nodes.iter().filter(|node| is_left(node)).map(|node| node.kind.as_str()).collect();
-        if left.is_empty() {
-            return Ok(Ok(()));
-        }
-        let message = format!("still there after the removal: {}", left.join(", "));
-        Ok(Err(EffectError::transient_message("observe", message).into()))
+        Ok(none_of(nodes.iter().filter(|node| is_left(node)), "still there after the removal"))
     }
 
     async fn finish(&self, claim: &Claim, operation: &dyn Operation) -> Result<End, Lost> {
@@ -352,18 +365,31 @@ impl Runner {
         Ok(End::PutBack)
     }
 
-    /// The error of a job that can't go on, with what is left of the site outside.
+    /// The error of a job that can't go on, with what is left of the site outside; of a site that was there before,
+    /// with what is neither as before nor as it was to be.
     async fn what_is_left(&self, claim: &Claim, failure: &Failure, why: Option<&str>) -> JobError {
         let cx = self.context(claim);
+        let goal = operations::of(claim.job.operation).goal(claim.job.before.as_ref());
+        let want = match (goal, claim.job.direction) {
+            (Goal::Present, Direction::Forward) => claim.job.after.as_ref(),
+            (Goal::Present, Direction::Back) => claim.job.before.as_ref(),
+            (Goal::Absent | Goal::Tidy, _) => None,
+        };
+        let want = want.filter(|_| claim.job.before.is_some());
+        let is_left = |node: &Node| match want {
+            Some(_) => !node.observed.is_as_wanted() && node.kind != Kind::Serving,
+            None => !node.observed.is_none_of_ours(),
+        };
         let left = match Snapshot::of_site(&cx, Depth::Lists).await {
             Err(error) => format!("what is left can't be seen: {error}"),
             Ok(snapshot) => {
-                let ours = resources::observe_all(&cx, None, &snapshot)
+                let left = resources::observe_all(&cx, want, &snapshot)
                     .into_iter()
-                    .filter(|resource| !resource.observed.is_none_of_ours())
-                    .map(|resource| format!("{} ({})", resource.kind, naming::of(resource.kind, &cx.site.name)))
+                    .filter(is_left)
+                    .map(|node| format!("{} ({})", node.kind, naming::of(node.kind, &cx.site.name)))
                     .collect::<Vec<_>>();
-                if ours.is_empty() { "nothing is left".to_owned() } else { format!("left: {}", ours.join("; ")) }
+                let what = if want.is_some() { "left to be changed" } else { "left" };
+                if left.is_empty() { format!("nothing is {what}") } else { format!("{what}: {}", left.join("; ")) }
             }
         };
         let first = claim.job.error.as_ref().map(|first| format!("; it began with: {}", first.message));
@@ -387,6 +413,15 @@ impl Runner {
             pace: self.settings.pace,
         }
     }
+}
+
+/// A failure that may pass, if there is any.
+fn none_of<'a>(nodes: impl Iterator<Item = &'a Node>, what: &str) -> Result<(), Failure> {
+    let kinds: Vec<&str> = nodes.map(|node| node.kind.as_str()).collect();
+    if kinds.is_empty() {
+        return Ok(());
+    }
+    Err(EffectError::transient_message("observe", format!("{what}: {}", kinds.join(", "))).into())
 }
 
 fn name_taken(cx: &SiteCx<'_>, held: &Held) -> Failure {

@@ -1,6 +1,7 @@
 //! What can be asked for: one file per operation. An operation takes a site from `before` to `after`;
 //! everything else (steps, retries, rollback, journal) is the same for all.
 
+mod change;
 mod collect;
 mod destroy;
 mod provision;
@@ -34,7 +35,16 @@ pub trait Operation: Send + Sync {
 }
 
 /// Every operation.
-pub const OPERATIONS: &[&dyn Operation] = &[&provision::Provision, &destroy::Destroy, &collect::Collect];
+pub const OPERATIONS: &[&dyn Operation] = &[
+    &provision::Provision,
+    &destroy::Destroy,
+    &change::UPDATE,
+    &change::UPGRADE,
+    &change::SUSPEND,
+    &change::RESUME,
+    &change::ROTATE,
+    &collect::Collect,
+];
 
 /// The operation of a name.
 pub(crate) fn of(name: OperationName) -> &'static dyn Operation {

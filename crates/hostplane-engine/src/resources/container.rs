@@ -63,7 +63,10 @@ impl Resource for Container {
                 Owner::Ours(made) if made.spec == mark.spec && found.state != ContainerState::Removing => {
                     kept = Some(found);
                 }
-                Owner::Ours(_) => absent_is_done(cx.world.containers.remove_container(&found.id).await)?,
+                Owner::Ours(_) => {
+                    require_image(cx, &spec.image).await?;
+                    absent_is_done(cx.world.containers.remove_container(&found.id).await)?;
+                }
                 owner => return Err(taken("container", &spec.name, &owner)),
             }
         }
@@ -105,6 +108,12 @@ async fn create(cx: &SiteCx<'_>, spec: &ContainerSpec, mark: &Mark) -> Effect<St
         }
     }
     created
+}
+
+/// What serves is taken away only when there is something to put in its place.
+async fn require_image(cx: &SiteCx<'_>, image: &str) -> Effect<()> {
+    let exists = cx.world.containers.image_exists(image).await?;
+    if exists { Ok(()) } else { Err(Rejection::ImageMissing(image.to_owned()).into()) }
 }
 
 /// No container is made or started while its volumes are absent or unknown: the Engine would make empty

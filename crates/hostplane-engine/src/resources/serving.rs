@@ -1,9 +1,10 @@
-//! The site answers from outside with content: what confirms it.
+//! The site answers from outside with content, or with the maintenance page while it is suspended: what confirms it.
 
 use async_trait::async_trait;
 use hostplane_domain::desired::DesiredSite;
 use hostplane_domain::kind::Kind;
 use hostplane_domain::observed::Observed;
+use hostplane_domain::render::caddy::MAINTENANCE_PAGE;
 use hostplane_infra::error::{Effect, EffectError};
 use tokio::time::{Instant, sleep};
 
@@ -62,6 +63,10 @@ impl Resource for Serving {
 
 async fn fault(cx: &SiteCx<'_>, want: &DesiredSite, path: &str) -> Option<String> {
     match cx.world.probe.get(&want.url, path).await {
+        Ok(page) if want.suspended => {
+            let is_maintenance = page.status == 503 && page.body == MAINTENANCE_PAGE.as_bytes();
+            (!is_maintenance).then(|| format!("status {} and not the maintenance page", page.status))
+        }
         Ok(page) => page.fault(),
         Err(error) => Some(error.to_string()),
     }

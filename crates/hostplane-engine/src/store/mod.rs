@@ -19,6 +19,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hostplane_domain::change::BadLimits;
 use hostplane_domain::status::IllegalTransition;
 use hostplane_infra::clock::Timestamp;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
@@ -54,6 +55,9 @@ pub enum StoreError {
     /// The site's status doesn't allow it.
     #[error(transparent)]
     Illegal(#[from] IllegalTransition),
+    /// The site can't be changed like this.
+    #[error(transparent)]
+    Refused(#[from] BadLimits),
     /// A site of this name exists.
     #[error("a site of this name exists")]
     NameExists,

@@ -1,15 +1,17 @@
 //! What people ask for: jobs are added, given up, cancelled, resumed.
 
+use hostplane_domain::change::Change;
+use hostplane_domain::desired::DesiredSite;
 use hostplane_domain::ids::{JobId, SiteId};
 use hostplane_domain::job::{JobState, OperationName};
-use hostplane_domain::status::SiteEvent;
+use hostplane_domain::status::{IllegalTransition, SiteEvent};
 use hostplane_infra::clock::Timestamp;
 use sqlx::SqliteConnection;
 use uuid::Uuid;
 
-use crate::operations::Operation;
+use crate::operations::{self, Operation};
 
-use super::{JobRecord, Store, StoreError, Stored, sites, violates};
+use super::{JobRecord, Store, StoreError, Stored, sites, to_json, violates};
 
 const NOT_STUCK: StoreError = StoreError::Missing("job that needs an operator");
 
@@ -17,17 +19,20 @@ pub(super) async fn add(
     tx: &mut SqliteConnection,
     site: SiteId,
     operation: OperationName,
+    after: Option<&DesiredSite>,
     now: Timestamp,
 ) -> Stored<JobId> {
+    let after = after.map(|after| to_json(after, "jobs.after_spec")).transpose()?;
     let id = JobId::new(Uuid::now_v7());
     let added = sqlx::query(
-        "INSERT INTO jobs (id, site_id, operation, state, direction, run_at, before_spec, created_at)
-         SELECT $1, id, $3, 'pending', 'forward', $4, spec, $4 FROM sites WHERE id = $2",
+        "INSERT INTO jobs (id, site_id, operation, state, direction, run_at, before_spec, after_spec, created_at)
+         SELECT $1, id, $3, 'pending', 'forward', $4, spec, $5, $4 FROM sites WHERE id = $2",
     )
     .bind(id.to_string())
     .bind(site.to_string())
     .bind(operation.as_str())
     .bind(now.0)
+    .bind(after)
     .execute(tx)
     .await;
     match added {
@@ -37,8 +42,14 @@ pub(super) async fn add(
     }
 }
 
-async fn begin(tx: &mut SqliteConnection, site: SiteId, operation: &dyn Operation, now: Timestamp) -> Stored<JobId> {
-    let id = add(tx, site, operation.name(), now).await?;
+async fn begin(
+    tx: &mut SqliteConnection,
+    site: SiteId,
+    operation: &dyn Operation,
+    after: Option<&DesiredSite>,
+    now: Timestamp,
+) -> Stored<JobId> {
+    let id = add(tx, site, operation.name(), after, now).await?;
     sites::transition(tx, site, operation.begun(), None, now).await?;
     Ok(id)
 }
@@ -61,7 +72,23 @@ impl Store {
     /// the site's status doesn't allow the operation.
     pub async fn add_job(&self, site: SiteId, operation: &dyn Operation, now: Timestamp) -> Stored<JobId> {
         let mut tx = self.writing("add_job").await?;
-        let id = begin(&mut tx, site, operation, now).await?;
+        let id = begin(&mut tx, site, operation, None, now).await?;
+        tx.commit().await?;
+        Ok(id)
+    }
+
+    /// Adds a job that changes a site that is there: what it is to be follows from what it is now.
+    ///
+    /// # Errors
+    /// [`StoreError::JobActive`] when another job of the site has not ended; [`StoreError::Illegal`] when the site
+    /// isn't there as a whole; [`StoreError::Refused`] when it can't be changed like this.
+    pub async fn add_change(&self, site: SiteId, change: &Change, now: Timestamp) -> Stored<JobId> {
+        let operation = operations::of(change.operation());
+        let mut tx = self.writing("add_change").await?;
+        let record = sites::by_id(&mut tx, site).await?;
+        let illegal = IllegalTransition { from: record.status, event: operation.begun() };
+        let after = change.apply(record.spec.as_ref().ok_or(illegal)?)?;
+        let id = begin(&mut tx, site, operation, Some(&after), now).await?;
         tx.commit().await?;
         Ok(id)
     }
@@ -83,7 +110,7 @@ impl Store {
         if let Some(event) = given_up {
             sites::transition(&mut tx, stuck.site_id, event, None, now).await?;
         }
-        let id = begin(&mut tx, stuck.site_id, operation, now).await?;
+        let id = begin(&mut tx, stuck.site_id, operation, None, now).await?;
         tx.commit().await?;
         Ok(id)
     }

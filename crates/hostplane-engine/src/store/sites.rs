@@ -22,7 +22,7 @@ pub struct SiteRecord {
     pub status: SiteStatus,
     /// Title and first administrator.
     pub details: WordpressDetails,
-    /// The version of its passwords.
+    /// The version of its first administrator's password, which WordPress keeps by itself from then on.
     pub secret_version: u32,
     /// What was last confirmed outside; `None` is nothing.
     pub spec: Option<DesiredSite>,
@@ -87,13 +87,14 @@ pub(super) async fn transition(
 ) -> Stored<SiteStatus> {
     let site = by_id(tx, id).await?;
     let next = site.status.on(event)?;
-    if next == site.status {
+    let spec = spec.unwrap_or(&site.spec);
+    if next == site.status && *spec == site.spec {
         return Ok(next);
     }
-    let spec = spec.unwrap_or(&site.spec);
     let spec = spec.as_ref().map(|spec| to_json(spec, "sites.spec")).transpose()?;
     sqlx::query(
-        "UPDATE sites SET previous_status = status, status = $2, spec = $3, updated_at = $4
+        "UPDATE sites SET previous_status = CASE WHEN status = $2 THEN previous_status ELSE status END,
+                          status = $2, spec = $3, updated_at = $4
          WHERE id = $1 AND status = $5",
     )
     .bind(id.to_string())
@@ -129,7 +130,7 @@ impl Store {
             Err(error) if violates(&error, "sites.name") => return Err(StoreError::NameExists),
             other => other?,
         };
-        let job = orders::add(&mut tx, id, OperationName::Provision, now).await?;
+        let job = orders::add(&mut tx, id, OperationName::Provision, None, now).await?;
         let site = by_id(&mut tx, id).await?;
         tx.commit().await?;
         Ok((site, job))

@@ -27,6 +27,8 @@ use crate::secrets::MASTER;
 
 pub const PHP_IMAGE: &str = "hostplane/php:test";
 pub const NGINX_IMAGE: &str = "hostplane/nginx:test";
+pub const OTHER_PHP_IMAGE: &str = "hostplane/php:other";
+pub const OTHER_NGINX_IMAGE: &str = "hostplane/nginx:other";
 const SHARED_NETWORK: &str = "hostplane";
 
 /// All that outlasts a process: the database file and the world, at a time.
@@ -41,7 +43,11 @@ impl Stage {
     /// No database yet, and a world with images and the network that sites share with Caddy.
     pub async fn empty() -> Self {
         let world = FakeWorld::default();
-        world.state().containers.images.extend([PHP_IMAGE.to_owned(), NGINX_IMAGE.to_owned()]);
+        world
+            .state()
+            .containers
+            .images
+            .extend([PHP_IMAGE, NGINX_IMAGE, OTHER_PHP_IMAGE, OTHER_NGINX_IMAGE].map(str::to_owned));
         let subnet = Some("172.31.0.0/16".parse().unwrap());
         let shared = NetworkSpec { name: SHARED_NETWORK.into(), subnet, labels: Labels::new() };
         world.create_network(&shared).await.unwrap();

@@ -14,6 +14,7 @@ use crate::bed::{Bed, Running, Stage, is_at_rest};
 use crate::check::{self, Verdict};
 use crate::common::{name, new_site};
 use crate::fault::{CallFault, WriteFault};
+use crate::scenario::CHANGES;
 use crate::secrets::Log;
 
 /// The sites that are ordered about.
@@ -28,6 +29,7 @@ pub enum Action {
     Destroy(usize),
     Retry(usize),
     Cancel(usize),
+    Change(usize, usize),
     /// So many seconds pass.
     Pass(u64),
     /// The process dies, whatever it is doing.
@@ -96,6 +98,10 @@ impl Machine {
             Action::Destroy(site) => {
                 let app = self.running.app.clone();
                 self.order(async move { app.destroy_site(&name(SITES[site])).await.map(drop) }).await
+            }
+            Action::Change(site, which) => {
+                let (app, change) = (self.running.app.clone(), &CHANGES[which]);
+                self.order(async move { app.change_site(&name(SITES[site]), change).await.map(drop) }).await
             }
             Action::Retry(site) => self.order_about_newest(site, true).await,
             Action::Cancel(site) => self.order_about_newest(site, false).await,

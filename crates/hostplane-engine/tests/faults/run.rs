@@ -20,7 +20,7 @@ use crate::check::{self, Verdict};
 use crate::common::{name, new_site};
 use crate::fault::{CallFault, Rival};
 use crate::plan::Plan;
-use crate::scenario::{SITE, Scenario};
+use crate::scenario::{CHANGES, SITE, Scenario};
 use crate::secrets::Log;
 
 /// How long a job may take in virtual time before it counts as lost.
@@ -396,7 +396,16 @@ impl Run {
             _ => before.is_some(),
         };
         if is_there { check::is_whole(&self.bed, &self.running, SITE).await } else { check::is_gone(&self.bed, SITE) }
-            .map_err(|wrong| format!("the job is {state}, and {wrong}; {:#?}", ended.record))
+            .map_err(|wrong| format!("the job is {state}, and {wrong}; {:#?}", ended.record))?;
+        if !is_there || goal != Some(Goal::Present) {
+            return Ok(());
+        }
+        let shown = self.running.app.site(&name(SITE)).await.map_err(|error| error.to_string())?;
+        let end = if state == JobState::Completed { &ended.record.after } else { &ended.record.before };
+        if shown.view.record.spec != *end {
+            return Err(format!("the job is {state}, and its site is {:#?}", shown.view.record.spec));
+        }
+        Ok(())
     }
 
     /// A site that failed can be provisioned after all, and every name can be used again.
@@ -407,6 +416,13 @@ impl Run {
             }
             (OperationName::Destroy, JobState::Completed) => {
                 self.running.app.create_site(&new_site(SITE)).await.map_err(|error| error.to_string())?.1
+            }
+            (operation, JobState::Failed | JobState::Cancelled)
+                if CHANGES.iter().any(|change| change.operation() == operation) =>
+            {
+                let app = self.running.app.clone();
+                let job = self.scenario.ask(app).await.map_err(|error| error.to_string())?;
+                self.running.app.job(job).await.map_err(|error| error.to_string())?
             }
             _ => return Ok(()),
         };

@@ -6,6 +6,8 @@ use std::str::FromStr;
 use std::sync::{LazyLock, Mutex};
 use std::time::Duration;
 
+use hostplane_domain::change::{Change, LimitsPatch};
+use hostplane_domain::desired::SiteImages;
 use hostplane_domain::ids::JobId;
 use hostplane_domain::job::{JobState, OperationName};
 use hostplane_domain::kind::Kind;
@@ -17,12 +19,30 @@ use hostplane_engine::operations::OPERATIONS;
 use hostplane_infra::containers::ContainerState;
 use hostplane_infra::fake::State;
 
-use crate::bed::{Bed, Stage, in_virtual_time, jobs_of};
+use crate::bed::{Bed, OTHER_NGINX_IMAGE, OTHER_PHP_IMAGE, Stage, in_virtual_time, jobs_of};
 use crate::check;
 use crate::common::{name, new_site};
 
 /// The site that everything is done to.
 pub const SITE: &str = "hello";
+
+/// One change for each operation that changes a site that is there, as wide as that operation can be.
+pub static CHANGES: LazyLock<Vec<Change>> = LazyLock::new(|| {
+    let limits = LimitsPatch {
+        php_workers: Some(7),
+        database_connections: Some(30),
+        upload_mib: Some(32),
+        ..LimitsPatch::default()
+    };
+    let images = SiteImages { php: OTHER_PHP_IMAGE.to_owned(), nginx: OTHER_NGINX_IMAGE.to_owned() };
+    vec![
+        Change::Limits(limits),
+        Change::Images(images),
+        Change::Suspended(true),
+        Change::Suspended(false),
+        Change::Secrets,
+    ]
+});
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Scenario {
@@ -80,12 +100,16 @@ impl Scenario {
                 let job = running.app.destroy_site(&name(SITE)).await.unwrap().record.id;
                 assert_eq!(running.at_rest(job).await.record.state, JobState::Completed);
             }
+            if self.operation == OperationName::Resume {
+                let job = running.app.change_site(&name(SITE), &Change::Suspended(true)).await.unwrap().record.id;
+                assert_eq!(running.at_rest(job).await.record.state, JobState::Completed);
+            }
         }
         let mut stage = bed.leave(running).await;
         match (self.operation, self.from) {
             (OperationName::Collect, SiteStatus::Active) => plant_writer(&mut stage.state),
             (OperationName::Collect, _) => plant(&made.expect("something was made"), &mut stage.state),
-            (OperationName::Provision | OperationName::Destroy, _) => {}
+            _ => {}
         }
         stage
     }
@@ -101,6 +125,15 @@ impl Scenario {
                 Ok(app.retry_job(newest).await?.record.id)
             }
             OperationName::Destroy => Ok(app.destroy_site(&name(SITE)).await?.record.id),
+            OperationName::Update
+            | OperationName::Upgrade
+            | OperationName::Suspend
+            | OperationName::Resume
+            | OperationName::Rotate => {
+                let change = CHANGES.iter().find(|change| change.operation() == self.operation);
+                let change = change.expect("every operation that changes a site is asked for by a change");
+                Ok(app.change_site(&name(SITE), change).await?.record.id)
+            }
             OperationName::Collect => {
                 // There is a look each minute.
                 for _ in 0..70 {
@@ -131,6 +164,7 @@ impl Scenario {
     fn jobs_before(self) -> usize {
         match self.from {
             SiteStatus::Created => 0,
+            _ if self.operation == OperationName::Resume => 2,
             SiteStatus::Failed | SiteStatus::Active => 1,
             SiteStatus::Destroyed => 2,
             other => unreachable!("nothing begins in {other}"),

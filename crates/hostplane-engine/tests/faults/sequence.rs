@@ -16,7 +16,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use crate::bed::{Stage, in_virtual_time};
 use crate::fault::{CallFault, WriteFault};
 use crate::machine::{Action, Machine, SITES, Trace};
-use crate::scenario::with_bystanders;
+use crate::scenario::{CHANGES, with_bystanders};
 use crate::secrets::Log;
 use crate::watchdog::watched;
 
@@ -34,11 +34,13 @@ fn actions() -> impl Strategy<Value = Vec<Action>> {
     let call = (0_usize..40, prop::sample::select(faults)).prop_map(|(after, fault)| Action::Call(after, fault));
     let write = (0_usize..30, prop::sample::select(WriteFault::ALL.to_vec()))
         .prop_map(|(after, fault)| Action::Write(after, fault));
+    let change = (site.clone(), 0..CHANGES.len()).prop_map(|(site, which)| Action::Change(site, which)).boxed();
     let pass = prop::sample::select(vec![0, 1, 1, 5, 40, 70]).prop_map(Action::Pass);
     let action = prop_oneof![
         6 => of_site(Action::Create),
         4 => of_site(Action::Destroy),
         2 => of_site(Action::Retry),
+        4 => change,
         2 => of_site(Action::Cancel),
         6 => pass,
         1 => Just(Action::Crash),
@@ -117,11 +119,7 @@ fn random_sequences() {
                     if seed >= first + seeds || failed.lock().unwrap().len() >= 3 {
                         break;
                     }
-
                     let sequence = tree(seed).current();
-                    if std::env::var_os("FAULT_SHOW").is_some() {
-                        println!("FAULT_SEED={seed} FAULT_SEQUENCE='{}'", text(&sequence));
-                    }
                     actions.fetch_add(sequence.len() as u64, Ordering::Relaxed);
                     for action in &sequence {
                         let struck = match action {

@@ -1,10 +1,12 @@
 //! The engine on the in-memory world: operations, failures, recovery. No Docker is needed.
 
 mod bed;
+mod changes;
 mod collisions;
 #[path = "../common/mod.rs"]
 mod common;
 mod destroy;
+mod journal;
 mod platform;
 mod promises;
 mod provision;

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use hostplane_domain::mark::Mark;
 use hostplane_domain::naming;
+use hostplane_domain::render::caddy::MAINTENANCE_PAGE;
 use hostplane_domain::url::SiteUrl;
 
 use super::{FakeWorld, State, wordpress};
@@ -16,6 +17,11 @@ impl SiteProbe for FakeWorld {
     async fn get(&self, url: &SiteUrl, path: &str) -> Effect<Page> {
         let state = self.view();
         let body = |text: &str| Bytes::from(format!("<html><body>{text}</body></html>"));
+        if let Some(file) = state.proxy.serving(&url.host)
+            && state.proxy.loaded[file].contains(MAINTENANCE_PAGE)
+        {
+            return Ok(Page { status: 503, body: Bytes::from_static(MAINTENANCE_PAGE.as_bytes()) });
+        }
         Ok(match served(&state, &url.host, path) {
             Ok(title) => Page { status: 200, body: body(&title.repeat(200 / title.len().max(1) + 1)) },
             Err(status) => Page { status, body: body("") },

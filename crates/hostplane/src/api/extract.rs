@@ -13,7 +13,7 @@ use hostplane_domain::ids::JobId;
 use hostplane_domain::name::SiteName;
 use http_body_util::LengthLimitError;
 use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, Visitor};
+use serde::de::{DeserializeOwned, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 use serde_json::error::Category;
 use tokio::time::timeout;
@@ -72,6 +72,14 @@ impl Members {
             None | Some(Value::Null) => Ok(None),
             Some(Value::String(text)) => Ok(Some(text)),
             Some(_) => Err(Problem::field(name, format!("{name} is a text"))),
+        }
+    }
+
+    /// A value that reads as a type, if it is there.
+    pub fn parsed<T: DeserializeOwned>(&self, name: &str, expected: &str) -> Answer<Option<T>> {
+        match self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value) {
+            None | Some(Value::Null) => Ok(None),
+            Some(value) => T::deserialize(value).map(Some).map_err(|_| Problem::field(name, expected)),
         }
     }
 

@@ -4,6 +4,7 @@
 //! [`problem`]. What all answers have in common is in [`envelope`].
 
 mod auth;
+mod changes;
 mod envelope;
 pub(crate) mod extract;
 mod health;
@@ -58,7 +59,11 @@ impl Api {
             .route("/healthz", get(health::live))
             .route("/readyz", get(health::ready))
             .route("/api/v1/sites", get(sites::list).post(sites::create))
-            .route("/api/v1/sites/{site}", get(sites::show).delete(sites::destroy))
+            .route("/api/v1/sites/{site}", get(sites::show).patch(changes::update).delete(sites::destroy))
+            .route("/api/v1/sites/{site}/upgrade", post(changes::upgrade))
+            .route("/api/v1/sites/{site}/suspend", post(changes::suspend))
+            .route("/api/v1/sites/{site}/resume", post(changes::resume))
+            .route("/api/v1/sites/{site}/rotate", post(changes::rotate))
             .route("/api/v1/sites/{site}/credentials", get(sites::credentials))
             .route("/api/v1/jobs", get(jobs::list))
             .route("/api/v1/jobs/{id}", get(jobs::show))

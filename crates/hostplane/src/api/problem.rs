@@ -149,6 +149,12 @@ impl Problem {
         self
     }
 
+    /// The same with the path to a member of a member, as `limits.php.pids`.
+    pub fn at_path(mut self, path: &str) -> Self {
+        self.pointer = Some(format!("/{}", path.replace('.', "/")));
+        self
+    }
+
     /// The body as a whole is not what it should be.
     pub fn whole_body(detail: impl Into<String>) -> Self {
         let mut problem = Self::new(Reason::InvalidField, detail);
@@ -237,6 +243,10 @@ impl From<AppError> for Problem {
             AppError::NameTaken { .. } => Reason::SiteExists,
             AppError::Busy { .. } => Reason::SiteBusy,
             AppError::WrongStatus { .. } => Reason::WrongStatus,
+            AppError::BadLimits(refused) => {
+                let path = format!("limits.{}", refused.field);
+                return Self::field("limits", refused.to_string()).at_path(&path);
+            }
             AppError::NotRetriable => Reason::JobNotRetriable,
             AppError::NotCancellable(_) => Reason::JobNotCancellable,
             AppError::Store(_) => return Self::internal(hostplane_infra::error::chain(&error)),

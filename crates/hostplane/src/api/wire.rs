@@ -1,5 +1,6 @@
 //! The JSON of the API. The command line reads and prints the same types.
 
+use hostplane_domain::desired::SiteLimits;
 use hostplane_domain::ids::{JobId, SiteId};
 use hostplane_domain::job::{JobState, OperationName, StepState};
 use hostplane_domain::kind::Kind;
@@ -27,9 +28,46 @@ pub(crate) struct Site {
     pub created_at: String,
     pub updated_at: String,
     pub active_job: Option<JobId>,
+    /// Visitors get a maintenance page.
+    pub suspended: bool,
+    /// It is made from other images than new sites are.
+    pub upgrade_pending: bool,
+    /// What it may use; `null` while there is no such site outside.
+    pub limits: Option<Limits>,
     /// Left out in lists: what is not looked at is not shown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resources: Option<Vec<Resource>>,
+}
+
+/// What a site may use, or what is to change of that: then what is left out stays.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Limits {
+    pub php: ContainerLimits,
+    pub nginx: ContainerLimits,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub php_workers: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub database_connections: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upload_mib: Option<u16>,
+}
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct ContainerLimits {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_mib: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu_milli: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pids: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log_mib: Option<u16>,
+}
+
+/// What is sent to change a site.
+#[derive(Debug, Serialize)]
+pub(crate) struct UpdateSite {
+    pub limits: Limits,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -110,7 +148,33 @@ impl From<SiteView> for Site {
             created_at: time(view.record.created_at),
             updated_at: time(view.record.updated_at),
             active_job: view.active_job,
+            suspended: view.record.spec.as_ref().is_some_and(|spec| spec.suspended),
+            upgrade_pending: view.upgrade_pending,
+            limits: view.record.spec.map(|spec| spec.limits.into()),
             resources: None,
+        }
+    }
+}
+
+impl From<SiteLimits> for Limits {
+    fn from(limits: SiteLimits) -> Self {
+        Self {
+            php: limits.php.into(),
+            nginx: limits.nginx.into(),
+            php_workers: Some(limits.php_workers),
+            database_connections: Some(limits.database_connections),
+            upload_mib: Some(limits.upload_mib),
+        }
+    }
+}
+
+impl From<hostplane_domain::desired::ContainerLimits> for ContainerLimits {
+    fn from(limits: hostplane_domain::desired::ContainerLimits) -> Self {
+        Self {
+            memory_mib: Some(limits.memory_mib),
+            cpu_milli: Some(limits.cpu_milli),
+            pids: Some(limits.pids),
+            log_mib: Some(limits.log_mib),
         }
     }
 }

@@ -7,13 +7,17 @@ mod job_list;
 mod job_retry;
 mod job_show;
 mod job_watch;
+mod order;
 mod output;
 mod progress;
+mod site_change;
 mod site_create;
 mod site_credentials;
 mod site_destroy;
 mod site_list;
 mod site_show;
+mod site_update;
+mod site_upgrade;
 mod target;
 mod wait;
 
@@ -55,7 +59,7 @@ enum Command {
     Down(Box<Settings>),
     /// Remove every trace of this installation from Docker
     Clean(Box<Clean>),
-    /// Create, look at and destroy sites
+    /// Create, look at, change and destroy sites
     #[command(subcommand)]
     Site(Site),
     /// Look at jobs, cancel and retry them
@@ -78,6 +82,14 @@ enum Site {
     List(site_list::List),
     Show(site_show::Show),
     Credentials(site_credentials::Show),
+    Update(site_update::Update),
+    Upgrade(site_upgrade::Upgrade),
+    /// Show visitors a maintenance page instead of the site
+    Suspend(site_change::Named),
+    /// Show visitors the site again
+    Resume(site_change::Named),
+    /// Give a site a new database password and new keys: everybody who is logged in has to log in again
+    Rotate(site_change::Named),
     Destroy(site_destroy::Destroy),
 }
 
@@ -138,6 +150,11 @@ async fn run(command: Command, layers: &Layers) -> Result<(), Failure> {
         }
         Command::Site(Site::Create(command)) => command.run(layers).await,
         Command::Site(Site::List(command)) => command.run(layers).await,
+        Command::Site(Site::Update(command)) => command.run(layers).await,
+        Command::Site(Site::Upgrade(command)) => command.run(layers).await,
+        Command::Site(Site::Suspend(command)) => command.order(layers, "suspend").await,
+        Command::Site(Site::Resume(command)) => command.order(layers, "resume").await,
+        Command::Site(Site::Rotate(command)) => command.order(layers, "rotate").await,
         Command::Site(Site::Show(command)) => command.run(layers).await,
         Command::Site(Site::Credentials(command)) => command.run(layers).await,
         Command::Site(Site::Destroy(command)) => command.run(layers).await,

@@ -15,6 +15,7 @@ pub(super) struct Progress {
     /// Which steps of the journal were told.
     told: Vec<bool>,
     waiting_for: Option<String>,
+    is_told: bool,
 }
 
 impl Progress {
@@ -25,11 +26,19 @@ impl Progress {
             bar.enable_steady_tick(Duration::from_millis(100));
             bar
         });
-        Self { bar, told: Vec::new(), waiting_for: None }
+        Self { bar, told: Vec::new(), waiting_for: None, is_told: true }
+    }
+
+    /// Of one job of many: nothing is shown of it.
+    pub fn untold() -> Self {
+        Self { bar: None, told: Vec::new(), waiting_for: None, is_told: false }
     }
 
     /// Tells what is new.
     pub fn show(&mut self, job: &Job) {
+        if !self.is_told {
+            return;
+        }
         self.told.resize(job.steps.len(), false);
         for (at, step) in job.steps.iter().enumerate() {
             if self.told[at] {

@@ -31,9 +31,13 @@ impl List {
         let page: Page<Site> = client.list(&format!("/api/v1/sites?{status}"), self.limit).await?;
         self.format.print(&page, |page| {
             let row = |site: &Site| {
-                vec![site.name.clone(), site.status.to_string(), site.url.clone(), or_dash(site.active_job)]
+                let mut notes = Vec::new();
+                notes.extend(site.suspended.then_some("suspended"));
+                notes.extend(site.upgrade_pending.then_some("upgrade pending"));
+                let (name, status, url) = (site.name.clone(), site.status.to_string(), site.url.clone());
+                vec![name, status, url, or_dash(site.active_job), notes.join(", ")]
             };
-            table(&["name", "status", "url", "active job"], page.items.iter().map(row))
+            table(&["name", "status", "url", "active job", "notes"], page.items.iter().map(row))
         })
     }
 }

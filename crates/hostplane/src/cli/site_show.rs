@@ -6,7 +6,7 @@ use hostplane_domain::name::SiteName;
 use super::failure::Failure;
 use super::output::{Format, facts, or_dash, table};
 use super::target::Target;
-use crate::api::wire::{Resource, Site};
+use crate::api::wire::{ContainerLimits, Limits, Resource, Site};
 use crate::config::layers::Layers;
 
 /// Show a site with its resources
@@ -28,12 +28,37 @@ impl Show {
     }
 }
 
+fn yes_no(yes: bool) -> String {
+    if yes { "yes" } else { "no" }.to_owned()
+}
+
+fn limits(limits: &Limits) -> String {
+    let of = |limits: &ContainerLimits| {
+        let [memory, pids] = [limits.memory_mib, limits.pids].map(or_dash);
+        format!("{memory} MiB, {}, {pids} processes", limits.cpu_milli.map_or_else(String::new, cpu))
+    };
+    let [workers, connections, upload] =
+        [limits.php_workers, limits.database_connections, limits.upload_mib].map(or_dash);
+    format!(
+        "PHP {}, {workers} workers; nginx {}; {connections} database connections; uploads up to {upload} MiB",
+        of(&limits.php),
+        of(&limits.nginx)
+    )
+}
+
+fn cpu(milli: u32) -> String {
+    if milli == 0 { "no limit of CPU".to_owned() } else { format!("{}.{:03} CPU", milli / 1000, milli % 1000) }
+}
+
 fn text(site: &Site) -> String {
     let about = facts([
         ("name", site.name.clone()),
         ("status", site.status.to_string()),
         ("url", site.url.clone()),
         ("kind", site.kind.clone()),
+        ("suspended", yes_no(site.suspended)),
+        ("upgrade pending", yes_no(site.upgrade_pending)),
+        ("limits", site.limits.as_ref().map_or_else(|| "-".to_owned(), limits)),
         ("id", site.id.to_string()),
         ("active job", or_dash(site.active_job)),
         ("created", site.created_at.clone()),

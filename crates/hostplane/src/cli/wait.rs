@@ -60,6 +60,15 @@ impl Wait {
 
 /// Waits until a job has ended or needs an operator. Both are an answer, not yet a failure.
 pub(super) async fn ended(client: &Client, job: Job, timeout: Option<Duration>) -> Result<Job, Failure> {
+    ended_with(client, job, timeout, Progress::new()).await
+}
+
+/// The same without telling its progress: for one of many.
+pub(super) async fn ended_quietly(client: &Client, job: Job, timeout: Duration) -> Result<Job, Failure> {
+    ended_with(client, job, Some(timeout), Progress::untold()).await
+}
+
+async fn ended_with(client: &Client, job: Job, timeout: Option<Duration>, progress: Progress) -> Result<Job, Failure> {
     let id = job.id;
     let deadline = async {
         match timeout {
@@ -68,7 +77,7 @@ pub(super) async fn ended(client: &Client, job: Job, timeout: Option<Duration>) 
         }
     };
     tokio::select! {
-        ended = poll(client, job) => ended,
+        ended = poll(client, job, progress) => ended,
         () = deadline => Err(Failure::Failed(format!("the time is up, and the job goes on; {}", how_to_watch(id)))),
         _ = ctrl_c() => {
             eprintln!("\nThe job goes on; {}", how_to_watch(id));
@@ -81,8 +90,7 @@ fn how_to_watch(id: JobId) -> String {
     format!("watch it with: hostplane job watch {id}")
 }
 
-async fn poll(client: &Client, mut job: Job) -> Result<Job, Failure> {
-    let mut progress = Progress::new();
+async fn poll(client: &Client, mut job: Job, mut progress: Progress) -> Result<Job, Failure> {
     let mut gone_since = None;
     let begun = Instant::now();
     loop {
@@ -135,7 +143,7 @@ fn other_end(job: &Job) -> Failure {
     });
     let end = match state {
         NeedsOperator => format!("needs an operator{why}"),
-        Cancelled => "was cancelled; nothing of it is left".to_owned(),
+        Cancelled => "was cancelled; all is as it was before".to_owned(),
         state => format!("{state}{why}"),
     };
     let did = format!("What it did: hostplane job show {id}");

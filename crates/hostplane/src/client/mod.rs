@@ -71,6 +71,10 @@ impl Client {
         self.send(Method::POST, path, body).await
     }
 
+    pub async fn patch<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Answer<T> {
+        self.send(Method::PATCH, path, Some(body)).await
+    }
+
     pub async fn delete<T: DeserializeOwned>(&self, path: &str) -> Answer<T> {
         self.send(Method::DELETE, path, None::<&()>).await
     }

@@ -53,8 +53,21 @@ async fn a_site_s_whole_life() {
     assert_eq!(keys(&steps[0]), ["action", "elapsed_ms", "error", "resource", "state"]);
 
     let site = bed.get("/api/v1/sites/hello").await.body;
-    let expected =
-        ["active_job", "created_at", "domains", "id", "kind", "name", "resources", "status", "updated_at", "url"];
+    let expected = [
+        "active_job",
+        "created_at",
+        "domains",
+        "id",
+        "kind",
+        "limits",
+        "name",
+        "resources",
+        "status",
+        "suspended",
+        "updated_at",
+        "upgrade_pending",
+        "url",
+    ];
     assert_eq!(keys(&site), expected);
     assert_eq!(site["status"], "ACTIVE");
     assert_eq!((&site["url"], &site["active_job"]), (&json!("http://hello.localhost:8080"), &Value::Null));

@@ -202,7 +202,7 @@ async fn addresses_and_methods() {
     for (method, path, allow) in [
         (Method::PUT, "/api/v1/sites", "GET,HEAD,POST"),
         (Method::DELETE, "/api/v1/sites", "GET,HEAD,POST"),
-        (Method::POST, "/api/v1/sites/hello", "GET,HEAD,DELETE"),
+        (Method::POST, "/api/v1/sites/hello", "GET,HEAD,PATCH,DELETE"),
         (Method::POST, "/api/v1/jobs", "GET,HEAD"),
         (Method::GET, "/api/v1/jobs/018f0000-0000-7000-8000-000000000000/retry", "POST"),
         (Method::GET, "/api/v1/jobs/018f0000-0000-7000-8000-000000000000/cancel", "POST"),

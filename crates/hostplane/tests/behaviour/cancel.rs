@@ -32,6 +32,13 @@ impl Bed {
         held
     }
 
+    /// The next change of a database user waits until this is notified.
+    pub fn hold_database(&self) -> Arc<Notify> {
+        let held = Arc::new(Notify::new());
+        self.gate.next("mariadb.ensure_tenant", Verdict::Wait(Arc::clone(&held)));
+        held
+    }
+
     /// Waits until a job is about to unpack WordPress.
     pub async fn unpacks(&self, job: &str) {
         let unpacks =

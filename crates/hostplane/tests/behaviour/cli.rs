@@ -25,7 +25,7 @@ async fn run(home: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
 }
 
 impl Bed {
-    async fn cli(&self, arguments: &[&str]) -> (Option<i32>, String, String) {
+    pub async fn cli(&self, arguments: &[&str]) -> (Option<i32>, String, String) {
         run(self.home.dir(), arguments).await
     }
 }

@@ -4,6 +4,7 @@ mod api;
 mod bad_input;
 mod bed;
 mod cancel;
+mod changes;
 mod cli;
 mod connections;
 mod late;

@@ -109,6 +109,11 @@ impl Instance {
         instance
     }
 
+    /// Another value of a setting from the next start on.
+    pub fn set(&mut self, setting: &str, value: &str) {
+        self.settings.insert(setting.to_owned(), value.to_owned());
+    }
+
     /// A range with room for one site.
     pub fn tight_pool(&self) -> String {
         self.settings["SUBNET_POOL"].replace(".0/24", ".64/29")

@@ -4,6 +4,7 @@
 //! it ends. What it plants carries a label of its own.
 
 mod browser;
+mod changes;
 mod collisions;
 mod docker;
 mod engine_restart;

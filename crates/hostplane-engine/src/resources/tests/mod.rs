@@ -39,6 +39,7 @@ fn hello(site: SiteId) -> DesiredSite {
         shared_network: "shared".into(),
         database_host: "host.docker.internal:3306".into(),
         secret_version: 1,
+        suspended: false,
     }
 }
 

@@ -62,6 +62,7 @@ impl<'a> Site<'a> {
             shared_network: ground.shared_network.clone(),
             database_host: ground.database_host.clone(),
             secret_version: 1,
+            suspended: false,
         };
         Self { bed, want }
     }

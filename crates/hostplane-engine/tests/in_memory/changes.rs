@@ -1,0 +1,221 @@
+//! Site → site': what is changed, and what stays.
+
+use std::collections::BTreeMap;
+
+use hostplane_domain::change::{Change, LimitsPatch};
+use hostplane_domain::desired::SiteImages;
+use hostplane_domain::job::JobState;
+use hostplane_domain::kind::Kind;
+use hostplane_domain::status::SiteStatus;
+use hostplane_engine::app::{AppError, JobView};
+use hostplane_engine::store::JobFilter;
+use hostplane_infra::containers::ArchiveEntry;
+use hostplane_infra::error::{Dependency, Rejection};
+use hostplane_infra::fake::State;
+use hostplane_infra::gate::Verdict;
+use hostplane_infra::probe::{Page, SiteProbe};
+
+use crate::bed::{Bed, NGINX_IMAGE, PHP_IMAGE, Running, failure};
+use crate::common::{name, new_site};
+
+impl Running {
+    async fn changed(&self, change: &Change) -> JobView {
+        let job = self.app.change_site(&name("hello"), change).await.unwrap().record.id;
+        self.ended(job).await
+    }
+}
+
+fn limits(patch: LimitsPatch) -> Change {
+    Change::Limits(patch)
+}
+
+fn images(php: &str) -> Change {
+    Change::Images(SiteImages { php: php.to_owned(), nginx: NGINX_IMAGE.to_owned() })
+}
+
+/// The site's own files.
+fn files(state: &mut State) -> &mut BTreeMap<String, ArchiveEntry> {
+    &mut state.containers.volumes.get_mut("wp_hello").unwrap().files
+}
+
+fn id_of(state: &State, container: &str) -> String {
+    state.containers.container(container).expect("it is there").0.to_owned()
+}
+
+async fn front_page(bed: &Bed, running: &Running) -> Page {
+    let site = running.app.site(&name("hello")).await.unwrap();
+    bed.world.get(&site.view.url, "/").await.unwrap()
+}
+
+#[tokio::test]
+async fn a_change_of_limits_replaces_what_depends_on_them_and_nothing_else() {
+    let bed = Bed::new().await;
+    let running = bed.start().await;
+    running.active("hello").await;
+    let before = bed.state();
+    let job = running.changed(&limits(LimitsPatch { database_connections: Some(30), ..Default::default() })).await;
+    assert_eq!(job.record.state, JobState::Completed, "{:?}", job.record.error);
+    let steps: Vec<Kind> = job.steps.iter().map(|step| step.resource).collect();
+    assert_eq!(steps, [Kind::Database, Kind::Serving]);
+    assert_eq!(bed.state().databases.users["wp_hello"].max_connections, 30);
+    assert_eq!(bed.state().containers, before.containers);
+
+    let job = running.changed(&limits(LimitsPatch { php_workers: Some(7), ..Default::default() })).await;
+    assert_eq!(job.record.state, JobState::Completed, "{:?}", job.record.error);
+    let after = bed.state();
+    assert_eq!(id_of(&after, "nginx_hello"), id_of(&before, "nginx_hello"));
+    assert_ne!(id_of(&after, "php_hello"), id_of(&before, "php_hello"));
+    // It is confirmed only after the new container is there.
+    let place = |kind| job.steps.iter().find(|step| step.resource == kind).expect("it has a step");
+    assert!(place(Kind::Serving).started_at >= place(Kind::PhpContainer).finished_at.unwrap());
+    let shown = running.app.site(&name("hello")).await.unwrap();
+    assert_eq!(shown.view.record.status, SiteStatus::Active);
+    let limits = shown.view.record.spec.unwrap().limits;
+    assert_eq!((limits.php_workers, limits.database_connections), (7, 30));
+    assert_eq!(running.not_present("hello").await, Vec::<String>::new());
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn an_upgrade_to_an_image_that_is_missing_changes_nothing() {
+    let bed = Bed::new().await;
+    let running = bed.start().await;
+    running.active("hello").await;
+    let before = bed.state();
+    let job = running.changed(&images("hostplane/php:missing")).await;
+    assert_eq!(job.record.state, JobState::Failed);
+    let (step, message) = failure(&job);
+    assert_eq!(step, Some("php_container"));
+    assert!(message.contains("hostplane/php:missing"), "{message}");
+    assert_eq!(bed.state(), before, "what served was not taken away");
+    assert_eq!(running.status("hello").await, SiteStatus::Active);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn an_upgrade_that_does_not_serve_is_taken_back() {
+    let bed = Bed::new().await;
+    bed.world.state().containers.images.insert("hostplane/php:bad".to_owned());
+    let running = bed.start().await;
+    running.active("hello").await;
+    let before = bed.state();
+    // Its front page is broken from now on.
+    let index = files(&mut bed.world.state()).remove("index.php").unwrap();
+    let order = running.app.change_site(&name("hello"), &images("hostplane/php:bad")).await.unwrap().record.id;
+    let turned = |job: &JobView| job.steps.iter().any(|step| step.direction.as_str() == "back");
+    running.app.job_when(order, turned).await.unwrap();
+    files(&mut bed.world.state()).insert("index.php".to_owned(), index);
+    let job = running.ended(order).await;
+    assert_eq!(job.record.state, JobState::Failed);
+    assert_eq!(failure(&job).0, Some("serving"));
+    let after = bed.state();
+    let image = |state: &State| state.containers.container("php_hello").unwrap().1.spec.image.clone();
+    assert_eq!((image(&after), image(&before)), (PHP_IMAGE.to_owned(), PHP_IMAGE.to_owned()));
+    assert_eq!(running.not_present("hello").await, Vec::<String>::new());
+    assert_eq!(front_page(&bed, &running).await.status, 200);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn other_images_of_new_sites_are_an_upgrade_pending_and_no_drift() {
+    let mut bed = Bed::new().await;
+    let running = bed.start().await;
+    running.active("hello").await;
+    assert!(!running.app.site(&name("hello")).await.unwrap().view.upgrade_pending);
+    running.stop().await;
+    bed.settings.images.php = "hostplane/php:next".to_owned();
+    bed.world.state().containers.images.insert("hostplane/php:next".to_owned());
+    let running = bed.start().await;
+    running.app.settle_routes().await.unwrap();
+    assert!(running.app.site(&name("hello")).await.unwrap().view.upgrade_pending);
+    assert_eq!(running.not_present("hello").await, Vec::<String>::new());
+    let job = running.app.upgrade_site(&name("hello")).await.unwrap().record.id;
+    assert_eq!(running.ended(job).await.record.state, JobState::Completed);
+    assert!(!running.app.site(&name("hello")).await.unwrap().view.upgrade_pending);
+    assert_eq!(bed.state().containers.container("php_hello").unwrap().1.spec.image, "hostplane/php:next");
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_suspended_site_shows_a_maintenance_page_until_it_is_resumed() {
+    let bed = Bed::new().await;
+    let running = bed.start().await;
+    running.active("hello").await;
+    let before = bed.state();
+    for _ in 0..2 {
+        assert_eq!(running.changed(&Change::Suspended(true)).await.record.state, JobState::Completed);
+        let page = front_page(&bed, &running).await;
+        assert_eq!(page.status, 503);
+        assert!(String::from_utf8_lossy(&page.body).contains("maintenance"));
+        assert_eq!(running.not_present("hello").await, Vec::<String>::new());
+    }
+    assert_eq!(bed.state().containers, before.containers);
+    assert_eq!(running.changed(&Change::Suspended(false)).await.record.state, JobState::Completed);
+    assert_eq!(front_page(&bed, &running).await.status, 200);
+    running.changed(&Change::Suspended(true)).await;
+    let destroy = running.app.destroy_site(&name("hello")).await.unwrap().record.id;
+    assert_eq!(running.ended(destroy).await.record.state, JobState::Completed);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn rotated_secrets_are_new_and_the_administrator_s_password_stays() {
+    use secrecy::ExposeSecret;
+    let bed = Bed::new().await;
+    let running = bed.start().await;
+    running.active("hello").await;
+    let password = async || running.app.credentials(&name("hello")).await.unwrap().password.expose_secret().to_owned();
+    let (admin, before) = (password().await, bed.state());
+    assert_eq!(running.changed(&Change::Secrets).await.record.state, JobState::Completed);
+    let after = bed.state();
+    let hash = |state: &State| state.databases.users["wp_hello"].password_hash.clone();
+    assert_ne!(hash(&after), hash(&before));
+    let config = |state: &State| state.containers.read_file("php_hello", "wp-config.php").unwrap();
+    assert_ne!(config(&after), config(&before));
+    assert_eq!(front_page(&bed, &running).await.status, 200, "WordPress logs in with the new password");
+    assert_eq!(password().await, admin);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_cancelled_change_is_taken_back() {
+    let bed = Bed::new().await;
+    let running = bed.start().await;
+    running.active("hello").await;
+    let spec = running.app.site(&name("hello")).await.unwrap().view.record.spec;
+    bed.gate.cut_off(Dependency::Docker);
+    let change = limits(LimitsPatch { php_workers: Some(7), ..Default::default() });
+    let job = running.app.change_site(&name("hello"), &change).await.unwrap().record.id;
+    running.app.job_when(job, |job| job.record.waiting_for.is_some()).await.unwrap();
+    let busy = running.app.change_site(&name("hello"), &change).await.unwrap_err();
+    assert!(matches!(busy, AppError::Busy { .. }), "{busy}");
+    running.app.cancel_job(job).await.unwrap();
+    bed.gate.reconnect(Dependency::Docker);
+    assert_eq!(running.ended(job).await.record.state, JobState::Cancelled);
+    assert_eq!(running.app.site(&name("hello")).await.unwrap().view.record.spec, spec);
+    assert_eq!(running.not_present("hello").await, Vec::<String>::new());
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn what_can_not_be_changed_says_why() {
+    let bed = Bed::new().await;
+    let running = bed.start().await;
+    let change = limits(LimitsPatch { php_workers: Some(7), ..Default::default() });
+    let refused = running.app.change_site(&name("hello"), &change).await.unwrap_err();
+    assert!(matches!(refused, AppError::NoSite(_)), "{refused}");
+    bed.gate.next("wordpress.install", Verdict::Fail(Rejection::WouldLoseData("x".into()).into()));
+    let job = running.app.create_site(&new_site("hello")).await.unwrap().1.record.id;
+    running.ended(job).await;
+    let refused = running.app.change_site(&name("hello"), &change).await.unwrap_err();
+    assert!(matches!(refused, AppError::WrongStatus { status: SiteStatus::Failed, .. }), "{refused}");
+    let retried = running.app.retry_job(job).await.unwrap().record.id;
+    running.ended(retried).await;
+    let jobs = running.app.jobs(None, &JobFilter { limit: 9, ..Default::default() }).await.unwrap();
+    let bad = limits(LimitsPatch { php_workers: Some(0), ..Default::default() });
+    let refused = running.app.change_site(&name("hello"), &bad).await.unwrap_err();
+    assert!(matches!(&refused, AppError::BadLimits(refused) if refused.field == "php_workers"), "{refused}");
+    let after = running.app.jobs(None, &JobFilter { limit: 9, ..Default::default() }).await.unwrap();
+    assert_eq!(after.len(), jobs.len(), "nothing was begun");
+    running.stop().await;
+}

@@ -1,0 +1,87 @@
+//! `hostplane site upgrade`.
+
+use clap::Args;
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use hostplane_domain::name::SiteName;
+
+use super::failure::Failure;
+use super::output::{Format, table};
+use super::target::Target;
+use super::wait::{Timeout, ended_quietly, require_completed};
+use crate::api::wire::{Job, Page, Site};
+use crate::client::Client;
+use crate::config::layers::Layers;
+
+/// Bring sites to the images that new sites are made from, and wait until each has answered
+///
+/// The first that fails is taken back to what it was, and after it no other is begun.
+#[derive(Debug, Args)]
+pub(super) struct Upgrade {
+    /// Their names
+    #[arg(required_unless_present = "all")]
+    names: Vec<SiteName>,
+    /// Every site that is made from other images
+    #[arg(long, conflicts_with = "names")]
+    all: bool,
+    /// How many at once
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
+    at_once: u16,
+    #[command(flatten)]
+    timeout: Timeout,
+    #[command(flatten)]
+    format: Format,
+    #[command(flatten)]
+    target: Target,
+}
+
+impl Upgrade {
+    pub async fn run(self, layers: &Layers) -> Result<(), Failure> {
+        let client = self.target.client(layers)?;
+        let names = if self.all {
+            pending(&client).await?
+        } else {
+            self.names.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        let mut waiting = names.into_iter();
+        let mut running = FuturesUnordered::new();
+        let (mut done, mut first_failure) = (Vec::new(), None);
+        loop {
+            while first_failure.is_none() && running.len() < usize::from(self.at_once) {
+                let Some(name) = waiting.next() else { break };
+                running.push(self.upgrade(&client, name));
+            }
+            match running.next().await {
+                None => break,
+                Some(Ok(job)) => {
+                    first_failure = first_failure.or(require_completed(&job).err());
+                    done.push(job);
+                }
+                Some(Err(failure)) => first_failure = first_failure.or(Some(failure)),
+            }
+        }
+        let rest: Vec<String> = waiting.collect();
+        self.format.print(&done, |jobs| {
+            let row = |job: &Job| vec![job.site.clone(), job.state.to_string(), job.id.to_string()];
+            table(&["site", "upgrade", "job"], jobs.iter().map(row))
+        })?;
+        match first_failure {
+            None => Ok(()),
+            Some(failure) if rest.is_empty() => Err(failure),
+            Some(failure) => {
+                eprintln!("not begun: {}", rest.join(", "));
+                Err(failure)
+            }
+        }
+    }
+
+    async fn upgrade(&self, client: &Client, name: String) -> Result<Job, Failure> {
+        let job: Job = client.post(&format!("/api/v1/sites/{name}/upgrade"), None::<&()>).await?;
+        ended_quietly(client, job, self.timeout.timeout).await
+    }
+}
+
+/// The sites whose upgrade is pending, by name.
+async fn pending(client: &Client) -> Result<Vec<String>, Failure> {
+    let page: Page<Site> = client.list("/api/v1/sites?status=ACTIVE", u32::MAX).await?;
+    Ok(page.items.into_iter().filter(|site| site.upgrade_pending).map(|site| site.name).collect())
+}
