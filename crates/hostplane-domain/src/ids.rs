@@ -59,3 +59,7 @@ id!(
     /// One Hostplane installation: everything that it makes carries this.
     InstanceId
 );
+id!(
+    /// One token of the API.
+    TokenId
+);

@@ -46,10 +46,12 @@ macro_rules! text_enum {
     };
 }
 
+pub(crate) use text_enum;
+
 /// The text names no value of the type.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("not a valid {0}")]
-pub struct BadText(&'static str);
+pub struct BadText(pub(crate) &'static str);
 
 text_enum!(
     /// Where a job is in its life.

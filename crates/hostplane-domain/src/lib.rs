@@ -22,4 +22,5 @@ pub mod secret;
 pub mod spec_hash;
 pub mod status;
 pub mod subnet;
+pub mod token;
 pub mod url;

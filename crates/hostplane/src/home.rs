@@ -131,9 +131,9 @@ impl Home {
         if let Some(token) = read_token(&self.dir)? {
             return Ok(token);
         }
-        let token = format!("{TOKEN_PREFIX}{}", hex::encode(random()?));
-        write_private(&self.dir.join(TOKEN), &format!("{token}\n"))?;
-        Ok(token.into())
+        let token = new_token()?;
+        write_private(&self.dir.join(TOKEN), &format!("{}\n", token.expose_secret()))?;
+        Ok(token)
     }
 
     /// Says where the API is found from now on.
@@ -172,6 +172,14 @@ pub fn read_token(dir: &Path) -> Homely<Option<SecretString>> {
     let token = text.expose_secret().trim();
     let digits = token.strip_prefix(TOKEN_PREFIX).filter(|digits| unhex(digits).is_some());
     if digits.is_none() { Err(HomeError::BadToken(path)) } else { Ok(Some(token.into())) }
+}
+
+/// A token that nobody has yet: 256 random bits.
+///
+/// # Errors
+/// When the machine has no randomness.
+pub fn new_token() -> Homely<SecretString> {
+    Ok(format!("{TOKEN_PREFIX}{}", hex::encode(random()?)).into())
 }
 
 fn random() -> Homely<[u8; RANDOM]> {

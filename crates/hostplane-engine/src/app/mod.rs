@@ -4,6 +4,7 @@ mod credentials;
 mod health;
 mod jobs;
 mod sites;
+mod tokens;
 
 use std::sync::Arc;
 
@@ -86,6 +87,15 @@ pub enum AppError {
     /// The job can't be cancelled.
     #[error("{0}")]
     NotCancellable(&'static str),
+    /// There is no such token.
+    #[error("there is no token of this id; `hostplane token list` shows those there are")]
+    NoToken,
+    /// The token is the home's.
+    #[error(
+        "this is the token in the control plane's home, which keeps you from locking yourself out; to replace it, \
+         remove the file `token` of HOSTPLANE_HOME and restart the control plane"
+    )]
+    HomeToken,
     /// The control database failed.
     #[error("the control database failed; the log says why")]
     Store(#[source] StoreError),
@@ -165,22 +175,6 @@ impl App {
         let worker = Worker::new(runner, signal.clone(), settings.concurrency);
         let background = Background { worker, orphans: Arc::clone(&orphans) };
         Ok((Self { store, world, instance, secrets, settings, signal, orphans }, background))
-    }
-
-    /// Makes this the only valid token of the API.
-    ///
-    /// # Errors
-    /// When the control database fails.
-    pub async fn set_token(&self, token: &str) -> Asked<()> {
-        Ok(self.store.set_token(token, self.now()).await?)
-    }
-
-    /// Whether a token of the API is valid.
-    ///
-    /// # Errors
-    /// When the control database fails.
-    pub async fn knows_token(&self, token: &str) -> Asked<bool> {
-        Ok(self.store.knows_token(token).await?)
     }
 
     /// Has Caddy load the routes that are on disk, unless it is known that it did. Until then nothing is known

@@ -30,6 +30,7 @@ pub use claims::{Claim, Outcome, PutBack};
 pub use jobs::{JobError, JobFilter, JobRecord, StepRecord};
 pub use origins::Origin;
 pub use sites::{NewSite, SiteFilter, SiteRecord};
+pub use tokens::{NewToken, TokenFilter, TokenRecord};
 
 /// Why the store could not do something.
 #[derive(Debug, thiserror::Error)]

@@ -5,6 +5,7 @@ use hostplane_domain::details::{AdminEmail, AdminUser, SiteTitle};
 use hostplane_domain::job::{Direction, JobState, OperationName};
 use hostplane_domain::name::SiteName;
 use hostplane_domain::status::{SiteEvent, SiteStatus};
+use hostplane_domain::token::{TokenName, TokenScope};
 use tempfile::TempDir;
 
 use super::*;
@@ -291,4 +292,60 @@ async fn pages_follow_each_other_even_among_sites_of_one_name() {
         seen.push(site.site.id);
     }
     assert_eq!(seen, all);
+}
+
+fn asked_token(expires_at: Option<Timestamp>) -> NewToken {
+    NewToken { name: TokenName::parse("ci").unwrap(), scope: TokenScope::Read, expires_at }
+}
+
+#[tokio::test]
+async fn a_token_is_valid_until_the_moment_it_expires() {
+    let home = TempDir::new().unwrap();
+    let store = open(&home).await;
+    let end = NOW.plus(Duration::from_mins(1));
+    store.add_token("hp_1", &asked_token(Some(end)), NOW).await.unwrap();
+    store.add_token("hp_2", &asked_token(None), NOW).await.unwrap();
+    let expiring = store.shown_token("hp_1").await.unwrap().unwrap();
+    assert!(expiring.is_valid(Timestamp(end.0 - 1)) && !expiring.is_valid(end));
+    let lasting = store.shown_token("hp_2").await.unwrap().unwrap();
+    assert!(lasting.is_valid(Timestamp(i64::MAX)));
+    assert!(store.shown_token("hp_3").await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_new_token_in_the_home_revokes_the_one_before_it_and_no_other() {
+    let home = TempDir::new().unwrap();
+    let store = open(&home).await;
+    store.set_token("hp_first", NOW).await.unwrap();
+    store.add_token("hp_other", &asked_token(Some(NOW)), NOW).await.unwrap();
+    store.set_token("hp_first", NOW).await.unwrap();
+    let first = store.shown_token("hp_first").await.unwrap().unwrap();
+    assert!(first.of_home && first.scope == TokenScope::Admin);
+    assert!(!store.revoke_token(first.id).await.unwrap(), "it is never revoked");
+    store.set_token("hp_second", NOW).await.unwrap();
+    assert!(store.shown_token("hp_first").await.unwrap().is_none());
+    assert_eq!(store.shown_token("hp_other").await.unwrap().unwrap().scope, TokenScope::Read);
+    // Whoever puts another one of ours there makes it the home's.
+    store.set_token("hp_other", NOW).await.unwrap();
+    let other = store.shown_token("hp_other").await.unwrap().unwrap();
+    assert!(other.of_home && other.scope == TokenScope::Admin && other.expires_at.is_none());
+    assert_eq!(store.tokens(&TokenFilter { after: None, limit: 10 }).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn the_token_of_an_older_database_stays_the_home_s() {
+    let home = TempDir::new().unwrap();
+    let file = home.path().join("test.db");
+    let options = SqliteConnectOptions::new().filename(&file).create_if_missing(true);
+    let older = SqlitePool::connect_with(options).await.unwrap();
+    let mut migrations = sqlx::migrate!("./migrations");
+    migrations.migrations = migrations.migrations.iter().filter(|one| one.version < 4).cloned().collect();
+    migrations.run(&older).await.unwrap();
+    let add = "INSERT INTO tokens (id, hash, created_at) VALUES ('018f0000-0000-7000-8000-000000000000', $1, 1)";
+    let hash = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
+    sqlx::query(add).bind(hash).execute(&older).await.unwrap();
+    older.close().await;
+    let store = open(&home).await;
+    let token = store.shown_token("test").await.unwrap().unwrap();
+    assert!(token.of_home && token.scope == TokenScope::Admin && token.expires_at.is_none());
 }

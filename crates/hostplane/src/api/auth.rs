@@ -1,20 +1,30 @@
-//! Bearer tokens.
+//! Bearer tokens and their scopes.
+
+use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::http::HeaderMap;
 use axum::http::header::{AUTHORIZATION, HeaderValue, WWW_AUTHENTICATE};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use hostplane_domain::token::TokenScope;
+use hostplane_engine::app::App;
+use hostplane_engine::store::TokenRecord;
+use tracing::Span;
 
-use super::Api;
 use super::problem::{Problem, Reason};
 
-/// The addresses that anybody may ask. Every other needs a token, those that don't exist too.
-const OPEN: [&str; 2] = ["/healthz", "/readyz"];
+/// Who is let in.
+#[derive(Clone)]
+pub(super) struct Door {
+    pub app: App,
+    /// The paths that anybody may ask. Every other needs a token, those that don't exist too.
+    pub open: Arc<[&'static str]>,
+}
 
-/// Lets a request pass that carries a token of ours.
-pub(super) async fn require_token(State(api): State<Api>, request: Request, next: Next) -> Response {
-    if OPEN.contains(&request.uri().path()) {
+/// Lets a request pass that carries a token of ours, and tells those behind which one.
+pub(super) async fn require_token(State(door): State<Door>, mut request: Request, next: Next) -> Response {
+    if door.open.contains(&request.uri().path()) {
         return next.run(request).await;
     }
     let Some(token) = bearer(request.headers()) else {
@@ -22,14 +32,39 @@ pub(super) async fn require_token(State(api): State<Api>, request: Request, next
                       HOSTPLANE_HOME";
         return unauthorized(detail, r#"Bearer realm="hostplane""#);
     };
-    match api.app.knows_token(token).await {
-        Ok(true) => next.run(request).await,
-        Ok(false) => {
-            let detail = "this token is not valid here; the first token is in the file `token` of HOSTPLANE_HOME";
+    match door.app.shown_token(token).await {
+        Ok(Some(token)) => {
+            Span::current().record("token", tracing::field::display(token.id));
+            request.extensions_mut().insert(token);
+            next.run(request).await
+        }
+        Ok(None) => {
+            let detail = "this token is not valid here: it is unknown, was revoked or has expired; the first token is \
+                          in the file `token` of HOSTPLANE_HOME";
             unauthorized(detail, r#"Bearer realm="hostplane", error="invalid_token""#)
         }
         Err(error) => Problem::from(error).into_response(),
     }
+}
+
+/// Lets a request pass whose token may do what its route needs.
+pub(super) async fn require_scope(State(needed): State<TokenScope>, request: Request, next: Next) -> Response {
+    // A route that nobody asked for a token is shut.
+    let has = request.extensions().get::<TokenRecord>().map(|token| token.scope);
+    if has.is_some_and(|has| has.includes(needed)) {
+        return next.run(request).await;
+    }
+    let has = has.map_or("no", TokenScope::as_str);
+    let detail = format!(
+        "this needs a token of scope {needed}, and yours has the scope {has}; whoever has one of scope admin can make \
+         it with `hostplane token create NAME --scope {needed}`"
+    );
+    let mut response = Problem::scope(needed, detail).into_response();
+    let challenge = format!(r#"Bearer realm="hostplane", error="insufficient_scope", scope="{needed}""#);
+    if let Ok(challenge) = HeaderValue::from_str(&challenge) {
+        response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+    }
+    response
 }
 
 fn unauthorized(detail: &str, challenge: &'static str) -> Response {

@@ -14,6 +14,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use tokio::time::{Instant, timeout};
+use tracing::field::Empty;
 use tracing::{Instrument, debug, error, info, info_span};
 use uuid::Uuid;
 
@@ -36,7 +37,8 @@ const HEADERS: [(HeaderName, HeaderValue); 4] = [
 /// The outermost layer.
 pub(super) async fn wrap(request: Request, next: Next) -> Response {
     let id = Uuid::now_v7().to_string();
-    let span = info_span!("request", request = id);
+    // The token is its id, once it is known; never what was shown.
+    let span = info_span!("request", request = id, token = Empty);
     respond(id, request, next).instrument(span).await
 }
 

@@ -9,7 +9,7 @@ use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::HeaderMap;
 use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::request::Parts;
-use hostplane_domain::ids::JobId;
+use hostplane_domain::ids::{JobId, TokenId};
 use hostplane_domain::name::SiteName;
 use http_body_util::LengthLimitError;
 use serde::Deserialize;
@@ -86,6 +86,17 @@ impl Members {
     /// A text that must be there.
     pub fn required_text(&self, name: &str) -> Answer<&str> {
         self.text(name)?.ok_or_else(|| Problem::field(name, format!("{name} is missing; it is a text")))
+    }
+
+    /// A whole number that may be left out.
+    pub fn number(&self, name: &str) -> Answer<Option<u64>> {
+        match self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value) {
+            None | Some(Value::Null) => Ok(None),
+            Some(value) => {
+                let number = value.as_u64();
+                number.map(Some).ok_or_else(|| Problem::field(name, format!("{name} is a whole number, not negative")))
+            }
+        }
     }
 
     fn read(bytes: &[u8]) -> Answer<Self> {
@@ -169,6 +180,11 @@ impl PathParameter for SiteName {
 impl PathParameter for JobId {
     const NAME: &'static str = "id";
     const HINT: &'static str = "`GET /api/v1/jobs` lists the jobs there are";
+}
+
+impl PathParameter for TokenId {
+    const NAME: &'static str = "id";
+    const HINT: &'static str = "`GET /api/v1/tokens` lists the tokens there are";
 }
 
 impl<S: Send + Sync, T: PathParameter> FromRequestParts<S> for InPath<T> {

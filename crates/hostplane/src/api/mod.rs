@@ -12,11 +12,15 @@ mod jobs;
 pub(crate) mod page;
 pub(crate) mod problem;
 mod sites;
+mod tokens;
 pub(crate) mod wire;
 
 use axum::Router;
+use axum::handler::Handler;
+use axum::http::Method;
 use axum::middleware::{from_fn, from_fn_with_state};
-use axum::routing::{get, post};
+use axum::routing::{MethodFilter, MethodRouter, on};
+use hostplane_domain::token::TokenScope;
 use hostplane_domain::url::BaseDomain;
 use hostplane_engine::app::App;
 use tokio::sync::watch;
@@ -53,24 +57,71 @@ impl Api {
         Self { app, base_domain, platform, asked: health::Asked::default() }
     }
 
-    /// Every route.
+    /// Answers every route.
     pub fn router(self) -> Router {
-        Router::new()
-            .route("/healthz", get(health::live))
-            .route("/readyz", get(health::ready))
-            .route("/api/v1/sites", get(sites::list).post(sites::create))
-            .route("/api/v1/sites/{site}", get(sites::show).patch(changes::update).delete(sites::destroy))
-            .route("/api/v1/sites/{site}/upgrade", post(changes::upgrade))
-            .route("/api/v1/sites/{site}/suspend", post(changes::suspend))
-            .route("/api/v1/sites/{site}/resume", post(changes::resume))
-            .route("/api/v1/sites/{site}/rotate", post(changes::rotate))
-            .route("/api/v1/sites/{site}/credentials", get(sites::credentials))
-            .route("/api/v1/jobs", get(jobs::list))
-            .route("/api/v1/jobs/{id}", get(jobs::show))
-            .route("/api/v1/jobs/{id}/retry", post(jobs::retry))
-            .route("/api/v1/jobs/{id}/cancel", post(jobs::cancel))
-            .layer(from_fn_with_state(self.clone(), auth::require_token))
-            .layer(from_fn(envelope::wrap))
-            .with_state(self)
+        let all = routes();
+        let open = all.iter().filter(|route| route.needs.is_none()).map(|route| route.path).collect();
+        let door = auth::Door { app: self.app.clone(), open };
+        let router = all.into_iter().fold(Router::new(), |router, route| router.route(route.path, route.handler));
+        router.layer(from_fn_with_state(door, auth::require_token)).layer(from_fn(envelope::wrap)).with_state(self)
     }
+}
+
+/// One route.
+pub struct Route {
+    /// Its method.
+    pub method: Method,
+    /// Its path, with names of parameters in braces.
+    pub path: &'static str,
+    /// The scope that a token needs for it. Without one, anybody may ask.
+    pub needs: Option<TokenScope>,
+    handler: MethodRouter<Api>,
+}
+
+/// Every route, with the scope that it needs.
+#[must_use]
+pub fn routes() -> Vec<Route> {
+    const OPEN: Option<TokenScope> = None;
+    const READ: Option<TokenScope> = Some(TokenScope::Read);
+    const OPERATE: Option<TokenScope> = Some(TokenScope::Operate);
+    const ADMIN: Option<TokenScope> = Some(TokenScope::Admin);
+    const GET: Method = Method::GET;
+    const POST: Method = Method::POST;
+    const PATCH: Method = Method::PATCH;
+    const DELETE: Method = Method::DELETE;
+    vec![
+        route(GET, "/healthz", OPEN, health::live),
+        route(GET, "/readyz", OPEN, health::ready),
+        route(GET, "/api/v1/sites", READ, sites::list),
+        route(POST, "/api/v1/sites", OPERATE, sites::create),
+        route(GET, "/api/v1/sites/{site}", READ, sites::show),
+        route(PATCH, "/api/v1/sites/{site}", OPERATE, changes::update),
+        route(POST, "/api/v1/sites/{site}/upgrade", OPERATE, changes::upgrade),
+        route(POST, "/api/v1/sites/{site}/suspend", OPERATE, changes::suspend),
+        route(POST, "/api/v1/sites/{site}/resume", OPERATE, changes::resume),
+        route(POST, "/api/v1/sites/{site}/rotate", OPERATE, changes::rotate),
+        route(DELETE, "/api/v1/sites/{site}", OPERATE, sites::destroy),
+        route(GET, "/api/v1/sites/{site}/credentials", OPERATE, sites::credentials),
+        route(GET, "/api/v1/jobs", READ, jobs::list),
+        route(GET, "/api/v1/jobs/{id}", READ, jobs::show),
+        route(POST, "/api/v1/jobs/{id}/retry", OPERATE, jobs::retry),
+        route(POST, "/api/v1/jobs/{id}/cancel", OPERATE, jobs::cancel),
+        route(GET, "/api/v1/tokens", ADMIN, tokens::list),
+        route(POST, "/api/v1/tokens", ADMIN, tokens::create),
+        route(DELETE, "/api/v1/tokens/{id}", ADMIN, tokens::revoke),
+    ]
+}
+
+fn route<H, T>(method: Method, path: &'static str, needs: Option<TokenScope>, handler: H) -> Route
+where
+    H: Handler<T, Api>,
+    T: 'static,
+{
+    // Only a method that HTTP doesn't define has no filter, and the list above names none.
+    let filter = MethodFilter::try_from(method.clone()).unwrap_or(MethodFilter::GET);
+    let mut handler = on(filter, handler);
+    if let Some(needed) = needs {
+        handler = handler.route_layer(from_fn_with_state(needed, auth::require_scope));
+    }
+    Route { method, path, needs, handler }
 }

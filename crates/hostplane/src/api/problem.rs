@@ -4,6 +4,7 @@ use axum::body::Body;
 use axum::http::StatusCode;
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use axum::response::{IntoResponse, Response};
+use hostplane_domain::token::TokenScope;
 use hostplane_engine::app::AppError;
 use serde::{Deserialize, Serialize};
 
@@ -14,9 +15,11 @@ pub(crate) enum Reason {
     InvalidParameter,
     ConfirmationRequired,
     Unauthorized,
+    InsufficientScope,
     NotFound,
     SiteNotFound,
     JobNotFound,
+    TokenNotFound,
     MethodNotAllowed,
     RequestTimeout,
     SiteExists,
@@ -24,6 +27,7 @@ pub(crate) enum Reason {
     WrongStatus,
     JobNotRetriable,
     JobNotCancellable,
+    HomeToken,
     BodyTooLarge,
     UnsupportedMediaType,
     InvalidField,
@@ -42,9 +46,11 @@ impl Reason {
         Self::InvalidParameter,
         Self::ConfirmationRequired,
         Self::Unauthorized,
+        Self::InsufficientScope,
         Self::NotFound,
         Self::SiteNotFound,
         Self::JobNotFound,
+        Self::TokenNotFound,
         Self::MethodNotAllowed,
         Self::RequestTimeout,
         Self::SiteExists,
@@ -52,6 +58,7 @@ impl Reason {
         Self::WrongStatus,
         Self::JobNotRetriable,
         Self::JobNotCancellable,
+        Self::HomeToken,
         Self::BodyTooLarge,
         Self::UnsupportedMediaType,
         Self::InvalidField,
@@ -72,9 +79,13 @@ impl Reason {
                 ("confirmation-required", StatusCode::BAD_REQUEST, "The confirmation is missing or wrong")
             }
             Self::Unauthorized => ("unauthorized", StatusCode::UNAUTHORIZED, "A valid token is needed"),
+            Self::InsufficientScope => {
+                ("insufficient-scope", StatusCode::FORBIDDEN, "The token does not have the scope")
+            }
             Self::NotFound => ("not-found", StatusCode::NOT_FOUND, "There is nothing at this address"),
             Self::SiteNotFound => ("site-not-found", StatusCode::NOT_FOUND, "There is no such site"),
             Self::JobNotFound => ("job-not-found", StatusCode::NOT_FOUND, "There is no such job"),
+            Self::TokenNotFound => ("token-not-found", StatusCode::NOT_FOUND, "There is no such token"),
             Self::MethodNotAllowed => {
                 ("method-not-allowed", StatusCode::METHOD_NOT_ALLOWED, "The address has no such method")
             }
@@ -84,6 +95,7 @@ impl Reason {
             Self::WrongStatus => ("wrong-status", StatusCode::CONFLICT, "The site's status does not allow it"),
             Self::JobNotRetriable => ("job-not-retriable", StatusCode::CONFLICT, "The job cannot be retried"),
             Self::JobNotCancellable => ("job-not-cancellable", StatusCode::CONFLICT, "The job cannot be cancelled"),
+            Self::HomeToken => ("home-token", StatusCode::CONFLICT, "The home's token cannot be revoked"),
             Self::BodyTooLarge => ("body-too-large", StatusCode::PAYLOAD_TOO_LARGE, "The body is too large"),
             Self::UnsupportedMediaType => {
                 ("unsupported-media-type", StatusCode::UNSUPPORTED_MEDIA_TYPE, "The body's type is not supported")
@@ -115,6 +127,9 @@ pub(crate) struct ProblemBody {
     /// The parameter of the address that is not valid.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parameter: Option<String>,
+    /// The scope that a token needs for this.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scope: Option<TokenScope>,
     /// What the log's lines about this request carry.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
@@ -128,13 +143,14 @@ pub(crate) struct Problem {
     detail: String,
     pointer: Option<String>,
     parameter: Option<&'static str>,
+    scope: Option<TokenScope>,
     /// For the log alone.
     cause: Option<String>,
 }
 
 impl Problem {
     pub fn new(kind: Reason, detail: impl Into<String>) -> Self {
-        Self { kind, detail: detail.into(), pointer: None, parameter: None, cause: None }
+        Self { kind, detail: detail.into(), pointer: None, parameter: None, scope: None, cause: None }
     }
 
     /// A field of the body is not valid.
@@ -166,6 +182,13 @@ impl Problem {
     pub fn parameter(name: &'static str, detail: impl Into<String>) -> Self {
         let mut problem = Self::new(Reason::InvalidParameter, detail);
         problem.parameter = Some(name);
+        problem
+    }
+
+    /// The token may not do this: it needs this scope.
+    pub fn scope(needed: TokenScope, detail: impl Into<String>) -> Self {
+        let mut problem = Self::new(Reason::InsufficientScope, detail);
+        problem.scope = Some(needed);
         problem
     }
 
@@ -212,6 +235,7 @@ impl Problem {
             detail: self.detail.clone(),
             pointer: self.pointer.clone(),
             parameter: self.parameter.map(str::to_owned),
+            scope: self.scope,
             request_id: status.is_server_error().then(|| request_id.to_owned()),
         }
     }
@@ -249,6 +273,8 @@ impl From<AppError> for Problem {
             }
             AppError::NotRetriable => Reason::JobNotRetriable,
             AppError::NotCancellable(_) => Reason::JobNotCancellable,
+            AppError::NoToken => Reason::TokenNotFound,
+            AppError::HomeToken => Reason::HomeToken,
             AppError::Store(_) => return Self::internal(hostplane_infra::error::chain(&error)),
         };
         Self::new(kind, error.to_string())

@@ -1,11 +1,13 @@
 //! The JSON of the API. The command line reads and prints the same types.
 
 use hostplane_domain::desired::SiteLimits;
-use hostplane_domain::ids::{JobId, SiteId};
+use hostplane_domain::ids::{JobId, SiteId, TokenId};
 use hostplane_domain::job::{JobState, OperationName, StepState};
 use hostplane_domain::kind::Kind;
 use hostplane_domain::status::SiteStatus;
+use hostplane_domain::token::TokenScope;
 use hostplane_engine::app::{Credentials as AppCredentials, JobView, ResourceView, SiteDetail, SiteView};
+use hostplane_engine::store::TokenRecord;
 use hostplane_infra::clock::Timestamp;
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
@@ -111,7 +113,39 @@ pub(crate) struct Failure {
     pub message: String,
 }
 
-/// The only type here with a secret; it can't be printed by mistake, as it has no `Debug`.
+/// A token, without what would let somebody use it.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Token {
+    pub id: TokenId,
+    pub name: String,
+    pub scope: TokenScope,
+    /// The one in the control plane's home.
+    pub of_home: bool,
+    pub created_at: String,
+    pub expires_at: Option<String>,
+}
+
+/// A token that was just made. It has no `Debug`, as the token is in it, for this once.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct MadeToken {
+    pub id: TokenId,
+    pub name: String,
+    pub token: String,
+    pub scope: TokenScope,
+    pub expires_at: Option<String>,
+}
+
+/// What is sent to make a token.
+#[derive(Debug, Serialize)]
+pub(crate) struct CreateToken {
+    pub name: String,
+    pub scope: TokenScope,
+    /// Seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires_in: Option<u64>,
+}
+
+/// A way into a site; it can't be printed by mistake, as it has no `Debug`.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Credentials {
     pub url: String,
@@ -215,6 +249,19 @@ impl From<JobView> for Job {
             created_at: time(view.record.created_at),
             started_at: view.record.started_at.map(time),
             finished_at: view.record.finished_at.map(time),
+        }
+    }
+}
+
+impl From<TokenRecord> for Token {
+    fn from(record: TokenRecord) -> Self {
+        Self {
+            id: record.id,
+            name: record.name.to_string(),
+            scope: record.scope,
+            of_home: record.of_home,
+            created_at: time(record.created_at),
+            expires_at: record.expires_at.map(time),
         }
     }
 }

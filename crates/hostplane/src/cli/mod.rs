@@ -19,6 +19,9 @@ mod site_show;
 mod site_update;
 mod site_upgrade;
 mod target;
+mod token_create;
+mod token_list;
+mod token_revoke;
 mod wait;
 
 use std::env;
@@ -65,6 +68,9 @@ enum Command {
     /// Look at jobs, cancel and retry them
     #[command(subcommand)]
     Job(Job),
+    /// Make, list and revoke tokens of the API
+    #[command(subcommand)]
+    Token(Token),
 }
 
 #[derive(clap::Args)]
@@ -100,6 +106,13 @@ enum Job {
     Watch(job_watch::Watch),
     Cancel(job_cancel::Cancel),
     Retry(job_retry::Retry),
+}
+
+#[derive(Subcommand)]
+enum Token {
+    Create(token_create::Create),
+    List(token_list::List),
+    Revoke(token_revoke::Revoke),
 }
 
 /// Variables that are read besides those of arguments.
@@ -163,6 +176,9 @@ async fn run(command: Command, layers: &Layers) -> Result<(), Failure> {
         Command::Job(Job::Watch(command)) => command.run(layers).await,
         Command::Job(Job::Cancel(command)) => command.run(layers).await,
         Command::Job(Job::Retry(command)) => command.run(layers).await,
+        Command::Token(Token::Create(command)) => command.run(layers).await,
+        Command::Token(Token::List(command)) => command.run(layers).await,
+        Command::Token(Token::Revoke(command)) => command.run(layers).await,
     }
 }
 

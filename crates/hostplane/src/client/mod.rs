@@ -109,7 +109,9 @@ impl Client {
         let status = response.status();
         let bytes = response.bytes().await.map_err(|error| self.unreachable(why(&error)))?;
         if status.is_success() {
-            return serde_json::from_slice(&bytes).map_err(|_| self.not_ours(status));
+            // What has nothing to say is read as `null`.
+            let bytes = if status == StatusCode::NO_CONTENT { b"null".as_slice() } else { &bytes };
+            return serde_json::from_slice(bytes).map_err(|_| self.not_ours(status));
         }
         match serde_json::from_slice(&bytes) {
             Ok(problem) => Err(ClientError::Problem(problem)),

@@ -9,3 +9,4 @@ mod cli;
 mod connections;
 mod late;
 mod stuck;
+mod tokens;

@@ -1,0 +1,76 @@
+//! `hostplane token create`.
+
+use std::time::Duration;
+
+use clap::Args;
+use hostplane_domain::token::{TokenName, TokenScope};
+
+use super::failure::Failure;
+use super::output::{Format, facts};
+use super::target::Target;
+use super::wait::duration;
+use crate::api::wire::{CreateToken, MadeToken};
+use crate::config::layers::Layers;
+
+/// Make a token of the API; it is shown this once
+#[derive(Debug, Args)]
+pub(super) struct Create {
+    /// For whom or what it is
+    name: TokenName,
+    /// What it may do: read (look at everything but credentials), operate (also order operations) or admin
+    /// (also make and revoke tokens)
+    #[arg(long)]
+    scope: TokenScope,
+    /// How long it is valid, such as 90d or 12h [default: until it is revoked]
+    #[arg(long, value_name = "TIME", value_parser = life)]
+    expires_in: Option<Duration>,
+    #[command(flatten)]
+    format: Format,
+    #[command(flatten)]
+    target: Target,
+}
+
+/// Days, or what every other time is written in.
+fn life(text: &str) -> Result<Duration, &'static str> {
+    let expected = "expected a time such as 90d, 12h or 30m";
+    let life = match text.strip_suffix('d').map(str::parse::<u32>) {
+        Some(Ok(days)) => Duration::from_hours(24 * u64::from(days)),
+        _ => duration(text).map_err(|_| expected)?,
+    };
+    // The API takes whole seconds.
+    if life.as_secs() == 0 { Err(expected) } else { Ok(life) }
+}
+
+impl Create {
+    pub async fn run(self, layers: &Layers) -> Result<(), Failure> {
+        let client = self.target.client(layers)?;
+        let expires_in = self.expires_in.map(|life| life.as_secs());
+        let asked = CreateToken { name: self.name.to_string(), scope: self.scope, expires_in };
+        let made: MadeToken = client.post("/api/v1/tokens", Some(&asked)).await?;
+        if !self.format.json {
+            eprintln!("This is the only time that the token is shown.");
+        }
+        self.format.print(&made, |made| {
+            facts([
+                ("token", made.token.clone()),
+                ("id", made.id.to_string()),
+                ("scope", made.scope.to_string()),
+                ("expires", made.expires_at.clone().unwrap_or_else(|| "never".to_owned())),
+            ])
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lives_are_written_in_days_too() {
+        assert_eq!(life("90d"), Ok(Duration::from_hours(90 * 24)));
+        assert_eq!(life("12h"), Ok(Duration::from_hours(12)));
+        for bad in ["", "d", "0d", "-1d", "99999999999d", "1ms", "soon", "1y"] {
+            assert!(life(bad).is_err(), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! `hostplane token list`.
+
+use clap::Args;
+
+use super::failure::Failure;
+use super::output::{Format, table};
+use super::target::Target;
+use crate::api::wire::{Page, Token};
+use crate::config::layers::Layers;
+
+/// List the tokens of the API
+#[derive(Debug, Args)]
+pub(super) struct List {
+    #[command(flatten)]
+    format: Format,
+    #[command(flatten)]
+    target: Target,
+}
+
+impl List {
+    pub async fn run(self, layers: &Layers) -> Result<(), Failure> {
+        let client = self.target.client(layers)?;
+        let page: Page<Token> = client.list("/api/v1/tokens?", u32::MAX).await?;
+        self.format.print(&page, |page| {
+            let row = |token: &Token| {
+                vec![
+                    token.id.to_string(),
+                    token.name.clone(),
+                    token.scope.to_string(),
+                    token.created_at.clone(),
+                    token.expires_at.clone().unwrap_or_else(|| "never".to_owned()),
+                ]
+            };
+            table(&["id", "name", "scope", "created", "expires"], page.items.iter().map(row))
+        })
+    }
+}
