@@ -1,13 +1,14 @@
 //! The listener: HTTP/1 only, with bounds on what a slow or greedy client can hold.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
@@ -29,6 +30,28 @@ const LAST_REQUEST_AT_STOP: Duration = Duration::from_secs(5);
 /// Most bytes of a request's head.
 const HEAD_LIMIT: usize = 32 * 1024;
 
+/// The connection that a request came on; it is among the request's extensions.
+#[derive(Debug, Clone)]
+pub struct Connection {
+    peer: IpAddr,
+    ending: watch::Receiver<bool>,
+}
+
+impl Connection {
+    /// The address at its other end: a client's, or that of the proxy before us.
+    #[must_use]
+    pub fn peer(&self) -> IpAddr {
+        self.peer
+    }
+
+    /// Resolves once the connection is to end, because the process stops or it has lived long enough. An answer
+    /// that has no end of its own ends then.
+    pub async fn ending(&mut self) {
+        // Without a sender the connection is gone.
+        let _ = self.ending.wait_for(|ending| *ending).await;
+    }
+}
+
 /// Binds the API's address.
 ///
 /// # Errors
@@ -48,10 +71,10 @@ pub async fn serve(listener: TcpListener, router: Router, mut stop: watch::Recei
             Some(_) = connections.join_next(), if !connections.is_empty() => continue,
         };
         match accepted {
-            Ok((stream, place)) => {
+            Ok((stream, peer, place)) => {
                 let (router, stop) = (router.clone(), stop.clone());
                 connections.spawn(async move {
-                    connection(stream, router, stop).await;
+                    connection(stream, peer, router, stop).await;
                     drop(place);
                 });
             }
@@ -72,16 +95,22 @@ pub async fn serve(listener: TcpListener, router: Router, mut stop: watch::Recei
 async fn accept(
     listener: &TcpListener,
     places: &Arc<Semaphore>,
-) -> io::Result<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+) -> io::Result<(TcpStream, IpAddr, tokio::sync::OwnedSemaphorePermit)> {
     let place = Arc::clone(places).acquire_owned().await.map_err(io::Error::other)?;
-    let (stream, _) = listener.accept().await?;
-    Ok((stream, place))
+    let (stream, peer) = listener.accept().await?;
+    Ok((stream, peer.ip(), place))
 }
 
-async fn connection(stream: TcpStream, router: Router, mut stop: watch::Receiver<bool>) {
+async fn connection(stream: TcpStream, peer: IpAddr, router: Router, mut stop: watch::Receiver<bool>) {
     // Answers are written whole; waiting for more to send would only delay them.
     let _ = stream.set_nodelay(true);
-    let service = TowerToHyperService::new(router);
+    let ending = watch::Sender::new(false);
+    let about = Connection { peer, ending: ending.subscribe() };
+    let router = TowerToHyperService::new(router);
+    let service = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
+        request.extensions_mut().insert(about.clone());
+        router.call(request)
+    });
     let mut connection = pin!(
         http1::Builder::new()
             .timer(TokioTimer::new())
@@ -97,6 +126,7 @@ async fn connection(stream: TcpStream, router: Router, mut stop: watch::Receiver
     let ended = if let Some(ended) = ended {
         ended
     } else {
+        ending.send_replace(true);
         connection.as_mut().graceful_shutdown();
         let Ok(ended) = timeout(LAST_REQUEST, connection).await else { return };
         ended

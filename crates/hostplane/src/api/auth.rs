@@ -1,18 +1,22 @@
 //! Bearer tokens and their scopes.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::http::HeaderMap;
-use axum::http::header::{AUTHORIZATION, HeaderValue, WWW_AUTHENTICATE};
+use axum::http::header::{AUTHORIZATION, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use hostplane_domain::token::TokenScope;
 use hostplane_engine::app::App;
 use hostplane_engine::store::TokenRecord;
+use tokio::time::Instant;
 use tracing::Span;
 
 use super::problem::{Problem, Reason};
+use super::wrong_tokens::WrongTokens;
+use crate::http::Connection;
 
 /// Who is let in.
 #[derive(Clone)]
@@ -20,6 +24,23 @@ pub(super) struct Door {
     pub app: App,
     /// The paths that anybody may ask. Every other needs a token, those that don't exist too.
     pub open: Arc<[&'static str]>,
+    pub wrong: Arc<WrongTokens>,
+}
+
+impl Door {
+    /// Counts a wrong token; the answer when there were too many.
+    fn count_wrong(&self, request: &Request) -> Option<Response> {
+        let peer = request.extensions().get::<Connection>().map(Connection::peer);
+        let peer = peer.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        self.wrong.count(peer, Instant::now()).err().map(|wait| {
+            // Whole seconds, and never too early.
+            let seconds = wait.as_secs() + 1;
+            let detail = format!("too many wrong tokens came from {peer}; show another in {seconds} s");
+            let mut response = Problem::new(Reason::TooManyWrongTokens, detail).into_response();
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+            response
+        })
+    }
 }
 
 /// Lets a request pass that carries a token of ours, and tells those behind which one.
@@ -28,6 +49,12 @@ pub(super) async fn require_token(State(door): State<Door>, mut request: Request
         return next.run(request).await;
     }
     let Some(token) = bearer(request.headers()) else {
+        // Who shows nothing guesses nothing.
+        if request.headers().contains_key(AUTHORIZATION)
+            && let Some(problem) = door.count_wrong(&request)
+        {
+            return problem;
+        }
         let detail = "send the header authorization: Bearer TOKEN; the first token is in the file `token` of \
                       HOSTPLANE_HOME";
         return unauthorized(detail, r#"Bearer realm="hostplane""#);
@@ -39,6 +66,9 @@ pub(super) async fn require_token(State(door): State<Door>, mut request: Request
             next.run(request).await
         }
         Ok(None) => {
+            if let Some(problem) = door.count_wrong(&request) {
+                return problem;
+            }
             let detail = "this token is not valid here: it is unknown, was revoked or has expired; the first token is \
                           in the file `token` of HOSTPLANE_HOME";
             unauthorized(detail, r#"Bearer realm="hostplane", error="invalid_token""#)

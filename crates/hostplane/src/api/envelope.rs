@@ -6,10 +6,10 @@ use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use axum::extract::Request;
-use axum::http::Method;
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderName, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
+use axum::http::{Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
@@ -71,6 +71,10 @@ async fn respond(id: String, request: Request, next: Next) -> Response {
     match problem.as_ref().and_then(Problem::cause) {
         Some(cause) => error!(%method, path, status, elapsed_ms, error = cause, "request failed"),
         // What only looks, and was shown it, is asked several times a second by whoever waits for a job.
+        // Whoever guesses tokens doesn't get to write the log.
+        None if response.status() == StatusCode::TOO_MANY_REQUESTS => {
+            debug!(%method, path, status, elapsed_ms, "request");
+        }
         None if is_probe(&path) || (method == Method::GET && response.status().is_success()) => {
             debug!(%method, path, status, elapsed_ms, "request");
         }
@@ -107,7 +111,6 @@ mod tests {
     use super::*;
     use axum::Router;
     use axum::body::{Body, to_bytes};
-    use axum::http::StatusCode;
     use axum::routing::get;
     use serde_json::Value;
     use std::future::pending;

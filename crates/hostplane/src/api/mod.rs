@@ -14,6 +14,9 @@ pub(crate) mod problem;
 mod sites;
 mod tokens;
 pub(crate) mod wire;
+mod wrong_tokens;
+
+use std::sync::Arc;
 
 use axum::Router;
 use axum::handler::Handler;
@@ -61,7 +64,7 @@ impl Api {
     pub fn router(self) -> Router {
         let all = routes();
         let open = all.iter().filter(|route| route.needs.is_none()).map(|route| route.path).collect();
-        let door = auth::Door { app: self.app.clone(), open };
+        let door = auth::Door { app: self.app.clone(), open, wrong: Arc::default() };
         let router = all.into_iter().fold(Router::new(), |router, route| router.route(route.path, route.handler));
         router.layer(from_fn_with_state(door, auth::require_token)).layer(from_fn(envelope::wrap)).with_state(self)
     }

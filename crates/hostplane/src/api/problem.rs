@@ -32,6 +32,7 @@ pub(crate) enum Reason {
     UnsupportedMediaType,
     InvalidField,
     KindNotAvailable,
+    TooManyWrongTokens,
     Refused,
     InternalError,
     Overdue,
@@ -63,6 +64,7 @@ impl Reason {
         Self::UnsupportedMediaType,
         Self::InvalidField,
         Self::KindNotAvailable,
+        Self::TooManyWrongTokens,
         Self::Refused,
         Self::InternalError,
         Self::Overdue,
@@ -105,6 +107,9 @@ impl Reason {
             }
             Self::KindNotAvailable => {
                 ("kind-not-available", StatusCode::UNPROCESSABLE_ENTITY, "This kind of site is not available")
+            }
+            Self::TooManyWrongTokens => {
+                ("too-many-wrong-tokens", StatusCode::TOO_MANY_REQUESTS, "Too many wrong tokens were shown")
             }
             Self::Refused => ("refused", StatusCode::BAD_REQUEST, "The request was refused"),
             Self::InternalError => ("internal-error", StatusCode::INTERNAL_SERVER_ERROR, "Something failed inside"),

@@ -10,3 +10,4 @@ mod connections;
 mod late;
 mod stuck;
 mod tokens;
+mod wrong_tokens;
