@@ -4,6 +4,7 @@ use hostplane_domain::ids::JobId;
 use hostplane_domain::job::{JobState, OperationName};
 use hostplane_domain::name::SiteName;
 use hostplane_domain::status::SiteStatus;
+use tokio::sync::watch;
 
 use super::{App, AppError, Asked};
 use crate::operations;
@@ -134,6 +135,13 @@ impl App {
                 return Ok(job);
             }
         }
+    }
+
+    /// Tells of each change of any job or token. One who looks must have this from before, so that no change
+    /// falls in between.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<()> {
+        self.store.changes()
     }
 
     async fn job_view(&self, record: JobRecord) -> Asked<JobView> {

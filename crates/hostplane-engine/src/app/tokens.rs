@@ -24,6 +24,18 @@ impl App {
         Ok(self.store.shown_token(token).await?.filter(|token| token.is_valid(self.now())))
     }
 
+    /// Whether a token that was let in would be let in now.
+    ///
+    /// # Errors
+    /// When the control database fails.
+    pub async fn is_valid_token(&self, id: TokenId) -> Asked<bool> {
+        match self.store.token(id).await {
+            Ok(token) => Ok(token.is_valid(self.now())),
+            Err(StoreError::Missing(_)) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Adds a token that the caller has drawn at random. Only its hash is kept.
     ///
     /// # Errors

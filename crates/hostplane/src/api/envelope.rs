@@ -62,7 +62,10 @@ async fn respond(id: String, request: Request, next: Next) -> Response {
         problem.write_into(&mut response, &id);
     }
     let headers = response.headers_mut();
-    headers.extend(HEADERS);
+    // Not beside what a handler says of itself, but in its place.
+    for (name, value) in HEADERS {
+        headers.insert(name, value);
+    }
     if let Ok(value) = HeaderValue::from_str(&id) {
         headers.insert(REQUEST_ID, value);
     }

@@ -6,6 +6,7 @@
 mod auth;
 mod changes;
 mod envelope;
+mod events;
 pub(crate) mod extract;
 mod health;
 mod jobs;
@@ -35,6 +36,7 @@ pub struct Api {
     base_domain: BaseDomain,
     platform: Platform,
     asked: health::Asked,
+    streams: events::Streams,
 }
 
 /// How far the platform is, where this process makes it: `None` when it is there.
@@ -57,7 +59,7 @@ impl Api {
     /// The API of an engine. Sites get their default e-mail address below `base_domain`.
     #[must_use]
     pub fn new(app: App, base_domain: BaseDomain, platform: Platform) -> Self {
-        Self { app, base_domain, platform, asked: health::Asked::default() }
+        Self { app, base_domain, platform, asked: health::Asked::default(), streams: events::Streams::default() }
     }
 
     /// Answers every route.
@@ -107,6 +109,7 @@ pub fn routes() -> Vec<Route> {
         route(GET, "/api/v1/sites/{site}/credentials", OPERATE, sites::credentials),
         route(GET, "/api/v1/jobs", READ, jobs::list),
         route(GET, "/api/v1/jobs/{id}", READ, jobs::show),
+        route(GET, "/api/v1/jobs/{id}/events", READ, events::follow),
         route(POST, "/api/v1/jobs/{id}/retry", OPERATE, jobs::retry),
         route(POST, "/api/v1/jobs/{id}/cancel", OPERATE, jobs::cancel),
         route(GET, "/api/v1/tokens", ADMIN, tokens::list),

@@ -33,6 +33,7 @@ pub(crate) enum Reason {
     InvalidField,
     KindNotAvailable,
     TooManyWrongTokens,
+    TooManyStreams,
     Refused,
     InternalError,
     Overdue,
@@ -65,6 +66,7 @@ impl Reason {
         Self::InvalidField,
         Self::KindNotAvailable,
         Self::TooManyWrongTokens,
+        Self::TooManyStreams,
         Self::Refused,
         Self::InternalError,
         Self::Overdue,
@@ -110,6 +112,9 @@ impl Reason {
             }
             Self::TooManyWrongTokens => {
                 ("too-many-wrong-tokens", StatusCode::TOO_MANY_REQUESTS, "Too many wrong tokens were shown")
+            }
+            Self::TooManyStreams => {
+                ("too-many-streams", StatusCode::TOO_MANY_REQUESTS, "Too many streams of events are open")
             }
             Self::Refused => ("refused", StatusCode::BAD_REQUEST, "The request was refused"),
             Self::InternalError => ("internal-error", StatusCode::INTERNAL_SERVER_ERROR, "Something failed inside"),

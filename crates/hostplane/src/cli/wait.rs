@@ -15,7 +15,8 @@ use super::progress::Progress;
 use crate::api::wire::Job;
 use crate::client::{Client, ClientError};
 
-/// How often a job is looked at: most are short, and what takes longer is looked at less often.
+/// How often a job is looked at that nobody tells of: most are short, and what takes longer is looked at less
+/// often.
 const PAUSE: Duration = Duration::from_millis(200);
 const PAUSE_WHEN_LONG: Duration = Duration::from_secs(1);
 const LONG: Duration = Duration::from_secs(15);
@@ -77,7 +78,7 @@ async fn ended_with(client: &Client, job: Job, timeout: Option<Duration>, progre
         }
     };
     tokio::select! {
-        ended = poll(client, job, progress) => ended,
+        ended = follow(client, job, progress) => ended,
         () = deadline => Err(Failure::Failed(format!("the time is up, and the job goes on; {}", how_to_watch(id)))),
         _ = ctrl_c() => {
             eprintln!("\nThe job goes on; {}", how_to_watch(id));
@@ -90,13 +91,27 @@ fn how_to_watch(id: JobId) -> String {
     format!("watch it with: hostplane job watch {id}")
 }
 
-async fn poll(client: &Client, mut job: Job, mut progress: Progress) -> Result<Job, Failure> {
+/// Follows the job live, and asks from time to time while nothing comes live: a proxy may not let it through,
+/// and a control plane that starts anew ends it.
+async fn follow(client: &Client, mut job: Job, mut progress: Progress) -> Result<Job, Failure> {
     let mut gone_since = None;
     let begun = Instant::now();
+    let path = format!("/api/v1/jobs/{}", job.id);
+    progress.show(&job);
     loop {
-        progress.show(&job);
-        if !matches!(job.state, JobState::Pending | JobState::Running) {
+        if is_at_rest(&job) {
             return Ok(job);
+        }
+        // Whatever is the matter with the stream, asking says it in words.
+        if let Ok(mut events) = client.events(&format!("{path}/events")).await {
+            while let Some(found) = events.next::<Job>().await {
+                gone_since = None;
+                job = found;
+                progress.show(&job);
+                if is_at_rest(&job) {
+                    return Ok(job);
+                }
+            }
         }
         let pause = match gone_since {
             Some(_) => PAUSE_WHILE_GONE,
@@ -104,10 +119,11 @@ async fn poll(client: &Client, mut job: Job, mut progress: Progress) -> Result<J
             None => PAUSE,
         };
         sleep(pause).await;
-        match client.get(&format!("/api/v1/jobs/{}", job.id)).await {
+        match client.get(&path).await {
             Ok(found) => {
                 gone_since = None;
                 job = found;
+                progress.show(&job);
             }
             Err(error @ ClientError::Unreachable { .. }) => {
                 let since = *gone_since.get_or_insert_with(|| {
@@ -121,6 +137,10 @@ async fn poll(client: &Client, mut job: Job, mut progress: Progress) -> Result<J
             Err(error) => return Err(error.into()),
         }
     }
+}
+
+fn is_at_rest(job: &Job) -> bool {
+    !matches!(job.state, JobState::Pending | JobState::Running)
 }
 
 /// A failure unless the job completed.

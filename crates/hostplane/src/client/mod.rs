@@ -1,5 +1,6 @@
 //! The HTTP API, from the other side.
 
+mod events;
 mod place;
 
 use std::time::Duration;
@@ -9,6 +10,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+pub(crate) use events::Events;
 pub(crate) use place::{Place, PlaceError};
 
 use crate::api::problem::ProblemBody;
@@ -17,6 +19,9 @@ use crate::api::wire::Page;
 const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
 /// Longer than the control plane's own limit for an answer.
 const ANSWER_PATIENCE: Duration = Duration::from_secs(75);
+
+/// Longer than any stream of events is kept open.
+const STREAM_PATIENCE: Duration = Duration::from_hours(1);
 
 /// Why there is no answer that was hoped for.
 #[derive(Debug, thiserror::Error)]
@@ -98,9 +103,32 @@ impl Client {
         }
     }
 
-    async fn send<T: DeserializeOwned>(&self, method: Method, path: &str, body: Option<&impl Serialize>) -> Answer<T> {
+    /// What happens from now on, until the control plane has told all of it or the stream breaks.
+    pub async fn events(&self, path: &str) -> Answer<Events> {
+        let request = self.request(Method::GET, path).timeout(STREAM_PATIENCE);
+        let response = request.send().await.map_err(|error| self.unreachable(why(&error)))?;
+        if response.status() == StatusCode::OK {
+            return Ok(Events::of(response));
+        }
+        let status = response.status();
+        let bytes = response.bytes().await.map_err(|error| self.unreachable(why(&error)))?;
+        Err(self.refused(status, &bytes))
+    }
+
+    fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
         let Place { address, token } = &self.place;
-        let request = self.http.request(method, format!("{address}{path}")).bearer_auth(token.expose_secret());
+        self.http.request(method, format!("{address}{path}")).bearer_auth(token.expose_secret())
+    }
+
+    fn refused(&self, status: StatusCode, bytes: &[u8]) -> ClientError {
+        match serde_json::from_slice(bytes) {
+            Ok(problem) => ClientError::Problem(problem),
+            Err(_) => self.not_ours(status),
+        }
+    }
+
+    async fn send<T: DeserializeOwned>(&self, method: Method, path: &str, body: Option<&impl Serialize>) -> Answer<T> {
+        let request = self.request(method, path);
         let request = match body {
             Some(body) => request.json(body),
             None => request,
@@ -113,10 +141,7 @@ impl Client {
             let bytes = if status == StatusCode::NO_CONTENT { b"null".as_slice() } else { &bytes };
             return serde_json::from_slice(bytes).map_err(|_| self.not_ours(status));
         }
-        match serde_json::from_slice(&bytes) {
-            Ok(problem) => Err(ClientError::Problem(problem)),
-            Err(_) => Err(self.not_ours(status)),
-        }
+        Err(self.refused(status, &bytes))
     }
 
     fn unreachable(&self, why: String) -> ClientError {

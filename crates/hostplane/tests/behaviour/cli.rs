@@ -11,7 +11,7 @@ use tokio::process::Command;
 
 use crate::bed::Bed;
 
-fn command(home: &Path) -> Command {
+pub fn command(home: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_hostplane"));
     command.env_clear().env("HOSTPLANE_HOME", home).stdin(Stdio::null());
     // The API is never asked through these.

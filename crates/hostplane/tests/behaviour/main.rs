@@ -7,6 +7,7 @@ mod cancel;
 mod changes;
 mod cli;
 mod connections;
+mod events;
 mod late;
 mod stuck;
 mod tokens;
