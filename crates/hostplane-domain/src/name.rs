@@ -110,6 +110,39 @@ impl FromStr for SiteName {
     }
 }
 
+/// The beginning of a site's name: 1 to 32 of `a-z 0-9 -`, starting with a letter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SiteNamePrefix(String);
+
+impl SiteNamePrefix {
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for SiteNamePrefix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for SiteNamePrefix {
+    type Err = NameError;
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        match text.bytes().next() {
+            None => Err(NameError::Empty),
+            Some(_) if text.len() > MAX_LEN => Err(NameError::TooLong),
+            Some(_) if !text.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-')) => {
+                Err(NameError::BadCharacter)
+            }
+            Some(first) if !first.is_ascii_lowercase() => Err(NameError::BadStart),
+            Some(_) => Ok(Self(text.to_owned())),
+        }
+    }
+}
+
 impl TryFrom<String> for SiteName {
     type Error = NameError;
     fn try_from(text: String) -> Result<Self, NameError> {

@@ -90,7 +90,7 @@ impl Up {
 
     async fn active_sites(&self) -> Result<BTreeSet<SiteId>, StoreError> {
         let mut active = BTreeSet::new();
-        let mut filter = SiteFilter { status: Some(SiteStatus::Active), after: None, limit: PAGE };
+        let mut filter = SiteFilter { status: Some(SiteStatus::Active), limit: PAGE, ..SiteFilter::default() };
         loop {
             let page = self.store.sites(&filter).await?;
             let Some(last) = page.last() else { return Ok(active) };

@@ -37,12 +37,18 @@ impl App {
     /// Jobs, the newest first, of all sites that have or had a name, or of all.
     ///
     /// # Errors
-    /// [`AppError::NoSite`] when no site ever had the name.
+    /// [`AppError::NoSite`] when no site ever had the name; [`AppError::NoCursor`].
     pub async fn jobs(&self, site: Option<&SiteName>, filter: &JobFilter) -> Asked<Vec<JobView>> {
         if let Some(name) = site
             && !self.store.knew_site(name).await?
         {
             return Err(AppError::NoSite(name.clone()));
+        }
+        if let Some(before) = filter.before {
+            match self.store.job(before).await {
+                Err(StoreError::Missing(_)) => return Err(AppError::NoCursor),
+                other => other.map(drop)?,
+            }
         }
         let mut views = Vec::new();
         for record in self.store.jobs(site, filter).await? {

@@ -87,6 +87,9 @@ pub enum AppError {
     /// The job can't be cancelled.
     #[error("{0}")]
     NotCancellable(&'static str),
+    /// A list is to go on after something that there is not.
+    #[error("the cursor is not the next_cursor of an earlier page")]
+    NoCursor,
     /// There is no such token.
     #[error("there is no token of this id; `hostplane token list` shows those there are")]
     NoToken,

@@ -103,8 +103,14 @@ impl App {
     /// Sites in the order of their names.
     ///
     /// # Errors
-    /// When the control database fails.
+    /// [`AppError::NoCursor`].
     pub async fn sites(&self, filter: &SiteFilter) -> Asked<Vec<SiteView>> {
+        if let Some(after) = filter.after {
+            match self.store.site_by_id(after).await {
+                Err(StoreError::Missing(_)) => return Err(AppError::NoCursor),
+                other => other.map(drop)?,
+            }
+        }
         let mut views = Vec::new();
         for record in self.store.sites(filter).await? {
             let active = self.store.active_job(record.site.id).await?;

@@ -94,6 +94,8 @@ pub struct StepRecord {
 pub struct JobFilter {
     /// Only those in this state.
     pub state: Option<JobState>,
+    /// Only those of this operation.
+    pub operation: Option<OperationName>,
     /// Only those older than this one.
     pub before: Option<JobId>,
     /// At most this many.
@@ -167,7 +169,8 @@ impl Store {
     pub async fn jobs(&self, site: Option<&SiteName>, filter: &JobFilter) -> Stored<Vec<JobRecord>> {
         let statement = format!(
             "SELECT {COLUMNS} FROM jobs
-             WHERE ($1 = '' OR site_id IN (SELECT id FROM sites WHERE name = $1)) AND ($2 = '' OR state = $2) AND ($3 = '' OR id < $3)
+             WHERE ($1 = '' OR site_id IN (SELECT id FROM sites WHERE name = $1)) AND ($2 = '' OR state = $2)
+                 AND ($3 = '' OR id < $3) AND ($5 = '' OR operation = $5)
              ORDER BY id DESC LIMIT $4"
         );
         let rows = sqlx::query(sqlx::AssertSqlSafe(statement))
@@ -175,6 +178,7 @@ impl Store {
             .bind(filter.state.map_or("", JobState::as_str))
             .bind(filter.before.map_or_else(String::new, |id| id.to_string()))
             .bind(filter.limit)
+            .bind(filter.operation.map_or("", OperationName::as_str))
             .fetch_all(&mut *self.reading().await?)
             .await?;
         rows.iter().map(read).collect()

@@ -4,7 +4,7 @@ use hostplane_domain::desired::{DesiredSite, WordpressDetails};
 use hostplane_domain::ids::{JobId, SiteId};
 use hostplane_domain::job::OperationName;
 use hostplane_domain::mark::SiteRef;
-use hostplane_domain::name::SiteName;
+use hostplane_domain::name::{SiteName, SiteNamePrefix};
 use hostplane_domain::status::{SiteEvent, SiteStatus};
 use hostplane_infra::clock::Timestamp;
 use sqlx::sqlite::SqliteRow;
@@ -46,6 +46,8 @@ pub struct NewSite {
 pub struct SiteFilter {
     /// Only those of this status. Without it, DESTROYED sites are left out.
     pub status: Option<SiteStatus>,
+    /// Only those whose name begins like this.
+    pub prefix: Option<SiteNamePrefix>,
     /// Only those that come after this one. A name alone would not do: DESTROYED sites share theirs.
     pub after: Option<SiteId>,
     /// At most this many.
@@ -178,13 +180,15 @@ impl Store {
     pub async fn sites(&self, filter: &SiteFilter) -> Stored<Vec<SiteRecord>> {
         let statement = format!(
             "SELECT {COLUMNS} FROM sites
-             WHERE ($1 = '' OR (name, id) > (SELECT name, id FROM sites WHERE id = $1)) AND (status = $2 OR ($2 = '' AND status <> 'DESTROYED'))
+             WHERE ($1 = '' OR (name, id) > (SELECT name, id FROM sites WHERE id = $1))
+                 AND (status = $2 OR ($2 = '' AND status <> 'DESTROYED')) AND substr(name, 1, length($4)) = $4
              ORDER BY name, id LIMIT $3"
         );
         let rows = sqlx::query(sqlx::AssertSqlSafe(statement))
             .bind(filter.after.map_or_else(String::new, |id| id.to_string()))
             .bind(filter.status.map_or("", SiteStatus::as_str))
             .bind(filter.limit)
+            .bind(filter.prefix.as_ref().map_or("", SiteNamePrefix::as_str))
             .fetch_all(&mut *self.reading().await?)
             .await?;
         rows.iter().map(read).collect()

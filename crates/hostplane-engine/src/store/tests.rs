@@ -285,7 +285,7 @@ async fn pages_follow_each_other_even_among_sites_of_one_name() {
             sqlx::query(step).bind(status).bind(id).execute(&store.write).await.unwrap();
         }
     }
-    let mut filter = SiteFilter { status: Some(SiteStatus::Destroyed), after: None, limit: 1 };
+    let mut filter = SiteFilter { status: Some(SiteStatus::Destroyed), limit: 1, ..SiteFilter::default() };
     let mut seen = Vec::new();
     while let Some(site) = store.sites(&filter).await.unwrap().pop() {
         filter.after = Some(site.site.id);

@@ -283,6 +283,7 @@ impl From<AppError> for Problem {
             }
             AppError::NotRetriable => Reason::JobNotRetriable,
             AppError::NotCancellable(_) => Reason::JobNotCancellable,
+            AppError::NoCursor => return Self::parameter("cursor", error.to_string()),
             AppError::NoToken => Reason::TokenNotFound,
             AppError::HomeToken => Reason::HomeToken,
             AppError::Store(_) => return Self::internal(hostplane_infra::error::chain(&error)),

@@ -57,11 +57,12 @@ fn new_site(api: &Api, members: &Members) -> Answer<NewSite> {
 }
 
 pub(super) async fn list(State(api): State<Api>, params: Params) -> Answer<Json<Page<Site>>> {
-    params.only(&["status", "cursor", "limit"])?;
+    params.only(&["status", "prefix", "cursor", "limit"])?;
     let status = params.parsed("status", "one of CREATED, PROVISIONING, ACTIVE, FAILED, DESTROYING, DESTROYED")?;
+    let prefix = params.parsed("prefix", "the beginning of a site's name")?;
     let after = params.parsed::<SiteId>("cursor", "the next_cursor of an earlier page")?;
     let limit = limit(&params)?;
-    let filter = SiteFilter { status, after, limit: limit + 1 };
+    let filter = SiteFilter { status, prefix, after, limit: limit + 1 };
     let found = api.app.sites(&filter).await?;
     Ok(Json(page(found, limit, |view| view.record.site.id.to_string())))
 }

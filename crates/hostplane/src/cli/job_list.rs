@@ -1,7 +1,7 @@
 //! `hostplane job list`.
 
 use clap::Args;
-use hostplane_domain::job::JobState;
+use hostplane_domain::job::{JobState, OperationName};
 use hostplane_domain::name::SiteName;
 
 use super::failure::Failure;
@@ -19,6 +19,9 @@ pub(super) struct List {
     /// Only those in this state: pending, running, completed, failed, cancelled or needs_operator
     #[arg(long)]
     state: Option<JobState>,
+    /// Only those of this operation, such as provision or destroy
+    #[arg(long)]
+    operation: Option<OperationName>,
     /// At most this many
     #[arg(long, value_name = "N", default_value_t = 50)]
     limit: u32,
@@ -33,7 +36,8 @@ impl List {
         let client = self.target.client(layers)?;
         let site = self.site.map(|site| format!("site={site}"));
         let state = self.state.map(|state| format!("state={state}"));
-        let query: Vec<String> = site.into_iter().chain(state).collect();
+        let operation = self.operation.map(|operation| format!("operation={operation}"));
+        let query: Vec<String> = site.into_iter().chain(state).chain(operation).collect();
         let page: Page<Job> = client.list(&format!("/api/v1/jobs?{}", query.join("&")), self.limit).await?;
         self.format.print(&page, |page| {
             let row = |job: &Job| {

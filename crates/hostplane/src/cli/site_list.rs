@@ -1,6 +1,7 @@
 //! `hostplane site list`.
 
 use clap::Args;
+use hostplane_domain::name::SiteNamePrefix;
 use hostplane_domain::status::SiteStatus;
 
 use super::failure::Failure;
@@ -15,6 +16,9 @@ pub(super) struct List {
     /// Only those of this status, such as ACTIVE or FAILED
     #[arg(long)]
     status: Option<SiteStatus>,
+    /// Only those whose name begins like this
+    #[arg(long)]
+    prefix: Option<SiteNamePrefix>,
     /// At most this many
     #[arg(long, value_name = "N", default_value_t = u32::MAX, hide_default_value = true)]
     limit: u32,
@@ -27,8 +31,10 @@ pub(super) struct List {
 impl List {
     pub async fn run(self, layers: &Layers) -> Result<(), Failure> {
         let client = self.target.client(layers)?;
-        let status = self.status.map_or_else(String::new, |status| format!("status={status}"));
-        let page: Page<Site> = client.list(&format!("/api/v1/sites?{status}"), self.limit).await?;
+        let status = self.status.map(|status| format!("status={status}"));
+        let prefix = self.prefix.map(|prefix| format!("prefix={prefix}"));
+        let query: Vec<String> = status.into_iter().chain(prefix).collect();
+        let page: Page<Site> = client.list(&format!("/api/v1/sites?{}", query.join("&")), self.limit).await?;
         self.format.print(&page, |page| {
             let row = |site: &Site| {
                 let mut notes = Vec::new();

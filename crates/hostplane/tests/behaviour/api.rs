@@ -125,6 +125,50 @@ async fn lists_come_in_pages() {
 }
 
 #[tokio::test]
+async fn lists_are_narrowed_by_what_people_look_for() {
+    let bed = Bed::running().await;
+    for name in ["shop", "shop-2", "blog", "sho"] {
+        bed.active(name).await;
+    }
+    let destroyed = bed.delete("/api/v1/sites/blog?confirm=blog").await.body["id"].as_str().unwrap().to_owned();
+    assert_eq!(bed.ended(&destroyed).await, JobState::Completed);
+    for (query, expected) in [
+        ("prefix=shop", &["shop", "shop-2"][..]),
+        ("prefix=shop-", &["shop-2"]),
+        ("prefix=s", &["sho", "shop", "shop-2"]),
+        ("prefix=hop", &[]),
+        ("prefix=blog", &[]),
+        ("prefix=b&status=DESTROYED", &["blog"]),
+        ("prefix=shop&status=FAILED", &[]),
+    ] {
+        assert_eq!(names(&bed.get(&format!("/api/v1/sites?{query}")).await.body), expected, "{query}");
+    }
+    let first = bed.get("/api/v1/sites?prefix=shop&limit=1").await.body;
+    let cursor = first["next_cursor"].as_str().unwrap();
+    let second = bed.get(&format!("/api/v1/sites?prefix=shop&limit=1&cursor={cursor}")).await.body;
+    assert_eq!((names(&second), &second["next_cursor"]), (vec!["shop-2"], &Value::Null));
+
+    let count = async |query: &str| {
+        let page = bed.get(&format!("/api/v1/jobs?{query}")).await.body;
+        page["items"].as_array().unwrap().len()
+    };
+    assert_eq!((count("operation=provision").await, count("operation=destroy").await), (4, 1));
+    assert_eq!(count("operation=destroy&site=blog&state=completed").await, 1);
+    assert_eq!((count("operation=destroy&site=shop").await, count("operation=collect").await), (0, 0));
+}
+
+#[tokio::test]
+async fn a_cursor_that_no_page_gave_is_refused() {
+    let bed = Bed::idle().await;
+    let job = bed.create("hello").await;
+    let site = bed.get("/api/v1/sites").await.body["items"][0]["id"].as_str().unwrap().to_owned();
+    for path in [format!("/api/v1/sites?cursor={job}"), format!("/api/v1/jobs?cursor={site}")] {
+        let answer = bed.get(&path).await;
+        assert_eq!((answer.status, &answer.body["parameter"]), (StatusCode::BAD_REQUEST, &json!("cursor")), "{path}");
+    }
+}
+
+#[tokio::test]
 async fn a_failed_site_can_be_provisioned_anew() {
     let bed = Bed::running().await;
     let images = std::mem::take(&mut bed.world.state().containers.images);

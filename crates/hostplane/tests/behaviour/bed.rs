@@ -151,9 +151,9 @@ impl Bed {
 
     /// How many sites and jobs there are, whatever their state.
     pub async fn counts(&self) -> (usize, usize) {
-        let sites = self.store.sites(&hostplane_engine::store::SiteFilter { status: None, after: None, limit: 1000 });
+        let sites = hostplane_engine::store::SiteFilter { limit: 1000, ..Default::default() };
         let jobs = hostplane_engine::store::JobFilter { limit: 1000, ..Default::default() };
-        (sites.await.unwrap().len(), self.store.jobs(None, &jobs).await.unwrap().len())
+        (self.store.sites(&sites).await.unwrap().len(), self.store.jobs(None, &jobs).await.unwrap().len())
     }
 
     /// From now on nobody reaches a dependency.

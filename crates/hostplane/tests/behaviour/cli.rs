@@ -47,6 +47,12 @@ async fn a_site_from_the_first_command_to_the_last() {
     assert!(out.lines().nth(1).is_some_and(|line| line.starts_with("hello  ACTIVE")), "{out}");
     let (_, out, _) = bed.cli(&["site", "list", "--json", "--status", "ACTIVE"]).await;
     assert_eq!(json(&out)["items"][0]["name"], "hello");
+    let (_, out, _) = bed.cli(&["site", "list", "--prefix", "hel"]).await;
+    assert!(out.contains("hello"), "{out}");
+    let (_, out, _) = bed.cli(&["site", "list", "--prefix", "hex"]).await;
+    assert!(!out.contains("hello"), "{out}");
+    let (_, out, _) = bed.cli(&["job", "list", "--operation", "destroy"]).await;
+    assert!(!out.contains("hello"), "{out}");
     let (_, out, _) = bed.cli(&["site", "show", "hello", "--json"]).await;
     assert_eq!(json(&out), bed.get("/api/v1/sites/hello").await.body, "exactly what the API answers");
     let (_, out, _) = bed.cli(&["site", "show", "hello"]).await;
@@ -125,6 +131,8 @@ async fn bad_usage_ends_with_2_and_creates_nothing() {
         &["site", "destroy", "hello"],
         &["job", "show", "hello"],
         &["job", "list", "--state", "done"],
+        &["job", "list", "--operation", "drop"],
+        &["site", "list", "--prefix", "A"],
         &["job", "cancel"],
         &["job", "cancel", "hello"],
         &["frobnicate"],
