@@ -17,7 +17,7 @@ use crate::config::Config;
 /// Why the adapters can't be put together. That what they talk to doesn't answer is no reason.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum WorldError {
-    // Says itself that it is about DOCKER_HOST.
+    // Says itself that it is about DOCKER_HOST or DOCKER_CERT_DIR.
     #[error(transparent)]
     Docker(Box<dyn std::error::Error + Send + Sync>),
     #[error("the HTTP client can't be set up")]
@@ -27,7 +27,9 @@ pub(crate) enum WorldError {
 /// Puts the adapters together. Nothing is connected yet.
 pub(crate) fn of(config: &Config, secret: &MasterSecret) -> Result<World, WorldError> {
     let gate: Arc<dyn Gate> = LiveGate::new();
-    let docker = Docker::connect(&config.settings().docker_host).map_err(|error| WorldError::Docker(error.into()))?;
+    let settings = config.settings();
+    let docker = Docker::connect(&settings.docker_host, settings.docker_cert_dir.as_deref())
+        .map_err(|error| WorldError::Docker(error.into()))?;
     let docker: Arc<dyn Containers> = Arc::new(docker);
     // Caddy and WordPress are reached by way of containers: those calls too have a deadline.
     let gated: Arc<dyn Containers> = Arc::new(GatedContainers::new(Arc::clone(&docker), Arc::clone(&gate)));

@@ -15,7 +15,7 @@ use hostplane_domain::container::ContainerSpec;
 use hostplane_domain::mark::Labels;
 use ipnet::Ipv4Net;
 
-pub use docker::Docker;
+pub use docker::{BadCertificates, ConnectError, Docker, engine_host};
 pub use gated::{CREATE_DEADLINE, GatedContainers};
 
 use crate::error::Effect;

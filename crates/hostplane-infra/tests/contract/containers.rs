@@ -7,6 +7,7 @@ mod files;
 mod lifecycle;
 mod listing;
 mod networks;
+mod over_tls;
 mod programs;
 #[cfg(feature = "stack")]
 mod real_hands;

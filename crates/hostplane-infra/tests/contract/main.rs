@@ -3,6 +3,7 @@
 
 #[cfg(feature = "stack")]
 mod caddy;
+mod certificates;
 mod containers;
 mod databases;
 #[cfg(feature = "stack")]

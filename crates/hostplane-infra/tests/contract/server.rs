@@ -141,7 +141,8 @@ async fn remove_stale(docker: &Docker) {
 /// The real Engine.
 pub fn docker() -> Docker {
     let host = std::env::var("DOCKER_HOST").unwrap_or_else(|_| "unix:///var/run/docker.sock".to_owned());
-    Docker::connect(&host).expect("DOCKER_HOST is an address")
+    let certificates = std::env::var_os("DOCKER_CERT_DIR").map(PathBuf::from);
+    Docker::connect(&host, certificates.as_deref()).expect("DOCKER_HOST is an address")
 }
 
 fn block_on<T>(work: impl Future<Output = T>) -> T {

@@ -131,7 +131,7 @@ async fn nobody_answers(world: &World) -> usize {
 /// The adapters, for servers at a socket and a port.
 fn adapters(socket: &std::path::Path, port: u16) -> World {
     let gate = LiveGate::new();
-    let docker = Arc::new(Docker::connect(&format!("unix://{}", socket.display())).unwrap());
+    let docker = Arc::new(Docker::connect(&format!("unix://{}", socket.display()), None).unwrap());
     let inside = Arc::new(GatedContainers::new(docker.clone(), gate.clone()));
     let place = CaddyPlace { container: "caddy".into(), conf_dir: "/etc/caddy".into() };
     let adapters = Adapters {

@@ -63,7 +63,7 @@ pub(crate) struct Settings {
     #[arg(long, env = "NGINX_IMAGE", value_name = "IMAGE", value_parser = image, help_heading = "Sites")]
     pub nginx_image: Option<String>,
 
-    /// The Docker Engine.
+    /// The Docker Engine: unix:///PATH, or tcp://HOST:2376 for one on another machine, with client certificates.
     #[arg(
         long,
         env = "DOCKER_HOST",
@@ -73,6 +73,9 @@ pub(crate) struct Settings {
     )]
     pub docker_host: String,
     /// Network that sites share with Caddy.
+    /// Directory with ca.pem, cert.pem and key.pem, for an Engine on another machine.
+    #[arg(long, env = "DOCKER_CERT_DIR", value_name = "DIR", help_heading = "Platform")]
+    pub docker_cert_dir: Option<PathBuf>,
     #[arg(long, env = "DOCKER_NETWORK", value_name = "NAME", default_value = "hostplane", value_parser = docker_name,
           help_heading = "Platform")]
     pub docker_network: String,

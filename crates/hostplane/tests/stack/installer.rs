@@ -21,7 +21,7 @@ async fn unpacking_and_installing_can_be_repeated_and_lose_nothing() {
     let id: SiteId =
         instance.done(&["site", "show", &name, "--json"]).json()["id"].as_str().expect("an id").parse().expect("an id");
     let php = format!("php_{name}");
-    let engine = Docker::connect("unix:///var/run/docker.sock").expect("the Engine's socket");
+    let engine = Docker::connect("unix:///var/run/docker.sock", None).expect("the Engine's socket");
     let wordpress = PhpWordpress::new(Arc::new(engine));
     let whole = WordpressFacts { unpacked: Some(id), installed: Some(id) };
     let installation = Installation {

@@ -1,14 +1,19 @@
-//! The Docker Engine over its Unix socket.
+//! The Docker Engine, over its Unix socket or over TLS.
 //!
 //! An answer is classified by [`classify`]; everything else here only translates. Deadlines are the
 //! gate's: dropping a call closes its connection, and the Engine finishes what it began.
 
+mod address;
 mod archive;
+mod certificates;
 mod classify;
 mod create;
 mod exec;
 mod listing;
 mod session;
+mod tls;
+
+use std::path::Path;
 
 use async_trait::async_trait;
 use bollard::Docker as Client;
@@ -23,8 +28,10 @@ use futures_util::stream;
 use hostplane_domain::container::ContainerSpec;
 use hostplane_domain::mark::{Labels, Mark};
 
-pub use session::ConnectError;
+pub use address::{ConnectError, engine_host};
+pub use certificates::BadCertificates;
 
+use self::address::Address;
 use self::archive::ArchiveError;
 use self::classify::{Ask, Meaning, effect_error, ends_session, invalid, meaning_of};
 use self::session::Session;
@@ -40,12 +47,14 @@ pub struct Docker {
 }
 
 impl Docker {
-    /// The Engine at an address as in `DOCKER_HOST`. Nothing is connected until the first call.
+    /// The Engine at an address as in `DOCKER_HOST`: `unix:///path`, or `tcp://host:port` with a directory as in
+    /// `DOCKER_CERT_DIR`, in which `ca.pem`, `cert.pem` and `key.pem` are. Nothing is connected until the first
+    /// call.
     ///
     /// # Errors
-    /// The address is not `unix:///path`; other schemes are not supported yet.
-    pub fn connect(docker_host: &str) -> Result<Self, ConnectError> {
-        Session::new(docker_host).map(|session| Self { session })
+    /// Another address, one of another machine without certificates, or certificates that can't be used.
+    pub fn connect(docker_host: &str, certificates: Option<&Path>) -> Result<Self, ConnectError> {
+        Address::parse(docker_host, certificates).map(|address| Self { session: Session::new(address) })
     }
 
     /// Sends one request.
@@ -63,10 +72,14 @@ impl Docker {
         request: impl AsyncFnOnce(Client) -> Result<T, BollardError>,
     ) -> Effect<Result<T, BollardError>> {
         let result = request(self.session.client(call).await?).await;
-        if result.as_ref().is_err_and(ends_session) {
+        let trouble = result.as_ref().err().and_then(|error| self.session.trouble(error));
+        if trouble.is_some() || result.as_ref().is_err_and(ends_session) {
             self.session.forget();
         }
-        Ok(result)
+        match trouble {
+            Some(trouble) => Err(EffectError::transient(call, trouble)),
+            None => Ok(result),
+        }
     }
 
     /// Fails unless exactly one network answers to a name or an id. The Engine itself notices neither

@@ -64,7 +64,7 @@ fn socket() -> PathBuf {
 }
 
 fn connect(path: &std::path::Path) -> Docker {
-    Docker::connect(&format!("unix://{}", path.display())).expect("a Unix socket")
+    Docker::connect(&format!("unix://{}", path.display()), None).expect("a Unix socket")
 }
 
 async fn serve(mut stream: UnixStream, script: &Script, log: &Mutex<Vec<String>>) {

@@ -1,0 +1,177 @@
+//! The three files with which an Engine on another machine is asked: `ca.pem`, `cert.pem`, `key.pem`, named as
+//! Docker's own tools name them.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, RootCertStore};
+use secrecy::zeroize::Zeroizing;
+
+/// Bytes of a file that are read: enough for any chain.
+const LONGEST: u64 = 1 << 20;
+const NOT_THE_OWNER_S: u32 = 0o077;
+
+/// Why the files can't be used. No variant holds what is in them.
+#[derive(Debug, thiserror::Error)]
+pub enum BadCertificates {
+    /// A file is missing or can't be read.
+    #[error("can't read {}: {source}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Others than its owner may read the key.
+    #[error("{} can be read by others than its owner: chmod 600 it, and if they may have read it, replace it", .0.display())]
+    KeyOpen(PathBuf),
+    /// A file holds nothing of the kind that it should.
+    #[error("{} holds no {expected} in PEM form", path.display())]
+    NotPem {
+        /// The file.
+        path: PathBuf,
+        /// What it should hold.
+        expected: &'static str,
+    },
+    /// The files don't go together, or hold what can't be used.
+    #[error("ca.pem, cert.pem and key.pem in {} can't be used: {source}", dir.display())]
+    Unusable {
+        /// Where they are.
+        dir: PathBuf,
+        /// Why.
+        source: rustls::Error,
+    },
+}
+
+/// Who we are, and who the Engine has to be.
+pub(super) struct Certificates {
+    roots: RootCertStore,
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+}
+
+impl Certificates {
+    /// Reads the files and checks that they go together. They are local and small.
+    pub fn read(dir: &Path) -> Result<Arc<ClientConfig>, BadCertificates> {
+        let unusable = |source| BadCertificates::Unusable { dir: dir.to_owned(), source };
+        Self::load(dir)?.config().map_err(unusable)
+    }
+
+    fn load(dir: &Path) -> Result<Self, BadCertificates> {
+        let (ca, cert, key) = (dir.join("ca.pem"), dir.join("cert.pem"), dir.join("key.pem"));
+        let mut roots = RootCertStore::empty();
+        for root in certificates(&ca)? {
+            roots.add(root).map_err(|source| BadCertificates::Unusable { dir: dir.to_owned(), source })?;
+        }
+        let chain = certificates(&cert)?;
+        let text = open(&key, true)?;
+        let key = PrivateKeyDer::from_pem_slice(&text)
+            .map_err(|_| BadCertificates::NotPem { path: key, expected: "private key without a passphrase" })?;
+        Ok(Self { roots, chain, key })
+    }
+
+    /// Only the CA given counts, not the system's.
+    fn config(self) -> Result<Arc<ClientConfig>, rustls::Error> {
+        // Named here, so that it doesn't matter which others are compiled in.
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(self.roots)
+            .with_client_auth_cert(self.chain, self.key)?;
+        Ok(Arc::new(config))
+    }
+}
+
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, BadCertificates> {
+    let not_pem = || BadCertificates::NotPem { path: path.to_owned(), expected: "certificate" };
+    let text = open(path, false)?;
+    let found = CertificateDer::pem_slice_iter(&text).collect::<Result<Vec<_>, _>>().map_err(|_| not_pem())?;
+    if found.is_empty() { Err(not_pem()) } else { Ok(found) }
+}
+
+fn open(path: &Path, private: bool) -> Result<Zeroizing<Vec<u8>>, BadCertificates> {
+    let unreadable = |source| BadCertificates::Unreadable { path: path.to_owned(), source };
+    let file = File::open(path).map_err(unreadable)?;
+    // Of the file that is open, whatever its name leads to by now.
+    if private && file.metadata().map_err(unreadable)?.permissions().mode() & NOT_THE_OWNER_S != 0 {
+        return Err(BadCertificates::KeyOpen(path.to_owned()));
+    }
+    let mut contents = Zeroizing::new(Vec::new());
+    file.take(LONGEST).read_to_end(&mut contents).map_err(unreadable)?;
+    Ok(contents)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use rcgen::{CertificateParams, KeyPair};
+    use tempfile::TempDir;
+
+    use super::*;
+
+    /// A directory as it should be, with certificates that sign themselves.
+    fn directory() -> TempDir {
+        let dir = TempDir::new().unwrap();
+        let key = KeyPair::generate().unwrap();
+        let certificate = CertificateParams::new(["it".to_owned()]).unwrap().self_signed(&key).unwrap();
+        for name in ["ca.pem", "cert.pem"] {
+            fs::write(dir.path().join(name), certificate.pem()).unwrap();
+        }
+        write_key(&dir, &key);
+        dir
+    }
+
+    fn write_key(dir: &TempDir, key: &KeyPair) {
+        let path = dir.path().join("key.pem");
+        fs::write(&path, key.serialize_pem()).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    }
+
+    fn refused(dir: &TempDir) -> String {
+        Certificates::read(dir.path()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn each_missing_file_is_named() {
+        Certificates::read(directory().path()).unwrap();
+        for name in ["ca.pem", "cert.pem", "key.pem"] {
+            let dir = directory();
+            fs::remove_file(dir.path().join(name)).unwrap();
+            assert!(refused(&dir).contains(&format!("{name}: No such file")), "{}", refused(&dir));
+        }
+    }
+
+    #[test]
+    fn a_file_that_holds_something_else_is_named_and_not_quoted() {
+        for name in ["ca.pem", "cert.pem", "key.pem"] {
+            for contents in ["", "s3cret", "-----BEGIN CERTIFICATE-----\ns3cret\n-----END CERTIFICATE-----\n"] {
+                let dir = directory();
+                fs::write(dir.path().join(name), contents).unwrap();
+                let error = refused(&dir);
+                assert!(!error.contains("s3cret") && error.contains(name), "{name}: {error}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_key_that_others_can_read_is_refused() {
+        for mode in [0o640, 0o604, 0o660] {
+            let dir = directory();
+            fs::set_permissions(dir.path().join("key.pem"), fs::Permissions::from_mode(mode)).unwrap();
+            assert!(refused(&dir).contains("key.pem can be read by others than its owner"), "{}", refused(&dir));
+        }
+    }
+
+    #[test]
+    fn a_key_of_another_certificate_is_refused() {
+        let dir = directory();
+        write_key(&dir, &KeyPair::generate().unwrap());
+        assert!(refused(&dir).contains("can't be used"), "{}", refused(&dir));
+    }
+}
