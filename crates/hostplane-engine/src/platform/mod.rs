@@ -93,15 +93,22 @@ impl Platform {
     pub async fn up(&self) -> Effect<()> {
         let parts = parts::Parts { world: &self.world, instance: self.instance };
         parts.network(&self.settings.shared_network).await?;
-        if !self.settings.mariadb_elsewhere {
+        // One that is elsewhere is neither made nor published here.
+        let mariadb = if self.settings.mariadb_elsewhere {
+            None
+        } else {
             parts.network(&servers::data_network(&self.settings)).await?;
-        }
-        let gateway = self.docker_gateway().await?;
-        let hash = hostplane_domain::secret::mariadb_hash(&Self::mariadb_password(&self.secrets));
-        let mariadb = servers::mariadb(&self.settings, &gateway, &hash);
+            let hash = hostplane_domain::secret::mariadb_hash(&Self::mariadb_password(&self.secrets));
+            Some(servers::mariadb(&self.settings, &self.docker_gateway().await?, &hash))
+        };
         let caddy = servers::caddy(&self.settings);
         // Both are waited for even if one fails: a call that is dropped has its effect all the same.
-        let mariadb = async { if self.settings.mariadb_elsewhere { Ok(()) } else { parts.server(&mariadb).await } };
+        let mariadb = async {
+            match &mariadb {
+                Some(mariadb) => parts.server(mariadb).await,
+                None => Ok(()),
+            }
+        };
         let (mariadb, caddy) = futures_util::join!(mariadb, parts.server(&caddy));
         mariadb.and(caddy)?;
         futures_util::try_join!(self.answers(Dependency::Mariadb), self.answers(Dependency::Caddy))?;

@@ -5,7 +5,7 @@ pub(crate) mod env_file;
 pub(crate) mod layers;
 mod settings;
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use hostplane_domain::desired::{SiteImages, SiteLimits};
@@ -13,6 +13,7 @@ use hostplane_domain::secret::MasterSecret;
 use hostplane_domain::subnet::SubnetPool;
 use hostplane_engine::platform::{MARIADB_ADMIN, Platform, PlatformSettings};
 use hostplane_engine::settings::{Pace, SiteSettings};
+use hostplane_infra::containers::engine_host;
 use hostplane_infra::databases::{BadAddress, MariadbAddress};
 use hostplane_infra::proxy::CaddyPlace;
 use ipnet::Ipv4Net;
@@ -32,6 +33,16 @@ pub(crate) enum ConfigError {
     ImageMissing(&'static str),
     #[error("WP_DSN: {0}")]
     Dsn(#[from] BadAddress),
+    #[error(
+        "DOCKER_HOST is on another machine and WP_DSN is not set: the MariaDB of `up` is administered on the Engine's own \
+         loopback address; set WP_DSN to a database server that this machine reaches (docs/remote-hosts.md)"
+    )]
+    DsnMissing,
+    #[error(
+        "WP_DSN leads to this machine, which sites on another one don't reach under that address; set SITE_DB_HOST to the \
+         database server's HOST:PORT as the sites' containers see it"
+    )]
+    SiteDbMissing,
     #[error("DATABASE_URL is not of the form sqlite://FILE; other databases are not available in this version")]
     Database,
     #[error(
@@ -56,7 +67,27 @@ impl Config {
         let database = settings.database_url.as_ref().map(|url| database_file(url.expose_secret())).transpose()?;
         let config = Self { settings, wp_dsn, database };
         config.check_ports()?;
+        config.check_machines()?;
         Ok(config)
+    }
+
+    /// Whether the Engine is on this machine.
+    fn is_local(&self) -> bool {
+        self.engine_host().is_none()
+    }
+
+    fn engine_host(&self) -> Option<String> {
+        engine_host(&self.settings.docker_host)
+    }
+
+    /// With the Engine on another machine, nothing that it publishes is on this one.
+    fn check_machines(&self) -> Result<(), ConfigError> {
+        match &self.wp_dsn {
+            _ if self.is_local() => Ok(()),
+            None => Err(ConfigError::DsnMissing),
+            Some(dsn) if dsn.is_loopback() && self.settings.site_db_host.is_none() => Err(ConfigError::SiteDbMissing),
+            Some(_) => Ok(()),
+        }
     }
 
     pub fn settings(&self) -> &Settings {
@@ -90,13 +121,24 @@ impl Config {
 
     pub fn probe_address(&self) -> String {
         let settings = &self.settings;
-        let default = || SocketAddr::new(settings.app_server_ip, settings.http_port).to_string();
+        let port = settings.http_port;
+        let default = || match (settings.app_server_ip, self.engine_host()) {
+            (Some(ip), _) => SocketAddr::new(ip, port).to_string(),
+            (None, Some(host)) if host.contains(':') => format!("[{host}]:{port}"),
+            (None, Some(host)) => format!("{host}:{port}"),
+            (None, None) => SocketAddr::from((Ipv4Addr::LOCALHOST, port)).to_string(),
+        };
         settings.probe_address.clone().unwrap_or_else(default)
     }
 
     pub fn sites(&self) -> Result<SiteSettings, ConfigError> {
         let settings = &self.settings;
-        let default_db = || format!("host.docker.internal:{}", settings.mariadb_port);
+        let default_db = || match &self.wp_dsn {
+            Some(dsn) if !dsn.is_loopback() => dsn.authority(),
+            // A site's own loopback address is another.
+            Some(dsn) => format!("host.docker.internal:{}", dsn.port()),
+            None => format!("host.docker.internal:{}", settings.mariadb_port),
+        };
         Ok(SiteSettings {
             base_domain: settings.base_domain.clone(),
             public_port: settings.public_port.unwrap_or(settings.http_port),
@@ -148,8 +190,7 @@ impl Config {
     /// Refuses a pool that would take a network off this machine's own routes, where the Engine runs on it.
     pub fn check_pool(&self) -> Result<(), ConfigError> {
         let pool = self.settings.subnet_pool;
-        let local = self.settings.docker_host.starts_with("unix:");
-        match host_networks::in_the_way(pool).filter(|_| local) {
+        match host_networks::in_the_way(pool).filter(|_| self.is_local()) {
             Some((interface, network)) => Err(ConfigError::PoolInUse { pool, network, interface }),
             None => Ok(()),
         }
@@ -157,13 +198,15 @@ impl Config {
 
     fn check_ports(&self) -> Result<(), ConfigError> {
         let settings = &self.settings;
-        let ports = [
-            ("HTTP_PORT", settings.http_port),
-            ("HTTPS_PORT", settings.https_port),
-            ("MARIADB_PORT", settings.mariadb_port),
-            ("MARIADB_ADMIN_PORT", settings.mariadb_admin_port),
-            ("API_PORT", settings.api_port),
-        ];
+        let mut ports = vec![("HTTP_PORT", settings.http_port), ("HTTPS_PORT", settings.https_port)];
+        if self.wp_dsn.is_none() {
+            ports
+                .extend([("MARIADB_PORT", settings.mariadb_port), ("MARIADB_ADMIN_PORT", settings.mariadb_admin_port)]);
+        }
+        // The others are published by the Engine, where it is.
+        if self.is_local() {
+            ports.push(("API_PORT", settings.api_port));
+        }
         for (at, (name, port)) in ports.iter().enumerate() {
             if let Some((other, _)) = ports[..at].iter().find(|(_, other)| other == port) {
                 return Err(ConfigError::SamePort(other, name, *port));

@@ -53,7 +53,8 @@ pub(crate) struct Settings {
     /// Range from which each site's network gets a subnet.
     #[arg(long, env = "SUBNET_POOL", value_name = "RANGE", default_value = "10.213.0.0/16", help_heading = "Sites")]
     pub subnet_pool: SubnetPool,
-    /// MariaDB as the sites' containers see it. Default: host.docker.internal and the MariaDB port.
+    /// MariaDB as the sites' containers see it. Default: that of the DSN, or host.docker.internal and the MariaDB
+    /// port if that is of this machine.
     #[arg(long, env = "SITE_DB_HOST", value_name = "HOST:PORT", value_parser = host_and_port, help_heading = "Sites")]
     pub site_db_host: Option<String>,
     /// Image with PHP-FPM and WordPress.
@@ -72,16 +73,16 @@ pub(crate) struct Settings {
         help_heading = "Platform"
     )]
     pub docker_host: String,
-    /// Network that sites share with Caddy.
     /// Directory with ca.pem, cert.pem and key.pem, for an Engine on another machine.
     #[arg(long, env = "DOCKER_CERT_DIR", value_name = "DIR", help_heading = "Platform")]
     pub docker_cert_dir: Option<PathBuf>,
+    /// Network that sites share with Caddy.
     #[arg(long, env = "DOCKER_NETWORK", value_name = "NAME", default_value = "hostplane", value_parser = docker_name,
           help_heading = "Platform")]
     pub docker_network: String,
-    /// Address under which the app host's published ports are reached.
-    #[arg(long, env = "APP_SERVER_IP", value_name = "IP", default_value = "127.0.0.1", help_heading = "Platform")]
-    pub app_server_ip: IpAddr,
+    /// Address under which the app host's published ports are reached. Default: the Docker Engine's.
+    #[arg(long, env = "APP_SERVER_IP", value_name = "IP", help_heading = "Platform")]
+    pub app_server_ip: Option<IpAddr>,
     /// Where Caddy is asked whether a site answers. Default: the app server's address and the HTTP port.
     #[arg(long, env = "PROBE_ADDRESS", value_name = "HOST:PORT", value_parser = host_and_port,
           help_heading = "Platform")]
@@ -105,7 +106,8 @@ pub(crate) struct Settings {
     #[arg(long, env = "HTTPS_PORT", value_name = "PORT", default_value_t = 8443, value_parser = port(),
           help_heading = "Platform")]
     pub https_port: u16,
-    /// MariaDB as the control plane sees it: mysql://USER:PASSWORD@HOST:PORT, or USER:PASSWORD@tcp(HOST:PORT)/.
+    /// MariaDB as the control plane sees it: mysql://USER:PASSWORD@HOST:PORT, or USER:PASSWORD@tcp(HOST:PORT)/; with
+    /// ?ssl-mode=… over TLS.
     /// Better in an env file or the environment than as a flag, which others can see. Default: the MariaDB of `up`.
     #[arg(long, env = "WP_DSN", value_name = "DSN", hide_env_values = true, value_parser = secret,
           help_heading = "Platform")]

@@ -156,3 +156,50 @@ fn every_setting_is_documented_with_its_default() {
         }
     }
 }
+
+/// Settings for an Engine on another machine.
+fn remote(more: &[(&str, &str)]) -> Result<Config, ConfigError> {
+    let mut files = vec![("DOCKER_HOST", "tcp://app1.example.com:2376"), ("PHP_IMAGE", "p:1"), ("NGINX_IMAGE", "n:1")];
+    files.extend(more);
+    config(&files)
+}
+
+#[test]
+fn where_the_engine_is_elsewhere_nothing_of_it_is_looked_for_here() {
+    let config = remote(&[("WP_DSN", "mysql://root:x@10.0.0.3:3310")]).unwrap();
+    assert_eq!(config.probe_address(), "app1.example.com:8080");
+    assert_eq!(config.sites().unwrap().database_host, "10.0.0.3:3310");
+    assert!(config.check_pool().is_ok());
+    // The control plane's own port and those of another machine don't meet.
+    let dsn = ("WP_DSN", "mysql://root:x@10.0.0.3:3310");
+    assert!(remote(&[dsn, ("API_PORT", "8080")]).is_ok());
+    let config = remote(&[dsn, ("APP_SERVER_IP", "10.0.0.2"), ("SITE_DB_HOST", "db:1")]).unwrap();
+    assert_eq!(
+        (config.probe_address().as_str(), config.sites().unwrap().database_host.as_str()),
+        ("10.0.0.2:8080", "db:1")
+    );
+    assert_eq!(remote(&[dsn, ("PROBE_ADDRESS", "edge:80")]).unwrap().probe_address(), "edge:80");
+    let config = self::config(&[dsn, ("DOCKER_HOST", "tcp://[fd00::2]:2376")]).unwrap();
+    assert_eq!(config.probe_address(), "[fd00::2]:8080");
+}
+
+#[test]
+fn a_database_that_sites_elsewhere_could_not_reach_is_refused() {
+    assert_eq!(remote(&[]).unwrap_err(), ConfigError::DsnMissing);
+    let dsn = ("WP_DSN", "mysql://root:s3cret@127.0.0.1:3306");
+    let error = remote(&[dsn]).unwrap_err();
+    assert_eq!(error, ConfigError::SiteDbMissing);
+    assert!(!error.to_string().contains("s3cret"));
+    assert!(remote(&[dsn, ("SITE_DB_HOST", "10.0.0.3:3306")]).is_ok());
+}
+
+#[test]
+fn a_database_server_elsewhere_is_the_sites_too() {
+    let of = |dsn: &str| {
+        let config = config(&[("WP_DSN", dsn), ("PHP_IMAGE", "p:1"), ("NGINX_IMAGE", "n:1")]).unwrap();
+        config.sites().unwrap().database_host
+    };
+    assert_eq!(of("root:p@ss@tcp(db.example.com:3310)/"), "db.example.com:3310");
+    assert_eq!(of("mysql://root:x@[fd00::3]"), "[fd00::3]:3306");
+    assert_eq!(of("mysql://root:x@127.0.0.1:3310"), "host.docker.internal:3310");
+}

@@ -1,6 +1,7 @@
 //! Where the server is and who we are there: `WP_DSN`.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::ConnectOptions;
@@ -15,6 +16,19 @@ pub struct MariadbAddress {
     port: u16,
     user: String,
     password: SecretString,
+    tls: Tls,
+}
+
+/// How the connection is encrypted.
+#[derive(Clone)]
+struct Tls {
+    mode: MySqlSslMode,
+    /// A file with the certificate authority's certificate in PEM form.
+    ca: Option<String>,
+}
+
+impl Tls {
+    const OFF: Self = Self { mode: MySqlSslMode::Disabled, ca: None };
 }
 
 /// Why a text is not an address. No variant holds any part of the text: it may be the password.
@@ -35,18 +49,26 @@ pub enum BadAddress {
     /// A `%` that two hexadecimal digits don't follow, or bytes that aren't UTF-8.
     #[error("the address of the database server is not encoded as a URL must be: write % as %25")]
     BadEncoding,
+    /// An unknown mode of TLS, or a CA that would not be asked.
+    #[error(
+        "the address of the database server asks for an unknown kind of TLS: ssl-mode is DISABLED, PREFERRED, REQUIRED, \
+         VERIFY_CA or VERIFY_IDENTITY (in Go's form, tls is false, preferred, skip-verify or true), and ssl-ca needs one \
+         of the last two"
+    )]
+    BadTls,
 }
 
 impl MariadbAddress {
     /// An address from its parts.
     #[must_use]
     pub fn new(host: impl Into<String>, port: u16, user: impl Into<String>, password: SecretString) -> Self {
-        Self { host: host.into(), port, user: user.into(), password }
+        Self { host: host.into(), port, user: user.into(), password, tls: Tls::OFF }
     }
 
     /// Reads a URL, `mysql://user:password@host:port`, in which user and password may be percent-encoded,
     /// or the form that Go's driver has, `user:password@tcp(host:port)/`, in which nothing is encoded and
-    /// the password may contain `@` and `:`. A database name and parameters after it are ignored.
+    /// the password may contain `@` and `:`. Of what comes after it, only the parameters about TLS are read:
+    /// `ssl-mode` as MySQL's own programs name the modes, `ssl-ca` (a file), and Go's `tls`.
     ///
     /// # Errors
     /// [`BadAddress`] says what is wrong.
@@ -56,19 +78,20 @@ impl MariadbAddress {
             return Self::parse_url(rest);
         }
         let (credentials, rest) = text.rsplit_once("@tcp(").ok_or(BadAddress::Form)?;
-        let (place, _) = rest.split_once(')').ok_or(BadAddress::Form)?;
+        let (place, rest) = rest.split_once(')').ok_or(BadAddress::Form)?;
         let (user, password) = credentials.split_once(':').unwrap_or((credentials, ""));
-        Self::from_texts(place, user.to_owned(), password.to_owned())
+        Self::from_texts(place, user.to_owned(), password.to_owned(), tls_of(rest)?)
     }
 
     fn parse_url(rest: &str) -> Result<Self, BadAddress> {
         let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
         let (credentials, place) = authority.rsplit_once('@').ok_or(BadAddress::NoUser)?;
         let (user, password) = credentials.split_once(':').unwrap_or((credentials, ""));
-        Self::from_texts(place, percent_decode(user)?, percent_decode(password)?)
+        let tls = tls_of(&rest[authority.len()..])?;
+        Self::from_texts(place, percent_decode(user)?, percent_decode(password)?, tls)
     }
 
-    fn from_texts(place: &str, user: String, password: String) -> Result<Self, BadAddress> {
+    fn from_texts(place: &str, user: String, password: String, tls: Tls) -> Result<Self, BadAddress> {
         let (host, port) = split_port(place)?;
         if user.is_empty() {
             return Err(BadAddress::NoUser);
@@ -76,7 +99,7 @@ impl MariadbAddress {
         if host.is_empty() {
             return Err(BadAddress::NoHost);
         }
-        Ok(Self::new(host, port, user, password.into()))
+        Ok(Self { tls, ..Self::new(host, port, user, password.into()) })
     }
 
     /// The host, as the control plane sees it.
@@ -91,6 +114,22 @@ impl MariadbAddress {
         self.port
     }
 
+    /// Whether the server can only be reached from the control plane's own machine.
+    #[must_use]
+    pub fn is_loopback(&self) -> bool {
+        self.host == "localhost" || self.host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    }
+
+    /// `host:port`, with brackets where they are needed.
+    #[must_use]
+    pub fn authority(&self) -> String {
+        if self.host.contains(':') {
+            format!("[{}]:{}", self.host, self.port)
+        } else {
+            format!("{}:{}", self.host, self.port)
+        }
+    }
+
     /// The administrator's user name.
     #[must_use]
     pub fn user(&self) -> &str {
@@ -103,23 +142,23 @@ impl MariadbAddress {
 
     /// Connection options for it. Statements are not logged, because some hold a tenant's hash.
     pub(super) fn options(&self) -> MySqlConnectOptions {
-        MySqlConnectOptions::new()
+        let options = MySqlConnectOptions::new()
             .host(&self.host)
             .port(self.port)
             .username(&self.user)
             .password(self.password.expose_secret())
-            .ssl_mode(MySqlSslMode::Disabled)
-            .disable_statement_logging()
+            .ssl_mode(self.tls.mode)
+            .disable_statement_logging();
+        match &self.tls.ca {
+            Some(file) => options.ssl_ca(file),
+            None => options,
+        }
     }
 }
 
 impl fmt::Display for MariadbAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.host.contains(':') {
-            write!(f, "mysql://{}@[{}]:{}", self.user, self.host, self.port)
-        } else {
-            write!(f, "mysql://{}@{}:{}", self.user, self.host, self.port)
-        }
+        write!(f, "mysql://{}@{}", self.user, self.authority())
     }
 }
 
@@ -146,6 +185,31 @@ fn split_port(place: &str) -> Result<(&str, u16), BadAddress> {
         Some(digits) => digits.parse().ok().filter(|&port| port != 0).ok_or(BadAddress::BadPort)?,
     };
     Ok((host, port))
+}
+
+/// The parameters about TLS in what follows the host: `/database?name=value&name=value`.
+fn tls_of(rest: &str) -> Result<Tls, BadAddress> {
+    let query = rest.split_once('?').map_or("", |(_, query)| query);
+    let query = query.split('#').next().unwrap_or_default();
+    let mut tls = Tls::OFF;
+    for (name, value) in query.split('&').filter_map(|parameter| parameter.split_once('=')) {
+        match name {
+            "ssl-mode" | "sslmode" => tls.mode = value.parse().map_err(|_| BadAddress::BadTls)?,
+            "ssl-ca" => tls.ca = Some(percent_decode(value)?),
+            "tls" => {
+                tls.mode = match value {
+                    "true" => MySqlSslMode::VerifyIdentity,
+                    "skip-verify" => MySqlSslMode::Required,
+                    "preferred" => MySqlSslMode::Preferred,
+                    "false" => MySqlSslMode::Disabled,
+                    _ => return Err(BadAddress::BadTls),
+                }
+            }
+            _ => {}
+        }
+    }
+    let verifies = matches!(tls.mode, MySqlSslMode::VerifyCa | MySqlSslMode::VerifyIdentity);
+    if tls.ca.is_some() && !verifies { Err(BadAddress::BadTls) } else { Ok(tls) }
 }
 
 fn percent_decode(text: &str) -> Result<String, BadAddress> {
@@ -211,6 +275,40 @@ mod tests {
             let error = MariadbAddress::parse(text).unwrap_err();
             assert_eq!(error, why, "{text}");
             assert!(!error.to_string().contains("secret"));
+        }
+    }
+
+    #[test]
+    fn tls_is_asked_for_in_both_forms_and_off_otherwise() {
+        use MySqlSslMode as Mode;
+        for (text, mode, ca) in [
+            ("mysql://root:x@db", Mode::Disabled, None),
+            ("mysql://root:x@db/?ssl-mode=REQUIRED", Mode::Required, None),
+            ("mysql://root:x@db?sslmode=preferred&a=b", Mode::Preferred, None),
+            ("mysql://root:x@db/d?ssl-mode=verify_ca&ssl-ca=/a%20b.pem#x", Mode::VerifyCa, Some("/a b.pem")),
+            ("root:x@tcp(db:3306)/?ssl-ca=/ca.pem&tls=true", Mode::VerifyIdentity, Some("/ca.pem")),
+            ("root:x@tcp(db:3306)/?tls=skip-verify", Mode::Required, None),
+            ("root:?tls=true@tcp(db:3306)/", Mode::Disabled, None),
+        ] {
+            let tls = MariadbAddress::parse(text).unwrap().tls;
+            assert_eq!(format!("{:?} {:?}", tls.mode, tls.ca.as_deref()), format!("{mode:?} {ca:?}"), "{text}");
+        }
+        for text in [
+            "mysql://root:secret@db?ssl-mode=yes",
+            "root:secret@tcp(db)/?tls=custom",
+            // It would not be asked.
+            "mysql://root:secret@db?ssl-mode=REQUIRED&ssl-ca=/ca.pem",
+        ] {
+            assert_eq!(MariadbAddress::parse(text).unwrap_err(), BadAddress::BadTls, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_address_of_this_machine_is_known() {
+        for (host, loopback) in [("localhost", true), ("127.0.0.2", true), ("[::1]", true), ("10.0.0.3", false)] {
+            let address = MariadbAddress::parse(&format!("mysql://root:x@{host}:3306")).unwrap();
+            assert_eq!(address.is_loopback(), loopback, "{host}");
+            assert_eq!(address.authority(), format!("{host}:3306"));
         }
     }
 

@@ -175,7 +175,7 @@ fn classify(call: &'static str, step: &'static str, changed: bool, error: &Error
     let lost = match error {
         Error::Io(io) => Some(format!("{step}: {io}")),
         Error::Protocol(_) => Some(format!("{step}: the answer is not one of a MariaDB server")),
-        Error::Tls(_) => Some(format!("{step}: the server insists on TLS")),
+        Error::Tls(error) => Some(format!("{step}: no TLS as WP_DSN asks for it: {error}")),
         Error::PoolTimedOut | Error::PoolClosed | Error::WorkerCrashed => Some(format!("{step}: no connection")),
         _ => None,
     };
