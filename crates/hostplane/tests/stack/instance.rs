@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, TcpListener};
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::LazyLock;
@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use crate::docker::{docker_at, names_at, remove_labelled};
 use crate::own_engine::OwnEngine;
+use crate::three_hosts::ThreeHosts;
 
 /// How long anything may take before a test gives up.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -31,6 +32,10 @@ pub struct Instance {
     control_plane: Option<Child>,
     /// The Engine, if it isn't the machine's, and the network namespace in which it is reached.
     engine: Option<(String, PathBuf)>,
+    /// MariaDB's container on the machine's Engine, where it is none of this installation's.
+    state: Option<String>,
+    /// Where Caddy is reached from where the control plane is.
+    pub caddy: Ipv4Addr,
 }
 
 /// What a command of the control plane answered.
@@ -99,7 +104,16 @@ impl Instance {
         }
         settings.extend(more.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
         let dir = TempDir::with_prefix("hostplane-test-").expect("a temporary directory");
-        Self { dir, settings, tag, http_port: http, control_plane: None, engine: None }
+        Self {
+            dir,
+            settings,
+            tag,
+            http_port: http,
+            control_plane: None,
+            engine: None,
+            state: None,
+            caddy: Ipv4Addr::LOCALHOST,
+        }
     }
 
     /// An installation on an Engine of the test's own, not started yet.
@@ -112,6 +126,28 @@ impl Instance {
     /// Another value of a setting from the next start on.
     pub fn set(&mut self, setting: &str, value: &str) {
         self.settings.insert(setting.to_owned(), value.to_owned());
+    }
+
+    /// An installation on three hosts, not started yet.
+    pub fn on_three_hosts(hosts: &ThreeHosts) -> Self {
+        let (docker, certificates) = (hosts.docker_host(), hosts.certificates());
+        let (dsn, for_sites) = (hosts.state.dsn(&format!("{certificates}/ca.pem")), hosts.state.site_db_host());
+        let settings: [(&str, &str); 4] = [
+            ("DOCKER_HOST", &docker),
+            ("DOCKER_CERT_DIR", &certificates),
+            ("WP_DSN", &dsn),
+            ("SITE_DB_HOST", &for_sites),
+        ];
+        let mut instance = Self::new(&settings);
+        instance.engine = Some((hosts.engine.host(), hosts.control.namespace()));
+        instance.state = Some(hosts.state.name.clone());
+        instance.caddy = hosts.app;
+        instance
+    }
+
+    /// MariaDB's container on the machine's Engine, where it is none of this installation's.
+    pub fn state(&self) -> Option<&str> {
+        self.state.as_deref()
     }
 
     /// A range with room for one site.

@@ -5,9 +5,12 @@
 
 mod browser;
 mod changes;
+#[path = "../../../hostplane-infra/tests/contract/certificates.rs"]
+mod certificates;
 mod collisions;
 mod docker;
 mod engine_restart;
+mod host;
 mod installer;
 mod instance;
 mod journal;
@@ -24,3 +27,5 @@ mod recovery;
 mod relay;
 mod restart;
 mod servers;
+mod three_hosts;
+mod tls;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::docker::docker;
 use crate::instance::Instance;
 
 impl Instance {
@@ -18,7 +19,7 @@ impl Instance {
     /// A site's front page is what WordPress shows at first.
     pub fn expect_front_page(&self, site: &str) {
         let host = format!("Host: {}", self.authority(site));
-        let url = format!("http://127.0.0.1:{}/", self.http_port);
+        let url = format!("http://{}:{}/", self.caddy, self.http_port);
         let asked =
             self.within("curl").args(["--silent", "--fail", "--noproxy", "*", "--header", &host, &url]).output();
         let asked = asked.expect("curl runs");
@@ -28,8 +29,14 @@ impl Instance {
 
     /// Statements in MariaDB as its root, who has a way in only from inside.
     pub fn sql(&self, statements: &str) -> String {
-        let container = format!("{}-mariadb", self.tag);
-        self.docker(&["exec", "--user", "0", &container, "mariadb", "--batch", "--skip-column-names", "-e", statements])
+        let own = format!("{}-mariadb", self.tag);
+        let container = self.state().unwrap_or(&own);
+        // On the server's own socket; its client would want to know the CA.
+        let client =
+            ["exec", "--user", "0", container, "mariadb", "--skip-ssl", "--batch", "--skip-column-names", "-e"];
+        let ask = [client.as_slice(), &[statements]].concat();
+        // A server of its own host is on the machine's Engine.
+        if self.state().is_some() { docker(&ask) } else { self.docker(&ask) }
     }
 
     /// The sites to which anything outside belongs that carries this installation's mark.

@@ -4,54 +4,62 @@
 //! the machine's Engine. What talks to its containers has to be inside too.
 
 use std::fs;
-use std::path::PathBuf;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
 use crate::docker::docker_at;
+use crate::host::Host;
 
 const PATIENCE: Duration = Duration::from_mins(1);
 const LOOK: Duration = Duration::from_millis(50);
 
 pub struct OwnEngine {
     dir: TempDir,
-    /// Keeps the namespace alive.
-    holder: Child,
+    host: Host,
+    /// Where it listens besides its socket, and the server's three files for it.
+    tls: Option<(SocketAddr, PathBuf)>,
     daemon: Option<Child>,
 }
 
 impl OwnEngine {
     /// An Engine that runs and has these images of the machine's.
     pub fn with(images: &[String]) -> Self {
-        let dir = TempDir::with_prefix("hostplane-engine-").expect("a temporary directory");
-        let holder = Command::new("unshare").args(["--net", "sleep", "infinity"]).stdin(Stdio::null()).spawn();
-        let mut engine = Self { dir, holder: holder.expect("unshare runs"), daemon: None };
-        let outside = fs::read_link("/proc/self/ns/net").expect("a namespace");
-        let deadline = Instant::now() + PATIENCE;
-        while fs::read_link(engine.namespace()).is_ok_and(|inside| inside == outside) {
-            assert!(Instant::now() < deadline, "no namespace");
-            std::thread::park_timeout(LOOK);
-        }
-        let up = engine.within("ip").args(["link", "set", "lo", "up"]).status().expect("ip runs");
-        assert!(up.success());
+        let mut engine = Self::new(Host::new(), None);
         engine.start();
-        let mut save = Command::new("docker").arg("save").args(images).stdout(Stdio::piped()).spawn().expect("docker");
-        let saved = save.stdout.take().expect("a pipe");
-        let load = Command::new("docker").args(["--host", &engine.host(), "load", "--quiet"]).stdin(saved).output();
-        assert!(load.expect("docker runs").status.success() && save.wait().expect("it ends").success());
+        engine.load(images);
         engine
     }
 
-    /// What `DOCKER_HOST` is set to.
+    /// An Engine on a host that also listens behind TLS, not started yet.
+    pub fn behind_tls(host: Host, address: SocketAddr, files: &Path) -> Self {
+        Self::new(host, Some((address, files.to_owned())))
+    }
+
+    fn new(host: Host, tls: Option<(SocketAddr, PathBuf)>) -> Self {
+        let dir = TempDir::with_prefix("hostplane-engine-").expect("a temporary directory");
+        Self { dir, host, tls, daemon: None }
+    }
+
+    /// Gives it images of the machine's Engine.
+    pub fn load(&self, images: &[String]) {
+        let mut save = Command::new("docker").arg("save").args(images).stdout(Stdio::piped()).spawn().expect("docker");
+        let saved = save.stdout.take().expect("a pipe");
+        let load = Command::new("docker").args(["--host", &self.host(), "load", "--quiet"]).stdin(saved).output();
+        assert!(load.expect("docker runs").status.success() && save.wait().expect("it ends").success());
+    }
+
+    /// What `DOCKER_HOST` is set to by those who are on its machine.
     pub fn host(&self) -> String {
         format!("unix://{}", self.dir.path().join("docker.sock").display())
     }
 
     /// The file of the network namespace.
     pub fn namespace(&self) -> PathBuf {
-        format!("/proc/{}/ns/net", self.holder.id()).into()
+        self.host.namespace()
     }
 
     /// Starts the Engine and waits until it answers.
@@ -61,8 +69,14 @@ impl OwnEngine {
         // orphans its number stays taken, and the file with it would make the Engine wait for it.
         let _ = fs::remove_file(path("exec/containerd/containerd.pid"));
         let log = fs::File::options().create(true).append(true).open(path("log")).expect("a log file");
-        let daemon = self
-            .within("dockerd")
+        let mut daemon = self.host.within("dockerd");
+        if let Some((address, files)) = &self.tls {
+            daemon.args(["--host", &format!("tcp://{address}"), "--tlsverify"]);
+            for (option, file) in [("--tlscacert", "ca.pem"), ("--tlscert", "cert.pem"), ("--tlskey", "key.pem")] {
+                daemon.arg(option).arg(files.join(file));
+            }
+        }
+        let daemon = daemon
             .arg("--data-root")
             .arg(path("data"))
             .arg("--exec-root")
@@ -89,13 +103,6 @@ impl OwnEngine {
         let _ = Command::new("kill").args(["-s", signal, &daemon.id().to_string()]).status();
         let _ = daemon.wait();
     }
-
-    /// A program inside the namespace.
-    fn within(&self, program: &str) -> Command {
-        let mut command = Command::new("nsenter");
-        command.arg(format!("--net={}", self.namespace().display())).arg("--").arg(program);
-        command
-    }
 }
 
 impl Drop for OwnEngine {
@@ -107,8 +114,6 @@ impl Drop for OwnEngine {
         for process in processes_about(&dir) {
             let _ = Command::new("kill").args(["-KILL", &process]).status();
         }
-        let _ = self.holder.kill();
-        let _ = self.holder.wait();
         let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
         // The innermost first.
         for place in mounts.lines().rev().filter_map(|line| line.split(' ').nth(1)) {
