@@ -1,6 +1,6 @@
 # Each target is one script in scripts/, which says what it does.
 .DEFAULT_GOAL := help
-.PHONY: help up down clean test images soak mutants
+.PHONY: help up down clean test images soak mutants engine-test
 
 help:
 	@echo 'make up      from nothing to a WordPress site that answers; leaves the control plane running'
@@ -9,7 +9,8 @@ help:
 	@echo 'make test    everything that CI runs'
 	@echo 'make images  build the container images that are missing'
 	@echo 'make soak    random sequences of orders and faults: SEEDS=n'
+	@echo 'make engine-test  a site on the newest Engine that Debian has, over TLS'
 	@echo 'make mutants what the tests would not notice: hours; SHARD=k/n'
 
-up down clean test images soak mutants:
+up down clean test images soak mutants engine-test:
 	@scripts/$@

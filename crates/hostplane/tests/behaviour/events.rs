@@ -41,7 +41,8 @@ impl Stream {
                 if !event.starts_with(':') {
                     assert_eq!(field("event: ").as_deref(), Some("job"), "{event}");
                 }
-                self.text = rest.to_owned();
+                let rest = rest.to_owned();
+                self.text = rest;
                 let Some(data) = data else { continue };
                 return Some(Event { id: id.unwrap(), job: serde_json::from_str(&data).unwrap() });
             }
@@ -54,7 +55,7 @@ impl Stream {
         }
     }
 
-    async fn to_the_end(&mut self) -> Vec<Event> {
+    async fn rest(&mut self) -> Vec<Event> {
         let mut events = Vec::new();
         while let Some(event) = self.next().await {
             events.push(event);
@@ -91,7 +92,7 @@ async fn a_job_is_told_as_it_goes_on_and_the_stream_ends_with_it() {
     let first = stream.next().await.unwrap();
     assert_eq!((&first.job["state"], &first.job["id"]), (&"running".into(), &job.as_str().into()));
     held.notify_one();
-    let events = stream.to_the_end().await;
+    let events = stream.rest().await;
     assert!(events.iter().all(|event| event.id != first.id), "nothing comes twice");
     assert!(events.windows(2).all(|two| steps(&two[0]) <= steps(&two[1])));
     let last = events.last().unwrap();
@@ -119,7 +120,7 @@ async fn one_who_comes_back_misses_nothing_and_is_told_nothing_twice() {
     drop(again);
     assert_eq!(bed.ended(&job).await, JobState::Completed);
     // Whatever happened meanwhile is in the one event that is left.
-    let rest = bed.events(&bed.token, &job, Some(&seen.id)).await.to_the_end().await;
+    let rest = bed.events(&bed.token, &job, Some(&seen.id)).await.rest().await;
     assert_eq!(rest.len(), 1);
     assert_eq!(rest.last().unwrap().job["state"], "completed");
     let steps = rest.last().unwrap().job["steps"].as_array().unwrap().clone();
@@ -129,7 +130,7 @@ async fn one_who_comes_back_misses_nothing_and_is_told_nothing_twice() {
     let all_seen = bed.request(Method::GET, &path).header("last-event-id", &rest.last().unwrap().id);
     assert_eq!(answered(all_seen).await.status, StatusCode::NO_CONTENT, "a browser comes back no more");
     for unknown in ["", "0", "0123456789abcdef", "' OR 1=1", &"x".repeat(8000)] {
-        let events = bed.events(&bed.token, &job, Some(unknown)).await.to_the_end().await;
+        let events = bed.events(&bed.token, &job, Some(unknown)).await.rest().await;
         assert_eq!(events.len(), 1, "{unknown:?}");
     }
 }
