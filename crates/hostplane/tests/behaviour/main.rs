@@ -8,6 +8,7 @@ mod changes;
 mod cli;
 mod connections;
 mod events;
+mod hostile;
 mod late;
 mod stuck;
 mod tokens;
