@@ -8,7 +8,7 @@ cargo_home=${CARGO_HOME:-${HOME:-}/.cargo}
 if [[ -d $cargo_home/bin ]]; then PATH=$PATH:$cargo_home/bin; fi
 
 # These would lead the command line to a control plane that is not this instance's.
-unset HOSTPLANE_API HOSTPLANE_TOKEN
+unset HOSTPLANE_API HOSTPLANE_CONTEXT HOSTPLANE_TOKEN
 
 say() {
     echo "${0##*/}: $*"

@@ -111,7 +111,7 @@ impl Home {
     /// When it is malformed, readable by others, or missing though `database` exists.
     pub fn secret(&self, database: &Path) -> Homely<MasterSecret> {
         let path = self.dir.join(SECRET);
-        if let Some(text) = read_private(&path)? {
+        if let Some(text) = read_private(&path, LONGEST)? {
             let bytes = unhex(text.expose_secret()).ok_or(HomeError::BadSecret(path))?;
             return Ok(MasterSecret::new(bytes));
         }
@@ -157,7 +157,7 @@ impl Home {
 /// When the file is there and can't be read.
 pub fn api_url(dir: &Path) -> Homely<Option<String>> {
     let path = dir.join(API_URL);
-    let Some(text) = read(&path)? else { return Ok(None) };
+    let Some(text) = read(&path, LONGEST)? else { return Ok(None) };
     let url = text.expose_secret().trim();
     Ok(Some(url).filter(|url| !url.is_empty()).map(str::to_owned))
 }
@@ -168,7 +168,7 @@ pub fn api_url(dir: &Path) -> Homely<Option<String>> {
 /// When the file is there and can't be read, or is not a token.
 pub fn read_token(dir: &Path) -> Homely<Option<SecretString>> {
     let path = dir.join(TOKEN);
-    let Some(text) = read_private(&path)? else { return Ok(None) };
+    let Some(text) = read_private(&path, LONGEST)? else { return Ok(None) };
     let token = text.expose_secret().trim();
     let digits = token.strip_prefix(TOKEN_PREFIX).filter(|digits| unhex(digits).is_some());
     if digits.is_none() { Err(HomeError::BadToken(path)) } else { Ok(Some(token.into())) }
@@ -199,18 +199,19 @@ fn require_private(path: &Path) -> Homely<()> {
     if mode & NOT_THE_OWNER_S == 0 { Ok(()) } else { Err(HomeError::Readable(path.to_owned())) }
 }
 
-fn read(path: &Path) -> Homely<Option<SecretString>> {
+fn read(path: &Path, longest: u64) -> Homely<Option<SecretString>> {
     let file = match File::open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         other => other.map_err(io_error("open", path))?,
     };
     let mut text = String::new();
-    file.take(LONGEST).read_to_string(&mut text).map_err(io_error("read", path))?;
+    file.take(longest).read_to_string(&mut text).map_err(io_error("read", path))?;
     Ok(Some(text.into()))
 }
 
-fn read_private(path: &Path) -> Homely<Option<SecretString>> {
-    let text = read(path)?;
+/// What is in a file that only its owner can read, up to so many bytes.
+pub(crate) fn read_private(path: &Path, longest: u64) -> Homely<Option<SecretString>> {
+    let text = read(path, longest)?;
     if text.is_some() {
         require_private(path)?;
     }
@@ -218,7 +219,7 @@ fn read_private(path: &Path) -> Homely<Option<SecretString>> {
 }
 
 /// Writes a file that only its owner reads: whole or not at all, and on disk when this returns.
-fn write_private(path: &Path, text: &str) -> Homely<()> {
+pub(crate) fn write_private(path: &Path, text: &str) -> Homely<()> {
     let write = || -> io::Result<()> {
         let dir = path.parent().unwrap_or(Path::new("."));
         // Its mode is 0600 from the beginning.

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use crate::client::contexts::ContextError;
 use crate::client::{ClientError, PlaceError};
 use crate::down::PlatformError;
 use crate::serve::ServeError;
@@ -60,8 +61,8 @@ impl From<ClientError> for Failure {
         match error {
             ClientError::Unreachable { .. } => Self::Unreachable(text),
             // What was sent is not valid.
-            ClientError::Problem(problem) if matches!(problem.status, 400 | 422) => Self::Usage(text),
-            ClientError::Problem(_) | ClientError::Setup(_) => Self::Failed(text),
+            ClientError::Problem { problem, .. } if matches!(problem.status, 400 | 422) => Self::Usage(text),
+            ClientError::Problem { .. } | ClientError::Setup(_) => Self::Failed(text),
         }
     }
 }
@@ -71,8 +72,23 @@ impl From<PlaceError> for Failure {
         let text = chain(&error);
         match error {
             PlaceError::NotRunning(_) => Self::Unreachable(text),
-            PlaceError::BadAddress | PlaceError::NoToken(_) | PlaceError::BadToken => Self::Usage(text),
+            PlaceError::Context(error) => error.into(),
+            PlaceError::BadAddress
+            | PlaceError::NoToken(_)
+            | PlaceError::BadToken
+            | PlaceError::Both
+            | PlaceError::BadContext(_) => Self::Usage(text),
             PlaceError::Home(_) => Self::Failed(text),
+        }
+    }
+}
+
+impl From<ContextError> for Failure {
+    fn from(error: ContextError) -> Self {
+        let text = chain(&error);
+        match error {
+            ContextError::NoDirectory | ContextError::Unknown { .. } | ContextError::Exists(_) => Self::Usage(text),
+            ContextError::Io { .. } | ContextError::File(_) | ContextError::Malformed(_) => Self::Failed(text),
         }
     }
 }

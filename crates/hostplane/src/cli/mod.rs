@@ -1,6 +1,11 @@
 //! The command line. Every command is on this page; each has a file of its own, in which it says what it
 //! takes and does.
 
+mod completions;
+mod context_add;
+mod context_list;
+mod context_remove;
+mod context_use;
 mod failure;
 mod job_cancel;
 mod job_list;
@@ -71,6 +76,10 @@ enum Command {
     /// Make, list and revoke tokens of the API
     #[command(subcommand)]
     Token(Token),
+    /// Give control planes a name, and say which one to ask
+    #[command(subcommand)]
+    Context(Context),
+    Completions(completions::Completions),
 }
 
 #[derive(clap::Args)]
@@ -115,8 +124,16 @@ enum Token {
     Revoke(token_revoke::Revoke),
 }
 
+#[derive(Subcommand)]
+enum Context {
+    Add(context_add::Add),
+    List(context_list::List),
+    Use(context_use::Use),
+    Remove(context_remove::Remove),
+}
+
 /// Variables that are read besides those of arguments.
-const OTHER_VARIABLES: [&str; 1] = ["HOSTPLANE_TOKEN"];
+const OTHER_VARIABLES: [&str; 3] = ["HOSTPLANE_API", "HOSTPLANE_CONTEXT", "HOSTPLANE_TOKEN"];
 
 /// The program.
 #[must_use]
@@ -179,6 +196,11 @@ async fn run(command: Command, layers: &Layers) -> Result<(), Failure> {
         Command::Token(Token::Create(command)) => command.run(layers).await,
         Command::Token(Token::List(command)) => command.run(layers).await,
         Command::Token(Token::Revoke(command)) => command.run(layers).await,
+        Command::Context(Context::Add(command)) => command.run(layers),
+        Command::Context(Context::List(command)) => command.run(layers),
+        Command::Context(Context::Use(command)) => command.run(layers),
+        Command::Context(Context::Remove(command)) => command.run(layers),
+        Command::Completions(command) => command.run(Cli::command()),
     }
 }
 

@@ -28,7 +28,7 @@ impl Format {
 }
 
 /// Prints lines. A reader that went away, such as `head`, is no failure.
-fn print(text: &str) -> Result<(), Failure> {
+pub(super) fn print(text: &str) -> Result<(), Failure> {
     match writeln!(io::stdout().lock(), "{}", text.trim_end_matches('\n')) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(Failure::Unread),
         Err(error) => Err(Failure::Failed(format!("can't write the output: {error}"))),

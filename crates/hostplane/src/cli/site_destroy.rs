@@ -32,7 +32,10 @@ impl Destroy {
         let client = self.target.client(layers)?;
         let name = &self.name;
         if !self.yes {
-            let question = format!("This removes the site {name} with its files and its database.\nType its name: ");
+            let question = format!(
+                "This removes the site {name} of {} with its files and its database.\nType its name: ",
+                client.asked()
+            );
             confirm(&question, name.as_str())?;
         }
         let job: Job = client.delete(&format!("/api/v1/sites/{name}?confirm={name}")).await?;

@@ -5,30 +5,36 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::failure::Failure;
-use crate::client::{Client, Place};
+use crate::client::contexts::{self, Contexts};
+use crate::client::{Client, Named, Place};
 use crate::config::layers::Layers;
 
-/// The control plane. Its token is in HOSTPLANE_TOKEN or in its home.
+/// The control plane. Its token is in HOSTPLANE_TOKEN, in its home or with its context.
 #[derive(Debug, Args)]
 pub(super) struct Target {
-    /// Address of the control plane [default: what the home says]
-    #[arg(long, env = "HOSTPLANE_API", value_name = "URL", help_heading = "Control plane")]
+    /// Address of the control plane [default: what the home says] [env: HOSTPLANE_API]
+    #[arg(long, value_name = "URL", help_heading = "Control plane")]
     api: Option<String>,
-    /// Home of the control plane
-    #[arg(
-        long,
-        env = "HOSTPLANE_HOME",
-        value_name = "DIR",
-        default_value = "./.hostplane",
-        help_heading = "Control plane"
-    )]
-    hostplane_home: PathBuf,
+    /// A control plane that was added with `hostplane context add` [default: the one in use] [env:
+    /// HOSTPLANE_CONTEXT]
+    #[arg(long, value_name = "NAME", help_heading = "Control plane")]
+    context: Option<String>,
+    /// Home of the control plane [default: ./.hostplane] [env: HOSTPLANE_HOME]
+    #[arg(long, value_name = "DIR", help_heading = "Control plane")]
+    hostplane_home: Option<PathBuf>,
 }
 
 impl Target {
     pub fn client(&self, layers: &Layers) -> Result<Client, Failure> {
+        let flags = Named { api: self.api.clone(), context: self.context.clone(), home: self.hostplane_home.clone() };
+        let environment = Named {
+            api: layers.get("HOSTPLANE_API"),
+            context: layers.get("HOSTPLANE_CONTEXT"),
+            home: layers.path("HOSTPLANE_HOME"),
+        };
         let token = layers.get("HOSTPLANE_TOKEN");
-        let place = Place::find(&self.hostplane_home, self.api.as_deref(), token.as_deref())?;
+        let directory = contexts::directory(layers);
+        let place = Place::find(&flags, &environment, token.as_deref(), || Contexts::load(directory.as_deref()))?;
         Ok(Client::new(place)?)
     }
 }

@@ -1,5 +1,6 @@
 //! The HTTP API, from the other side.
 
+pub(crate) mod contexts;
 mod events;
 mod place;
 
@@ -11,7 +12,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub(crate) use events::Events;
-pub(crate) use place::{Place, PlaceError};
+pub(crate) use place::{Named, Place, PlaceError, normal};
 
 use crate::api::problem::ProblemBody;
 use crate::api::wire::Page;
@@ -29,20 +30,26 @@ pub(crate) enum ClientError {
     /// Nobody answers, or not as a control plane does.
     #[error(
         "no control plane answers at {address}: {why}\nStart it with `make up` or `hostplane up`, or name another with \
-         --api URL or HOSTPLANE_API."
+         --context NAME, --api URL or HOSTPLANE_API."
     )]
     Unreachable { address: String, why: String },
     /// The control plane refuses, and says why.
-    #[error("{}", said(.0))]
-    Problem(Box<ProblemBody>),
+    #[error("{}", said(problem, asked))]
+    Problem {
+        problem: Box<ProblemBody>,
+        /// Who refuses.
+        asked: String,
+    },
     /// No client can be made of the token or the machine's settings.
     #[error("the HTTP client can't be set up: {0}")]
     Setup(String),
 }
 
-fn said(problem: &ProblemBody) -> String {
+fn said(problem: &ProblemBody, asked: &str) -> String {
     let id = problem.request_id.as_ref().map_or_else(String::new, |id| format!(" (request_id {id})"));
-    format!("{}{id}", problem.detail)
+    // Whatever is wrong with what was typed is so everywhere; the rest may be so at another control plane only.
+    let by = if matches!(problem.status, 400 | 422) { String::new() } else { format!("\nAsked: {asked}") };
+    format!("{}{id}{by}", problem.detail)
 }
 
 type Answer<T> = Result<T, ClientError>;
@@ -66,6 +73,11 @@ impl Client {
             .build()
             .map_err(|error| ClientError::Setup(hostplane_infra::error::chain(&error)))?;
         Ok(Self { http, place })
+    }
+
+    /// How messages name the control plane.
+    pub fn asked(&self) -> String {
+        self.place.described()
     }
 
     pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Answer<T> {
@@ -116,13 +128,13 @@ impl Client {
     }
 
     fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
-        let Place { address, token } = &self.place;
+        let Place { address, token, .. } = &self.place;
         self.http.request(method, format!("{address}{path}")).bearer_auth(token.expose_secret())
     }
 
     fn refused(&self, status: StatusCode, bytes: &[u8]) -> ClientError {
         match serde_json::from_slice(bytes) {
-            Ok(problem) => ClientError::Problem(problem),
+            Ok(problem) => ClientError::Problem { problem, asked: self.place.described() },
             Err(_) => self.not_ours(status),
         }
     }
@@ -145,7 +157,7 @@ impl Client {
     }
 
     fn unreachable(&self, why: String) -> ClientError {
-        ClientError::Unreachable { address: self.place.address.clone(), why }
+        ClientError::Unreachable { address: self.place.described(), why }
     }
 
     fn not_ours(&self, status: StatusCode) -> ClientError {

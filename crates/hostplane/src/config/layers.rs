@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use clap::builder::Resettable;
 use clap::{Arg, Command};
@@ -22,6 +23,12 @@ impl Layers {
     pub fn get(&self, name: &str) -> Option<String> {
         let of_process = self.environment.get(name).and_then(|value| value.to_str()).map(str::to_owned);
         of_process.filter(|value| !value.is_empty()).or_else(|| self.in_files(name))
+    }
+
+    /// The same for a path, which need not be UTF-8.
+    pub fn path(&self, name: &str) -> Option<PathBuf> {
+        let of_process = self.environment.get(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        of_process.or_else(|| self.in_files(name).map(PathBuf::from))
     }
 
     fn in_files(&self, name: &str) -> Option<String> {

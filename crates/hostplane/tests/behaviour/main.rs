@@ -7,6 +7,7 @@ mod cancel;
 mod changes;
 mod cli;
 mod connections;
+mod contexts;
 mod events;
 mod hostile;
 mod late;

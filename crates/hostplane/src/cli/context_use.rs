@@ -1,0 +1,24 @@
+//! `hostplane context use`.
+
+use clap::Args;
+
+use super::failure::Failure;
+use crate::client::contexts::{self, ContextName, Contexts};
+use crate::config::layers::Layers;
+
+/// Say which control plane is asked unless flags or the environment say otherwise
+#[derive(Debug, Args)]
+pub(super) struct Use {
+    /// Its name
+    #[arg(required_unless_present = "none")]
+    name: Option<ContextName>,
+    /// None of them: the one whose home is here
+    #[arg(long, conflicts_with = "name")]
+    none: bool,
+}
+
+impl Use {
+    pub fn run(self, layers: &Layers) -> Result<(), Failure> {
+        Ok(Contexts::change(contexts::directory(layers).as_deref(), |all| all.choose(self.name))?)
+    }
+}

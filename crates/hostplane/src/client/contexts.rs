@@ -1,0 +1,261 @@
+//! Control planes that the command line knows by name, with the token for each: one file of the user's own.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs::{DirBuilder, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+
+use crate::config::layers::Layers;
+use crate::home::{self, HomeError};
+
+const FILE: &str = "contexts.json";
+/// Held while the file is changed, so that of two changes at once none is lost.
+const LOCK: &str = "contexts.lock";
+/// Most bytes of the file.
+const LONGEST: u64 = 1024 * 1024;
+
+/// What a control plane is called here.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub(crate) struct ContextName(String);
+
+/// The text is no name of a context.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a context's name has 1 to 64 of the characters a-z, A-Z, 0-9 and . _ -, a letter or digit first")]
+pub(crate) struct BadContextName;
+
+impl FromStr for ContextName {
+    type Err = BadContextName;
+    fn from_str(text: &str) -> Result<Self, BadContextName> {
+        let fits = (1..=64).contains(&text.len()) && text.starts_with(|c: char| c.is_ascii_alphanumeric());
+        let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'));
+        if fits && plain { Ok(Self(text.to_owned())) } else { Err(BadContextName) }
+    }
+}
+
+impl TryFrom<String> for ContextName {
+    type Error = BadContextName;
+    fn try_from(text: String) -> Result<Self, BadContextName> {
+        text.parse()
+    }
+}
+
+impl From<ContextName> for String {
+    fn from(name: ContextName) -> Self {
+        name.0
+    }
+}
+
+impl fmt::Display for ContextName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// One control plane. It has no `Debug`, as the token is in it.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Context {
+    api: String,
+    token: String,
+}
+
+/// Every control plane that has a name.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Contexts {
+    /// The one that is asked when nothing else is said.
+    current: Option<ContextName>,
+    contexts: BTreeMap<ContextName, Context>,
+}
+
+/// What is wrong with the contexts. The messages say what to do.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ContextError {
+    #[error("there is no place to keep contexts: set HOME or XDG_CONFIG_HOME to a directory's absolute path")]
+    NoDirectory,
+    #[error("can't use {}", path.display())]
+    Io {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error(transparent)]
+    File(#[from] HomeError),
+    #[error("{} can't be read as contexts; mend it, or remove it and add them anew with `hostplane context add`", .0.display())]
+    Malformed(PathBuf),
+    #[error("there is no context {name}; {}\nAdd it with: hostplane context add {name} --api URL --token-file FILE", known(.there_are))]
+    Unknown { name: ContextName, there_are: Vec<String> },
+    #[error("there is a context {0} already; add --replace to replace it")]
+    Exists(ContextName),
+}
+
+fn known(there_are: &[String]) -> String {
+    if there_are.is_empty() { "there are none".to_owned() } else { format!("there are: {}", there_are.join(", ")) }
+}
+
+type Known<T> = Result<T, ContextError>;
+
+/// Where contexts are kept, if the environment says where the user's settings belong. An env file has no say.
+pub(crate) fn directory(layers: &Layers) -> Option<PathBuf> {
+    let of = |name| layers.environment.get(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let settings = of("XDG_CONFIG_HOME").or_else(|| of("HOME").map(|home| home.join(".config")));
+    settings.map(|settings| settings.join("hostplane"))
+}
+
+impl Contexts {
+    /// Those that are kept; none if there is no file.
+    pub fn load(directory: Option<&Path>) -> Known<Self> {
+        let Some(directory) = directory else { return Ok(Self::default()) };
+        let path = directory.join(FILE);
+        let Some(text) = home::read_private(&path, LONGEST)? else { return Ok(Self::default()) };
+        // The parser's words could quote a token.
+        serde_json::from_str(text.expose_secret()).map_err(|_| ContextError::Malformed(path))
+    }
+
+    /// Changes what is kept, as a whole or not at all.
+    pub fn change<T>(directory: Option<&Path>, change: impl FnOnce(&mut Self) -> Known<T>) -> Known<T> {
+        let directory = directory.ok_or(ContextError::NoDirectory)?;
+        let io_error = |path: &Path| {
+            let path = path.to_owned();
+            |source| ContextError::Io { path, source }
+        };
+        DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(io_error(directory))?;
+        let path = directory.join(LOCK);
+        let mut options = OpenOptions::new();
+        let lock = options.write(true).create(true).truncate(false).mode(0o600).open(&path);
+        let lock = lock.map_err(io_error(&path))?;
+        lock.lock().map_err(io_error(&path))?;
+        let mut contexts = Self::load(Some(directory))?;
+        let changed = change(&mut contexts)?;
+        let path = directory.join(FILE);
+        let text = serde_json::to_string_pretty(&contexts).map_err(|_| ContextError::Malformed(path.clone()))?;
+        home::write_private(&path, &format!("{text}\n"))?;
+        Ok(changed)
+    }
+
+    pub fn add(&mut self, name: ContextName, api: String, token: &SecretString, replace: bool) -> Known<()> {
+        if !replace && self.contexts.contains_key(&name) {
+            return Err(ContextError::Exists(name));
+        }
+        self.contexts.insert(name, Context { api, token: token.expose_secret().to_owned() });
+        Ok(())
+    }
+
+    pub fn remove(&mut self, name: &ContextName) -> Known<()> {
+        self.contexts.remove(name).ok_or_else(|| self.unknown(name))?;
+        self.current.take_if(|current| current == name);
+        Ok(())
+    }
+
+    /// The one to ask from now on when nothing else is said.
+    pub fn choose(&mut self, name: Option<ContextName>) -> Known<()> {
+        if let Some(name) = &name {
+            self.of(name)?;
+        }
+        self.current = name;
+        Ok(())
+    }
+
+    pub fn current(&self) -> Option<&ContextName> {
+        self.current.as_ref()
+    }
+
+    /// Address and token of one.
+    pub fn of(&self, name: &ContextName) -> Known<(&str, &str)> {
+        let context = self.contexts.get(name).ok_or_else(|| self.unknown(name))?;
+        Ok((&context.api, &context.token))
+    }
+
+    /// Name and address of each.
+    pub fn all(&self) -> impl Iterator<Item = (&ContextName, &str)> {
+        self.contexts.iter().map(|(name, context)| (name, context.api.as_str()))
+    }
+
+    fn unknown(&self, name: &ContextName) -> ContextError {
+        ContextError::Unknown { name: name.clone(), there_are: self.contexts.keys().map(ToString::to_string).collect() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+    use tempfile::TempDir;
+
+    fn name(text: &str) -> ContextName {
+        text.parse().unwrap()
+    }
+
+    fn add(dir: &Path, text: &str) -> Known<()> {
+        let token = SecretString::from("hp_secret");
+        Contexts::change(Some(dir), |all| all.add(name(text), "http://cp:1".to_owned(), &token, false))
+    }
+
+    #[test]
+    fn they_are_their_user_s_alone() {
+        let top = TempDir::new().unwrap();
+        let dir = top.path().join("config/hostplane");
+        add(&dir, "prod").unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&dir), mode(&dir.join(FILE))), (0o700, 0o600));
+        assert_eq!(Contexts::load(Some(&dir)).unwrap().of(&name("prod")).unwrap(), ("http://cp:1", "hp_secret"));
+        fs::set_permissions(dir.join(FILE), fs::Permissions::from_mode(0o640)).unwrap();
+        assert!(matches!(Contexts::load(Some(&dir)), Err(ContextError::File(HomeError::Readable(_)))));
+    }
+
+    #[test]
+    fn the_current_one_is_one_that_there_is() {
+        let dir = TempDir::new().unwrap();
+        let change = |change: &dyn Fn(&mut Contexts) -> Known<()>| Contexts::change(Some(dir.path()), change);
+        assert!(matches!(change(&|all| all.choose(Some(name("prod")))), Err(ContextError::Unknown { .. })));
+        add(dir.path(), "prod").unwrap();
+        assert!(matches!(add(dir.path(), "prod"), Err(ContextError::Exists(_))));
+        change(&|all| all.choose(Some(name("prod")))).unwrap();
+        assert_eq!(Contexts::load(Some(dir.path())).unwrap().current(), Some(&name("prod")));
+        change(&|all| all.remove(&name("prod"))).unwrap();
+        assert_eq!(Contexts::load(Some(dir.path())).unwrap().current(), None);
+        assert!(matches!(change(&|all| all.remove(&name("prod"))), Err(ContextError::Unknown { .. })));
+    }
+
+    #[test]
+    fn changes_at_the_same_time_are_all_kept() {
+        let dir = TempDir::new().unwrap();
+        std::thread::scope(|scope| {
+            for n in 0..8 {
+                let dir = dir.path();
+                scope.spawn(move || add(dir, &format!("c{n}")).unwrap());
+            }
+        });
+        assert_eq!(Contexts::load(Some(dir.path())).unwrap().all().count(), 8);
+    }
+
+    #[test]
+    fn a_file_that_is_something_else_is_refused_unquoted_and_left() {
+        let dir = TempDir::new().unwrap();
+        for bad in
+            ["", "{", "[]", r#"{"contexts":{"a b":{"api":"x","token":"hp_secret"}}}"#, r#"{"token":"hp_secret"}"#]
+        {
+            home::write_private(&dir.path().join(FILE), bad).unwrap();
+            let error = add(dir.path(), "prod").unwrap_err();
+            assert!(matches!(error, ContextError::Malformed(_)), "{bad}");
+            assert!(!error.to_string().contains("hp_secret"), "{error}");
+            assert_eq!(fs::read_to_string(dir.path().join(FILE)).unwrap(), bad);
+        }
+    }
+
+    #[test]
+    fn names_are_plain_words() {
+        for bad in ["", "-a", "a b", "../a", "a/b", "a\n", ".a", &"a".repeat(65)] {
+            assert_eq!(bad.parse::<ContextName>(), Err(BadContextName), "{bad:?}");
+        }
+        assert!(["a", "prod-1.eu_x", "9"].iter().all(|good| good.parse::<ContextName>().is_ok()));
+    }
+}
