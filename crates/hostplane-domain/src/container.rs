@@ -58,6 +58,11 @@ fn argv(words: &[&str]) -> Vec<String> {
     words.iter().map(|&word| word.to_owned()).collect()
 }
 
+/// Room for two of the largest uploads, in MiB.
+fn uploads_mib(want: &DesiredSite) -> u32 {
+    2 * u32::from(want.limits.upload_mib)
+}
+
 /// `uid:gid` of PHP: that of Debian's `www-data` and of the official image.
 pub const PHP_USER: &str = "33:33";
 /// `uid:gid` of nginx: that of the official image.
@@ -80,10 +85,12 @@ pub fn php(want: &DesiredSite) -> ContainerSpec {
             mount(naming::php_volume(site), naming::PHP_SETTINGS_DIR, true),
         ],
         tmpfs: vec![
-            ("/tmp".to_owned(), "rw,noexec,nosuid,nodev,size=128m,mode=1777".to_owned()),
+            // What is in it counts as memory: two of the largest uploads fit.
+            ("/tmp".to_owned(), format!("rw,noexec,nosuid,nodev,size={}m,mode=1777", uploads_mib(want).max(128))),
             ("/run".to_owned(), "rw,noexec,nosuid,nodev,size=1m,uid=33,gid=33,mode=0755".to_owned()),
         ],
-        env: Vec::new(),
+        // The image's own directory and then ours: what PHP must know before it reads the pool's settings.
+        env: vec![("PHP_INI_SCAN_DIR".to_owned(), format!(":{}", naming::PHP_SETTINGS_DIR))],
         extra_hosts: vec![HOST_GATEWAY.to_owned()],
         read_only_root: true,
         publish: Vec::new(),
@@ -110,7 +117,7 @@ pub fn nginx(want: &DesiredSite) -> ContainerSpec {
         ],
         // What is in them counts as memory. Request bodies are buffered in the cache: two of the largest fit,
         // and a further one is answered with an error instead of ending every request of the site.
-        tmpfs: [("/tmp", 1), ("/run", 1), ("/var/cache/nginx", 2 * want.limits.upload_mib)]
+        tmpfs: [("/tmp", 1), ("/run", 1), ("/var/cache/nginx", uploads_mib(want))]
             .map(|(path, mib)| {
                 (path.to_owned(), format!("rw,noexec,nosuid,nodev,size={mib}m,uid=101,gid=101,mode=0755"))
             })

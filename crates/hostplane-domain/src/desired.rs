@@ -23,6 +23,9 @@ pub struct DesiredSite {
     pub images: SiteImages,
     /// What it may use.
     pub limits: SiteLimits,
+    /// How its PHP runs. What was stored before there was a choice has the defaults.
+    #[serde(default)]
+    pub php: PhpSettings,
     /// The network that it shares with Caddy, by name.
     pub shared_network: String,
     /// `host:port` of MariaDB as the site's containers see it.
@@ -65,8 +68,37 @@ pub struct SiteLimits {
     pub php_workers: u16,
     /// Connections of the database user.
     pub database_connections: u16,
-    /// Largest uploaded file, in MiB; a request may have one more.
+    /// Largest uploaded file, in MiB: nginx, PHP and the room for temporary files follow it, and Caddy sets no
+    /// limit of its own.
     pub upload_mib: u16,
+}
+
+/// How a site's PHP runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PhpSettings {
+    /// `memory_limit` of one request, in MiB.
+    pub memory_mib: u16,
+    /// `max_execution_time` of one request, in seconds of computing; twice as much passes on the clock at most.
+    pub max_execution_seconds: u16,
+    /// `max_input_vars`: fields of one form.
+    pub max_input_vars: u16,
+    /// Compiled code that all requests share, in MiB.
+    pub opcache_mib: u16,
+    /// WordPress has no editor for the code of plugins and themes.
+    pub disallow_file_edit: bool,
+}
+
+impl Default for PhpSettings {
+    fn default() -> Self {
+        Self {
+            memory_mib: 256,
+            max_execution_seconds: 60,
+            max_input_vars: 3000,
+            opcache_mib: 64,
+            disallow_file_edit: true,
+        }
+    }
 }
 
 /// What one container may use.
@@ -82,16 +114,46 @@ pub struct ContainerLimits {
     pub log_mib: u16,
 }
 
-impl Default for SiteLimits {
-    fn default() -> Self {
+/// What a PHP worker needs at least, in MiB.
+const WORKER_MIB: u32 = 64;
+/// What surrounds the largest file in a form, in KiB.
+const FORM_KIB: u32 = 64;
+
+impl SiteLimits {
+    /// Limits under which these uploads and settings fit. Uploads wait in memory, so it grows with them: twice
+    /// the largest fits into each container, besides what that needs anyway.
+    #[must_use]
+    pub fn fitting(upload_mib: u16, php: &PhpSettings) -> Self {
+        let uploads = 2 * u32::from(upload_mib);
+        let one_request = u32::from(php.memory_mib) + u32::from(php.opcache_mib) + WORKER_MIB;
         Self {
-            php: ContainerLimits { memory_mib: 512, cpu_milli: 1000, pids: 64, log_mib: 10 },
-            // The buffers of request bodies (twice the largest upload) and 64 MiB besides.
-            nginx: ContainerLimits { memory_mib: 192, cpu_milli: 500, pids: 16, log_mib: 10 },
+            php: ContainerLimits { memory_mib: uploads + one_request.max(384), cpu_milli: 1000, pids: 64, log_mib: 10 },
+            nginx: ContainerLimits { memory_mib: uploads + 64, cpu_milli: 500, pids: 16, log_mib: 10 },
             php_workers: 5,
             database_connections: 20,
-            upload_mib: 64,
+            upload_mib,
         }
+    }
+
+    /// The largest request body, in KiB: the largest file and the form around it.
+    #[must_use]
+    pub fn body_kib(&self) -> u32 {
+        u32::from(self.upload_mib) * 1024 + FORM_KIB
+    }
+
+    /// PHP-FPM worker processes that the other limits have room for: memory, processes, and connections to the
+    /// database, of which what runs beside the visitors keeps two.
+    #[must_use]
+    pub fn workers_that_fit(&self, php: &PhpSettings) -> u32 {
+        let memory = self.php.memory_mib.saturating_sub(u32::from(php.opcache_mib)) / WORKER_MIB;
+        let connections = u32::from(self.database_connections.saturating_sub(2));
+        u32::from(self.php_workers).min(memory).min(self.php.pids / 4).min(connections).max(1)
+    }
+}
+
+impl Default for SiteLimits {
+    fn default() -> Self {
+        Self::fitting(64, &PhpSettings::default())
     }
 }
 
@@ -114,10 +176,48 @@ pub(crate) mod tests {
             },
             images: SiteImages { php: "hostplane/php:1".into(), nginx: "hostplane/nginx:1".into() },
             limits: SiteLimits::default(),
+            php: PhpSettings::default(),
             shared_network: "hostplane".into(),
             database_host: "host.docker.internal:3306".into(),
             secret_version: 1,
             suspended: false,
         }
+    }
+
+    #[test]
+    fn what_was_stored_before_php_had_settings_is_read_with_the_defaults() {
+        let mut stored = serde_json::to_value(hello()).unwrap();
+        stored.as_object_mut().unwrap().remove("php").unwrap();
+        assert_eq!(serde_json::from_value::<DesiredSite>(stored.clone()).unwrap(), hello());
+        stored["php"] = serde_json::json!({ "memory_mib": 512 });
+        let php = serde_json::from_value::<DesiredSite>(stored).unwrap().php;
+        assert_eq!(php, PhpSettings { memory_mib: 512, ..PhpSettings::default() });
+    }
+
+    #[test]
+    fn memory_grows_with_uploads_and_with_what_one_request_may_use() {
+        let php = PhpSettings::default();
+        let memory = |limits: SiteLimits| (limits.php.memory_mib, limits.nginx.memory_mib);
+        assert_eq!(memory(SiteLimits::default()), (512, 192));
+        assert_eq!(memory(SiteLimits::fitting(256, &php)), (896, 576));
+        assert_eq!(memory(SiteLimits::fitting(64, &PhpSettings { memory_mib: 1024, ..php })), (1280, 192));
+        assert_eq!(SiteLimits::default().body_kib(), 64 * 1024 + 64);
+    }
+
+    #[test]
+    fn there_are_no_more_workers_than_each_limit_has_room_for() {
+        let php = PhpSettings::default();
+        let workers = |change: fn(&mut SiteLimits)| {
+            let mut limits = SiteLimits { php_workers: 50, database_connections: 100, ..SiteLimits::default() };
+            (limits.php.memory_mib, limits.php.pids) = (10_000, 1000);
+            change(&mut limits);
+            limits.workers_that_fit(&php)
+        };
+        assert_eq!(SiteLimits::default().workers_that_fit(&php), 5);
+        assert_eq!(workers(|_| {}), 50);
+        assert_eq!(workers(|limits| limits.php.memory_mib = 64 + 3 * 64), 3);
+        assert_eq!(workers(|limits| limits.php.pids = 16), 4);
+        assert_eq!(workers(|limits| limits.database_connections = 9), 7);
+        assert_eq!(workers(|limits| limits.php.memory_mib = 1), 1, "a site without workers would not answer");
     }
 }

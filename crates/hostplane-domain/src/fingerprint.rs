@@ -67,6 +67,13 @@ mod tests {
         assert_eq!(changed(|w| w.limits.upload_mib = 1), read_at_start);
         assert_eq!(changed(|w| w.suspended = true), [Kind::Route, Kind::Serving]);
         assert_eq!(changed(|w| w.secret_version = 2), [Kind::Database, Kind::Settings, Kind::PhpContainer]);
+        // The room for uploads is a part of both containers, and so are all PHP settings but this one of nginx.
+        assert_eq!(changed(|w| w.php.max_execution_seconds = 1), read_at_start);
+        let of_php = [Kind::Settings, Kind::PhpContainer];
+        assert_eq!(changed(|w| w.php.memory_mib = 1), of_php);
+        assert_eq!(changed(|w| w.php.max_input_vars = 1), of_php);
+        assert_eq!(changed(|w| w.php.opcache_mib = 1), of_php);
+        assert_eq!(changed(|w| w.php.disallow_file_edit = false), of_php);
         assert_eq!(changed(|w| w.wordpress.title = SiteTitle::parse("x").unwrap()), []);
     }
 }

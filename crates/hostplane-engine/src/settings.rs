@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hostplane_domain::desired::{DesiredSite, SiteImages, SiteLimits, WordpressDetails};
+use hostplane_domain::desired::{DesiredSite, PhpSettings, SiteImages, SiteLimits, WordpressDetails};
 use hostplane_domain::mark::SiteRef;
 use hostplane_domain::subnet::SubnetPool;
 use hostplane_domain::url::{BaseDomain, SiteUrl};
@@ -20,6 +20,8 @@ pub struct SiteSettings {
     pub images: SiteImages,
     /// What a site may use.
     pub limits: SiteLimits,
+    /// How a site's PHP runs.
+    pub php: PhpSettings,
     /// The network that sites share with Caddy.
     pub shared_network: String,
     /// `host:port` of MariaDB as the sites' containers see it.
@@ -55,6 +57,7 @@ impl SiteSettings {
             wordpress,
             images: self.images.clone(),
             limits: self.limits,
+            php: self.php,
             shared_network: self.shared_network.clone(),
             database_host: self.database_host.clone(),
             secret_version,

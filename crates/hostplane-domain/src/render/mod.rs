@@ -70,8 +70,9 @@ pub fn settings(want: &DesiredSite, secrets: &SettingsSecrets) -> Vec<SettingsFi
             volume: SettingsVolume::Php,
             name: "php-fpm.conf",
             uid: 33,
-            contents: php::fpm_conf(&want.limits).into(),
+            contents: php::fpm_conf(&want.limits, &want.php).into(),
         },
+        SettingsFile { volume: SettingsVolume::Php, name: "php.ini", uid: 33, contents: php::ini(&want.php).into() },
         SettingsFile {
             volume: SettingsVolume::Php,
             name: "wp-config.php",
@@ -90,11 +91,28 @@ pub fn settings(want: &DesiredSite, secrets: &SettingsSecrets) -> Vec<SettingsFi
 #[cfg(test)]
 mod tests {
     use super::*;
+    use secrecy::ExposeSecret;
 
     #[test]
     fn each_volume_has_its_places() {
         assert_eq!((SettingsVolume::Php.writer_subdir(), SettingsVolume::Nginx.writer_subdir()), ("php", "nginx"));
         assert_eq!(SettingsVolume::Php.serving_dir(), naming::PHP_SETTINGS_DIR);
         assert_eq!(SettingsVolume::Nginx.serving_dir(), naming::NGINX_SETTINGS_DIR);
+    }
+
+    /// What is generated is what was reviewed: a change of it is a change of this file.
+    #[test]
+    fn golden_files() {
+        let secrets = SettingsSecrets {
+            database_password: "database-password".into(),
+            keys: (0..8).map(|n| format!("key-{n}").into()).collect(),
+        };
+        let files: String = settings(&crate::desired::tests::hello(), &secrets)
+            .iter()
+            .map(|file| {
+                format!("==> {:?} {} ({})\n{}", file.volume, file.name, file.uid, file.contents.expose_secret())
+            })
+            .collect();
+        assert_eq!(files, include_str!("settings.golden"), "\n{files}");
     }
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hostplane_domain::desired::{SiteImages, SiteLimits};
+use hostplane_domain::desired::{PhpSettings, SiteImages, SiteLimits};
 use hostplane_domain::ids::JobId;
 use hostplane_domain::job::JobState;
 use hostplane_domain::mark::Labels;
@@ -101,6 +101,7 @@ impl Bed {
             public_port: 8080,
             images: SiteImages { php: PHP_IMAGE.into(), nginx: NGINX_IMAGE.into() },
             limits: SiteLimits::default(),
+            php: PhpSettings::default(),
             shared_network: SHARED_NETWORK.into(),
             database_host: "host.docker.internal:3306".into(),
             subnet_pool: "10.213.0.0/16".parse().unwrap(),

@@ -8,7 +8,7 @@ mod settings;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use hostplane_domain::desired::{SiteImages, SiteLimits};
+use hostplane_domain::desired::{PhpSettings, SiteImages, SiteLimits};
 use hostplane_domain::secret::MasterSecret;
 use hostplane_domain::subnet::SubnetPool;
 use hostplane_engine::platform::{MARIADB_ADMIN, Platform, PlatformSettings};
@@ -133,6 +133,13 @@ impl Config {
 
     pub fn sites(&self) -> Result<SiteSettings, ConfigError> {
         let settings = &self.settings;
+        let php = PhpSettings {
+            memory_mib: settings.php_memory_mb,
+            max_execution_seconds: settings.php_max_execution_time,
+            max_input_vars: settings.php_max_input_vars,
+            opcache_mib: settings.php_opcache_mb,
+            disallow_file_edit: settings.disallow_file_edit,
+        };
         let default_db = || match &self.wp_dsn {
             Some(dsn) if !dsn.is_loopback() => dsn.authority(),
             // A site's own loopback address is another.
@@ -146,7 +153,8 @@ impl Config {
                 php: required(settings.php_image.as_ref(), "PHP_IMAGE")?,
                 nginx: required(settings.nginx_image.as_ref(), "NGINX_IMAGE")?,
             },
-            limits: SiteLimits::default(),
+            limits: SiteLimits::fitting(settings.upload_mb, &php),
+            php,
             shared_network: settings.docker_network.clone(),
             database_host: settings.site_db_host.clone().unwrap_or_else(default_db),
             subnet_pool: settings.subnet_pool,

@@ -7,7 +7,8 @@ use std::convert::Infallible;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{ArgAction, Args};
+use hostplane_domain::desired::PhpSettings;
 use hostplane_domain::subnet::SubnetPool;
 use hostplane_domain::url::BaseDomain;
 use secrecy::SecretString;
@@ -57,6 +58,32 @@ pub(crate) struct Settings {
     /// port if that is of this machine.
     #[arg(long, env = "SITE_DB_HOST", value_name = "HOST:PORT", value_parser = host_and_port, help_heading = "Sites")]
     pub site_db_host: Option<String>,
+    /// Largest uploaded file, in MB (MiB).
+    #[arg(long, env = "UPLOAD_MB", value_name = "MB", default_value_t = 64,
+          value_parser = clap::value_parser!(u16).range(2..=2048), help_heading = "Sites")]
+    pub upload_mb: u16,
+    /// memory_limit of PHP, in MB (MiB).
+    #[arg(long, env = "PHP_MEMORY_MB", value_name = "MB", default_value_t = PhpSettings::default().memory_mib,
+          value_parser = clap::value_parser!(u16).range(64..=8192), help_heading = "Sites")]
+    pub php_memory_mb: u16,
+    /// max_execution_time of PHP, in seconds.
+    #[arg(long, env = "PHP_MAX_EXECUTION_TIME", value_name = "SECONDS",
+          default_value_t = PhpSettings::default().max_execution_seconds,
+          value_parser = clap::value_parser!(u16).range(5..=3600), help_heading = "Sites")]
+    pub php_max_execution_time: u16,
+    /// max_input_vars of PHP: fields of one form.
+    #[arg(long, env = "PHP_MAX_INPUT_VARS", value_name = "N",
+          default_value_t = PhpSettings::default().max_input_vars,
+          value_parser = clap::value_parser!(u16).range(1000..), help_heading = "Sites")]
+    pub php_max_input_vars: u16,
+    /// Memory for a site's compiled PHP code, in MB (MiB).
+    #[arg(long, env = "PHP_OPCACHE_MB", value_name = "MB", default_value_t = PhpSettings::default().opcache_mib,
+          value_parser = clap::value_parser!(u16).range(16..=1024), help_heading = "Sites")]
+    pub php_opcache_mb: u16,
+    /// Whether wp-admin has no editor for the code of plugins and themes.
+    #[arg(long, env = "DISALLOW_FILE_EDIT", value_name = "BOOL", action = ArgAction::Set,
+          default_value_t = PhpSettings::default().disallow_file_edit, help_heading = "Sites")]
+    pub disallow_file_edit: bool,
     /// Image with PHP-FPM and WordPress.
     #[arg(long, env = "PHP_IMAGE", value_name = "IMAGE", value_parser = image, help_heading = "Sites")]
     pub php_image: Option<String>,

@@ -203,3 +203,32 @@ fn a_database_server_elsewhere_is_the_sites_too() {
     assert_eq!(of("mysql://root:x@[fd00::3]"), "[fd00::3]:3306");
     assert_eq!(of("mysql://root:x@127.0.0.1:3310"), "host.docker.internal:3310");
 }
+
+#[test]
+fn php_s_settings_go_into_every_site_and_its_limits_follow() {
+    let images = [("PHP_IMAGE", "p:1"), ("NGINX_IMAGE", "n:1")];
+    let sites = |more: &[(&str, &str)]| config(&[&images, more].concat()).unwrap().sites().unwrap();
+    let default = sites(&[]);
+    assert_eq!((default.php, default.limits), (PhpSettings::default(), SiteLimits::default()));
+    let set = sites(&[
+        ("UPLOAD_MB", "128"),
+        ("PHP_MEMORY_MB", "512"),
+        ("PHP_MAX_EXECUTION_TIME", "30"),
+        ("PHP_MAX_INPUT_VARS", "5000"),
+        ("PHP_OPCACHE_MB", "96"),
+        ("DISALLOW_FILE_EDIT", "false"),
+    ]);
+    let php = PhpSettings {
+        memory_mib: 512,
+        max_execution_seconds: 30,
+        max_input_vars: 5000,
+        opcache_mib: 96,
+        disallow_file_edit: false,
+    };
+    assert_eq!((set.php, set.limits), (php, SiteLimits::fitting(128, &php)));
+    for (name, value) in
+        [("UPLOAD_MB", "0"), ("UPLOAD_MB", "4096"), ("PHP_MEMORY_MB", "8"), ("DISALLOW_FILE_EDIT", "x")]
+    {
+        assert!(settings(&[(name, value)], &[]).is_err(), "{name}={value}");
+    }
+}

@@ -7,7 +7,7 @@ use std::time::Duration;
 use hostplane::api::{Api, Platform};
 use hostplane::home::Home;
 use hostplane::http;
-use hostplane_domain::desired::{SiteImages, SiteLimits};
+use hostplane_domain::desired::{PhpSettings, SiteImages, SiteLimits};
 use hostplane_domain::job::JobState;
 use hostplane_domain::secret::MasterSecret;
 use hostplane_engine::app::App;
@@ -181,6 +181,7 @@ fn settings() -> SiteSettings {
         public_port: 8080,
         images: SiteImages { php: "hostplane/php:test".into(), nginx: "hostplane/nginx:test".into() },
         limits: SiteLimits::default(),
+        php: PhpSettings::default(),
         shared_network: "hostplane".into(),
         database_host: "host.docker.internal:3306".into(),
         subnet_pool: "10.213.0.0/16".parse().unwrap(),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use reqwest::header::{COOKIE, HOST, LOCATION, SET_COOKIE};
+use reqwest::header::{CONTENT_TYPE, COOKIE, HOST, LOCATION, SET_COOKIE};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Method};
 
@@ -18,6 +18,29 @@ pub struct Page {
     pub body: String,
 }
 
+impl Page {
+    /// What stands between two texts, the first of which comes after another one.
+    pub fn between(&self, after: &str, before: &str, end: &str) -> String {
+        let body = self.body.replace("&amp;", "&").replace("&#038;", "&");
+        let found = body.split_once(after).and_then(|(_, rest)| rest.split_once(before));
+        let found = found.and_then(|(_, rest)| rest.split_once(end));
+        found.unwrap_or_else(|| panic!("no {after} … {before} … {end} in {body}")).0.to_owned()
+    }
+}
+
+/// A file that is chosen in a form.
+pub struct Chosen<'a> {
+    pub field: &'a str,
+    pub name: &'a str,
+    pub content: &'a [u8],
+}
+
+/// What is sent.
+struct Payload {
+    content_type: String,
+    bytes: Vec<u8>,
+}
+
 impl Browser {
     pub fn new(port: u16) -> Self {
         let client = Client::builder().redirect(Policy::none()).no_proxy().build().expect("a client");
@@ -25,23 +48,60 @@ impl Browser {
     }
 
     pub async fn get(&mut self, site: &str, path: &str) -> Page {
-        self.send(Method::GET, site, path, None).await
+        self.send(Method::GET, site, path, None, &[]).await
     }
 
     pub async fn post(&mut self, site: &str, path: &str, form: &[(&str, &str)]) -> Page {
-        self.send(Method::POST, site, path, Some(form)).await
+        let pairs: Vec<String> = form.iter().map(|(name, value)| format!("{name}={}", encode(value))).collect();
+        let content_type = "application/x-www-form-urlencoded".to_owned();
+        let payload = Payload { content_type, bytes: pairs.join("&").into_bytes() };
+        self.send(Method::POST, site, path, Some(payload), &[]).await
     }
 
-    async fn send(&mut self, method: Method, site: &str, path: &str, form: Option<&[(&str, &str)]>) -> Page {
+    pub async fn post_json(&mut self, site: &str, path: &str, json: &str, headers: &[(&str, &str)]) -> Page {
+        let payload = Payload { content_type: "application/json".to_owned(), bytes: json.as_bytes().to_vec() };
+        self.send(Method::POST, site, path, Some(payload), headers).await
+    }
+
+    /// Sends a form with a file.
+    pub async fn upload(&mut self, site: &str, path: &str, form: &[(&str, &str)], file: &Chosen<'_>) -> Page {
+        let boundary = "----the-browser-of-a-test";
+        let mut bytes = Vec::with_capacity(file.content.len() + 1024);
+        for (name, value) in form {
+            let part = format!("--{boundary}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n");
+            bytes.extend_from_slice(part.as_bytes());
+        }
+        let Chosen { field, name, content } = file;
+        let head = format!(
+            "--{boundary}\r\nContent-Disposition: form-data; name=\"{field}\"; filename=\"{name}\"\r\n\
+             Content-Type: application/octet-stream\r\n\r\n"
+        );
+        bytes.extend_from_slice(head.as_bytes());
+        bytes.extend_from_slice(content);
+        bytes.extend_from_slice(format!("\r\n--{boundary}--\r\n").as_bytes());
+        let payload = Payload { content_type: format!("multipart/form-data; boundary={boundary}"), bytes };
+        self.send(Method::POST, site, path, Some(payload), &[]).await
+    }
+
+    async fn send(
+        &mut self,
+        method: Method,
+        site: &str,
+        path: &str,
+        payload: Option<Payload>,
+        headers: &[(&str, &str)],
+    ) -> Page {
         let cookies: Vec<String> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let mut request = self
             .client
             .request(method, format!("http://127.0.0.1:{}{path}", self.port))
             .header(HOST, format!("{site}.localhost:{}", self.port))
             .header(COOKIE, cookies.join("; "));
-        if let Some(form) = form {
-            let pairs: Vec<String> = form.iter().map(|(name, value)| format!("{name}={}", encode(value))).collect();
-            request = request.header("content-type", "application/x-www-form-urlencoded").body(pairs.join("&"));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        if let Some(Payload { content_type, bytes }) = payload {
+            request = request.header(CONTENT_TYPE, content_type).body(bytes);
         }
         let response = request.send().await.expect("Caddy answers");
         for cookie in response.headers().get_all(SET_COOKIE) {

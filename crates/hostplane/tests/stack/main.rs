@@ -29,3 +29,4 @@ mod restart;
 mod servers;
 mod three_hosts;
 mod tls;
+mod wordpress;

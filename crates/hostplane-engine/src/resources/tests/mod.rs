@@ -5,7 +5,7 @@ mod drift;
 use std::collections::BTreeSet;
 
 use hostplane_domain::container;
-use hostplane_domain::desired::{DesiredSite, SiteImages, SiteLimits, WordpressDetails};
+use hostplane_domain::desired::{DesiredSite, PhpSettings, SiteImages, SiteLimits, WordpressDetails};
 use hostplane_domain::details::{AdminEmail, AdminUser, SiteTitle};
 use hostplane_domain::ids::{InstanceId, JobId, SiteId};
 use hostplane_domain::kind::Kind;
@@ -36,6 +36,7 @@ fn hello(site: SiteId) -> DesiredSite {
         },
         images: SiteImages { php: "php:1".into(), nginx: "nginx:1".into() },
         limits: SiteLimits::default(),
+        php: PhpSettings::default(),
         shared_network: "shared".into(),
         database_host: "host.docker.internal:3306".into(),
         secret_version: 1,

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use hostplane_domain::container;
-use hostplane_domain::desired::{DesiredSite, SiteImages, SiteLimits, WordpressDetails};
+use hostplane_domain::desired::{DesiredSite, PhpSettings, SiteImages, SiteLimits, WordpressDetails};
 use hostplane_domain::details::{AdminEmail, AdminUser, SiteTitle};
 use hostplane_domain::ids::{InstanceId, JobId, SiteId};
 use hostplane_domain::kind::Kind;
@@ -59,6 +59,7 @@ impl<'a> Site<'a> {
             },
             images: SiteImages { php: ground.php_image.clone(), nginx: ground.nginx_image.clone() },
             limits: SiteLimits::default(),
+            php: PhpSettings::default(),
             shared_network: ground.shared_network.clone(),
             database_host: ground.database_host.clone(),
             secret_version: 1,

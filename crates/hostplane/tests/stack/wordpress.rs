@@ -1,0 +1,200 @@
+//! WordPress as people use it: one installation, one site that is worked on, and one that is left alone.
+
+use std::time::Duration;
+
+use crate::browser::{Browser, Chosen, Page};
+use crate::docker::docker;
+use crate::instance::Instance;
+
+const MIB: usize = 1024 * 1024;
+
+/// Somebody who is logged into a site's wp-admin.
+struct Admin<'a> {
+    browser: Browser,
+    site: &'a str,
+}
+
+impl<'a> Admin<'a> {
+    async fn log_in(instance: &Instance, site: &'a str) -> Self {
+        let credentials = instance.done(&["site", "credentials", site, "--json"]).json();
+        let word = |key: &str| credentials[key].as_str().expect("text").to_owned();
+        let mut browser = Browser::new(instance.http_port);
+        browser.get(site, "/wp-login.php").await;
+        let form = [("log", &*word("user")), ("pwd", &*word("password")), ("testcookie", "1")];
+        assert_eq!(browser.post(site, "/wp-login.php", &form).await.status, 302);
+        Self { browser, site }
+    }
+
+    async fn page(&mut self, path: &str) -> Page {
+        let page = self.browser.get(self.site, path).await;
+        assert_eq!(page.status, 200, "{path}: {}", page.body);
+        page
+    }
+
+    /// The nonce of a form, by what is in its address.
+    async fn nonce(&mut self, page: &str, form: &str) -> String {
+        self.page(page).await.between(form, "name=\"_wpnonce\" value=\"", "\"")
+    }
+
+    async fn upload(&mut self, path: &str, form: &[(&str, &str)], file: &Chosen<'_>) -> Page {
+        self.browser.upload(self.site, path, form, file).await
+    }
+}
+
+#[tokio::test]
+async fn wordpress_works_as_people_use_it() {
+    let instance = Instance::up();
+    let (site, quiet) = (instance.site("used"), instance.site("quiet"));
+    instance.create(&site);
+    instance.create(&quiet);
+    // What it needs when nobody comes is looked at last.
+    visit(&instance, &quiet).await;
+
+    let mut admin = Admin::log_in(&instance, &site).await;
+    media_up_to_the_limit_are_taken(&mut admin).await;
+    a_plugin_is_uploaded_and_activated(&mut admin).await;
+    a_theme_is_uploaded_and_switched_to(&mut admin).await;
+    code_is_not_edited_in_the_browser(&mut admin).await;
+    an_address_of_a_new_form_works_at_once(&mut admin).await;
+    a_post_is_written_through_the_rest_api(&mut admin).await;
+    php_runs_as_set(&site);
+
+    at_rest_a_site_needs_little_memory(&instance, &quiet);
+}
+
+/// Front page, log-in page, dashboard.
+async fn visit(instance: &Instance, site: &str) {
+    Admin::log_in(instance, site).await.page("/wp-admin/").await;
+    assert_eq!(Browser::new(instance.http_port).get(site, "/").await.status, 200);
+}
+
+async fn media_up_to_the_limit_are_taken(admin: &mut Admin<'_>) {
+    let nonce = admin.nonce("/wp-admin/media-new.php", "media-new.php").await;
+    let form = [("name", "large.txt"), ("post_id", "0"), ("_wpnonce", nonce.as_str()), ("short", "1")];
+    let text = vec![b'x'; 64 * MIB + 128 * 1024];
+    let file = |size| Chosen { field: "async-upload", name: "large.txt", content: &text[..size] };
+
+    let below = admin.upload("/wp-admin/async-upload.php", &form, &file(64 * MIB)).await;
+    assert_eq!(below.status, 200, "{}", below.body);
+    let id: u32 = below.body.trim().parse().unwrap_or_else(|_| panic!("not the number of an upload: {}", below.body));
+    let seen = admin.page(&format!("/wp-json/wp/v2/media/{id}")).await;
+    let seen: serde_json::Value = serde_json::from_str(&seen.body).expect("JSON");
+    assert_eq!(seen["media_details"]["filesize"], 64 * MIB, "{seen}");
+
+    // Behind nginx's limit there is room for a form around the file, so PHP says it of what is barely too large.
+    let barely = admin.upload("/wp-admin/async-upload.php", &form, &file(64 * MIB + 1)).await;
+    assert!(barely.body.contains("upload_max_filesize"), "{}: {}", barely.status, barely.body);
+    let above = admin.upload("/wp-admin/async-upload.php", &form, &file(text.len())).await;
+    assert_eq!((above.status, above.body.trim()), (413, "This site takes files of at most 64 MB."));
+}
+
+/// A zip archive of one directory with one file, made by the site's own PHP.
+fn archive(site: &str, directory: &str, file: &str, content: &str) -> Vec<u8> {
+    let script = "$z = new ZipArchive; $z->open('/tmp/t.zip', ZipArchive::CREATE); \
+                  $z->addFromString($argv[1] . '/' . $argv[2], $argv[3]); $z->addFromString($argv[1] . '/index.php', '<?php'); \
+                  $z->close(); echo bin2hex(file_get_contents('/tmp/t.zip')); unlink('/tmp/t.zip');";
+    let hex = docker(&["exec", &format!("php_{site}"), "php", "-r", script, "--", directory, file, content]);
+    hex::decode(hex).expect("an archive")
+}
+
+async fn a_plugin_is_uploaded_and_activated(admin: &mut Admin<'_>) {
+    let code =
+        "<?php\n/* Plugin Name: Greeting */\nadd_action('wp_footer', function () { echo 'greetings-from-a-plugin'; });";
+    let archive = archive(admin.site, "greeting", "greeting.php", code);
+    let nonce = admin.nonce("/wp-admin/plugin-install.php?tab=upload", "action=upload-plugin").await;
+    let form = [("_wpnonce", nonce.as_str()), ("install-plugin-submit", "Install Now")];
+    let file = Chosen { field: "pluginzip", name: "greeting.zip", content: &archive };
+    let installed = admin.upload("/wp-admin/update.php?action=upload-plugin", &form, &file).await;
+    assert!(installed.body.contains("Plugin installed successfully"), "{}: {}", installed.status, installed.body);
+    let link = installed.between("Plugin installed", "href=\"plugins.php?action=activate", "\"");
+    let path = format!("/wp-admin/plugins.php?action=activate{link}");
+    assert_eq!(admin.browser.get(admin.site, &path).await.status, 302);
+    assert!(admin.page("/").await.body.contains("greetings-from-a-plugin"), "the plugin is at work");
+}
+
+async fn a_theme_is_uploaded_and_switched_to(admin: &mut Admin<'_>) {
+    let archive = archive(admin.site, "plain", "style.css", "/*\nTheme Name: Plain\n*/");
+    let nonce = admin.nonce("/wp-admin/theme-install.php?upload", "action=upload-theme").await;
+    let form = [("_wpnonce", nonce.as_str()), ("install-theme-submit", "Install Now")];
+    let file = Chosen { field: "themezip", name: "plain.zip", content: &archive };
+    let installed = admin.upload("/wp-admin/update.php?action=upload-theme", &form, &file).await;
+    assert!(installed.body.contains("Theme installed successfully"), "{}: {}", installed.status, installed.body);
+    // Its front page is an empty file: there and back again.
+    for (theme, title) in [("plain", false), ("twentytwentyfive", true)] {
+        let themes = admin.page("/wp-admin/themes.php").await;
+        let start = format!("themes.php?action=activate&stylesheet={theme}&_wpnonce=");
+        let nonce = themes.between("<body", &start, "\"");
+        let path = format!("/wp-admin/themes.php?action=activate&stylesheet={theme}&_wpnonce={nonce}");
+        assert_eq!(admin.browser.get(admin.site, &path).await.status, 302, "{theme}");
+        assert_eq!(admin.page("/").await.body.contains("<title>"), title, "{theme}");
+    }
+}
+
+async fn code_is_not_edited_in_the_browser(admin: &mut Admin<'_>) {
+    for editor in ["/wp-admin/plugin-editor.php", "/wp-admin/theme-editor.php"] {
+        assert_eq!(admin.browser.get(admin.site, editor).await.status, 403, "{editor}");
+    }
+}
+
+async fn an_address_of_a_new_form_works_at_once(admin: &mut Admin<'_>) {
+    let nonce = admin.nonce("/wp-admin/options-permalink.php", "options-permalink.php").await;
+    let form = [("_wpnonce", nonce.as_str()), ("selection", "/%postname%/"), ("permalink_structure", "/%postname%/")];
+    let saved = admin.browser.post(admin.site, "/wp-admin/options-permalink.php", &form).await;
+    assert_eq!(saved.status, 302, "{}", saved.body);
+    // As a browser does: the page writes the rules.
+    let location = saved.location.expect("a redirection");
+    admin.page(&format!("/wp-admin/{}", location.rsplit_once('/').map_or(&*location, |(_, page)| page))).await;
+    assert!(admin.page("/hello-world/").await.body.contains("Welcome to WordPress"));
+}
+
+async fn a_post_is_written_through_the_rest_api(admin: &mut Admin<'_>) {
+    let post = r#"{"title":"Written by REST","status":"publish","content":"by cookie and nonce"}"#;
+    let refused = admin.browser.post_json(admin.site, "/wp-json/wp/v2/posts", post, &[]).await;
+    assert_eq!(refused.status, 401, "a cookie alone is not enough: {}", refused.body);
+    let nonce = admin.page("/wp-admin/admin-ajax.php?action=rest-nonce").await.body;
+    let headers = [("X-WP-Nonce", nonce.trim())];
+    let written = admin.browser.post_json(admin.site, "/wp-json/wp/v2/posts", post, &headers).await;
+    assert_eq!(written.status, 201, "{}", written.body);
+    assert!(admin.page("/written-by-rest/").await.body.contains("by cookie and nonce"));
+}
+
+/// What PHP-FPM says of itself, and not what its files say.
+fn php_runs_as_set(site: &str) {
+    let script = "<?php foreach (['memory_limit', 'max_execution_time', 'post_max_size', 'upload_max_filesize', \
+                  'max_input_vars', 'opcache.memory_consumption', 'opcache.jit'] as $k) echo ini_get($k), ' '; \
+                  echo opcache_get_status(false)['opcache_enabled'] ? 'cached' : 'not cached';";
+    let put = "file_put_contents('/var/www/html/asked.php', $argv[1]);";
+    docker(&["exec", &format!("php_{site}"), "php", "-r", put, "--", script]);
+    let ask = "echo file_get_contents('http://localhost/asked.php', false, \
+               stream_context_create(['http' => ['header' => 'X-Hostplane-Site: ' . $argv[1]]]));";
+    let id = docker(&["inspect", "--format", "{{index .Config.Labels \"hostplane.site-id\"}}", &format!("php_{site}")]);
+    let ask = ask.replace("localhost", &format!("nginx_{site}"));
+    let answer = docker(&["exec", &format!("php_{site}"), "php", "-r", &ask, "--", &id]);
+    assert_eq!(answer, "256M 60 65600K 64M 3000 64 disable cached");
+}
+
+/// Memory of a container that belongs to its processes, or that they share, in bytes: no cache of files.
+fn memory_of(container: &str) -> u64 {
+    let script = "foreach (['/sys/fs/cgroup/memory/memory.stat', '/sys/fs/cgroup/memory.stat'] as $f) \
+                  if (is_file($f)) readfile($f);";
+    let stat = if container.starts_with("php_") {
+        docker(&["exec", container, "php", "-r", script])
+    } else {
+        docker(&["exec", container, "cat", "/sys/fs/cgroup/memory/memory.stat"])
+    };
+    let value = |names: &[&str]| -> u64 {
+        let of = |line: &str| {
+            let (name, value) = line.split_once(' ')?;
+            names.contains(&name).then(|| value.parse::<u64>().expect("a number"))
+        };
+        stat.lines().filter_map(of).sum()
+    };
+    value(&["rss", "anon"]) + value(&["shmem"])
+}
+
+fn at_rest_a_site_needs_little_memory(instance: &Instance, site: &str) {
+    let used = || memory_of(&format!("php_{site}")) + memory_of(&format!("nginx_{site}"));
+    println!("just visited: {} MB", used() / 1_000_000);
+    instance.until("a site at rest needs at most 48 MB", Duration::from_mins(1), |_| used() <= 48_000_000);
+    println!("at rest: {} MB", used() / 1_000_000);
+}
