@@ -1,6 +1,7 @@
 //! Generated configuration: from the desired state to the text of a file. Nothing is ever patched.
 
 pub mod caddy;
+pub mod hooks;
 pub mod nginx;
 pub mod php;
 
@@ -79,6 +80,7 @@ pub fn settings(want: &DesiredSite, secrets: &SettingsSecrets) -> Vec<SettingsFi
             uid: 33,
             contents: php::wp_config(want, secrets),
         },
+        SettingsFile { volume: SettingsVolume::Php, name: hooks::FILE, uid: 33, contents: hooks::file(want).into() },
         SettingsFile {
             volume: SettingsVolume::Nginx,
             name: "default.conf",

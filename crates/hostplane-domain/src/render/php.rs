@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::SettingsSecrets;
+use super::{SettingsSecrets, hooks};
 use crate::desired::{DesiredSite, PhpSettings, SiteLimits};
 use crate::naming;
 
@@ -129,6 +129,8 @@ pub fn wp_config(want: &DesiredSite, secrets: &SettingsSecrets) -> SecretString 
         text.push_str("define( 'DISALLOW_FILE_EDIT', true );\n");
     }
     text.push_str("$table_prefix = 'wp_';\n");
+    writeln!(text, "require '{}/{}';", naming::PHP_SETTINGS_DIR, hooks::FILE)
+        .expect("writing to a String doesn't fail");
     text.into()
 }
 

@@ -51,6 +51,10 @@ impl Browser {
         self.send(Method::GET, site, path, None, &[]).await
     }
 
+    pub async fn get_with(&mut self, site: &str, path: &str, headers: &[(&str, &str)]) -> Page {
+        self.send(Method::GET, site, path, None, headers).await
+    }
+
     pub async fn post(&mut self, site: &str, path: &str, form: &[(&str, &str)]) -> Page {
         let pairs: Vec<String> = form.iter().map(|(name, value)| format!("{name}={}", encode(value))).collect();
         let content_type = "application/x-www-form-urlencoded".to_owned();
