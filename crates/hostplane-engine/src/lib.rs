@@ -12,6 +12,7 @@ pub mod operations;
 mod orphans;
 pub mod platform;
 mod resources;
+mod schedule;
 pub mod settings;
 mod snapshot;
 pub mod store;

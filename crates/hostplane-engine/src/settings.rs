@@ -93,6 +93,10 @@ pub struct Pace {
     pub orphan_tick: Duration,
     /// Pause after a removal of it that achieved nothing.
     pub collect_pause: Duration,
+    /// Longest pause between two looks for scheduled events that are due.
+    pub events_tick: Duration,
+    /// Shortest pause between two runs of one site's events.
+    pub events_rest: Duration,
 }
 
 impl Default for Pace {
@@ -106,6 +110,8 @@ impl Default for Pace {
             serving_patience: Duration::from_secs(30),
             serving_pause: Duration::from_millis(50),
             orphan_tick: Duration::from_mins(1),
+            events_tick: Duration::from_secs(30),
+            events_rest: Duration::from_secs(20),
             collect_pause: Duration::from_hours(1),
         }
     }

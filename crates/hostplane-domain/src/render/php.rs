@@ -125,6 +125,8 @@ pub fn wp_config(want: &DesiredSite, secrets: &SettingsSecrets) -> SecretString 
     constant("WP_HOME", &want.url.to_string());
     constant("WP_SITEURL", &want.url.to_string());
     constant("FS_METHOD", "direct");
+    // The control plane has the events run when they are due; visitors don't wait for them.
+    text.push_str("define( 'DISABLE_WP_CRON', true );\n");
     if want.php.disallow_file_edit {
         text.push_str("define( 'DISALLOW_FILE_EDIT', true );\n");
     }

@@ -24,6 +24,7 @@ pub use sites::{ResourceState, ResourceView, SiteDetail, SiteView};
 
 use crate::jobs::{Signal, Worker};
 use crate::orphans::Orphans;
+use crate::schedule::Schedule;
 use crate::settings::SiteSettings;
 use crate::store::{Store, StoreError, Stored};
 
@@ -136,10 +137,11 @@ impl From<StoreError> for AppError {
 /// The result of a request.
 pub type Asked<T> = Result<T, AppError>;
 
-/// The part that carries jobs out, and looks for what landed late.
+/// The part that carries jobs out, looks for what landed late, and runs the sites' scheduled events.
 pub struct Background {
     worker: Worker,
     orphans: Arc<Orphans>,
+    schedule: Schedule,
 }
 
 impl Background {
@@ -148,7 +150,9 @@ impl Background {
         tokio::select! {
             biased;
             () = self.worker.run(stop) => {}
-            () = self.orphans.run() => {}
+            // They are large, and whoever awaits this holds it.
+            () = Box::pin(self.orphans.run()) => {}
+            () = Box::pin(self.schedule.run()) => {}
         }
     }
 }
@@ -176,7 +180,8 @@ impl App {
             orphans: Arc::clone(&orphans),
         };
         let worker = Worker::new(runner, signal.clone(), settings.concurrency);
-        let background = Background { worker, orphans: Arc::clone(&orphans) };
+        let schedule = Schedule::new(store.clone(), world.clone(), instance, settings.pace);
+        let background = Background { worker, orphans: Arc::clone(&orphans), schedule };
         Ok((Self { store, world, instance, secrets, settings, signal, orphans }, background))
     }
 

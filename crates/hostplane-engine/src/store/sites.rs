@@ -173,6 +173,22 @@ impl Store {
         by_id(&mut connection, id).await
     }
 
+    /// What a site was last confirmed to be, if it is ACTIVE and no job holds it.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn idle_site(&self, id: SiteId) -> Stored<Option<DesiredSite>> {
+        let spec: Option<String> = sqlx::query_scalar(
+            "SELECT spec FROM sites WHERE id = $1 AND status = 'ACTIVE' AND NOT EXISTS (
+                 SELECT 1 FROM jobs
+                 WHERE jobs.site_id = sites.id AND state IN ('pending', 'running', 'needs_operator'))",
+        )
+        .bind(id.to_string())
+        .fetch_optional(&mut *self.reading().await?)
+        .await?;
+        spec.map(|json| from_json(&json, "sites.spec")).transpose()
+    }
+
     /// Sites in the order of their names.
     ///
     /// # Errors

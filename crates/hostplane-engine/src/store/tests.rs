@@ -349,3 +349,39 @@ async fn the_token_of_an_older_database_stays_the_home_s() {
     let token = store.shown_token("test").await.unwrap().unwrap();
     assert!(token.of_home && token.scope == TokenScope::Admin && token.expires_at.is_none());
 }
+
+/// As the first version stored it.
+const SPEC: &str = r#"{"site":{"id":"00000000-0000-0000-0000-000000000001","name":"hello"},"subnet":"10.213.0.0/29",
+    "url":{"host":"hello.localhost","port":8080},
+    "wordpress":{"title":"Hello","admin_user":"admin","admin_email":"admin@example.com"},
+    "images":{"php":"php:1","nginx":"nginx:1"},
+    "limits":{"php":{"memory_mib":512,"cpu_milli":1000,"pids":64,"log_mib":10},
+        "nginx":{"memory_mib":192,"cpu_milli":500,"pids":16,"log_mib":10},
+        "php_workers":5,"database_connections":20,"upload_mib":64},
+    "shared_network":"hostplane","database_host":"host.docker.internal:3306","secret_version":1}"#;
+
+#[tokio::test]
+async fn a_site_is_idle_when_it_is_active_and_no_job_holds_it() {
+    let home = TempDir::new().unwrap();
+    let store = open(&home).await;
+    let (site, provision) = store.add_site(&hello(), NOW).await.unwrap();
+    let id = site.site.id;
+    assert_eq!(store.idle_site(id).await.unwrap(), None, "it isn't there yet");
+    for status in ["'PROVISIONING', spec = NULL", "'ACTIVE', spec = $1"] {
+        let statement = format!("UPDATE sites SET previous_status = status, status = {status}");
+        sqlx::query(sqlx::AssertSqlSafe(statement)).bind(SPEC).execute(&store.write).await.unwrap();
+    }
+    assert_eq!(store.idle_site(id).await.unwrap(), None, "its first job has not ended");
+    let end = "UPDATE jobs SET state = 'completed', epoch = NULL, finished_at = 1 WHERE id = $1";
+    sqlx::query(end).bind(provision.to_string()).execute(&store.write).await.unwrap();
+    let idle = store.idle_site(id).await.unwrap().expect("it is idle");
+    assert_eq!((idle.site.name.as_str(), idle.php), ("hello", hostplane_domain::desired::PhpSettings::default()));
+    for state in ["pending", "running", "needs_operator"] {
+        let collect = operations::of(OperationName::Collect);
+        let job = store.add_job(id, collect, NOW).await.unwrap();
+        let statement = "UPDATE jobs SET state = $2, epoch = CASE WHEN $2 = 'running' THEN 1 END WHERE id = $1";
+        sqlx::query(statement).bind(job.to_string()).bind(state).execute(&store.write).await.unwrap();
+        assert_eq!(store.idle_site(id).await.unwrap(), None, "{state}");
+        sqlx::query(end).bind(job.to_string()).execute(&store.write).await.unwrap();
+    }
+}

@@ -26,7 +26,7 @@ pub fn plant_foreign(state: &mut State) {
     let network = FakeNetwork { name: "foreign".into(), labels: Labels::new(), subnet };
     state.containers.networks.insert("f".repeat(64), network);
     let tables = BTreeMap::from([("orders".to_owned(), "precious".to_owned())]);
-    state.databases.databases.insert("wp_foreign".into(), DatabaseState { installed: None, tables });
+    state.databases.databases.insert("wp_foreign".into(), DatabaseState { tables, ..DatabaseState::default() });
     state.databases.users.insert("wp_foreign".into(), UserState::default());
     let snippet = "http://foreign.localhost {\n\trespond \"foreign\"\n}\n".to_owned();
     state.proxy.snippets.insert("foreign.caddy".into(), snippet.clone());

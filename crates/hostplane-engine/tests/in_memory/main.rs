@@ -11,4 +11,5 @@ mod platform;
 mod promises;
 mod provision;
 mod recovery;
+mod schedule;
 mod waiting;

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use hostplane_domain::ids::InstanceId;
 
-use super::{Databases, TenantFacts, TenantKey, TenantSpec, Tenants};
+use super::{Databases, NextEvent, TenantFacts, TenantKey, TenantSpec, Tenants};
 use crate::error::{Dependency, Effect};
 use crate::gate::{Call, Gate, pass};
 
@@ -18,6 +19,7 @@ pub(super) const REMOVE_DEADLINE: Duration = Duration::from_mins(1);
 
 const PING: Call = Call::ping("mariadb.ping", Dependency::Mariadb);
 const TENANTS: Call = Call::read("mariadb.tenants", Dependency::Mariadb, Duration::from_secs(15));
+const NEXT_EVENTS: Call = Call::read("mariadb.next_events", Dependency::Mariadb, Duration::from_secs(15));
 const ENSURE_TENANT: Call = Call::change("mariadb.ensure_tenant", Dependency::Mariadb, ENSURE_DEADLINE);
 const CONFIRM_TENANT: Call = Call::change("mariadb.confirm_tenant", Dependency::Mariadb, CONFIRM_DEADLINE);
 const REMOVE_TENANT: Call = Call::change("mariadb.remove_tenant", Dependency::Mariadb, REMOVE_DEADLINE);
@@ -56,6 +58,11 @@ impl Databases for GatedDatabases {
     async fn confirm_tenant(&self, tenant: &TenantKey) -> Effect<()> {
         let (inner, tenant) = (Arc::clone(&self.inner), tenant.clone());
         pass(&*self.gate, CONFIRM_TENANT, async move { inner.confirm_tenant(&tenant).await }).await
+    }
+
+    async fn next_events(&self, instance: InstanceId) -> Effect<Vec<NextEvent>> {
+        let inner = Arc::clone(&self.inner);
+        pass(&*self.gate, NEXT_EVENTS, async move { inner.next_events(instance).await }).await
     }
 
     async fn remove_tenant(&self, tenant: &TenantKey) -> Effect<()> {

@@ -5,12 +5,14 @@ mod gated;
 mod mariadb;
 
 use async_trait::async_trait;
-use hostplane_domain::mark::Mark;
+use hostplane_domain::ids::InstanceId;
+use hostplane_domain::mark::{Mark, SiteRef};
 use hostplane_domain::name::SiteName;
 
 pub use gated::GatedDatabases;
 pub use mariadb::{BadAddress, Mariadb, MariadbAddress};
 
+use crate::clock::Timestamp;
 use crate::error::Effect;
 
 /// Privileges that a tenant has on its own database, and on nothing else. Not among them: `EVENT`,
@@ -96,9 +98,23 @@ pub trait Databases: Send + Sync {
     /// `Rejected(NameTaken)` unless the ledger's row has this instance and site id.
     async fn confirm_tenant(&self, tenant: &TenantKey) -> Effect<()>;
 
+    /// When WordPress has its next scheduled event, for each confirmed tenant of an instance that has one. What
+    /// a tenant stores is its own word: one whose table is missing, locked or of another form is not listed, and
+    /// costs the others nothing.
+    async fn next_events(&self, instance: InstanceId) -> Effect<Vec<NextEvent>>;
+
     /// Removes user, database and, last, the ledger row; ends the user's connections. Does nothing
     /// unless the ledger's row has this instance and site id.
     async fn remove_tenant(&self, tenant: &TenantKey) -> Effect<()>;
+}
+
+/// When a site's WordPress has something to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NextEvent {
+    /// The site, by the ledger.
+    pub site: SiteRef,
+    /// When its first event is due; often in the past.
+    pub due: Timestamp,
 }
 
 /// Whose tenant is meant.

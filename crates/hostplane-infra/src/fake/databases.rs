@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
-use hostplane_domain::ids::SiteId;
+use hostplane_domain::ids::{InstanceId, SiteId};
 use hostplane_domain::mark::Mark;
 use hostplane_domain::naming;
 
 use super::FakeWorld;
 use super::injected::Parts;
-use crate::databases::{Databases, TenantFacts, TenantKey, TenantSpec, TenantUser, Tenants, claim};
+use crate::clock::Timestamp;
+use crate::databases::{Databases, NextEvent, TenantFacts, TenantKey, TenantSpec, TenantUser, Tenants, claim};
 use crate::error::{Dependency, Effect, Rejection};
 
 /// What there is on the server. Tests plant foreign things in it.
@@ -39,6 +40,8 @@ pub struct LedgerRow {
 pub struct DatabaseState {
     /// The site whose WordPress is installed in it, by the marker that is written last.
     pub installed: Option<SiteId>,
+    /// When its WordPress has something to do.
+    pub next_event: Option<Timestamp>,
     /// Anything else in it: table names and contents, for tests that check that they stay.
     pub tables: BTreeMap<String, String>,
 }
@@ -170,6 +173,18 @@ impl Databases for FakeWorld {
         let databases = &mut self.state().databases;
         databases.log_in()?;
         databases.confirm(tenant)
+    }
+
+    async fn next_events(&self, instance: InstanceId) -> Effect<Vec<NextEvent>> {
+        let state = &self.view().databases;
+        state.log_in()?;
+        let confirmed = state.ledger.iter().filter(|(_, row)| row.confirmed);
+        let ours = confirmed.filter_map(|(tenant, row)| Some((tenant, row.mark.as_ref()?)));
+        let events = ours.filter(|(_, mark)| mark.instance == instance).filter_map(|(tenant, mark)| {
+            let due = state.databases.get(tenant)?.next_event?;
+            Some(NextEvent { site: mark.site.clone(), due })
+        });
+        Ok(events.collect())
     }
 
     async fn remove_tenant(&self, tenant: &TenantKey) -> Effect<()> {

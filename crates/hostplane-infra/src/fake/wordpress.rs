@@ -8,10 +8,12 @@ use hostplane_domain::naming;
 use hostplane_domain::render::php::WP_CONFIG_STUB;
 
 use super::{FakeWorld, State};
+use crate::clock::Clock;
 use crate::containers::ContainerState;
 use crate::error::{Effect, EffectError};
 use crate::wordpress::{
-    ANOTHER_SITES_FILES, ANOTHER_SITES_TABLES, Installation, NOBODYS_TABLES, Wordpress, WordpressFacts, occupied,
+    ANOTHER_SITES_FILES, ANOTHER_SITES_TABLES, EventsRun, Installation, NOBODYS_TABLES, Wordpress, WordpressFacts,
+    occupied,
 };
 
 const MARKER: &str = ".hostplane-site";
@@ -124,6 +126,19 @@ impl Wordpress for FakeWorld {
         parts.next()?;
         database.installed = Some(installation.site);
         database.tables.remove(INSTALLING);
+        Ok(())
+    }
+
+    async fn run_events(&self, php_container: &str, _run: &EventsRun) -> Effect<()> {
+        let call = "wordpress.run_events";
+        let now = self.clock().now();
+        let mut state = self.state();
+        let name = database(&state, php_container, call)?;
+        let database = state.databases.databases.entry(name).or_default();
+        if database.installed.is_none() {
+            return Err(EffectError::transient_message(call, "WordPress isn't installed"));
+        }
+        database.next_event = database.next_event.filter(|due| *due > now);
         Ok(())
     }
 }

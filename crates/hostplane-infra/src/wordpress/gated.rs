@@ -6,13 +6,17 @@ use std::time::Duration;
 use async_trait::async_trait;
 use hostplane_domain::ids::SiteId;
 
-use super::{Installation, Wordpress, WordpressFacts};
+use super::{EVENTS_DEADLINE, EventsRun, Installation, Wordpress, WordpressFacts};
 use crate::error::{Dependency, Effect};
 use crate::gate::{Call, Gate, pass};
 
 const FACTS: Call = Call::read("wordpress.facts", Dependency::Site, Duration::from_secs(20));
 const UNPACK: Call = Call::change("wordpress.unpack", Dependency::Site, Duration::from_mins(2));
 const INSTALL: Call = Call::change("wordpress.install", Dependency::Site, Duration::from_mins(2));
+
+/// The program itself is ended before.
+const RUN_EVENTS: Call =
+    Call::change("wordpress.run_events", Dependency::Site, EVENTS_DEADLINE.saturating_add(Duration::from_secs(10)));
 
 /// Any [`Wordpress`], with every call passed through the gate.
 pub struct GatedWordpress {
@@ -44,5 +48,10 @@ impl Wordpress for GatedWordpress {
         let inner = Arc::clone(&self.inner);
         let (php_container, installation) = (php_container.to_owned(), installation.clone());
         pass(&*self.gate, INSTALL, async move { inner.install(&php_container, &installation).await }).await
+    }
+
+    async fn run_events(&self, php_container: &str, run: &EventsRun) -> Effect<()> {
+        let (inner, php_container, run) = (Arc::clone(&self.inner), php_container.to_owned(), run.clone());
+        pass(&*self.gate, RUN_EVENTS, async move { inner.run_events(&php_container, &run).await }).await
     }
 }

@@ -3,6 +3,8 @@
 mod gated;
 mod php;
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use hostplane_domain::desired::WordpressDetails;
 use hostplane_domain::ids::SiteId;
@@ -36,6 +38,18 @@ pub struct Installation {
     pub admin_password: SecretString,
 }
 
+/// What a run of scheduled events needs.
+#[derive(Debug, Clone)]
+pub struct EventsRun {
+    /// Where the site is reached.
+    pub url: SiteUrl,
+    /// What the run may use, in MiB.
+    pub memory_mib: u16,
+}
+
+/// How long one run of events may take.
+pub const EVENTS_DEADLINE: Duration = Duration::from_secs(90);
+
 /// WordPress in a running PHP container, by the container's id. What it prints is the tenant's word:
 /// it is parsed strictly and otherwise only quoted, shortened.
 #[async_trait]
@@ -49,6 +63,9 @@ pub trait Wordpress: Send + Sync {
     /// again. Never two at once. `Transient` before this site is unpacked; `Rejected(WouldLoseData)` when
     /// there are tables of another site, or of nobody's.
     async fn install(&self, php_container: &str, installation: &Installation) -> Effect<()>;
+    /// Runs the scheduled events that are due; while an earlier run goes on, nothing. A run that takes longer
+    /// than [`EVENTS_DEADLINE`] is ended. `Transient` with WordPress's words when an event failed.
+    async fn run_events(&self, php_container: &str, run: &EventsRun) -> Effect<()>;
 }
 
 pub(crate) const ANOTHER_SITES_FILES: &str = "the volume already holds another site's files";

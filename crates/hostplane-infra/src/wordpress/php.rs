@@ -2,6 +2,7 @@
 //! standard output.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -13,7 +14,8 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use super::{
-    ANOTHER_SITES_FILES, ANOTHER_SITES_TABLES, Installation, NOBODYS_TABLES, Wordpress, WordpressFacts, occupied,
+    ANOTHER_SITES_FILES, ANOTHER_SITES_TABLES, EVENTS_DEADLINE, EventsRun, Installation, NOBODYS_TABLES, Wordpress,
+    WordpressFacts, occupied,
 };
 use crate::containers::{Containers, Exec, ExecOutput};
 use crate::error::{Effect, EffectError};
@@ -22,6 +24,7 @@ const COMMON: &str = include_str!("scripts/common.php");
 const FACTS: &str = include_str!("scripts/facts.php");
 const UNPACK: &str = include_str!("scripts/unpack.php");
 const INSTALL: &str = include_str!("scripts/install.php");
+const EVENTS: &str = include_str!("scripts/events.php");
 
 /// What precedes the answer. Nothing that the scripts load prints it by chance; a tenant who prints it on
 /// purpose lies about its own site only.
@@ -45,12 +48,16 @@ impl PhpWordpress {
         &self,
         call: &'static str,
         container: &str,
-        script: &str,
+        (script, deadline): (&str, Option<Duration>),
         mut input: serde_json::Value,
     ) -> Effect<T> {
         input["token"] = TOKEN.into();
         let script = format!("{COMMON}\n$in = json_decode({}, true);\n{script}", quote(&input.to_string()));
-        let exec = Exec { argv: vec!["php".to_owned()], user: None, stdin: Bytes::from(script) };
+        // An exec outlives its client: what may run on and on is ended from inside.
+        let deadline =
+            deadline.map(|deadline| ["timeout".into(), "--signal=KILL".into(), deadline.as_secs().to_string()]);
+        let argv = deadline.into_iter().flatten().chain(["php".to_owned()]).collect();
+        let exec = Exec { argv, user: None, stdin: Bytes::from(script) };
         let output = self.containers.exec(container, &exec).await?;
         answer(&output).ok_or_else(|| {
             EffectError::transient_message(call, format!("php ended with {}: {}", output.code, complaint(&output)))
@@ -87,14 +94,14 @@ struct FactsAnswer {
 #[async_trait]
 impl Wordpress for PhpWordpress {
     async fn facts(&self, php_container: &str) -> Effect<WordpressFacts> {
-        let found: FactsAnswer = self.run("wordpress.facts", php_container, FACTS, json!({})).await?;
+        let found: FactsAnswer = self.run("wordpress.facts", php_container, (FACTS, None), json!({})).await?;
         let id = |text: Option<String>| text.and_then(|text| text.parse::<SiteId>().ok());
         Ok(WordpressFacts { unpacked: id(found.unpacked), installed: id(found.installed) })
     }
 
     async fn unpack(&self, php_container: &str, site: SiteId) -> Effect<()> {
         let input = json!({ "site": site, "wp_config": WP_CONFIG_STUB });
-        let answer: String = self.run("wordpress.unpack", php_container, UNPACK, input).await?;
+        let answer: String = self.run("wordpress.unpack", php_container, (UNPACK, None), input).await?;
         if answer == "unpacked" { Ok(()) } else { Err(occupied(ANOTHER_SITES_FILES)) }
     }
 
@@ -108,12 +115,22 @@ impl Wordpress for PhpWordpress {
             "email": installation.details.admin_email,
             "password": installation.admin_password.expose_secret(),
         });
-        let answer: String = self.run("wordpress.install", php_container, INSTALL, input).await?;
+        let answer: String = self.run("wordpress.install", php_container, (INSTALL, None), input).await?;
         match answer.as_str() {
             "installed" => Ok(()),
             "another" => Err(occupied(ANOTHER_SITES_TABLES)),
             _ => Err(occupied(NOBODYS_TABLES)),
         }
+    }
+
+    async fn run_events(&self, php_container: &str, run: &EventsRun) -> Effect<()> {
+        let input = json!({
+            "host": run.url.host,
+            "authority": run.url.authority(),
+            "memory": format!("{}M", run.memory_mib),
+        });
+        let script = (EVENTS, Some(EVENTS_DEADLINE));
+        self.run::<String>("wordpress.run_events", php_container, script, input).await.map(drop)
     }
 }
 

@@ -46,6 +46,8 @@ trait Bed: Send + Sync {
     async fn widen_grants(&self, name: &str);
     /// Takes some of what the user should have.
     async fn narrow_grants(&self, name: &str);
+    /// WordPress in this database keeps this as its scheduled events.
+    async fn schedule(&self, database: &str, option: &str);
     /// All there is under a name, so that two answers are equal only if nothing was changed.
     async fn everything(&self, name: &str) -> String;
 }
@@ -73,6 +75,7 @@ cases![
     a_later_job_is_written_down,
     a_confirmed_tenant_stays_so_until_it_is_removed,
     only_its_own_site_confirms_a_tenant,
+    the_next_events_of_confirmed_tenants_are_told,
     a_tenant_is_removed_and_removed_again,
     half_removed_states_are_removed,
     what_a_tenant_holds_is_kept_until_it_is_removed,
@@ -290,6 +293,35 @@ async fn a_confirmed_tenant_stays_so_until_it_is_removed(bed: &dyn Bed) {
     bed.databases().remove_tenant(&key(&spec)).await.unwrap();
     bed.databases().ensure_tenant(&spec).await.unwrap();
     assert_eq!(facts(bed, &spec).await, Some(whole(&spec)), "a new one begins anew");
+}
+
+async fn the_next_events_of_confirmed_tenants_are_told(bed: &dyn Bed) {
+    let (one, another) = (spec("events"), spec("events-more"));
+    let mut theirs = spec("events-theirs");
+    theirs.mark.instance = instance(7);
+    let due = |at: i64| format!("a:2:{{i:{at};a:1:{{s:3:\"job\";a:0:{{}}}}s:7:\"version\";i:2;}}");
+    for (spec, at) in [(&one, 1_700_000_000), (&another, 1_800_000_000), (&theirs, 1_700_000_000)] {
+        bed.databases().ensure_tenant(spec).await.unwrap();
+        bed.schedule(&tenant(spec), &due(at)).await;
+    }
+    let told = async || {
+        let mut events = bed.databases().next_events(instance(1)).await.unwrap();
+        events.retain(|event| event.site.name.as_str().starts_with("events"));
+        events.sort_by_key(|event| event.due);
+        events.into_iter().map(|event| (event.site, event.due.0)).collect::<Vec<_>>()
+    };
+    assert_eq!(told().await, [], "a site that was not confirmed is not finished");
+    for spec in [&one, &another, &theirs] {
+        bed.databases().confirm_tenant(&key(spec)).await.unwrap();
+    }
+    let of = |spec: &TenantSpec, at: i64| (spec.mark.site.clone(), at * 1_000_000);
+    assert_eq!(told().await, [of(&one, 1_700_000_000), of(&another, 1_800_000_000)]);
+    for nothing in ["a:1:{s:7:\"version\";i:2;}", "", "O:8:\"Surprise\":0:{}", "a:1:{i:99999999999999999999;"] {
+        bed.schedule(&tenant(&one), nothing).await;
+        assert_eq!(told().await, [of(&another, 1_800_000_000)], "{nothing}");
+    }
+    let theirs = bed.databases().next_events(instance(7)).await.unwrap();
+    assert_eq!(theirs.len(), 1, "{theirs:?}");
 }
 
 async fn only_its_own_site_confirms_a_tenant(bed: &dyn Bed) {

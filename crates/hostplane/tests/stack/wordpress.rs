@@ -59,6 +59,7 @@ async fn wordpress_works_as_people_use_it() {
     a_post_is_written_through_the_rest_api(&mut admin).await;
     php_runs_as_set(&site);
     site_health_finds_nothing_of_ours(&mut admin).await;
+    an_event_is_run_without_visitors(&instance, &mut admin).await;
 
     at_rest_a_site_needs_little_memory(&instance, &quiet);
 }
@@ -99,8 +100,10 @@ fn archive(site: &str, directory: &str, file: &str, content: &str) -> Vec<u8> {
 }
 
 async fn a_plugin_is_uploaded_and_activated(admin: &mut Admin<'_>) {
-    let code =
-        "<?php\n/* Plugin Name: Greeting */\nadd_action('wp_footer', function () { echo 'greetings-from-a-plugin'; });";
+    let code = "<?php\n/* Plugin Name: Greeting */\n\
+        add_action('wp_footer', function () { echo 'greetings-from-a-plugin'; });\n\
+        add_action('greet', function () { update_option('greeted', wp_doing_cron() ? 'by the schedule' : 'by a visit'); });\n\
+        add_action('init', function () { isset($_GET['greet-soon']) && wp_schedule_single_event(time() + 3, 'greet'); });";
     let archive = archive(admin.site, "greeting", "greeting.php", code);
     let nonce = admin.nonce("/wp-admin/plugin-install.php?tab=upload", "action=upload-plugin").await;
     let form = [("_wpnonce", nonce.as_str()), ("install-plugin-submit", "Install Now")];
@@ -195,6 +198,14 @@ async fn site_health_finds_nothing_of_ours(admin: &mut Admin<'_>) {
         let test = found["test"].as_str().expect("a name");
         assert!(found["status"] != "critical" || NOT_OURS.contains(&test), "{found:#}");
     }
+}
+
+/// Nobody visits the site meanwhile.
+async fn an_event_is_run_without_visitors(instance: &Instance, admin: &mut Admin<'_>) {
+    admin.page("/?greet-soon").await;
+    let sql = "SELECT option_value FROM `wp_SITE`.wp_options WHERE option_name = 'greeted'".replace("SITE", admin.site);
+    assert_eq!(instance.sql(&sql), "", "it isn't due yet");
+    instance.until("an event is run", Duration::from_mins(2), |instance| instance.sql(&sql) == "by the schedule");
 }
 
 /// What PHP-FPM says of itself, and not what its files say.

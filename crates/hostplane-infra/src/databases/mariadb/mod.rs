@@ -4,6 +4,7 @@
 //! change anything, so that each can be repeated after any failure and goes on where the last one ended.
 
 mod address;
+mod events;
 mod ledger;
 mod look;
 mod quote;
@@ -14,6 +15,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use hostplane_domain::ids::InstanceId;
 use hostplane_domain::mark::Mark;
 use hostplane_domain::naming;
 use hostplane_domain::secret::mariadb_hash;
@@ -24,13 +26,14 @@ use tokio::time::timeout;
 pub use address::{BadAddress, MariadbAddress};
 
 use super::gated::{CONFIRM_DEADLINE, ENSURE_DEADLINE, REMOVE_DEADLINE};
-use super::{Databases, TENANT_PRIVILEGES, TenantFacts, TenantKey, TenantSpec, Tenants, claim};
+use super::{Databases, NextEvent, TENANT_PRIVILEGES, TenantFacts, TenantKey, TenantSpec, Tenants, claim};
 use crate::error::{Dependency, Effect, EffectError, Rejection};
 use look::{Level, Privilege, Seen};
 use session::{CANNOT_USER, DATABASE_EXISTS, DUPLICATE_ENTRY, NO_DATABASE_TO_DROP, Session};
 
 const PING: &str = "mariadb.ping";
 const TENANTS: &str = "mariadb.tenants";
+const NEXT_EVENTS: &str = "mariadb.next_events";
 const ENSURE_TENANT: &str = "mariadb.ensure_tenant";
 const CONFIRM_TENANT: &str = "mariadb.confirm_tenant";
 const REMOVE_TENANT: &str = "mariadb.remove_tenant";
@@ -135,6 +138,17 @@ impl Databases for Mariadb {
             Ok(facts)
         };
         let late = |_| EffectError::transient_message(TENANTS, "the database server takes too long");
+        timeout(READ.call, work).await.map_err(late)?
+    }
+
+    async fn next_events(&self, instance: InstanceId) -> Effect<Vec<NextEvent>> {
+        let work = async {
+            let mut session = self.open(NEXT_EVENTS, &READ).await?;
+            let events = events::next_events(&mut session, NEXT_EVENTS, instance).await?;
+            session.close().await;
+            Ok(events)
+        };
+        let late = |_| EffectError::transient_message(NEXT_EVENTS, "the database server takes too long");
         timeout(READ.call, work).await.map_err(late)?
     }
 

@@ -17,6 +17,16 @@ pub(super) use crate::mariadb::{Server as Real, address, execute};
 
 pub(super) type RealCase = for<'a> fn(&'a Real) -> LocalBoxFuture<'a, ()>;
 
+/// The table as WordPress makes it, unless it is there.
+pub(super) fn options_table(database: &str) -> String {
+    format!(
+        "CREATE TABLE IF NOT EXISTS `{database}`.wp_options (option_id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT, \
+         option_name VARCHAR(191) NOT NULL DEFAULT '', option_value LONGTEXT NOT NULL, \
+         autoload VARCHAR(20) NOT NULL DEFAULT 'yes', PRIMARY KEY (option_id), UNIQUE KEY option_name (option_name), \
+         KEY autoload (autoload)) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_520_ci"
+    )
+}
+
 #[async_trait]
 impl Bed for Real {
     fn databases(&self) -> Arc<dyn Databases> {
@@ -94,6 +104,15 @@ impl Bed for Real {
     async fn narrow_grants(&self, name: &str) {
         let pattern = name.replace('_', "\\_");
         self.run(&format!("REVOKE INSERT, LOCK TABLES ON `{pattern}`.* FROM `{name}`@`%`")).await;
+    }
+
+    async fn schedule(&self, database: &str, option: &str) {
+        self.run(&options_table(database)).await;
+        self.run(&format!(
+            "INSERT INTO `{database}`.wp_options (option_name, option_value) VALUES ('cron', '{option}') \
+             ON DUPLICATE KEY UPDATE option_value = '{option}'"
+        ))
+        .await;
     }
 
     async fn everything(&self, name: &str) -> String {

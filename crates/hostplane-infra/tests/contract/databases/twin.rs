@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use hostplane_domain::events::first_due;
+use hostplane_infra::clock::Timestamp;
 use hostplane_infra::databases::Databases;
 use hostplane_infra::fake::{DatabasesState, FakeWorld, LedgerRow};
 
@@ -74,6 +76,11 @@ impl Bed for FakeWorld {
 
     async fn narrow_grants(&self, name: &str) {
         self.state().databases.users.get_mut(name).unwrap().grants_exact = false;
+    }
+
+    async fn schedule(&self, database: &str, option: &str) {
+        let due = first_due(option).map(|seconds| Timestamp(seconds * 1_000_000));
+        self.state().databases.databases.get_mut(database).unwrap().next_event = due;
     }
 
     async fn everything(&self, name: &str) -> String {

@@ -18,7 +18,7 @@ use hostplane_infra::databases::TenantSpec;
 use hostplane_infra::error::Effect;
 use hostplane_infra::probe::Page;
 use hostplane_infra::proxy::RouteSpec;
-use hostplane_infra::wordpress::{Installation, WordpressFacts};
+use hostplane_infra::wordpress::{EventsRun, Installation, WordpressFacts};
 use hostplane_infra::world::World;
 use secrecy::ExposeSecret;
 
@@ -202,6 +202,11 @@ impl<'a> Site<'a> {
 
     pub async fn install(&self, php: &str) -> Effect<()> {
         self.world().wordpress.install(php, &self.installation()).await
+    }
+
+    pub async fn run_events(&self, php: &str) -> Effect<()> {
+        let run = EventsRun { url: self.want.url.clone(), memory_mib: 256 };
+        self.world().wordpress.run_events(php, &run).await
     }
 
     pub async fn get(&self, path: &str) -> Page {

@@ -23,6 +23,7 @@ cases![CASES:
     a_database_that_cannot_be_used_is_transient,
     settings_that_cannot_be_used_are_transient,
     more_privileges_than_needed_hinder_nothing,
+    events_run_once_wordpress_is_installed,
 ];
 
 const MARKER: &str = ".hostplane-site";
@@ -46,9 +47,10 @@ fn would_lose_data(result: Effect<()>) -> String {
 }
 
 /// Each call, as an error.
-async fn each_call(site: &Site<'_>, php: &str) -> [EffectError; 3] {
+async fn each_call(site: &Site<'_>, php: &str) -> [EffectError; 4] {
     let facts = site.world().wordpress.facts(php).await.map(drop);
-    let errors = [facts, site.unpack(php).await, site.install(php).await].map(Result::unwrap_err);
+    let results = [facts, site.unpack(php).await, site.install(php).await, site.run_events(php).await];
+    let errors = results.map(Result::unwrap_err);
     for error in &errors {
         tells_no_secret(error);
     }
@@ -242,4 +244,19 @@ async fn more_privileges_than_needed_hinder_nothing(site: &Site<'_>) {
     let php = site.ready().await;
     site.bed.widen_grants(&site.database()).await;
     assert_eq!(site.facts(&php).await, WordpressFacts::default());
+}
+
+async fn events_run_once_wordpress_is_installed(site: &Site<'_>) {
+    let php = site.ready().await;
+    transient(site.run_events(&php).await);
+    site.unpack(&php).await.unwrap();
+    transient(site.run_events(&php).await);
+    site.install(&php).await.unwrap();
+    for _ in 0..2 {
+        site.run_events(&php).await.unwrap();
+    }
+    site.bed.change_password(&site.database()).await;
+    let error = site.run_events(&php).await.unwrap_err();
+    tells_no_secret(&error);
+    transient::<()>(Err(error));
 }

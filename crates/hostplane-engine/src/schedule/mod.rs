@@ -1,0 +1,189 @@
+//! WordPress's scheduled events, run when they are due and not when a visitor happens to come.
+//!
+//! One question to the database server tells which sites have something to do. What a site stores is its own
+//! word, so a site that claims to be always due, or whose events hang, only uses up its own turn: sites that
+//! have waited longest come first, and after a run a site rests.
+
+mod rests;
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use hostplane_domain::desired::DesiredSite;
+use hostplane_domain::ids::{InstanceId, SiteId};
+use hostplane_domain::mark::{Mark, Owner};
+use hostplane_domain::naming;
+use hostplane_infra::containers::{ContainerState, Scope};
+use hostplane_infra::databases::NextEvent;
+use hostplane_infra::error::{Effect, EffectError, chain};
+use hostplane_infra::wordpress::EventsRun;
+use hostplane_infra::world::World;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
+use tracing::{debug, error, warn};
+
+use crate::settings::Pace;
+use crate::store::{Store, StoreError};
+use rests::Rests;
+
+/// Sites whose events run at once.
+const RUNS: usize = 4;
+/// Between two looks at least, however soon the next event is due: among many sites one is due at any moment.
+const SHORTEST_PAUSE: Duration = Duration::from_secs(10);
+/// After so many failed looks in a row it is told louder.
+const FAILED_LOOKS: u32 = 3;
+
+/// Looks for what is due, and has it run.
+pub(crate) struct Schedule {
+    store: Store,
+    world: World,
+    instance: InstanceId,
+    pace: Pace,
+}
+
+/// Why a look broke off.
+#[derive(Debug, thiserror::Error)]
+enum LookError {
+    #[error(transparent)]
+    World(#[from] EffectError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// How a run ended.
+struct Ended {
+    site: SiteId,
+    began: Instant,
+}
+
+/// What runs, and who rests.
+#[derive(Default)]
+struct Runs {
+    tasks: JoinSet<Ended>,
+    sites: BTreeSet<SiteId>,
+    rests: Rests,
+    /// Something was due and had to wait for a place.
+    lacked_room: bool,
+}
+
+impl Schedule {
+    pub fn new(store: Store, world: World, instance: InstanceId, pace: Pace) -> Self {
+        Self { store, world, instance, pace }
+    }
+
+    /// Looks again and again, for ever. Dropped, it waits for nobody: a run in a container ends by itself.
+    pub async fn run(&self) {
+        let mut runs = Runs::default();
+        let mut next = Instant::now() + self.pace.events_tick;
+        let mut failed = 0;
+        loop {
+            tokio::select! {
+                biased;
+                Some(ended) = runs.tasks.join_next(), if !runs.tasks.is_empty() => {
+                    match ended {
+                        Ok(ended) => runs.note(&ended, self.pace.events_rest),
+                        // Which one it was isn't known; nothing of it is left.
+                        Err(error) => {
+                            error!(%error, "a run of scheduled events broke off");
+                            if runs.tasks.is_empty() {
+                                runs.sites.clear();
+                            }
+                        }
+                    }
+                    if runs.lacked_room {
+                        next = Instant::now();
+                    }
+                }
+                () = sleep_until(next) => {
+                    let pause = match self.look(&mut runs).await {
+                        Ok(pause) => {
+                            failed = 0;
+                            pause
+                        }
+                        Err(error) => {
+                            failed += 1;
+                            tell(&error, failed);
+                            self.pace.events_tick
+                        }
+                    };
+                    next = Instant::now() + pause;
+                }
+            }
+        }
+    }
+
+    /// Starts what is due, as far as there is room, and answers how long until the next look.
+    async fn look(&self, runs: &mut Runs) -> Result<Duration, LookError> {
+        let events = self.world.databases.next_events(self.instance).await?;
+        let now = self.world.clock.now();
+        runs.rests.keep(&events);
+        let (due, later): (Vec<NextEvent>, Vec<NextEvent>) = events.into_iter().partition(|event| event.due <= now);
+        runs.lacked_room = false;
+        for event in runs.rests.in_turn(due) {
+            if runs.sites.contains(&event.site.id) {
+                continue;
+            }
+            if runs.tasks.len() >= RUNS {
+                runs.lacked_room = true;
+                break;
+            }
+            // Asked for each site at the last moment: what a job holds is left alone.
+            if let Some(want) = self.store.idle_site(event.site.id).await? {
+                self.start(runs, &event, want);
+            }
+        }
+        let soonest = later.iter().map(|event| event.due.since(now)).min();
+        Ok(soonest.map_or(self.pace.events_tick, |soonest| soonest.max(SHORTEST_PAUSE).min(self.pace.events_tick)))
+    }
+
+    fn start(&self, runs: &mut Runs, event: &NextEvent, want: DesiredSite) {
+        let (world, instance, began) = (self.world.clone(), self.instance, Instant::now());
+        let is_known = runs.rests.begin(event);
+        runs.sites.insert(want.site.id);
+        runs.tasks.spawn(async move {
+            let result = run_events(&world, instance, &want).await;
+            let elapsed_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+            let site = &want.site.name;
+            match result {
+                Ok(()) => debug!(%site, elapsed_ms, "ran scheduled events"),
+                Err(error) if is_known => {
+                    debug!(%site, elapsed_ms, error = %error.chain(), "scheduled events failed again");
+                }
+                Err(error) => warn!(%site, elapsed_ms, error = %error.chain(), "scheduled events failed; trying later"),
+            }
+            Ended { site: want.site.id, began }
+        });
+    }
+}
+
+impl Runs {
+    fn note(&mut self, ended: &Ended, rest: Duration) {
+        self.sites.remove(&ended.site);
+        self.rests.end(ended.site, ended.began.elapsed(), rest);
+    }
+}
+
+/// Runs a site's events in its own PHP container.
+async fn run_events(world: &World, instance: InstanceId, want: &DesiredSite) -> Effect<()> {
+    let name = naming::php_container(&want.site.name);
+    let found = world.containers.containers(&Scope::Names(vec![name.clone()])).await?;
+    let is_ours = |mark| matches!(Owner::judge(mark, instance, want.site.id), Owner::Ours(_));
+    let running = found.into_iter().find(|container| {
+        container.name == name
+            && container.state == ContainerState::Running
+            && is_ours(Mark::from_labels(&container.labels))
+    });
+    let php = running.ok_or_else(|| EffectError::NotFound(format!("the running container {name} of this site")))?;
+    let run = EventsRun { url: want.url.clone(), memory_mib: want.php.memory_mib };
+    world.wordpress.run_events(&php.id, &run).await
+}
+
+fn tell(error: &LookError, failed: u32) {
+    match error {
+        LookError::Store(error) => error!(error = chain(error), "can't look for scheduled events"),
+        LookError::World(error) if failed == FAILED_LOOKS => {
+            warn!(error = %error.chain(), failed, "can't look for scheduled events; going on trying");
+        }
+        LookError::World(error) => debug!(error = %error.chain(), "can't look for scheduled events"),
+    }
+}
