@@ -26,6 +26,9 @@ pub struct DesiredSite {
     /// How its PHP runs. What was stored before there was a choice has the defaults.
     #[serde(default)]
     pub php: PhpSettings,
+    /// Who takes its mail. Without it, and in what was stored before there was a choice, it sends none.
+    #[serde(default)]
+    pub mail: Option<MailRelay>,
     /// The network that it shares with Caddy, by name.
     pub shared_network: String,
     /// `host:port` of MariaDB as the site's containers see it.
@@ -99,6 +102,33 @@ impl Default for PhpSettings {
             disallow_file_edit: true,
         }
     }
+}
+
+/// The server that takes the mail of sites. Its password is a secret, and no part of what is wanted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MailRelay {
+    /// Host name or address, as the site's containers see it.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// How the connection is encrypted.
+    pub tls: MailTls,
+    /// As whom to log in; without one nobody does.
+    pub user: Option<String>,
+    /// The sender of mail for which the site names none.
+    pub from: Option<AdminEmail>,
+}
+
+/// How a connection to a mail server is encrypted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MailTls {
+    /// Not at all.
+    None,
+    /// After a greeting in the clear; without encryption nothing is sent.
+    Starttls,
+    /// From the first byte.
+    Tls,
 }
 
 /// What one container may use.
@@ -177,6 +207,7 @@ pub(crate) mod tests {
             images: SiteImages { php: "hostplane/php:1".into(), nginx: "hostplane/nginx:1".into() },
             limits: SiteLimits::default(),
             php: PhpSettings::default(),
+            mail: None,
             shared_network: "hostplane".into(),
             database_host: "host.docker.internal:3306".into(),
             secret_version: 1,
@@ -188,6 +219,7 @@ pub(crate) mod tests {
     fn what_was_stored_before_php_had_settings_is_read_with_the_defaults() {
         let mut stored = serde_json::to_value(hello()).unwrap();
         stored.as_object_mut().unwrap().remove("php").unwrap();
+        stored.as_object_mut().unwrap().remove("mail").unwrap();
         assert_eq!(serde_json::from_value::<DesiredSite>(stored.clone()).unwrap(), hello());
         stored["php"] = serde_json::json!({ "memory_mib": 512 });
         let php = serde_json::from_value::<DesiredSite>(stored).unwrap().php;

@@ -33,7 +33,7 @@ impl DesiredSite {
     }
 
     fn files_of(&self, volumes: &[SettingsVolume]) -> Vec<(&'static str, String)> {
-        let none = SettingsSecrets { database_password: "".into(), keys: Vec::new() };
+        let none = SettingsSecrets { database_password: "".into(), keys: Vec::new(), mail_password: None };
         let files = render::settings(self, &none).into_iter().filter(|file| volumes.contains(&file.volume));
         files.map(|file| (file.name, file.contents.expose_secret().to_owned())).collect()
     }
@@ -43,6 +43,7 @@ impl DesiredSite {
 mod tests {
     use super::*;
     use crate::desired::tests::hello;
+    use crate::desired::{MailRelay, MailTls};
     use crate::details::SiteTitle;
 
     /// A changed hash makes every existing site differ from what is wanted: change it knowingly.
@@ -74,6 +75,10 @@ mod tests {
         assert_eq!(changed(|w| w.php.max_input_vars = 1), of_php);
         assert_eq!(changed(|w| w.php.opcache_mib = 1), of_php);
         assert_eq!(changed(|w| w.php.disallow_file_edit = false), of_php);
+        let relay = |w: &mut DesiredSite| {
+            w.mail = Some(MailRelay { host: "mail".into(), port: 25, tls: MailTls::None, user: None, from: None });
+        };
+        assert_eq!(changed(relay), of_php);
         assert_eq!(changed(|w| w.wordpress.title = SiteTitle::parse("x").unwrap()), []);
     }
 }

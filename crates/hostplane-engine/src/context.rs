@@ -6,6 +6,7 @@ use hostplane_domain::kind::Kind;
 use hostplane_domain::mark::{Labels, Mark, Owner, SiteRef};
 use hostplane_domain::secret::MasterSecret;
 use hostplane_infra::world::World;
+use secrecy::SecretString;
 
 use crate::settings::Pace;
 
@@ -13,6 +14,7 @@ use crate::settings::Pace;
 pub(crate) struct SiteCx<'a> {
     pub world: &'a World,
     pub secrets: &'a MasterSecret,
+    pub mail_password: Option<&'a SecretString>,
     pub instance: InstanceId,
     pub site: &'a SiteRef,
     pub job: JobId,

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use hostplane_domain::desired::{DesiredSite, PhpSettings, SiteImages, SiteLimits, WordpressDetails};
+use hostplane_domain::desired::{DesiredSite, MailRelay, PhpSettings, SiteImages, SiteLimits, WordpressDetails};
 use hostplane_domain::mark::SiteRef;
 use hostplane_domain::subnet::SubnetPool;
 use hostplane_domain::url::{BaseDomain, SiteUrl};
 use hostplane_infra::containers::CREATE_DEADLINE;
 use ipnet::Ipv4Net;
+use secrecy::SecretString;
 
 /// Settings that go into every site, and those of the worker.
 #[derive(Debug, Clone)]
@@ -22,6 +23,10 @@ pub struct SiteSettings {
     pub limits: SiteLimits,
     /// How a site's PHP runs.
     pub php: PhpSettings,
+    /// Who takes the sites' mail.
+    pub mail: Option<MailRelay>,
+    /// Its password.
+    pub mail_password: Option<SecretString>,
     /// The network that sites share with Caddy.
     pub shared_network: String,
     /// `host:port` of MariaDB as the sites' containers see it.
@@ -58,6 +63,7 @@ impl SiteSettings {
             images: self.images.clone(),
             limits: self.limits,
             php: self.php,
+            mail: self.mail.clone(),
             shared_network: self.shared_network.clone(),
             database_host: self.database_host.clone(),
             secret_version,

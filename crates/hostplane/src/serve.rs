@@ -142,7 +142,7 @@ async fn work(
         sleep(PATIENCE).await;
     };
     tokio::select! {
-        () = background.run(stopped(stop.subscribe())) => {}
+        () = Box::pin(background.run(stopped(stop.subscribe()))) => {}
         () = patience => warn!("jobs under way did not end; they go on at the next start"),
         error = refused => return Err(error.into()),
         never = settling => match never {},

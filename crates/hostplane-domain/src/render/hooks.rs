@@ -1,7 +1,10 @@
 //! What Hostplane adds to WordPress: hooks in a file of its own, which the site can read and not change.
 
+use secrecy::{ExposeSecret, SecretString};
+
+use super::SettingsSecrets;
 use super::php::quote;
-use crate::desired::DesiredSite;
+use crate::desired::{DesiredSite, MailTls};
 use crate::naming;
 
 /// The file's name in the PHP settings volume.
@@ -43,9 +46,72 @@ $GLOBALS['wp_filter']['http_request_args'][10][] = array(
 );
 "#;
 
+/// A plugin that brings a mailer of its own announces it by the hook that it asks for.
+const NO_MAIL: &str = r"
+// Without a mail server, mail fails at once and says why.
+$GLOBALS['wp_filter']['pre_wp_mail'][PHP_INT_MAX][] = array(
+	'accepted_args' => 2,
+	'function'      => static function ( $answer, $mail ) {
+		if ( null !== $answer || has_action( 'phpmailer_init' ) ) {
+			return $answer;
+		}
+		$why = 'This site sends no mail: its host has set up no mail server. A plugin that uses one of yours helps.';
+		do_action( 'wp_mail_failed', new WP_Error( 'wp_mail_failed', $why, $mail ) );
+		error_log( $why );
+		return false;
+	},
+);
+";
+
+/// A plugin that is asked later has the last word.
+const MAIL: &str = r"
+$GLOBALS['wp_filter']['phpmailer_init'][1][] = array(
+	'accepted_args' => 1,
+	'function'      => static function ( $mailer ) {
+		$mailer->isSMTP();
+		$mailer->Host        = {host};
+		$mailer->Port        = {port};
+		$mailer->SMTPSecure  = {tls};
+		$mailer->SMTPAutoTLS = false;
+		$mailer->SMTPAuth    = {log_in};
+		$mailer->Username    = {user};
+		$mailer->Password    = {password};
+		$mailer->Timeout     = 10;
+	},
+);
+";
+
+const MAIL_FROM: &str = r"$GLOBALS['wp_filter']['wp_mail_from'][1][] = array(
+	'accepted_args' => 1,
+	'function'      => static function ( $from ) {
+		return str_starts_with( $from, 'wordpress@' ) ? {from} : $from;
+	},
+);
+";
+
+fn mail(want: &DesiredSite, secrets: &SettingsSecrets) -> String {
+    let Some(relay) = &want.mail else { return NO_MAIL.to_owned() };
+    let password = secrets.mail_password.as_ref().map_or("", |password| password.expose_secret());
+    let tls = match relay.tls {
+        MailTls::None => "",
+        MailTls::Starttls => "tls",
+        MailTls::Tls => "ssl",
+    };
+    // What is put in last can't be mistaken for a place of another.
+    let text = MAIL
+        .replace("{port}", &relay.port.to_string())
+        .replace("{tls}", &quote(tls))
+        .replace("{log_in}", if relay.user.is_some() { "true" } else { "false" })
+        .replace("{host}", &quote(&relay.host))
+        .replace("{user}", &quote(relay.user.as_deref().unwrap_or_default()))
+        .replace("{password}", &quote(password));
+    let from = relay.from.as_ref().map(|from| MAIL_FROM.replace("{from}", &quote(&from.to_string())));
+    text + &from.unwrap_or_default()
+}
+
 /// The hooks of a site.
 #[must_use]
-pub fn file(want: &DesiredSite) -> String {
+pub fn file(want: &DesiredSite, secrets: &SettingsSecrets) -> SecretString {
     let constant = |name: &str, value: &str| format!("define( '{name}', {} );\n", quote(value));
     let (host, port) = (&want.url.host, want.url.port);
     let loopback = format!("{host}:{port}:{}:80", naming::nginx_container(&want.site.name));
@@ -54,20 +120,64 @@ pub fn file(want: &DesiredSite) -> String {
         &constant("HOSTPLANE_SITE", &want.site.id.to_string()),
         &constant("HOSTPLANE_LOOPBACK", &loopback),
         LOOPBACK,
+        &mail(want, secrets),
     ]
     .concat()
+    .into()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::desired::MailRelay;
     use crate::desired::tests::hello;
+    use crate::details::AdminEmail;
     use crate::render::caddy::SITE_HEADER;
+
+    fn text(want: &DesiredSite) -> String {
+        let secrets = SettingsSecrets {
+            database_password: "".into(),
+            keys: Vec::new(),
+            mail_password: Some(r"it's {from}\".into()),
+        };
+        file(want, &secrets).expose_secret().to_owned()
+    }
 
     #[test]
     fn a_site_reaches_itself_at_its_own_nginx_under_its_own_name() {
-        let file = file(&hello());
+        let file = text(&hello());
         assert!(file.contains("define( 'HOSTPLANE_LOOPBACK', 'hello.localhost:8080:nginx_hello:80' );"));
         assert!(file.contains(&format!("['{SITE_HEADER}'] = HOSTPLANE_SITE")), "nginx refuses what lacks it");
+    }
+
+    #[test]
+    fn mail_goes_to_the_relay_or_fails_at_once() {
+        let without = text(&hello());
+        assert!(without.contains("pre_wp_mail") && !without.contains("isSMTP") && !without.contains("it\\'s"));
+        let relay = |tls, user: Option<&str>, from: Option<&str>| MailRelay {
+            host: "mail.example.com".into(),
+            port: 587,
+            tls,
+            user: user.map(str::to_owned),
+            from: from.map(|from| AdminEmail::parse(from).unwrap()),
+        };
+        let with = |relay| text(&DesiredSite { mail: Some(relay), ..hello() });
+        let full = with(relay(MailTls::Starttls, Some("me"), Some("sites@example.com")));
+        for line in [
+            "$mailer->Host        = 'mail.example.com';",
+            "$mailer->Port        = 587;",
+            "$mailer->SMTPSecure  = 'tls';",
+            "$mailer->SMTPAuth    = true;",
+            "$mailer->Username    = 'me';",
+            r"$mailer->Password    = 'it\'s {from}\\';",
+            "? 'sites@example.com' : $from",
+        ] {
+            assert!(full.contains(line), "{line} in {full}");
+        }
+        assert!(!full.contains("pre_wp_mail"));
+        let plain = with(relay(MailTls::None, None, None));
+        assert!(plain.contains("SMTPSecure  = ''") && plain.contains("SMTPAuth    = false"), "{plain}");
+        assert!(!plain.contains("wp_mail_from"));
+        assert!(with(relay(MailTls::Tls, None, None)).contains("SMTPSecure  = 'ssl'"));
     }
 }

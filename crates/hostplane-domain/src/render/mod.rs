@@ -61,6 +61,8 @@ pub struct SettingsSecrets {
     pub database_password: SecretString,
     /// WordPress's keys and salts: [`php::KEY_NAMES`] gives their order.
     pub keys: Vec<SecretString>,
+    /// The mail server's password.
+    pub mail_password: Option<SecretString>,
 }
 
 /// All generated files of a site.
@@ -80,7 +82,7 @@ pub fn settings(want: &DesiredSite, secrets: &SettingsSecrets) -> Vec<SettingsFi
             uid: 33,
             contents: php::wp_config(want, secrets),
         },
-        SettingsFile { volume: SettingsVolume::Php, name: hooks::FILE, uid: 33, contents: hooks::file(want).into() },
+        SettingsFile { volume: SettingsVolume::Php, name: hooks::FILE, uid: 33, contents: hooks::file(want, secrets) },
         SettingsFile {
             volume: SettingsVolume::Nginx,
             name: "default.conf",
@@ -108,13 +110,14 @@ mod tests {
         let secrets = SettingsSecrets {
             database_password: "database-password".into(),
             keys: (0..8).map(|n| format!("key-{n}").into()).collect(),
+            mail_password: None,
         };
-        let files: String = settings(&crate::desired::tests::hello(), &secrets)
+        let files: Vec<String> = settings(&crate::desired::tests::hello(), &secrets)
             .iter()
             .map(|file| {
                 format!("==> {:?} {} ({})\n{}", file.volume, file.name, file.uid, file.contents.expose_secret())
             })
             .collect();
-        assert_eq!(files, include_str!("settings.golden"), "\n{files}");
+        assert_eq!(files.concat(), include_str!("settings.golden"));
     }
 }

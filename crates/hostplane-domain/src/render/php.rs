@@ -152,6 +152,7 @@ mod tests {
         let secrets = SettingsSecrets {
             database_password: "pw".into(),
             keys: (0..8).map(|n| format!("key{n}").into()).collect(),
+            mail_password: None,
         };
         let config = wp_config(&hello(), &secrets);
         for (n, name) in KEY_NAMES.iter().enumerate() {

@@ -235,6 +235,7 @@ impl App {
         let cx = SiteCx {
             world: &self.world,
             secrets: &self.secrets,
+            mail_password: self.settings.mail_password.as_ref(),
             instance: self.instance,
             site: &record.site,
             job,

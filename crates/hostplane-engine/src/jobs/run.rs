@@ -407,6 +407,7 @@ impl Runner {
         SiteCx {
             world: &self.world,
             secrets: &self.secrets,
+            mail_password: self.settings.mail_password.as_ref(),
             instance: self.instance,
             site: &claim.site.site,
             job: claim.job.id,

@@ -86,6 +86,7 @@ fn files(cx: &SiteCx<'_>, want: &DesiredSite) -> Vec<SettingsFile> {
     let secrets = SettingsSecrets {
         database_password: cx.secrets.site_password(Purpose::SiteDatabase, site, version),
         keys: cx.secrets.site_keys(site, version, keys),
+        mail_password: cx.mail_password.cloned(),
     };
     render::settings(want, &secrets)
 }

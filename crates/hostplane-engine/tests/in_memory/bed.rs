@@ -66,6 +66,8 @@ impl Bed {
                 images: SiteImages { php: PHP_IMAGE.into(), nginx: NGINX_IMAGE.into() },
                 limits: SiteLimits::default(),
                 php: PhpSettings::default(),
+                mail: None,
+                mail_password: None,
                 shared_network: SHARED_NETWORK.into(),
                 database_host: "host.docker.internal:3306".into(),
                 subnet_pool: "10.213.0.0/16".parse().unwrap(),

@@ -3,6 +3,7 @@
 
 pub(crate) mod env_file;
 pub(crate) mod layers;
+mod mail;
 mod settings;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -49,6 +50,8 @@ pub(crate) enum ConfigError {
         "SUBNET_POOL {pool} overlaps with {network}, to which this machine's {interface} leads; set it to a free range"
     )]
     PoolInUse { pool: SubnetPool, network: Ipv4Net, interface: String },
+    #[error(transparent)]
+    Mail(#[from] mail::MailError),
     #[error("{0} and {1} are both {2}; give one of them another port")]
     SamePort(&'static str, &'static str, u16),
 }
@@ -155,6 +158,8 @@ impl Config {
             },
             limits: SiteLimits::fitting(settings.upload_mb, &php),
             php,
+            mail_password: mail::password(settings)?,
+            mail: mail::relay(settings),
             shared_network: settings.docker_network.clone(),
             database_host: settings.site_db_host.clone().unwrap_or_else(default_db),
             subnet_pool: settings.subnet_pool,

@@ -7,8 +7,9 @@ use std::convert::Infallible;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use clap::{ArgAction, Args};
-use hostplane_domain::desired::PhpSettings;
+use clap::{ArgAction, Args, ValueEnum};
+use hostplane_domain::desired::{MailTls, PhpSettings};
+use hostplane_domain::details::AdminEmail;
 use hostplane_domain::subnet::SubnetPool;
 use hostplane_domain::url::BaseDomain;
 use secrecy::SecretString;
@@ -84,6 +85,25 @@ pub(crate) struct Settings {
     #[arg(long, env = "DISALLOW_FILE_EDIT", value_name = "BOOL", action = ArgAction::Set,
           default_value_t = PhpSettings::default().disallow_file_edit, help_heading = "Sites")]
     pub disallow_file_edit: bool,
+    /// Server that takes the sites' mail, as their containers see it. Without it sites send none.
+    #[arg(long, env = "SMTP_HOST", value_name = "HOST", value_parser = host, help_heading = "Sites")]
+    pub smtp_host: Option<String>,
+    /// Its port.
+    #[arg(long, env = "SMTP_PORT", value_name = "PORT", default_value_t = 587, value_parser = port(),
+          help_heading = "Sites")]
+    pub smtp_port: u16,
+    /// How connections to it are encrypted.
+    #[arg(long, env = "SMTP_TLS", value_enum, default_value_t = SmtpTls::Starttls, help_heading = "Sites")]
+    pub smtp_tls: SmtpTls,
+    /// User to log in as; needs the password's file.
+    #[arg(long, env = "SMTP_USER", value_name = "NAME", help_heading = "Sites")]
+    pub smtp_user: Option<String>,
+    /// File with the password, which only its owner can read. Every site that is given it can read it.
+    #[arg(long, env = "SMTP_PASSWORD_FILE", value_name = "FILE", help_heading = "Sites")]
+    pub smtp_password_file: Option<PathBuf>,
+    /// Sender of mail for which a site names none.
+    #[arg(long, env = "MAIL_FROM", value_name = "ADDRESS", value_parser = AdminEmail::parse, help_heading = "Sites")]
+    pub mail_from: Option<AdminEmail>,
     /// Image with PHP-FPM and WordPress.
     #[arg(long, env = "PHP_IMAGE", value_name = "IMAGE", value_parser = image, help_heading = "Sites")]
     pub php_image: Option<String>,
@@ -154,6 +174,33 @@ pub(crate) struct Settings {
     #[arg(long, env = "MARIADB_ADMIN_PORT", value_name = "PORT", default_value_t = 3307, value_parser = port(),
           help_heading = "Platform")]
     pub mariadb_admin_port: u16,
+}
+
+/// How connections to the mail server are encrypted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SmtpTls {
+    /// Not at all.
+    None,
+    /// After a greeting in the clear.
+    Starttls,
+    /// From the first byte.
+    Tls,
+}
+
+impl From<SmtpTls> for MailTls {
+    fn from(tls: SmtpTls) -> Self {
+        match tls {
+            SmtpTls::None => Self::None,
+            SmtpTls::Starttls => Self::Starttls,
+            SmtpTls::Tls => Self::Tls,
+        }
+    }
+}
+
+fn host(text: &str) -> Result<String, &'static str> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
+    let well_formed = (1..=253).contains(&text.len()) && text.bytes().all(plain);
+    if well_formed { Ok(text.to_owned()) } else { Err("expected a host name or an address, without a port") }
 }
 
 fn port() -> clap::builder::RangedI64ValueParser<u16> {

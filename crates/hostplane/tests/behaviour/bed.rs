@@ -182,6 +182,8 @@ fn settings() -> SiteSettings {
         images: SiteImages { php: "hostplane/php:test".into(), nginx: "hostplane/nginx:test".into() },
         limits: SiteLimits::default(),
         php: PhpSettings::default(),
+        mail: None,
+        mail_password: None,
         shared_network: "hostplane".into(),
         database_host: "host.docker.internal:3306".into(),
         subnet_pool: "10.213.0.0/16".parse().unwrap(),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::LazyLock;
@@ -218,6 +219,19 @@ impl Instance {
         command.env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
         command.args(arguments).envs(&self.settings).env("HOSTPLANE_HOME", self.home()).stdin(Stdio::null());
         command
+    }
+
+    /// Changes a setting; it holds from the next start on.
+    pub fn set(&mut self, setting: &str, value: &str) {
+        self.settings.insert(setting.to_owned(), value.to_owned());
+    }
+
+    /// A file of the test's own beside the home, which only its owner reads.
+    pub fn private_file(&self, name: &str, content: &str) -> String {
+        let path = self.dir.path().join(name);
+        fs::write(&path, content).expect("a file");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("its mode");
+        path.to_str().expect("a path of this test").to_owned()
     }
 
     /// Starts `hostplane up` and waits until it is ready.

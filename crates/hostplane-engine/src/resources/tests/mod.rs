@@ -37,6 +37,7 @@ fn hello(site: SiteId) -> DesiredSite {
         images: SiteImages { php: "php:1".into(), nginx: "nginx:1".into() },
         limits: SiteLimits::default(),
         php: PhpSettings::default(),
+        mail: None,
         shared_network: "shared".into(),
         database_host: "host.docker.internal:3306".into(),
         secret_version: 1,
@@ -64,6 +65,7 @@ impl Site {
         SiteCx {
             world: &self.world,
             secrets: &self.secrets,
+            mail_password: None,
             instance: InstanceId::new(Uuid::from_u128(1)),
             site: &self.want.site,
             job: JobId::new(Uuid::from_u128(1)),

@@ -60,6 +60,7 @@ impl<'a> Site<'a> {
             images: SiteImages { php: ground.php_image.clone(), nginx: ground.nginx_image.clone() },
             limits: SiteLimits::default(),
             php: PhpSettings::default(),
+            mail: None,
             shared_network: ground.shared_network.clone(),
             database_host: ground.database_host.clone(),
             secret_version: 1,
@@ -106,6 +107,7 @@ impl<'a> Site<'a> {
         let secrets = SettingsSecrets {
             database_password: DATABASE_PASSWORD.into(),
             keys: (0..8).map(|n| format!("key-{n}").into()).collect(),
+            mail_password: None,
         };
         let directory = |path: &str, uid| ArchiveEntry { path: path.to_owned(), mode: 0o755, uid, contents: None };
         let mut entries = vec![directory("files", 33), directory("php", 33), directory("nginx", 101)];
