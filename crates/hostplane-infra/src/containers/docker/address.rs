@@ -55,10 +55,10 @@ impl Address {
     /// Reads both settings, and the certificates once: what can't be used is said at the start.
     pub fn parse(docker_host: &str, certificates: Option<&Path>) -> Result<Self, ConnectError> {
         if let Some(path) = docker_host.strip_prefix("unix://") {
-            return match path.starts_with('/') {
-                true => Ok(Self::Unix(path.to_owned())),
-                false => Err(ConnectError::RelativePath(docker_host.to_owned())),
-            };
+            if !path.starts_with('/') {
+                return Err(ConnectError::RelativePath(docker_host.to_owned()));
+            }
+            return Ok(Self::Unix(path.to_owned()));
         }
         let Some(authority) = docker_host.strip_prefix("tcp://") else {
             return Err(ConnectError::Unsupported(without_credentials(docker_host)));

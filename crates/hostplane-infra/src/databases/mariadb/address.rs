@@ -68,7 +68,7 @@ impl MariadbAddress {
     /// Reads a URL, `mysql://user:password@host:port`, in which user and password may be percent-encoded,
     /// or the form that Go's driver has, `user:password@tcp(host:port)/`, in which nothing is encoded and
     /// the password may contain `@` and `:`. Of what comes after it, only the parameters about TLS are read:
-    /// `ssl-mode` as MySQL's own programs name the modes, `ssl-ca` (a file), and Go's `tls`.
+    /// `ssl-mode` with the names that the server's own programs have, `ssl-ca` (a file), and Go's `tls`.
     ///
     /// # Errors
     /// [`BadAddress`] says what is wrong.
