@@ -17,7 +17,8 @@ pub struct ContainerSpec {
     pub command: Vec<String>,
     /// `uid:gid`.
     pub user: String,
-    /// The first network, by name; others are connected before the start. None for no network at all.
+    /// The first network, by name; others are connected before the start. None for no network at all,
+    /// [`HOST_NETWORK`] for the machine's own.
     pub network: Option<String>,
     /// Volumes.
     pub mounts: Vec<VolumeMount>,
@@ -33,11 +34,18 @@ pub struct ContainerSpec {
     pub publish: Vec<(String, u16, u16)>,
     /// Kernel settings of the container's own namespaces.
     pub sysctls: Vec<(String, String)>,
+    /// Capabilities that it keeps; all others are dropped. Without any the spec's hash is that of a spec
+    /// that doesn't know the field.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub capabilities: Vec<String>,
     /// Resource limits.
     pub limits: ContainerLimits,
     /// Comes back after a crash and after the Engine's restart.
     pub restart: bool,
 }
+
+/// The name that isn't a network's: the container shares the machine's.
+pub const HOST_NETWORK: &str = "host";
 
 /// A named volume in a container. The image's content is never copied into it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,6 +103,7 @@ pub fn php(want: &DesiredSite) -> ContainerSpec {
         read_only_root: true,
         publish: Vec::new(),
         sysctls: Vec::new(),
+        capabilities: Vec::new(),
         limits: want.limits.php,
         restart: true,
     }
@@ -128,6 +137,7 @@ pub fn nginx(want: &DesiredSite) -> ContainerSpec {
         publish: Vec::new(),
         // The official image runs as root to bind port 80; ours and a rootless run of it need this.
         sysctls: vec![("net.ipv4.ip_unprivileged_port_start".to_owned(), "0".to_owned())],
+        capabilities: Vec::new(),
         limits: want.limits.nginx,
         restart: true,
     }
@@ -156,6 +166,7 @@ pub fn writer(want: &DesiredSite) -> ContainerSpec {
         read_only_root: false,
         publish: Vec::new(),
         sysctls: Vec::new(),
+        capabilities: Vec::new(),
         limits: want.limits.php,
         restart: false,
     }

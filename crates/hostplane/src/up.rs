@@ -57,7 +57,7 @@ impl Up {
 
     /// Returns when the platform is there and the sites' containers were started, or when the platform can't be.
     pub async fn run(&self) -> Result<(), UpError> {
-        info!("making the platform: network, MariaDB, Caddy");
+        info!("making the platform: network, guard, MariaDB, Caddy");
         self.until_done(async || self.platform.up().await).await?;
         self.progress.send_replace(None);
         info!("the platform is there");
@@ -130,6 +130,8 @@ mod tests {
             mariadb_image: "m:1".into(),
             mariadb_port: 3306,
             mariadb_admin_port: 3307,
+            named_ports: Vec::new(),
+            guard_image: "g:1".into(),
             caddy_container: "caddy".into(),
             caddy_image: "c:1".into(),
             caddy_conf_dir: "/etc/caddy".into(),
@@ -137,7 +139,7 @@ mod tests {
             https_port: 8443,
         };
         let (dir, world, gate) = (TempDir::new().unwrap(), FakeWorld::default(), ScriptedGate::new());
-        world.state().containers.images.extend(["m:1".to_owned(), "c:1".to_owned()]);
+        world.state().containers.images.extend(["m:1", "c:1", "g:1"].map(str::to_owned));
         // The Engine's own network, whose gateway is asked for.
         let subnet = Some("172.17.0.0/16".parse().unwrap());
         let bridge = NetworkSpec { name: "bridge".into(), subnet, labels: std::collections::BTreeMap::new() };

@@ -1,6 +1,7 @@
 //! Generated configuration: from the desired state to the text of a file. Nothing is ever patched.
 
 pub mod caddy;
+pub mod guard;
 pub mod hooks;
 pub mod nginx;
 pub mod php;

@@ -23,6 +23,7 @@ impl Platform {
         if self.caddy_is_another_s().await? {
             self.clean_routes().await?;
         }
+        self.remove_rules(&containers).await?;
         for container in &containers {
             info!(container = container.name, "removing");
             absent_is_done(self.world.containers.remove_container(&container.id).await)?;

@@ -1,10 +1,12 @@
-//! What all sites share: the network, MariaDB, Caddy. Made, marked and removed here and nowhere else;
+//! What all sites share: the network, MariaDB, Caddy, and the guard, which keeps sites away from the host. Made, marked and removed here and nowhere else;
 //! sites only use it.
 
 mod clean;
+mod guard;
 mod parts;
 mod servers;
 
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -52,6 +54,10 @@ pub struct PlatformSettings {
     pub mariadb_port: u16,
     /// The port on the loopback address under which the control plane reaches MariaDB.
     pub mariadb_admin_port: u16,
+    /// The ports of servers that the operator names for the sites, which may be on the host.
+    pub named_ports: Vec<u16>,
+    /// The guard's image. Its container is named after the shared network.
+    pub guard_image: String,
     /// Caddy's container; its volumes are named after it.
     pub caddy_container: String,
     /// Caddy's image.
@@ -94,13 +100,17 @@ impl Platform {
         let parts = parts::Parts { world: &self.world, instance: self.instance };
         parts.network(&self.settings.shared_network).await?;
         // One that is elsewhere is neither made nor published here.
-        let mariadb = if self.settings.mariadb_elsewhere {
+        let gateway = if self.settings.mariadb_elsewhere {
             None
         } else {
             parts.network(&servers::data_network(&self.settings)).await?;
-            let hash = hostplane_domain::secret::mariadb_hash(&Self::mariadb_password(&self.secrets));
-            Some(servers::mariadb(&self.settings, &self.docker_gateway().await?, &hash))
+            Some(self.docker_gateway().await?)
         };
+        // Before anything that a site could begin to serve with.
+        parts.server(&servers::guard(&self.settings, gateway, self.instance)).await?;
+        self.guard_has_its_rules().await?;
+        let hash = hostplane_domain::secret::mariadb_hash(&Self::mariadb_password(&self.secrets));
+        let mariadb = gateway.map(|gateway| servers::mariadb(&self.settings, &gateway.to_string(), &hash));
         let caddy = servers::caddy(&self.settings);
         // Both are waited for even if one fails: a call that is dropped has its effect all the same.
         let mariadb = async {
@@ -154,16 +164,18 @@ impl Platform {
         false
     }
 
-    /// Stops every container of this installation: Caddy, then the sites, then MariaDB.
+    /// Stops every container of this installation: Caddy, then the sites, then MariaDB and the guard, whose rules
+    /// stay until [`clean`](Self::clean) or the machine's restart.
     ///
     /// # Errors
     /// When the Engine fails.
     pub async fn down(&self) -> Effect<()> {
         let mut running = self.own_containers().await?;
         running.retain(|container| container.state == ContainerState::Running);
+        let guard = servers::guard_container(&self.settings);
         let rank = |container: &ContainerFacts| match container.name.as_str() {
             name if name == self.settings.caddy_container => 0,
-            name if name == self.settings.mariadb_container => 2,
+            name if name == self.settings.mariadb_container || name == guard => 2,
             _ => 1,
         };
         for (at, grace) in [(0, SITE_GRACE_S), (1, SITE_GRACE_S), (2, MARIADB_GRACE_S)] {
@@ -186,14 +198,12 @@ impl Platform {
     }
 
     /// The address under which containers of any network reach the host.
-    async fn docker_gateway(&self) -> Effect<String> {
+    async fn docker_gateway(&self) -> Effect<Ipv4Addr> {
         let found = self.world.containers.networks(&Scope::Names(vec!["bridge".to_owned()])).await?;
         // Until its first restart an Engine doesn't list the gateway, which is then the first address.
         let first = |network: &NetworkFacts| network.subnets.first().and_then(|subnet| subnet.hosts().next());
         let gateway = found.first().and_then(|network| network.gateway.or_else(|| first(network)));
-        let gateway =
-            gateway.ok_or_else(|| EffectError::NotFound("the gateway of Docker's network `bridge`".to_owned()))?;
-        Ok(gateway.to_string())
+        gateway.ok_or_else(|| EffectError::NotFound("the gateway of Docker's network `bridge`".to_owned()))
     }
 
     async fn answers(&self, dependency: Dependency) -> Effect<()> {

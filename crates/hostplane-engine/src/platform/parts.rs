@@ -105,7 +105,9 @@ impl Parts<'_> {
             }
         }
         let id = self.world.containers.create_container(spec, &self.labels(&hash)).await?;
-        self.world.containers.upload(&id, "/", &server.files).await?;
+        if !server.files.is_empty() {
+            self.world.containers.upload(&id, "/", &server.files).await?;
+        }
         self.world.containers.start_container(&id).await?;
         info!(container = spec.name, "made and started");
         Ok(())

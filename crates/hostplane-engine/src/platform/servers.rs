@@ -1,9 +1,13 @@
-//! What the two servers of the platform are made from.
+//! What the containers of the platform are made from.
+
+use std::net::Ipv4Addr;
 
 use bytes::Bytes;
-use hostplane_domain::container::{ContainerSpec, VolumeMount};
+use hostplane_domain::container::{ContainerSpec, HOST_NETWORK, VolumeMount};
 use hostplane_domain::desired::ContainerLimits;
+use hostplane_domain::ids::InstanceId;
 use hostplane_domain::render;
+use hostplane_domain::render::guard::HostAccess;
 use hostplane_infra::containers::ArchiveEntry;
 
 use super::{MARIADB_ADMIN, MARIADB_EXTRA_PORT, PlatformSettings};
@@ -30,6 +34,43 @@ fn dir(path: &str, mode: u32, uid: u32) -> ArchiveEntry {
 
 fn file(path: String, mode: u32, uid: u32, contents: String) -> ArchiveEntry {
     ArchiveEntry { path, mode, uid, contents: Some(Bytes::from(contents)) }
+}
+
+/// The container that keeps the rules in the host's packet filter.
+pub(super) fn guard_container(settings: &PlatformSettings) -> String {
+    format!("{}_guard", settings.shared_network)
+}
+
+/// The guard. It has the machine's network, because the rules are the machine's, and of root's rights only that
+/// of changing them. The rules are arguments: they are no secret, and other rules make another container.
+pub(super) fn guard(settings: &PlatformSettings, gateway: Option<Ipv4Addr>, instance: InstanceId) -> Server {
+    let access = HostAccess {
+        mariadb: gateway.map(|gateway| (gateway, settings.mariadb_port)),
+        named: settings.named_ports.clone(),
+        caddy: [settings.http_port, settings.https_port],
+    };
+    let table = render::guard::table(instance);
+    let rules = render::guard::rules(instance, &access);
+    Server {
+        spec: ContainerSpec {
+            name: guard_container(settings),
+            image: settings.guard_image.clone(),
+            command: vec!["hostplane-guard".to_owned(), "keep".to_owned(), table, rules],
+            user: "0:0".to_owned(),
+            network: Some(HOST_NETWORK.to_owned()),
+            mounts: Vec::new(),
+            tmpfs: vec![("/run".to_owned(), "rw,noexec,nosuid,nodev,size=1m,mode=0755".to_owned())],
+            env: Vec::new(),
+            extra_hosts: Vec::new(),
+            read_only_root: true,
+            publish: Vec::new(),
+            sysctls: Vec::new(),
+            capabilities: vec!["NET_ADMIN".to_owned()],
+            limits: ContainerLimits { memory_mib: 64, cpu_milli: 500, pids: 16, log_mib: 10 },
+            restart: true,
+        },
+        files: Vec::new(),
+    }
 }
 
 /// MariaDB. Only the administrator's hash is written; `root` has no password and no way in from outside.
@@ -79,6 +120,7 @@ pub(super) fn mariadb(settings: &PlatformSettings, gateway: &str, admin_hash: &s
                 ("127.0.0.1".to_owned(), settings.mariadb_admin_port, MARIADB_EXTRA_PORT),
             ],
             sysctls: Vec::new(),
+            capabilities: Vec::new(),
             limits: ContainerLimits { memory_mib: 2048, cpu_milli: 0, pids: 1024, log_mib: 10 },
             restart: true,
         },
@@ -114,6 +156,7 @@ pub(super) fn caddy(settings: &PlatformSettings) -> Server {
                 ("0.0.0.0".to_owned(), settings.https_port, 443),
             ],
             sysctls: vec![("net.ipv4.ip_unprivileged_port_start".to_owned(), "0".to_owned())],
+            capabilities: Vec::new(),
             limits: ContainerLimits { memory_mib: 1024, cpu_milli: 0, pids: 512, log_mib: 10 },
             restart: true,
         },

@@ -42,6 +42,7 @@ fn foreign_container(name: &str) -> ContainerSpec {
         read_only_root: false,
         publish: Vec::new(),
         sysctls: Vec::new(),
+        capabilities: Vec::new(),
         limits: ContainerLimits { memory_mib: 64, cpu_milli: 100, pids: 10, log_mib: 1 },
         restart: false,
     }

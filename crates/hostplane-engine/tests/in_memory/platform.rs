@@ -18,6 +18,8 @@ fn settings() -> PlatformSettings {
         mariadb_image: "hostplane/mariadb:test".into(),
         mariadb_port: 3306,
         mariadb_admin_port: 3307,
+        named_ports: Vec::new(),
+        guard_image: "g:1".into(),
         caddy_container: "caddy".into(),
         caddy_image: "hostplane/caddy:test".into(),
         caddy_conf_dir: "/etc/caddy".into(),
@@ -28,7 +30,7 @@ fn settings() -> PlatformSettings {
 
 async fn platform(bed: &Bed, settings: PlatformSettings) -> Platform {
     use hostplane_infra::containers::NetworkSpec;
-    let images = [settings.mariadb_image.clone(), settings.caddy_image.clone()];
+    let images = [settings.mariadb_image.clone(), settings.caddy_image.clone(), settings.guard_image.clone()];
     bed.world.state().containers.images.extend(images);
     // The Engine's own network, which gives its gateway away.
     let spec =
@@ -45,7 +47,7 @@ async fn up_makes_it_once_and_clean_leaves_nothing() {
     let before = bed.state();
     platform.up().await.unwrap();
     let up = bed.state();
-    assert_eq!(up.containers.containers.len(), 2);
+    assert_eq!(up.containers.containers.len(), 3);
     assert!(up.containers.containers.values().all(|c| c.state == ContainerState::Running));
     let mariadb = bed.world.state().containers.container("mariadb").unwrap().1.clone();
     assert!(mariadb.spec.publish.contains(&("172.17.0.1".to_owned(), 3306, 3306)));
@@ -67,7 +69,23 @@ async fn other_settings_replace_a_server_and_keep_its_volumes() {
     let caddy = bed.world.state().containers.container("caddy").unwrap().1.clone();
     assert!(caddy.spec.publish.contains(&("0.0.0.0".to_owned(), 80, 80)));
     assert_eq!(state.containers.volumes.keys().collect::<Vec<_>>(), volumes.keys().collect::<Vec<_>>());
-    assert_eq!(state.containers.containers.len(), 2);
+    assert_eq!(state.containers.containers.len(), 3);
+}
+
+#[tokio::test]
+async fn the_guard_has_one_right_and_other_ports_make_other_rules() {
+    let bed = Bed::new().await;
+    platform(&bed, settings()).await.up().await.unwrap();
+    let guard = || bed.world.state().containers.container("platform_guard").unwrap().1.clone().spec;
+    let first = guard();
+    assert_eq!((first.capabilities, first.network.as_deref()), (vec!["NET_ADMIN".to_owned()], Some("host")));
+    assert!(first.mounts.is_empty() && first.read_only_root);
+    assert!(first.command[3].contains("ip daddr 172.17.0.1 tcp dport 3306 accept"), "{:?}", first.command);
+    let other = PlatformSettings { mariadb_port: 3316, named_ports: vec![3320], ..settings() };
+    platform(&bed, other).await.up().await.unwrap();
+    let rules = guard().command[3].clone();
+    assert!(rules.contains("tcp dport 3316 accept") && rules.contains("tcp dport 3320 accept"), "{rules}");
+    assert!(!rules.contains("3306"), "{rules}");
 }
 
 #[tokio::test]
@@ -109,7 +127,7 @@ async fn a_server_whose_network_was_removed_is_made_anew() {
     bed.world.remove_network(&id).await.unwrap();
     platform.up().await.unwrap();
     assert!(bed.state().containers.containers.values().all(|c| c.state == ContainerState::Running));
-    assert_eq!(bed.state().containers.containers.len(), 2);
+    assert_eq!(bed.state().containers.containers.len(), 3);
 }
 
 #[tokio::test]

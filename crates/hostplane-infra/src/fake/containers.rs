@@ -10,7 +10,7 @@ mod programs;
 use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
-use hostplane_domain::container::ContainerSpec;
+use hostplane_domain::container::{ContainerSpec, HOST_NETWORK};
 use hostplane_domain::mark::{Labels, Mark};
 use ipnet::Ipv4Net;
 
@@ -185,7 +185,7 @@ impl ContainersState {
     }
 
     fn create_container(&mut self, spec: &ContainerSpec, labels: &Labels, parts: &mut Parts) -> Effect<String> {
-        if let Some(network) = &spec.network {
+        if let Some(network) = spec.network.as_deref().filter(|network| *network != HOST_NETWORK) {
             self.resolve_network(network)?;
         }
         if !self.images.contains(&spec.image) {
@@ -237,7 +237,7 @@ impl ContainersState {
             ContainerState::Created | ContainerState::Exited | ContainerState::Other => {}
         }
         let mut networks = BTreeMap::new();
-        for (name, bound) in &container.networks {
+        for (name, bound) in container.networks.iter().filter(|(name, _)| *name != HOST_NETWORK) {
             let network = self.resolve_network(bound.as_deref().unwrap_or(name))?.to_owned();
             self.check_room(&network)?;
             networks.insert(name.clone(), Some(network));

@@ -58,6 +58,7 @@ impl TestContainer {
             read_only_root: false,
             publish: vec![("127.0.0.1".to_owned(), port, ingredients.port)],
             sysctls: Vec::new(),
+            capabilities: Vec::new(),
             limits: ContainerLimits { memory_mib: 768, cpu_milli: 2000, pids: 256, log_mib: 10 },
             restart: false,
         };

@@ -143,12 +143,6 @@ impl Config {
             opcache_mib: settings.php_opcache_mb,
             disallow_file_edit: settings.disallow_file_edit,
         };
-        let default_db = || match &self.wp_dsn {
-            Some(dsn) if !dsn.is_loopback() => dsn.authority(),
-            // A site's own loopback address is another.
-            Some(dsn) => format!("host.docker.internal:{}", dsn.port()),
-            None => format!("host.docker.internal:{}", settings.mariadb_port),
-        };
         Ok(SiteSettings {
             base_domain: settings.base_domain.clone(),
             public_port: settings.public_port.unwrap_or(settings.http_port),
@@ -161,11 +155,31 @@ impl Config {
             mail_password: mail::password(settings)?,
             mail: mail::relay(settings),
             shared_network: settings.docker_network.clone(),
-            database_host: settings.site_db_host.clone().unwrap_or_else(default_db),
+            database_host: self.site_db_host(),
             subnet_pool: settings.subnet_pool,
             concurrency: usize::from(settings.concurrency),
             pace: Pace::default(),
         })
+    }
+
+    /// MariaDB as the sites' containers see it.
+    fn site_db_host(&self) -> String {
+        let default = || match &self.wp_dsn {
+            Some(dsn) if !dsn.is_loopback() => dsn.authority(),
+            // A site's own loopback address is another.
+            Some(dsn) => format!("host.docker.internal:{}", dsn.port()),
+            None => format!("host.docker.internal:{}", self.settings.mariadb_port),
+        };
+        self.settings.site_db_host.clone().unwrap_or_else(default)
+    }
+
+    /// The ports of servers that are named for the sites: they may be on the sites' own machine.
+    fn named_ports(&self) -> Vec<u16> {
+        let settings = &self.settings;
+        let is_named = settings.site_db_host.is_some() || self.wp_dsn.is_some();
+        let database = is_named.then(|| port_of(&self.site_db_host())).flatten();
+        let mail = settings.smtp_host.as_ref().map(|_| settings.smtp_port);
+        database.into_iter().chain(mail).collect()
     }
 
     /// The platform, to be made.
@@ -178,6 +192,7 @@ impl Config {
                 None => required(settings.mariadb_image.as_ref(), "MARIADB_IMAGE")?,
             },
             caddy_image: required(settings.caddy_image.as_ref(), "CADDY_IMAGE")?,
+            guard_image: required(settings.guard_image.as_ref(), "GUARD_IMAGE")?,
             ..self.platform_that_exists()
         })
     }
@@ -192,6 +207,8 @@ impl Config {
             mariadb_image: String::new(),
             mariadb_port: settings.mariadb_port,
             mariadb_admin_port: settings.mariadb_admin_port,
+            named_ports: self.named_ports(),
+            guard_image: String::new(),
             caddy_container: settings.caddy_container.clone(),
             caddy_image: String::new(),
             caddy_conf_dir: settings.caddy_conf_dir.clone(),
@@ -227,6 +244,11 @@ impl Config {
         }
         Ok(())
     }
+}
+
+/// The port of `HOST:PORT`.
+fn port_of(address: &str) -> Option<u16> {
+    address.rsplit_once(':')?.1.parse().ok()
 }
 
 fn required(image: Option<&String>, name: &'static str) -> Result<String, ConfigError> {

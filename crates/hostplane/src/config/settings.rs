@@ -145,6 +145,9 @@ pub(crate) struct Settings {
     /// Caddy's image (of `up`).
     #[arg(long, env = "CADDY_IMAGE", value_name = "IMAGE", value_parser = image, help_heading = "Platform")]
     pub caddy_image: Option<String>,
+    /// Image of the guard, which keeps sites away from the host (of `up`).
+    #[arg(long, env = "GUARD_IMAGE", value_name = "IMAGE", value_parser = image, help_heading = "Platform")]
+    pub guard_image: Option<String>,
     /// Host port for HTTP (of `up`).
     #[arg(long, env = "HTTP_PORT", value_name = "PORT", default_value_t = 8080, value_parser = port(),
           help_heading = "Platform")]

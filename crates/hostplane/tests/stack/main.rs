@@ -4,9 +4,9 @@
 //! it ends. What it plants carries a label of its own.
 
 mod browser;
-mod changes;
 #[path = "../../../hostplane-infra/tests/contract/certificates.rs"]
 mod certificates;
+mod changes;
 mod collisions;
 mod docker;
 mod engine_restart;

@@ -74,6 +74,8 @@ const MESSAGES: &[(&[&str], Meaning)] = &[
     (&["is marked for removal"], Meaning::Busy),
     (&["is already in use by container"], Meaning::NameTaken),
     (&["network with name", "already exists"], Meaning::NameTaken),
+    // The bridge's name follows from the network's, so this is said of one that was made at the same moment.
+    (&["networks have same bridge name"], Meaning::NameTaken),
     // Uses that end.
     (&["volume is in use"], Meaning::Busy),
     (&["has active endpoints"], Meaning::Busy),

@@ -9,11 +9,14 @@ use bollard::models::{
 use bytes::Bytes;
 use hostplane_domain::container::{ContainerSpec, VolumeMount};
 use hostplane_domain::mark::Labels;
+use hostplane_domain::naming;
 
 use crate::containers::NetworkSpec;
 
 /// Rotated log files that are kept.
 const LOG_FILES: &str = "3";
+/// The bridge driver's option that names the interface.
+const BRIDGE_NAME: &str = "com.docker.network.bridge.name";
 
 fn map(labels: &Labels) -> HashMap<String, String> {
     labels.clone().into_iter().collect()
@@ -44,6 +47,7 @@ fn host_config(spec: &ContainerSpec, labels: &Labels, ports: PortMap) -> HostCon
         nano_cpus: Some(i64::from(spec.limits.cpu_milli) * 1_000_000),
         pids_limit: Some(i64::from(spec.limits.pids)),
         cap_drop: Some(vec!["ALL".to_owned()]),
+        cap_add: (!spec.capabilities.is_empty()).then(|| spec.capabilities.clone()),
         security_opt: Some(vec!["no-new-privileges".to_owned()]),
         readonly_rootfs: Some(spec.read_only_root),
         tmpfs: Some(spec.tmpfs.iter().cloned().collect()),
@@ -106,9 +110,14 @@ pub(super) fn network(spec: &NetworkSpec) -> NetworkCreateRequest {
         }]),
         ..Default::default()
     });
+    // What an installation's containers send is told by the interface on which it arrives.
+    let bridge = naming::bridge_of(&spec.name, &spec.labels);
     NetworkCreateRequest {
         name: spec.name.clone(),
         driver: Some("bridge".to_owned()),
+        // Said aloud, because an Engine may have another default.
+        enable_ipv6: Some(false),
+        options: bridge.map(|bridge| HashMap::from([(BRIDGE_NAME.to_owned(), bridge)])),
         labels: Some(map(&spec.labels)),
         ipam,
         ..Default::default()
@@ -145,6 +154,7 @@ mod tests {
             read_only_root: true,
             publish: vec![("127.0.0.1".into(), 8080, 80), ("10.0.0.1".into(), 8080, 80)],
             sysctls: vec![("net.ipv4.ip_unprivileged_port_start".into(), "0".into())],
+            capabilities: vec!["NET_ADMIN".into()],
             limits: ContainerLimits { memory_mib: 64, cpu_milli: 500, pids: 16, log_mib: 10 },
             restart: true,
         };
@@ -155,7 +165,7 @@ mod tests {
             "ExposedPorts": {"80/tcp": {}},
             "HostConfig": {
                 "Memory": 67_108_864, "MemorySwap": 67_108_864, "NanoCpus": 500_000_000, "PidsLimit": 16,
-                "CapDrop": ["ALL"], "SecurityOpt": ["no-new-privileges"], "ReadonlyRootfs": true,
+                "CapDrop": ["ALL"], "CapAdd": ["NET_ADMIN"], "SecurityOpt": ["no-new-privileges"], "ReadonlyRootfs": true,
                 "Tmpfs": {"/tmp": "size=1m"}, "RestartPolicy": {"Name": "always"},
                 "LogConfig": {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "3"}},
                 "Mounts": [{
@@ -177,11 +187,19 @@ mod tests {
         let spec = NetworkSpec {
             name: "site_a".into(),
             subnet: Some("10.1.2.3/28".parse().unwrap()),
-            labels: Labels::from([("k".into(), "v".into())]),
+            labels: Labels::from([
+                ("hostplane.instance".into(), "00000000-0000-0000-0000-000000000001".into()),
+                ("hostplane.site-id".into(), "00000000-0000-0000-0000-000000000002".into()),
+            ]),
         };
         let body: serde_json::Value = serde_json::from_slice(&network_json(&network(&spec)).unwrap()).unwrap();
         let expected = serde_json::json!({
-            "Name": "site_a", "CheckDuplicate": true, "Driver": "bridge", "Labels": {"k": "v"},
+            "Name": "site_a", "CheckDuplicate": true, "Driver": "bridge", "EnableIPv6": false,
+            "Options": {"com.docker.network.bridge.name": naming::bridge_of(&spec.name, &spec.labels)},
+            "Labels": {
+                "hostplane.instance": "00000000-0000-0000-0000-000000000001",
+                "hostplane.site-id": "00000000-0000-0000-0000-000000000002",
+            },
             "IPAM": {"Config": [{"Subnet": "10.1.2.0/28", "Gateway": "10.1.2.1"}]},
         });
         assert_eq!(body, expected);

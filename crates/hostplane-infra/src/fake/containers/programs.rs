@@ -23,7 +23,8 @@ impl ContainersState {
         let argv: Vec<&str> = exec.argv.iter().map(String::as_str).collect();
         Ok(match argv[..] {
             [] => return Err(invalid("No exec command specified")),
-            ["true"] => output(0, "", ""),
+            // The twin's machine has no packet filter: the guard says what it says when all is well.
+            ["true"] | ["hostplane-guard", "check" | "remove", _] => output(0, "", ""),
             ["false"] => output(1, "", ""),
             ["cat"] => output(0, exec.stdin.clone(), ""),
             ["cat", path] => self.cat(container, path),

@@ -215,6 +215,7 @@ pub fn spec() -> ContainerSpec {
         read_only_root: false,
         publish: Vec::new(),
         sysctls: Vec::new(),
+        capabilities: Vec::new(),
         limits: ContainerLimits { memory_mib: 64, cpu_milli: 500, pids: 16, log_mib: 1 },
         restart: false,
     }

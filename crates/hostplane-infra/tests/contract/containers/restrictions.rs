@@ -1,6 +1,10 @@
 //! What a container's own programs see of its restrictions. Only a real Engine has them.
 
-use super::bed::{Bed, on_engine};
+use hostplane_domain::container::HOST_NETWORK;
+use hostplane_domain::mark::Labels;
+use hostplane_domain::naming;
+
+use super::bed::{Bed, make_network, mark, on_engine};
 
 async fn read(bed: &Bed, id: &str, path: &str) -> String {
     let output = bed.exec(id, &["cat", path], b"").await.expect("cat runs");
@@ -39,4 +43,29 @@ async fn confined(bed: &Bed) {
     assert_eq!(touch("/tmp/x").await, 0);
     assert_ne!(touch("/var/tmp/x").await, 0, "the root is read-only");
     assert_ne!(touch("/data/x").await, 0, "a new volume is root's");
+}
+
+#[tokio::test]
+async fn one_capability_and_the_machine_s_network_are_had_when_asked_for_and_bridges_have_their_names() {
+    on_engine(on_the_machine_s_network).await;
+}
+
+async fn on_the_machine_s_network(bed: &Bed) {
+    let labels: Labels = bed.labels().into_iter().chain(mark().to_labels()).collect();
+    let (network, _) = make_network(&*bed.containers, &bed.name("n"), &labels, 28).await;
+    let mut spec = bed.spec("c");
+    spec.network = Some(HOST_NETWORK.to_owned());
+    spec.user = "0:0".to_owned();
+    spec.capabilities = vec!["NET_ADMIN".to_owned()];
+    spec.read_only_root = true;
+    let id = bed.create(&spec).await;
+    bed.containers.start_container(&id).await.unwrap();
+    let status = read(bed, &id, "/proc/self/status").await;
+    for line in ["NoNewPrivs:\t1", "CapEff:\t0000000000001000", "CapBnd:\t0000000000001000"] {
+        assert!(status.contains(line), "{line} is not in {status}");
+    }
+    let interfaces = read(bed, &id, "/proc/net/dev").await;
+    let bridge = naming::bridge_of(&bed.name("n"), &labels).expect("an installation's");
+    assert!(interfaces.contains(&format!("{bridge}:")), "{bridge} is not in {interfaces}");
+    bed.containers.remove_network(&network).await.unwrap();
 }
