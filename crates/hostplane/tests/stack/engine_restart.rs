@@ -18,7 +18,7 @@ async fn operations_outlive_the_engine() {
     let images: Vec<String> = images().into_values().collect();
     let mut engine = OwnEngine::with(&images);
     println!("Engine: its own Engine is there after {:?}", begun.elapsed());
-    let mut instance = Instance::on(&engine);
+    let mut instance = Instance::on(&engine, &[]);
     instance.start();
     let bystander = instance.site("bystander");
     instance.create(&bystander);

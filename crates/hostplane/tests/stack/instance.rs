@@ -118,8 +118,9 @@ impl Instance {
     }
 
     /// An installation on an Engine of the test's own, not started yet.
-    pub fn on(engine: &OwnEngine) -> Self {
-        let mut instance = Self::new(&[("DOCKER_HOST", &engine.host())]);
+    pub fn on(engine: &OwnEngine, more: &[(&str, &str)]) -> Self {
+        let host = engine.host();
+        let mut instance = Self::new(&[more, &[("DOCKER_HOST", host.as_str())]].concat());
         instance.engine = Some((engine.host(), engine.namespace()));
         instance
     }
@@ -202,15 +203,24 @@ impl Instance {
         command
     }
 
+    /// The address of its Engine, unless that is the machine's.
+    pub fn engine(&self) -> Option<&str> {
+        self.engine.as_ref().map(|(address, _)| address.as_str())
+    }
+
+    /// The value of a setting.
+    pub fn setting(&self, name: &str) -> String {
+        self.settings[name].clone()
+    }
+
     /// Runs `docker` on this installation's Engine.
     pub fn docker(&self, arguments: &[&str]) -> String {
-        let engine = self.engine.as_ref().map(|(address, _)| address.as_str());
-        docker_at(engine, arguments).unwrap_or_else(|complaint| panic!("docker {arguments:?}: {complaint}"))
+        docker_at(self.engine(), arguments).unwrap_or_else(|complaint| panic!("docker {arguments:?}: {complaint}"))
     }
 
     /// The names of everything on this installation's Engine whose name contains a text.
     pub fn names_with(&self, text: &str) -> Vec<String> {
-        names_at(self.engine.as_ref().map(|(address, _)| address.as_str()), text)
+        names_at(self.engine(), text)
     }
 
     fn command(&self, arguments: &[&str]) -> Command {

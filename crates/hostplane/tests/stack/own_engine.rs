@@ -15,6 +15,8 @@ use crate::docker::docker_at;
 use crate::host::Host;
 
 const PATIENCE: Duration = Duration::from_mins(1);
+/// Where one without TLS also listens, on all addresses of its namespace and without asking who it is.
+pub const DOCKER_PORT: u16 = 2375;
 const LOOK: Duration = Duration::from_millis(50);
 
 pub struct OwnEngine {
@@ -75,6 +77,8 @@ impl OwnEngine {
             for (option, file) in [("--tlscacert", "ca.pem"), ("--tlscert", "cert.pem"), ("--tlskey", "key.pem")] {
                 daemon.arg(option).arg(files.join(file));
             }
+        } else {
+            daemon.args(["--host", &format!("tcp://0.0.0.0:{DOCKER_PORT}"), "--tls=false"]);
         }
         let daemon = daemon
             .arg("--data-root")
@@ -102,6 +106,13 @@ impl OwnEngine {
         let Some(mut daemon) = self.daemon.take() else { return };
         let _ = Command::new("kill").args(["-s", signal, &daemon.id().to_string()]).status();
         let _ = daemon.wait();
+    }
+
+    /// Runs a program inside the namespace and gives what it prints.
+    pub fn run(&self, arguments: &[&str]) -> String {
+        let output = self.host.within(arguments[0]).args(&arguments[1..]).output().expect("nsenter runs");
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).into_owned()
     }
 }
 
