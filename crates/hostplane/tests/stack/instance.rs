@@ -172,7 +172,8 @@ impl Instance {
         format!("{TEST_LABEL}={}", self.tag)
     }
 
-    fn home(&self) -> PathBuf {
+    /// Its directory with everything that must not be lost.
+    pub fn home(&self) -> PathBuf {
         self.dir.path().join("home")
     }
 
@@ -216,6 +217,15 @@ impl Instance {
     /// Runs `docker` on this installation's Engine.
     pub fn docker(&self, arguments: &[&str]) -> String {
         docker_at(self.engine(), arguments).unwrap_or_else(|complaint| panic!("docker {arguments:?}: {complaint}"))
+    }
+
+    /// The names of the containers that it has made.
+    pub fn containers(&self) -> Vec<String> {
+        let caddy = format!("{}-caddy", self.tag);
+        let id = self.docker(&["inspect", "--format", "{{index .Config.Labels \"hostplane.instance\"}}", &caddy]);
+        let filter = format!("label=hostplane.instance={id}");
+        let names = self.docker(&["ps", "--all", "--filter", &filter, "--format", "{{.Names}}"]);
+        names.lines().map(str::to_owned).collect()
     }
 
     /// The names of everything on this installation's Engine whose name contains a text.

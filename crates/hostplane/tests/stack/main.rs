@@ -3,6 +3,7 @@
 //! Each test has an installation of its own (id, home, ports, names) and removes it when it ends, however
 //! it ends. What it plants carries a label of its own.
 
+mod benchmark;
 mod browser;
 #[path = "../../../hostplane-infra/tests/contract/certificates.rs"]
 mod certificates;
@@ -28,6 +29,7 @@ mod reach;
 mod recovery;
 mod relay;
 mod restart;
+mod secrets;
 mod servers;
 mod three_hosts;
 mod tls;
