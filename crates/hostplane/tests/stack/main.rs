@@ -12,6 +12,7 @@ mod collisions;
 mod docker;
 mod engine_restart;
 mod host;
+mod hogs;
 mod installer;
 mod instance;
 mod isolation;
