@@ -55,7 +55,7 @@ async fn on_the_machine_s_network(bed: &Bed) {
     let (network, _) = make_network(&*bed.containers, &bed.name("n"), &labels, 28).await;
     let mut spec = bed.spec("c");
     spec.network = Some(HOST_NETWORK.to_owned());
-    spec.user = "0:0".to_owned();
+    "0:0".clone_into(&mut spec.user);
     spec.capabilities = vec!["NET_ADMIN".to_owned()];
     spec.read_only_root = true;
     let id = bed.create(&spec).await;
