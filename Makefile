@@ -1,6 +1,6 @@
 # Each target is one script in scripts/, which says what it does.
 .DEFAULT_GOAL := help
-.PHONY: help up down clean test images soak mutants engine-test
+.PHONY: help up down clean test images soak mutants engine-test bench
 
 help:
 	@echo 'make up      from nothing to a WordPress site that answers; leaves the control plane running'
@@ -11,6 +11,7 @@ help:
 	@echo 'make soak    random sequences of orders and faults: SEEDS=n'
 	@echo 'make engine-test  a site on the newest Engine that Debian has, over TLS'
 	@echo 'make mutants what the tests would not notice: hours; SHARD=k/n'
+	@echo 'make bench   measure, and write docs/benchmarks.md; BENCH=part,part'
 
-up down clean test images soak mutants engine-test:
+up down clean test images soak mutants engine-test bench:
 	@scripts/$@
