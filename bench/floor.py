@@ -15,7 +15,7 @@ from pathlib import Path
 import pymysql
 
 from engine import Engine
-from installation import HTTP_PORT, TAG, TEMPLATE, api, host
+from installation import HTTP_PORT, TAG, TEMPLATE, WORK, api, host
 
 CADDY, NETWORK = f"{TAG}-caddy", TAG
 CADDY_DIR, STAGING = "/etc/caddy", "bench"
@@ -30,7 +30,7 @@ class Sql:
     """One connection; each statement is counted."""
 
     def __init__(self):
-        port, password = int(os.environ["BENCH_MARIADB_PORT"]), os.environ["BENCH_MARIADB_PASSWORD"]
+        port, password = int(os.environ["BENCH_MARIADB_PORT"]), (WORK / "password").read_text().strip()
         self._connection = pymysql.connect(
             host="127.0.0.1", port=port, user="bench", password=password, autocommit=True
         )
