@@ -1,6 +1,6 @@
 # Each target is one script in scripts/, which says what it does.
 .DEFAULT_GOAL := help
-.PHONY: help up down clean test images soak mutants engine-test bench
+.PHONY: help up down clean test images soak mutants engine-test bench fresh-test
 
 help:
 	@echo 'make up      from nothing to a WordPress site that answers; leaves the control plane running'
@@ -12,6 +12,7 @@ help:
 	@echo 'make engine-test  a site on the newest Engine that Debian has, over TLS'
 	@echo 'make mutants what the tests would not notice: hours; SHARD=k/n'
 	@echo 'make bench   measure, and write docs/benchmarks.md; BENCH=part,part'
+	@echo 'make fresh-test  the README on a bare Debian with an Engine of its own; fetches and builds everything'
 
-up down clean test images soak mutants engine-test bench:
+up down clean test images soak mutants engine-test bench fresh-test:
 	@scripts/$@
