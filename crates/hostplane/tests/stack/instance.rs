@@ -125,11 +125,6 @@ impl Instance {
         instance
     }
 
-    /// Another value of a setting from the next start on.
-    pub fn set(&mut self, setting: &str, value: &str) {
-        self.settings.insert(setting.to_owned(), value.to_owned());
-    }
-
     /// An installation on three hosts, not started yet.
     pub fn on_three_hosts(hosts: &ThreeHosts) -> Self {
         let (docker, certificates) = (hosts.docker_host(), hosts.certificates());
