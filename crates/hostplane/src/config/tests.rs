@@ -1,5 +1,6 @@
 use std::ffi::OsString;
 
+use clap::builder::Resettable;
 use clap::{Args, Command, FromArgMatches};
 
 use super::layers::Layers;
@@ -19,10 +20,10 @@ fn command() -> Command {
     Settings::augment_args(Command::new("hostplane"))
 }
 
-/// Parses flags over env files. The process's environment is clap's affair, and what a test could set
-/// there other tests would see.
+/// Parses flags over env files. The process's environment is clap's affair: what a test could set there other
+/// tests would see, and what is set there already is left out.
 fn settings(files: &[(&str, &str)], flags: &[&str]) -> Result<Settings, clap::Error> {
-    let command = layers(&[], files).apply(command());
+    let command = layers(&[], files).apply(command()).mut_args(|argument| argument.env(Resettable::Reset));
     let flags = std::iter::once("hostplane").chain(flags.iter().copied());
     Settings::from_arg_matches(&command.try_get_matches_from(flags)?)
 }
