@@ -18,6 +18,7 @@ pub mod name;
 pub mod naming;
 pub mod observed;
 pub mod plan;
+pub mod program;
 pub mod render;
 pub mod secret;
 pub mod spec_hash;

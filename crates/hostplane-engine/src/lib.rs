@@ -10,6 +10,7 @@ mod context;
 mod jobs;
 pub mod operations;
 mod orphans;
+mod own;
 pub mod platform;
 mod resources;
 mod schedule;

@@ -2,6 +2,7 @@
 
 mod credentials;
 mod health;
+mod inside;
 mod jobs;
 mod sites;
 mod tokens;
@@ -14,11 +15,12 @@ use hostplane_domain::name::SiteName;
 use hostplane_domain::secret::MasterSecret;
 use hostplane_domain::status::SiteStatus;
 use hostplane_infra::clock::Timestamp;
-use hostplane_infra::error::Effect;
+use hostplane_infra::error::{Effect, EffectError};
 use hostplane_infra::world::World;
 
 pub use credentials::Credentials;
 pub use health::Readiness;
+pub use inside::{Ran, SiteContainer};
 pub use jobs::JobView;
 pub use sites::{ResourceState, ResourceView, SiteDetail, SiteView};
 
@@ -76,6 +78,19 @@ pub enum AppError {
         status: SiteStatus,
         /// What to do.
         hint: &'static str,
+    },
+    /// The site's PHP container is not there or doesn't run.
+    #[error(
+        "the PHP container of site {0} doesn't run; `hostplane site show {0}` and `hostplane site logs {0}` say more"
+    )]
+    NotRunning(SiteName),
+    /// What was asked of the site's containers was not answered.
+    #[error("the containers of site {name} can't be asked: {}", error.chain())]
+    Unanswered {
+        /// The site.
+        name: SiteName,
+        /// Why not.
+        error: EffectError,
     },
     /// Limits that are out of bounds.
     #[error(transparent)]

@@ -11,9 +11,8 @@ use std::time::Duration;
 
 use hostplane_domain::desired::DesiredSite;
 use hostplane_domain::ids::{InstanceId, SiteId};
-use hostplane_domain::mark::{Mark, Owner};
-use hostplane_domain::naming;
-use hostplane_infra::containers::{ContainerState, Scope};
+use hostplane_domain::kind::Kind;
+use hostplane_infra::containers::ContainerState;
 use hostplane_infra::databases::NextEvent;
 use hostplane_infra::error::{Effect, EffectError, chain};
 use hostplane_infra::wordpress::EventsRun;
@@ -22,6 +21,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 use tracing::{debug, error, warn};
 
+use crate::own;
 use crate::settings::Pace;
 use crate::store::{Store, StoreError};
 use rests::Rests;
@@ -165,15 +165,9 @@ impl Runs {
 
 /// Runs a site's events in its own PHP container.
 async fn run_events(world: &World, instance: InstanceId, want: &DesiredSite) -> Effect<()> {
-    let name = naming::php_container(&want.site.name);
-    let found = world.containers.containers(&Scope::Names(vec![name.clone()])).await?;
-    let is_ours = |mark| matches!(Owner::judge(mark, instance, want.site.id), Owner::Ours(_));
-    let running = found.into_iter().find(|container| {
-        container.name == name
-            && container.state == ContainerState::Running
-            && is_ours(Mark::from_labels(&container.labels))
-    });
-    let php = running.ok_or_else(|| EffectError::NotFound(format!("the running container {name} of this site")))?;
+    let found = own::container(world, instance, &want.site, Kind::PhpContainer).await?;
+    let running = found.filter(|container| container.state == ContainerState::Running);
+    let php = running.ok_or_else(|| EffectError::NotFound("the running PHP container of this site".to_owned()))?;
     let run = EventsRun { url: want.url.clone(), memory_mib: want.php.memory_mib };
     world.wordpress.run_events(&php.id, &run).await
 }

@@ -8,7 +8,8 @@ use hostplane_domain::container::ContainerSpec;
 use hostplane_domain::mark::Labels;
 
 use super::{
-    ArchiveEntry, ContainerFacts, Containers, Exec, ExecOutput, NetworkFacts, NetworkSpec, Scope, VolumeFacts,
+    ArchiveEntry, ContainerFacts, Containers, Exec, ExecOutput, LogAsk, LogLine, NetworkFacts, NetworkSpec, Scope,
+    VolumeFacts,
 };
 use crate::error::{Dependency, Effect};
 use crate::gate::{Call, Gate, pass};
@@ -34,6 +35,7 @@ const REMOVE_CONTAINER: Call = Call::change("docker.remove_container", Dependenc
 const UPLOAD: Call = Call::change("docker.upload", Dependency::Docker, Duration::from_secs(30));
 const DOWNLOAD: Call = Call::read("docker.download", Dependency::Docker, Duration::from_secs(30));
 const EXEC: Call = Call::change("docker.exec", Dependency::Docker, Duration::from_mins(2));
+const LOG: Call = Call::read("docker.log", Dependency::Docker, Duration::from_secs(15));
 
 /// Any [`Containers`], with every call passed through the gate.
 pub struct GatedContainers {
@@ -140,5 +142,10 @@ impl Containers for GatedContainers {
         let inner = Arc::clone(&self.inner);
         let (container_id, exec) = (container_id.to_owned(), exec.clone());
         pass(&*self.gate, EXEC, async move { inner.exec(&container_id, &exec).await }).await
+    }
+
+    async fn log(&self, container_id: &str, ask: LogAsk) -> Effect<Vec<LogLine>> {
+        let (inner, container_id) = (Arc::clone(&self.inner), container_id.to_owned());
+        pass(&*self.gate, LOG, async move { inner.log(&container_id, ask).await }).await
     }
 }

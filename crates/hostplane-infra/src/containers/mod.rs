@@ -5,6 +5,7 @@
 
 mod docker;
 mod gated;
+pub(crate) mod log;
 pub(crate) mod paths;
 
 use std::net::Ipv4Addr;
@@ -17,6 +18,7 @@ use ipnet::Ipv4Net;
 
 pub use docker::{BadCertificates, ConnectError, Docker, engine_host};
 pub use gated::{CREATE_DEADLINE, GatedContainers};
+pub use log::{LOG_LIMIT, LogAsk, LogLine, LogStream, LogTime};
 
 use crate::error::Effect;
 
@@ -199,4 +201,8 @@ pub trait Containers: Send + Sync {
     /// Runs a program in a running container and waits for its end. A program that can't be started ends
     /// with code 126 or 127; a container that doesn't run is `Transient`.
     async fn exec(&self, container_id: &str, exec: &Exec) -> Effect<ExecOutput>;
+
+    /// What a container has printed, running or not, oldest first; at most [`LOG_LIMIT`] bytes, then the
+    /// newest. One that has never run has printed nothing.
+    async fn log(&self, container_id: &str, ask: LogAsk) -> Effect<Vec<LogLine>>;
 }

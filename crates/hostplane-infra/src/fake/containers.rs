@@ -16,9 +16,10 @@ use ipnet::Ipv4Net;
 
 use super::FakeWorld;
 use super::injected::Parts;
+use crate::clock::Clock;
 use crate::containers::{
-    ArchiveEntry, ContainerFacts, ContainerState, Containers, Exec, ExecOutput, NetworkFacts, NetworkSpec, Scope,
-    VolumeFacts, paths,
+    ArchiveEntry, ContainerFacts, ContainerState, Containers, Exec, ExecOutput, LogAsk, LogLine, NetworkFacts,
+    NetworkSpec, Scope, VolumeFacts, log::Newest, paths,
 };
 use crate::error::{Dependency, Effect, EffectError, Rejection};
 
@@ -50,6 +51,8 @@ pub struct FakeContainer {
     pub networks: BTreeMap<String, Option<String>>,
     /// Files outside of volumes, by absolute path.
     pub files: BTreeMap<String, ArchiveEntry>,
+    /// What its programs have printed.
+    pub log: Vec<LogLine>,
 }
 
 /// A volume.
@@ -221,6 +224,7 @@ impl ContainersState {
             state: ContainerState::Created,
             networks: spec.network.iter().map(|network| (network.clone(), None)).collect(),
             files: BTreeMap::new(),
+            log: Vec::new(),
         };
         self.containers.insert(id.clone(), container);
         Ok(id)
@@ -372,6 +376,15 @@ impl Containers for FakeWorld {
     }
 
     async fn exec(&self, container_id: &str, exec: &Exec) -> Effect<ExecOutput> {
-        self.state().containers.exec(container_id, exec)
+        let now = self.clock.now();
+        self.state().containers.exec(container_id, exec, now)
+    }
+
+    async fn log(&self, container_id: &str, ask: LogAsk) -> Effect<Vec<LogLine>> {
+        let view = self.view();
+        let (_, container) = view.containers.existing(container_id)?;
+        let mut newest = Newest::new(ask);
+        container.log.iter().for_each(|line| newest.add(line.clone()));
+        Ok(newest.finish())
     }
 }

@@ -56,5 +56,5 @@ contract! {
         belong_to_the_volume, root_of_a_volume, directory_missing, directory_is_a_file, read_only, written_in_part,
         bad_paths, too_many_bytes;
     programs: input_and_its_end, exit_codes, standard_error, output_is_cut, input_that_nobody_reads, user,
-        cannot_be_started, not_running;
+        cannot_be_started, not_running, log;
 }

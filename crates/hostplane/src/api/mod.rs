@@ -9,6 +9,7 @@ mod envelope;
 mod events;
 pub(crate) mod extract;
 mod health;
+pub(crate) mod inside;
 mod jobs;
 pub(crate) mod page;
 pub(crate) mod problem;
@@ -107,6 +108,8 @@ pub fn routes() -> Vec<Route> {
         route(POST, "/api/v1/sites/{site}/rotate", OPERATE, changes::rotate),
         route(DELETE, "/api/v1/sites/{site}", OPERATE, sites::destroy),
         route(GET, "/api/v1/sites/{site}/credentials", OPERATE, sites::credentials),
+        route(GET, "/api/v1/sites/{site}/logs", OPERATE, inside::logs),
+        route(POST, "/api/v1/sites/{site}/exec", OPERATE, inside::exec),
         route(GET, "/api/v1/jobs", READ, jobs::list),
         route(GET, "/api/v1/jobs/{id}", READ, jobs::show),
         route(GET, "/api/v1/jobs/{id}/events", READ, events::follow),

@@ -25,6 +25,7 @@ pub(crate) enum Reason {
     SiteExists,
     SiteBusy,
     WrongStatus,
+    SiteNotRunning,
     JobNotRetriable,
     JobNotCancellable,
     HomeToken,
@@ -36,6 +37,7 @@ pub(crate) enum Reason {
     TooManyStreams,
     Refused,
     InternalError,
+    Unanswered,
     Overdue,
 }
 
@@ -58,6 +60,7 @@ impl Reason {
         Self::SiteExists,
         Self::SiteBusy,
         Self::WrongStatus,
+        Self::SiteNotRunning,
         Self::JobNotRetriable,
         Self::JobNotCancellable,
         Self::HomeToken,
@@ -69,6 +72,7 @@ impl Reason {
         Self::TooManyStreams,
         Self::Refused,
         Self::InternalError,
+        Self::Unanswered,
         Self::Overdue,
     ];
 
@@ -97,6 +101,7 @@ impl Reason {
             Self::SiteExists => ("site-exists", StatusCode::CONFLICT, "A site of this name exists"),
             Self::SiteBusy => ("site-busy", StatusCode::CONFLICT, "The site is busy"),
             Self::WrongStatus => ("wrong-status", StatusCode::CONFLICT, "The site's status does not allow it"),
+            Self::SiteNotRunning => ("site-not-running", StatusCode::CONFLICT, "The site's container does not run"),
             Self::JobNotRetriable => ("job-not-retriable", StatusCode::CONFLICT, "The job cannot be retried"),
             Self::JobNotCancellable => ("job-not-cancellable", StatusCode::CONFLICT, "The job cannot be cancelled"),
             Self::HomeToken => ("home-token", StatusCode::CONFLICT, "The home's token cannot be revoked"),
@@ -118,6 +123,9 @@ impl Reason {
             }
             Self::Refused => ("refused", StatusCode::BAD_REQUEST, "The request was refused"),
             Self::InternalError => ("internal-error", StatusCode::INTERNAL_SERVER_ERROR, "Something failed inside"),
+            Self::Unanswered => {
+                ("unanswered", StatusCode::SERVICE_UNAVAILABLE, "The site's containers could not be asked")
+            }
             Self::Overdue => ("overdue", StatusCode::SERVICE_UNAVAILABLE, "The answer took too long"),
         }
     }
@@ -277,6 +285,8 @@ impl From<AppError> for Problem {
             AppError::NameTaken { .. } => Reason::SiteExists,
             AppError::Busy { .. } => Reason::SiteBusy,
             AppError::WrongStatus { .. } => Reason::WrongStatus,
+            AppError::NotRunning(_) => Reason::SiteNotRunning,
+            AppError::Unanswered { .. } => Reason::Unanswered,
             AppError::BadLimits(refused) => {
                 let path = format!("limits.{}", refused.field);
                 return Self::field("limits", refused.to_string()).at_path(&path);

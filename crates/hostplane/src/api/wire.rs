@@ -6,9 +6,12 @@ use hostplane_domain::job::{JobState, OperationName, StepState};
 use hostplane_domain::kind::Kind;
 use hostplane_domain::status::SiteStatus;
 use hostplane_domain::token::TokenScope;
-use hostplane_engine::app::{Credentials as AppCredentials, JobView, ResourceView, SiteDetail, SiteView};
+use hostplane_engine::app::{
+    Credentials as AppCredentials, JobView, Ran, ResourceView, SiteContainer, SiteDetail, SiteView,
+};
 use hostplane_engine::store::TokenRecord;
 use hostplane_infra::clock::Timestamp;
+use hostplane_infra::containers::{LogLine, LogStream};
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 
@@ -153,6 +156,45 @@ pub(crate) struct Credentials {
     pub password: String,
 }
 
+/// What a site's containers have printed, oldest first.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Log {
+    pub lines: Vec<Line>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Line {
+    /// To the nanosecond: it tells lines apart.
+    pub time: String,
+    pub container: String,
+    pub stream: String,
+    /// What is not UTF-8 is replaced.
+    pub text: String,
+}
+
+/// What is sent to run a program.
+#[derive(Debug, Serialize)]
+pub(crate) struct RunProgram {
+    pub argv: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stdin: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timeout_s: Option<u64>,
+}
+
+/// How a program ended.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct ProgramEnd {
+    pub exit_code: i64,
+    /// It was ended because its time was up.
+    pub timed_out: bool,
+    /// What is not UTF-8 is replaced, here and in `stderr`.
+    pub stdout: String,
+    pub stderr: String,
+    /// It printed more than this.
+    pub truncated: bool,
+}
+
 /// What is sent to create a site.
 #[derive(Debug, Serialize)]
 pub(crate) struct CreateSite {
@@ -249,6 +291,34 @@ impl From<JobView> for Job {
             created_at: time(view.record.created_at),
             started_at: view.record.started_at.map(time),
             finished_at: view.record.finished_at.map(time),
+        }
+    }
+}
+
+impl From<Vec<(SiteContainer, LogLine)>> for Log {
+    fn from(lines: Vec<(SiteContainer, LogLine)>) -> Self {
+        let line = |(container, line): (SiteContainer, LogLine)| Line {
+            time: line.at.to_string(),
+            container: container.as_str().to_owned(),
+            stream: match line.stream {
+                LogStream::Stdout => "stdout",
+                LogStream::Stderr => "stderr",
+            }
+            .to_owned(),
+            text: String::from_utf8_lossy(&line.text).into_owned(),
+        };
+        Self { lines: lines.into_iter().map(line).collect() }
+    }
+}
+
+impl From<Ran> for ProgramEnd {
+    fn from(ran: Ran) -> Self {
+        Self {
+            exit_code: ran.code,
+            timed_out: ran.is_overdue,
+            stdout: String::from_utf8_lossy(&ran.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&ran.stderr).into_owned(),
+            truncated: ran.is_cut,
         }
     }
 }

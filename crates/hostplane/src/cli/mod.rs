@@ -19,7 +19,9 @@ mod site_change;
 mod site_create;
 mod site_credentials;
 mod site_destroy;
+mod site_exec;
 mod site_list;
+mod site_logs;
 mod site_show;
 mod site_update;
 mod site_upgrade;
@@ -105,6 +107,8 @@ enum Site {
     Resume(site_change::Named),
     /// Give a site a new database password and new keys: everybody who is logged in has to log in again
     Rotate(site_change::Named),
+    Logs(site_logs::Logs),
+    Exec(site_exec::Exec),
     Destroy(site_destroy::Destroy),
 }
 
@@ -187,6 +191,8 @@ async fn run(command: Command, layers: &Layers) -> Result<(), Failure> {
         Command::Site(Site::Rotate(command)) => command.order(layers, "rotate").await,
         Command::Site(Site::Show(command)) => command.run(layers).await,
         Command::Site(Site::Credentials(command)) => command.run(layers).await,
+        Command::Site(Site::Logs(command)) => command.run(layers).await,
+        Command::Site(Site::Exec(command)) => command.run(layers).await,
         Command::Site(Site::Destroy(command)) => command.run(layers).await,
         Command::Job(Job::List(command)) => command.run(layers).await,
         Command::Job(Job::Show(command)) => command.run(layers).await,

@@ -36,9 +36,9 @@ pub(super) fn print(text: &str) -> Result<(), Failure> {
     }
 }
 
-/// Text from elsewhere, without what a terminal would take for a command.
+/// Text from elsewhere, without what a terminal would take for a command; ends of lines and tabs stay.
 pub(super) fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
+    text.chars().map(|c| if c.is_control() && c != '\n' && c != '\t' { '\u{fffd}' } else { c }).collect()
 }
 
 /// Rows in columns, without lines around them, so that they can be cut and searched.
@@ -47,7 +47,7 @@ pub(super) fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>
     table.load_style(presets::NOTHING);
     table.set_header(header.iter().map(|title| title.to_uppercase()));
     for row in rows {
-        table.add_row(row.iter().map(|cell| printable(&cell.replace('\n', " "))));
+        table.add_row(row.iter().map(|cell| printable(&cell.replace(['\n', '\t'], " "))));
     }
     lines(&table)
 }

@@ -10,6 +10,7 @@ mod connections;
 mod contexts;
 mod events;
 mod hostile;
+mod inside;
 mod late;
 mod stuck;
 mod tokens;

@@ -30,7 +30,7 @@ fn expected(method: &Method, path: &str) -> Option<TokenScope> {
     match path {
         "/healthz" | "/readyz" => None,
         path if path.starts_with("/api/v1/tokens") => Some(TokenScope::Admin),
-        path if path.ends_with("/credentials") => Some(TokenScope::Operate),
+        path if path.ends_with("/credentials") || path.ends_with("/logs") => Some(TokenScope::Operate),
         _ if method == Method::GET => Some(TokenScope::Read),
         _ => Some(TokenScope::Operate),
     }

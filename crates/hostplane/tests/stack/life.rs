@@ -23,6 +23,7 @@ async fn a_site_is_made_browsed_logged_into_and_destroyed() {
 
     browse(&instance, &site).await;
     log_in(&instance, &site, user, password).await;
+    look_inside(&instance, &site).await;
     installer_is_denied(&instance, &site).await;
     other_names_are_not_served(&instance, &site).await;
     containers_are_confined(&site);
@@ -80,6 +81,28 @@ async fn log_in(instance: &Instance, site: &str, user: &str, password: &str) {
     assert!(right.location.expect("a redirection").ends_with("/wp-admin/"));
     let dashboard = browser.get(site, "/wp-admin/").await;
     assert!(dashboard.status == 200 && dashboard.body.contains("wp-admin-bar"), "the dashboard is there");
+}
+
+/// Its logs, and programs in its container.
+async fn look_inside(instance: &Instance, site: &str) {
+    Browser::new(instance.http_port).get(site, "/no/such/page/for-the-log").await;
+    let log = instance.done(&["site", "logs", site, "-n", "1000", "--json"]).json();
+    let lines = log["lines"].as_array().expect("lines");
+    let of = |container: &str, part: &str| {
+        lines.iter().any(|line| text(line, "container") == container && text(line, "text").contains(part))
+    };
+    assert!(of("nginx", "GET /no/such/page/for-the-log") && of("php", "ready to handle connections"), "{log}");
+
+    let run = |argv: &[&str]| instance.run(&[&["site", "exec", site, "--timeout", "20", "--"], argv].concat());
+    let script = "require 'wp-load.php'; echo get_option('blogname'), '|', posix_getuid(), '|', getcwd();";
+    let ran = run(&["php", "-r", script]);
+    assert_eq!((ran.code, ran.stdout.trim_end()), (0, format!("{site}|33|/var/www/html").as_str()), "{}", ran.stderr);
+    let failed = run(&["php", "-r", "fwrite(STDERR, 'no; `id` $(id)'); exit(7);"]);
+    assert_eq!(failed.code, 1);
+    assert!(failed.stderr.contains("no; `id` $(id)") && failed.stderr.contains("exit code 7"), "{}", failed.stderr);
+    let endless = instance.run(&["site", "exec", site, "--timeout", "1", "--json", "--", "sleep", "1000"]);
+    assert_eq!((endless.code, &endless.json()["timed_out"]), (1, &Value::Bool(true)), "{}", endless.stderr);
+    assert!(!docker(&["top", &format!("php_{site}")]).contains("sleep"), "it is ended inside, too");
 }
 
 async fn installer_is_denied(instance: &Instance, site: &str) {

@@ -10,6 +10,7 @@ mod classify;
 mod create;
 mod exec;
 mod listing;
+mod log;
 mod session;
 mod tls;
 
@@ -36,8 +37,8 @@ use self::archive::ArchiveError;
 use self::classify::{Ask, Meaning, effect_error, ends_session, invalid, meaning_of};
 use self::session::Session;
 use super::{
-    ArchiveEntry, ContainerFacts, ContainerState, Containers, Exec, ExecOutput, NetworkFacts, NetworkSpec, Scope,
-    VolumeFacts, paths,
+    ArchiveEntry, ContainerFacts, ContainerState, Containers, Exec, ExecOutput, LogAsk, LogLine, NetworkFacts,
+    NetworkSpec, Scope, VolumeFacts, paths,
 };
 use crate::error::{Effect, EffectError, Rejection, absent_is_none};
 
@@ -299,5 +300,10 @@ impl Containers for Docker {
             self.send(ask, async |client| client.create_exec(container_id, exec::config(exec)).await).await?;
         let client = self.session.client(exec::CALL).await?;
         exec::run(&client, &prepared.id, container_id, exec.stdin.clone()).await
+    }
+
+    async fn log(&self, container_id: &str, ask: LogAsk) -> Effect<Vec<LogLine>> {
+        let asked = Ask::read("docker.log", "container", paths::segment(container_id)?);
+        self.send(asked, async |client| log::fetch(&client, container_id, ask).await).await
     }
 }

@@ -1,9 +1,12 @@
 //! The few programs that the twin can run. Those of WordPress are the business of its own twin.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 
 use super::{ContainersState, FakeContainer, invalid};
-use crate::containers::{ContainerState, EXEC_OUTPUT_LIMIT, Exec, ExecOutput};
+use crate::clock::Timestamp;
+use crate::containers::{ContainerState, EXEC_OUTPUT_LIMIT, Exec, ExecOutput, LogLine, LogStream, LogTime};
 use crate::error::{Effect, EffectError};
 
 /// The code of a program that can't be started, as the Engine gives it.
@@ -14,13 +17,48 @@ fn output(code: i64, stdout: impl Into<Bytes>, stderr: impl Into<Bytes>) -> Exec
     ExecOutput { code, stdout: cut(stdout.into()), stderr: cut(stderr.into()) }
 }
 
+/// The container's own program is its first.
+fn stream_of_the_container(file: &str) -> Option<LogStream> {
+    match file {
+        "/proc/1/fd/1" => Some(LogStream::Stdout),
+        "/proc/1/fd/2" => Some(LogStream::Stderr),
+        _ => None,
+    }
+}
+
+impl FakeContainer {
+    /// Prints lines, each later than the one before.
+    fn print(&mut self, stream: LogStream, text: &Bytes, now: Timestamp) {
+        let mut at = LogTime::from_microsecond(now.0).unwrap_or_default();
+        for line in text.split_inclusive(|byte| *byte == b'\n') {
+            if let Some(last) = self.log.last().filter(|last| last.at >= at) {
+                at = last.at + Duration::from_nanos(1);
+            }
+            let line = text.slice_ref(line.strip_suffix(b"\n").unwrap_or(line));
+            self.log.push(LogLine { at, stream, text: line });
+        }
+    }
+}
+
 impl ContainersState {
-    pub(super) fn exec(&self, id: &str, exec: &Exec) -> Effect<ExecOutput> {
+    pub(super) fn exec(&mut self, id: &str, exec: &Exec, now: Timestamp) -> Effect<ExecOutput> {
         let (id, container) = self.existing(id)?;
         if container.state != ContainerState::Running {
             return Err(EffectError::transient_message("docker.exec", format!("Container {id} is not running")));
         }
         let argv: Vec<&str> = exec.argv.iter().map(String::as_str).collect();
+        // It is never late in the twin, so what it watches over is all there is to it.
+        let argv = match &argv[..] {
+            ["timeout", "--kill-after", _, _, program @ ..] => program,
+            all => all,
+        };
+        if let ["tee", file] = argv
+            && let Some(stream) = stream_of_the_container(file)
+        {
+            let id = id.to_owned();
+            self.existing_mut(&id)?.print(stream, &exec.stdin, now);
+            return Ok(output(0, exec.stdin.clone(), ""));
+        }
         Ok(match argv[..] {
             [] => return Err(invalid("No exec command specified")),
             // The twin's machine has no packet filter: the guard says what it says when all is well.

@@ -1,9 +1,9 @@
 //! Programs in containers.
 
 use bytes::Bytes;
-use hostplane_infra::containers::{EXEC_OUTPUT_LIMIT, Exec};
+use hostplane_infra::containers::{EXEC_OUTPUT_LIMIT, Exec, LogAsk, LogLine, LogStream};
 
-use super::bed::{Bed, invalid, transient};
+use super::bed::{Bed, eventually, invalid, not_found, transient};
 
 pub async fn input_and_its_end(bed: &Bed) {
     let id = bed.run("c").await;
@@ -72,4 +72,45 @@ pub async fn not_running(bed: &Bed) {
     bed.exec(&id, &["true"], b"").await.unwrap();
     bed.containers.stop_container(&id, 0).await.unwrap();
     transient(bed.exec(&id, &["true"], b"").await);
+}
+
+const ALL: LogAsk = LogAsk { newest: 100, after: None };
+
+/// Has the container's own program print something.
+async fn print(bed: &Bed, id: &str, file: &str, text: &str) {
+    let printed = bed.exec(id, &["tee", file], text.as_bytes()).await.unwrap();
+    assert_eq!(printed.code, 0, "{printed:?}");
+}
+
+/// The lines, once there are so many: the Engine reads what was printed a moment later.
+async fn lines(bed: &Bed, id: &str, ask: LogAsk, count: usize) -> Vec<LogLine> {
+    let found = async || bed.containers.log(id, ask).await;
+    eventually("so many lines", async || Ok(found().await?.len() == count)).await;
+    found().await.unwrap()
+}
+
+fn texts(lines: &[LogLine]) -> Vec<&[u8]> {
+    lines.iter().map(|line| &line.text[..]).collect()
+}
+
+pub async fn log(bed: &Bed) {
+    let id = bed.create(&bed.spec("c")).await;
+    assert_eq!(bed.containers.log(&id, ALL).await.unwrap(), [], "it has never run");
+    bed.containers.start_container(&id).await.unwrap();
+    print(bed, &id, "/proc/1/fd/1", "one\n\u{1b}[31mtwo  words\n\n").await;
+    let found = lines(bed, &id, ALL, 3).await;
+    assert_eq!(texts(&found), [&b"one"[..], b"\x1b[31mtwo  words", b""]);
+    print(bed, &id, "/proc/1/fd/2", "trouble\n").await;
+    let found = lines(bed, &id, ALL, 4).await;
+    assert_eq!((found[0].stream, found[3].stream), (LogStream::Stdout, LogStream::Stderr));
+    assert!(found.is_sorted_by(|one, next| one.at < next.at), "{found:?}");
+    assert_eq!(texts(&lines(bed, &id, LogAsk { newest: 2, after: None }, 2).await), [&b""[..], b"trouble"]);
+    for (n, line) in found.iter().enumerate() {
+        let rest = lines(bed, &id, LogAsk { after: Some(line.at), ..ALL }, 3 - n).await;
+        assert_eq!(rest, found[n + 1..], "what was written after a line");
+    }
+    bed.containers.stop_container(&id, 0).await.unwrap();
+    assert_eq!(bed.containers.log(&id, ALL).await.unwrap(), found, "it is kept when the program ends");
+    bed.containers.remove_container(&id).await.unwrap();
+    not_found(bed.containers.log(&id, ALL).await);
 }

@@ -100,6 +100,9 @@ pub fn parameters(table: &mut Table) {
         table.get(&format!("/api/v1/sites?status={value}"));
         table.get(&format!("/api/v1/jobs?state={value}"));
         table.get(&format!("/api/v1/sites?{HUSH}={value}"));
+        table.get(&format!("/api/v1/sites/hello/logs?after={value}"));
+        table.get(&format!("/api/v1/sites/hello/logs?container={value}"));
+        table.get(&format!("/api/v1/sites/hello/logs?lines={value}"));
         if value != "1" {
             table.get(&format!("/api/v1/sites?limit={value}"));
         }

@@ -71,6 +71,7 @@ fn texts(table: &mut Table) {
     ]);
     for body in &all {
         table.post("/api/v1/sites", body);
+        table.post("/api/v1/sites/hello/exec", body);
         table.post("/api/v1/tokens", body);
     }
 }

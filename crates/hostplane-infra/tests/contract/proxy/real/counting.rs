@@ -6,7 +6,8 @@ use async_trait::async_trait;
 use hostplane_domain::container::ContainerSpec;
 use hostplane_domain::mark::Labels;
 use hostplane_infra::containers::{
-    ArchiveEntry, ContainerFacts, Containers, Docker, Exec, ExecOutput, NetworkFacts, NetworkSpec, Scope, VolumeFacts,
+    ArchiveEntry, ContainerFacts, Containers, Docker, Exec, ExecOutput, LogAsk, LogLine, NetworkFacts, NetworkSpec,
+    Scope, VolumeFacts,
 };
 use hostplane_infra::error::{Effect, EffectError};
 
@@ -123,5 +124,9 @@ impl Containers for Counting {
                 Err(EffectError::unknown_message("docker.exec", "lost for the test"))
             }
         }
+    }
+
+    async fn log(&self, container_id: &str, ask: LogAsk) -> Effect<Vec<LogLine>> {
+        self.inner.log(container_id, ask).await
     }
 }

@@ -1,0 +1,99 @@
+//! What the programs of a container have printed, as the engine keeps it.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+/// When a line was written, to the nanosecond: lines are told apart by it.
+pub use jiff::Timestamp as LogTime;
+
+/// Bytes of text that one answer has at most.
+pub const LOG_LIMIT: usize = 1024 * 1024;
+
+/// Which lines are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogAsk {
+    /// The newest ones, so many at most.
+    pub newest: u32,
+    /// Only those that were written later than this.
+    pub after: Option<LogTime>,
+}
+
+/// Where a program wrote a line to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogStream {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+/// A line, or a part of one that is longer than the engine's 16 KiB. Its text is hostile until parsed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogLine {
+    /// When it was written.
+    pub at: LogTime,
+    /// Where to.
+    pub stream: LogStream,
+    /// Without the end of the line.
+    pub text: Bytes,
+}
+
+/// The newest lines that fit into an answer, in the order in which they came.
+pub(crate) struct Newest {
+    ask: LogAsk,
+    lines: VecDeque<LogLine>,
+    bytes: usize,
+}
+
+impl Newest {
+    pub fn new(ask: LogAsk) -> Self {
+        Self { ask, lines: VecDeque::new(), bytes: 0 }
+    }
+
+    pub fn add(&mut self, line: LogLine) {
+        if self.ask.after.is_some_and(|after| line.at <= after) {
+            return;
+        }
+        self.bytes += line.text.len();
+        self.lines.push_back(line);
+        let most = usize::try_from(self.ask.newest).unwrap_or(usize::MAX);
+        while self.bytes > LOG_LIMIT || self.lines.len() > most {
+            let Some(oldest) = self.lines.pop_front() else { return };
+            self.bytes -= oldest.text.len();
+        }
+    }
+
+    pub fn finish(self) -> Vec<LogLine> {
+        self.lines.into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(nanosecond: i128, text: impl Into<Bytes>) -> LogLine {
+        let at = LogTime::from_nanosecond(nanosecond).unwrap();
+        LogLine { at, stream: LogStream::Stdout, text: text.into() }
+    }
+
+    fn kept(ask: LogAsk, lines: impl IntoIterator<Item = LogLine>) -> Vec<i128> {
+        let mut newest = Newest::new(ask);
+        lines.into_iter().for_each(|line| newest.add(line));
+        newest.finish().iter().map(|line| line.at.as_nanosecond()).collect()
+    }
+
+    #[test]
+    fn the_newest_lines_are_kept_as_far_as_they_fit() {
+        let all = LogAsk { newest: 10, after: None };
+        let lines = || (1..=4).map(|n| line(n, "x"));
+        assert_eq!(kept(all, lines()), [1, 2, 3, 4]);
+        assert_eq!(kept(LogAsk { newest: 2, ..all }, lines()), [3, 4]);
+        assert_eq!(kept(LogAsk { newest: 0, ..all }, lines()), [0_i128; 0]);
+        assert_eq!(kept(LogAsk { after: LogTime::from_nanosecond(3).ok(), ..all }, lines()), [4]);
+        let large = (1..=4).map(|n| line(n, vec![b'x'; LOG_LIMIT / 2]));
+        assert_eq!(kept(all, large), [3, 4]);
+        assert_eq!(kept(all, [line(1, vec![b'x'; LOG_LIMIT + 1]), line(2, "")]), [2]);
+    }
+}
