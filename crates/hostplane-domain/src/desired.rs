@@ -1,6 +1,8 @@
 //! What one site should be. It holds no secret and no identity of a job, so it can be stored, compared
 //! and hashed.
 
+use std::ops::RangeInclusive;
+
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
@@ -92,6 +94,26 @@ pub struct PhpSettings {
     pub disallow_file_edit: bool,
 }
 
+/// What [`SiteLimits::upload_mib`] may be.
+pub const UPLOAD_MIB: RangeInclusive<u16> = 2..=2048;
+
+impl PhpSettings {
+    /// What [`PhpSettings::memory_mib`] may be.
+    pub const MEMORY_MIB: RangeInclusive<u16> = 64..=8192;
+    /// What [`PhpSettings::max_execution_seconds`] may be.
+    pub const EXECUTION_SECONDS: RangeInclusive<u16> = 5..=3600;
+    /// What [`PhpSettings::max_input_vars`] may be.
+    pub const INPUT_VARS: RangeInclusive<u16> = 1000..=u16::MAX;
+    /// What [`PhpSettings::opcache_mib`] may be.
+    pub const OPCACHE_MIB: RangeInclusive<u16> = 16..=1024;
+
+    /// Memory of a container in which one request may use all that it is allowed to, in MiB.
+    #[must_use]
+    pub fn request_mib(&self) -> u32 {
+        u32::from(self.memory_mib) + u32::from(self.opcache_mib) + WORKER_MIB
+    }
+}
+
 impl Default for PhpSettings {
     fn default() -> Self {
         Self {
@@ -146,6 +168,8 @@ pub struct ContainerLimits {
 
 /// What a PHP worker needs at least, in MiB.
 const WORKER_MIB: u32 = 64;
+/// What nginx needs besides the uploads that it buffers, in MiB.
+const NGINX_MIB: u32 = 64;
 /// What surrounds the largest file in a form, in KiB.
 const FORM_KIB: u32 = 64;
 
@@ -155,14 +179,20 @@ impl SiteLimits {
     #[must_use]
     pub fn fitting(upload_mib: u16, php: &PhpSettings) -> Self {
         let uploads = 2 * u32::from(upload_mib);
-        let one_request = u32::from(php.memory_mib) + u32::from(php.opcache_mib) + WORKER_MIB;
+        let php_mib = uploads + php.request_mib().max(384);
         Self {
-            php: ContainerLimits { memory_mib: uploads + one_request.max(384), cpu_milli: 1000, pids: 64, log_mib: 10 },
-            nginx: ContainerLimits { memory_mib: uploads + 64, cpu_milli: 500, pids: 16, log_mib: 10 },
+            php: ContainerLimits { memory_mib: php_mib, cpu_milli: 1000, pids: 64, log_mib: 10 },
+            nginx: ContainerLimits { memory_mib: uploads + NGINX_MIB, cpu_milli: 500, pids: 16, log_mib: 10 },
             php_workers: 5,
             database_connections: 20,
             upload_mib,
         }
+    }
+
+    /// Memory that nginx needs for uploads of this size, in MiB.
+    #[must_use]
+    pub fn nginx_mib(&self) -> u32 {
+        2 * u32::from(self.upload_mib) + NGINX_MIB
     }
 
     /// The largest request body, in KiB: the largest file and the form around it.

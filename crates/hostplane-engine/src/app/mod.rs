@@ -9,7 +9,7 @@ mod tokens;
 
 use std::sync::Arc;
 
-use hostplane_domain::change::BadLimits;
+use hostplane_domain::change::OutOfBounds;
 use hostplane_domain::ids::{InstanceId, JobId};
 use hostplane_domain::name::SiteName;
 use hostplane_domain::secret::MasterSecret;
@@ -92,9 +92,9 @@ pub enum AppError {
         /// Why not.
         error: EffectError,
     },
-    /// Limits that are out of bounds.
+    /// Settings that are out of bounds.
     #[error(transparent)]
-    BadLimits(BadLimits),
+    OutOfBounds(OutOfBounds),
     /// The job can't be retried.
     #[error(
         "only a job that needs an operator, or the failed or cancelled provision of a site that is FAILED, can be retried"

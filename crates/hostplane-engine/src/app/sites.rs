@@ -15,6 +15,7 @@ use super::{App, AppError, Asked, JobView};
 use crate::context::SiteCx;
 use crate::operations;
 use crate::resources;
+use crate::settings::SiteSettings;
 use crate::snapshot::{Depth, Snapshot};
 use crate::store::{NewSite, SiteFilter, SiteRecord, StoreError};
 
@@ -27,7 +28,7 @@ pub struct SiteView {
     pub url: SiteUrl,
     /// The job that holds it.
     pub active_job: Option<JobId>,
-    /// It is made from other images than new sites are.
+    /// It has other images, or another mail server, than new sites are made with.
     pub upgrade_pending: bool,
 }
 
@@ -133,7 +134,7 @@ impl App {
     /// Takes the order to change a site that is there. It stays in service; if the change fails, it is as before.
     ///
     /// # Errors
-    /// [`AppError::NoSite`], [`AppError::Busy`], [`AppError::WrongStatus`], [`AppError::BadLimits`].
+    /// [`AppError::NoSite`], [`AppError::Busy`], [`AppError::WrongStatus`], [`AppError::OutOfBounds`].
     pub async fn change_site(&self, name: &SiteName, change: &Change) -> Asked<JobView> {
         let record = self.record(name).await?;
         match self.store.add_change(record.site.id, change, self.now()).await {
@@ -142,7 +143,7 @@ impl App {
                 self.job(job).await
             }
             Err(StoreError::JobActive) => Err(self.busy(&record).await?),
-            Err(StoreError::Refused(refused)) => Err(AppError::BadLimits(refused)),
+            Err(StoreError::Refused(refused)) => Err(AppError::OutOfBounds(refused)),
             Err(StoreError::Illegal(illegal)) => {
                 let hint = "only a site that is ACTIVE can be changed";
                 Err(AppError::WrongStatus { name: name.clone(), status: illegal.from, hint })
@@ -151,12 +152,13 @@ impl App {
         }
     }
 
-    /// Takes the order to bring a site to the images that new sites are made from.
+    /// Takes the order to bring a site to the images and the mail server that new sites are made with.
     ///
     /// # Errors
     /// Those of [`App::change_site`].
     pub async fn upgrade_site(&self, name: &SiteName) -> Asked<JobView> {
-        self.change_site(name, &Change::Images(self.settings.images.clone())).await
+        let SiteSettings { images, mail, .. } = &self.settings;
+        self.change_site(name, &Change::Upgrade { images: images.clone(), mail: mail.clone() }).await
     }
 
     /// Takes the order to destroy a site: from now on there is no way back. A job of the site that needs an
@@ -225,7 +227,8 @@ impl App {
 
     fn view(&self, record: SiteRecord, active_job: Option<JobId>) -> SiteView {
         let url = record.spec.as_ref().map_or_else(|| self.settings.url(&record.site), |spec| spec.url.clone());
-        let upgrade_pending = record.spec.as_ref().is_some_and(|spec| spec.images != self.settings.images);
+        let SiteSettings { images, mail, .. } = &self.settings;
+        let upgrade_pending = record.spec.as_ref().is_some_and(|spec| spec.images != *images || spec.mail != *mail);
         SiteView { record, url, active_job, upgrade_pending }
     }
 

@@ -19,7 +19,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hostplane_domain::change::BadLimits;
+use hostplane_domain::change::OutOfBounds;
 use hostplane_domain::status::IllegalTransition;
 use hostplane_infra::clock::Timestamp;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
@@ -58,7 +58,7 @@ pub enum StoreError {
     Illegal(#[from] IllegalTransition),
     /// The site can't be changed like this.
     #[error(transparent)]
-    Refused(#[from] BadLimits),
+    Refused(#[from] OutOfBounds),
     /// A site of this name exists.
     #[error("a site of this name exists")]
     NameExists,

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use std::sync::{LazyLock, Mutex};
 use std::time::Duration;
 
-use hostplane_domain::change::{Change, LimitsPatch};
+use hostplane_domain::change::{Change, LimitsPatch, PhpPatch, SettingsPatch};
 use hostplane_domain::desired::SiteImages;
 use hostplane_domain::ids::JobId;
 use hostplane_domain::job::{JobState, OperationName};
@@ -35,9 +35,10 @@ pub static CHANGES: LazyLock<Vec<Change>> = LazyLock::new(|| {
         ..LimitsPatch::default()
     };
     let images = SiteImages { php: OTHER_PHP_IMAGE.to_owned(), nginx: OTHER_NGINX_IMAGE.to_owned() };
+    let php = PhpPatch { memory_mib: Some(128), ..PhpPatch::default() };
     vec![
-        Change::Limits(limits),
-        Change::Images(images),
+        Change::Settings(SettingsPatch { limits, php }),
+        Change::Upgrade { images, mail: None },
         Change::Suspended(true),
         Change::Suspended(false),
         Change::Secrets,

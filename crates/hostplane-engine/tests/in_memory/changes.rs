@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use hostplane_domain::change::{Change, LimitsPatch};
-use hostplane_domain::desired::SiteImages;
+use hostplane_domain::change::{Change, LimitsPatch, PhpPatch, SettingsPatch};
+use hostplane_domain::desired::{MailRelay, MailTls, SiteImages};
 use hostplane_domain::job::JobState;
 use hostplane_domain::kind::Kind;
 use hostplane_domain::status::SiteStatus;
@@ -26,11 +26,11 @@ impl Running {
 }
 
 fn limits(patch: LimitsPatch) -> Change {
-    Change::Limits(patch)
+    Change::Settings(SettingsPatch { limits: patch, ..SettingsPatch::default() })
 }
 
 fn images(php: &str) -> Change {
-    Change::Images(SiteImages { php: php.to_owned(), nginx: NGINX_IMAGE.to_owned() })
+    Change::Upgrade { images: SiteImages { php: php.to_owned(), nginx: NGINX_IMAGE.to_owned() }, mail: None }
 }
 
 /// The site's own files.
@@ -137,6 +137,46 @@ async fn other_images_of_new_sites_are_an_upgrade_pending_and_no_drift() {
 }
 
 #[tokio::test]
+async fn another_mail_server_for_new_sites_is_an_upgrade_pending_too() {
+    let mut bed = Bed::new().await;
+    let running = bed.start().await;
+    running.active("hello").await;
+    running.stop().await;
+    let relay = MailRelay { host: "mail".to_owned(), port: 25, tls: MailTls::None, user: None, from: None };
+    bed.settings.mail = Some(relay.clone());
+    let running = bed.start().await;
+    assert!(running.app.site(&name("hello")).await.unwrap().view.upgrade_pending);
+    let job = running.app.upgrade_site(&name("hello")).await.unwrap().record.id;
+    assert_eq!(running.ended(job).await.record.state, JobState::Completed);
+    let site = running.app.site(&name("hello")).await.unwrap().view;
+    assert_eq!((site.upgrade_pending, site.record.spec.unwrap().mail), (false, Some(relay)));
+    assert_eq!(running.not_present("hello").await, Vec::<String>::new());
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn other_settings_of_php_are_what_its_container_reads_from_then_on() {
+    let bed = Bed::new().await;
+    let running = bed.start().await;
+    running.active("hello").await;
+    let file =
+        |name: &str| String::from_utf8(bed.state().containers.read_file("php_hello", name).unwrap().into()).unwrap();
+    assert!(file("php-fpm.conf").contains("php_value[memory_limit] = 256M"));
+    assert!(file("wp-config.php").contains("DISALLOW_FILE_EDIT', true"));
+    let before = bed.state();
+    let php = PhpPatch { memory_mib: Some(128), disallow_file_edit: Some(false), ..PhpPatch::default() };
+    let job = running.changed(&Change::Settings(SettingsPatch { php, ..SettingsPatch::default() })).await;
+    assert_eq!(job.record.state, JobState::Completed, "{:?}", job.record.error);
+    assert!(file("php-fpm.conf").contains("php_value[memory_limit] = 128M"));
+    assert!(!file("wp-config.php").contains("DISALLOW_FILE_EDIT', true"));
+    let after = bed.state();
+    assert_ne!(id_of(&after, "php_hello"), id_of(&before, "php_hello"), "PHP reads them when it starts");
+    assert_eq!(id_of(&after, "nginx_hello"), id_of(&before, "nginx_hello"));
+    assert_eq!(running.not_present("hello").await, Vec::<String>::new());
+    running.stop().await;
+}
+
+#[tokio::test]
 async fn a_suspended_site_shows_a_maintenance_page_until_it_is_resumed() {
     let bed = Bed::new().await;
     let running = bed.start().await;
@@ -214,7 +254,7 @@ async fn what_can_not_be_changed_says_why() {
     let jobs = running.app.jobs(None, &JobFilter { limit: 9, ..Default::default() }).await.unwrap();
     let bad = limits(LimitsPatch { php_workers: Some(0), ..Default::default() });
     let refused = running.app.change_site(&name("hello"), &bad).await.unwrap_err();
-    assert!(matches!(&refused, AppError::BadLimits(refused) if refused.field == "php_workers"), "{refused}");
+    assert!(matches!(&refused, AppError::OutOfBounds(refused) if refused.field == "limits.php_workers"), "{refused}");
     let after = running.app.jobs(None, &JobFilter { limit: 9, ..Default::default() }).await.unwrap();
     assert_eq!(after.len(), jobs.len(), "nothing was begun");
     running.stop().await;

@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use hostplane_domain::change::{Change, LimitsPatch};
+use hostplane_domain::change::{Change, LimitsPatch, PhpPatch, SettingsPatch};
 use hostplane_domain::name::SiteName;
 
 use super::Api;
@@ -13,6 +13,9 @@ use super::sites::accepted;
 const LIMITS: &str = "limits is an object with any of php_workers, database_connections, upload_mib and, in objects php \
                       and nginx, memory_mib, cpu_milli, pids, log_mib; each is a whole number";
 
+const PHP: &str = "php is an object with any of memory_mib, max_execution_seconds, max_input_vars and opcache_mib, each a \
+                   whole number, and disallow_file_edit, which is true or false";
+
 pub(super) async fn update(
     State(api): State<Api>,
     InPath(name): InPath<SiteName>,
@@ -20,10 +23,14 @@ pub(super) async fn update(
     members: Members,
 ) -> Answer<Response> {
     params.only(&[])?;
-    members.only(&["limits"])?;
-    let limits: LimitsPatch =
-        members.parsed("limits", LIMITS)?.ok_or_else(|| Problem::field("limits", format!("missing; {LIMITS}")))?;
-    change(&api, &name, &Change::Limits(limits)).await
+    members.only(&["limits", "php"])?;
+    let limits: Option<LimitsPatch> = members.parsed("limits", LIMITS)?;
+    let php: Option<PhpPatch> = members.parsed("php", PHP)?;
+    if limits.is_none() && php.is_none() {
+        return Err(Problem::whole_body("say what is to change: limits, php or both"));
+    }
+    let patch = SettingsPatch { limits: limits.unwrap_or_default(), php: php.unwrap_or_default() };
+    change(&api, &name, &Change::Settings(patch)).await
 }
 
 pub(super) async fn upgrade(

@@ -287,9 +287,8 @@ impl From<AppError> for Problem {
             AppError::WrongStatus { .. } => Reason::WrongStatus,
             AppError::NotRunning(_) => Reason::SiteNotRunning,
             AppError::Unanswered { .. } => Reason::Unanswered,
-            AppError::BadLimits(refused) => {
-                let path = format!("limits.{}", refused.field);
-                return Self::field("limits", refused.to_string()).at_path(&path);
+            AppError::OutOfBounds(refused) => {
+                return Self::new(Reason::InvalidField, refused.to_string()).at_path(refused.field);
             }
             AppError::NotRetriable => Reason::JobNotRetriable,
             AppError::NotCancellable(_) => Reason::JobNotCancellable,

@@ -1,6 +1,6 @@
 //! The JSON of the API. The command line reads and prints the same types.
 
-use hostplane_domain::desired::SiteLimits;
+use hostplane_domain::desired::{PhpSettings, SiteLimits};
 use hostplane_domain::ids::{JobId, SiteId, TokenId};
 use hostplane_domain::job::{JobState, OperationName, StepState};
 use hostplane_domain::kind::Kind;
@@ -35,10 +35,12 @@ pub(crate) struct Site {
     pub active_job: Option<JobId>,
     /// Visitors get a maintenance page.
     pub suspended: bool,
-    /// It is made from other images than new sites are.
+    /// It has other images, or another mail server, than new sites are made with.
     pub upgrade_pending: bool,
     /// What it may use; `null` while there is no such site outside.
     pub limits: Option<Limits>,
+    /// How its PHP runs; `null` while there is no such site outside.
+    pub php: Option<Php>,
     /// Left out in lists: what is not looked at is not shown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resources: Option<Vec<Resource>>,
@@ -69,10 +71,26 @@ pub(crate) struct ContainerLimits {
     pub log_mib: Option<u16>,
 }
 
+/// How a site's PHP runs, or what is to change of that.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Php {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_mib: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_execution_seconds: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_input_vars: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub opcache_mib: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub disallow_file_edit: Option<bool>,
+}
+
 /// What is sent to change a site.
 #[derive(Debug, Serialize)]
 pub(crate) struct UpdateSite {
     pub limits: Limits,
+    pub php: Php,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -226,6 +244,7 @@ impl From<SiteView> for Site {
             active_job: view.active_job,
             suspended: view.record.spec.as_ref().is_some_and(|spec| spec.suspended),
             upgrade_pending: view.upgrade_pending,
+            php: view.record.spec.as_ref().map(|spec| spec.php.into()),
             limits: view.record.spec.map(|spec| spec.limits.into()),
             resources: None,
         }
@@ -240,6 +259,18 @@ impl From<SiteLimits> for Limits {
             php_workers: Some(limits.php_workers),
             database_connections: Some(limits.database_connections),
             upload_mib: Some(limits.upload_mib),
+        }
+    }
+}
+
+impl From<PhpSettings> for Php {
+    fn from(php: PhpSettings) -> Self {
+        Self {
+            memory_mib: Some(php.memory_mib),
+            max_execution_seconds: Some(php.max_execution_seconds),
+            max_input_vars: Some(php.max_input_vars),
+            opcache_mib: Some(php.opcache_mib),
+            disallow_file_edit: Some(php.disallow_file_edit),
         }
     }
 }

@@ -6,7 +6,7 @@ use hostplane_domain::name::SiteName;
 use super::failure::Failure;
 use super::output::{Format, facts, or_dash, table};
 use super::target::Target;
-use crate::api::wire::{ContainerLimits, Limits, Resource, Site};
+use crate::api::wire::{ContainerLimits, Limits, Php, Resource, Site};
 use crate::config::layers::Layers;
 
 /// Show a site with its resources
@@ -46,6 +46,16 @@ fn limits(limits: &Limits) -> String {
     )
 }
 
+fn php(php: &Php) -> String {
+    let [memory, seconds, fields, opcache] =
+        [php.memory_mib, php.max_execution_seconds, php.max_input_vars, php.opcache_mib].map(or_dash);
+    let editor = if php.disallow_file_edit == Some(true) { "no editor" } else { "an editor" };
+    format!(
+        "{memory} MiB and {seconds} s for a request, {fields} fields in a form, {opcache} MiB of compiled code; \
+         {editor} for code in wp-admin"
+    )
+}
+
 fn cpu(milli: u32) -> String {
     if milli == 0 { "no limit of CPU".to_owned() } else { format!("{}.{:03} CPU", milli / 1000, milli % 1000) }
 }
@@ -59,6 +69,7 @@ fn text(site: &Site) -> String {
         ("suspended", yes_no(site.suspended)),
         ("upgrade pending", yes_no(site.upgrade_pending)),
         ("limits", site.limits.as_ref().map_or_else(|| "-".to_owned(), limits)),
+        ("PHP", site.php.as_ref().map_or_else(|| "-".to_owned(), php)),
         ("id", site.id.to_string()),
         ("active job", or_dash(site.active_job)),
         ("created", site.created_at.clone()),

@@ -6,23 +6,23 @@ use hostplane_domain::name::SiteName;
 use super::failure::Failure;
 use super::order::Order;
 use super::wait::require_completed;
-use crate::api::wire::{ContainerLimits, Limits, UpdateSite};
+use crate::api::wire::{ContainerLimits, Limits, Php, UpdateSite};
 use crate::config::layers::Layers;
 
-/// Change what a site may use; what isn't named stays as it is
+/// Change what a site may use and how its PHP runs; what isn't named stays as it is
 #[derive(Debug, Args)]
 pub(super) struct Update {
     /// Its name
     name: SiteName,
     #[command(flatten)]
-    limits: LimitArgs,
+    settings: SettingArgs,
     #[command(flatten)]
     order: Order,
 }
 
 #[derive(Debug, Args)]
 #[group(required = true, multiple = true)]
-struct LimitArgs {
+struct SettingArgs {
     /// PHP-FPM worker processes
     #[arg(long, value_name = "N")]
     php_workers: Option<u16>,
@@ -47,11 +47,26 @@ struct LimitArgs {
     /// Largest uploaded file, in MiB
     #[arg(long, value_name = "MIB")]
     upload: Option<u16>,
+    /// memory_limit of PHP, in MiB: what one request may use
+    #[arg(long, value_name = "MIB")]
+    memory_limit: Option<u16>,
+    /// max_execution_time of PHP
+    #[arg(long, value_name = "SECONDS")]
+    max_execution_time: Option<u16>,
+    /// max_input_vars of PHP: fields of one form
+    #[arg(long, value_name = "N")]
+    max_input_vars: Option<u16>,
+    /// Memory for compiled PHP code, in MiB
+    #[arg(long, value_name = "MIB")]
+    opcache: Option<u16>,
+    /// Whether wp-admin has no editor for the code of plugins and themes
+    #[arg(long, value_name = "BOOL")]
+    disallow_file_edit: Option<bool>,
 }
 
 impl Update {
     pub async fn run(self, layers: &Layers) -> Result<(), Failure> {
-        let asked = self.limits;
+        let asked = self.settings;
         let limits = Limits {
             php: ContainerLimits {
                 memory_mib: asked.php_memory,
@@ -68,7 +83,14 @@ impl Update {
             database_connections: asked.database_connections,
             upload_mib: asked.upload,
         };
+        let php = Php {
+            memory_mib: asked.memory_limit,
+            max_execution_seconds: asked.max_execution_time,
+            max_input_vars: asked.max_input_vars,
+            opcache_mib: asked.opcache,
+            disallow_file_edit: asked.disallow_file_edit,
+        };
         let path = format!("/api/v1/sites/{}", self.name);
-        self.order.patch(layers, &path, &UpdateSite { limits }, require_completed).await
+        self.order.patch(layers, &path, &UpdateSite { limits, php }, require_completed).await
     }
 }

@@ -5,10 +5,11 @@
 
 use std::convert::Infallible;
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, ValueEnum};
-use hostplane_domain::desired::{MailTls, PhpSettings};
+use hostplane_domain::desired::{MailTls, PhpSettings, UPLOAD_MIB};
 use hostplane_domain::details::AdminEmail;
 use hostplane_domain::subnet::SubnetPool;
 use hostplane_domain::url::BaseDomain;
@@ -61,25 +62,25 @@ pub(crate) struct Settings {
     pub site_db_host: Option<String>,
     /// Largest uploaded file, in MB (MiB).
     #[arg(long, env = "UPLOAD_MB", value_name = "MB", default_value_t = 64,
-          value_parser = clap::value_parser!(u16).range(2..=2048), help_heading = "Sites")]
+          value_parser = bounded(&UPLOAD_MIB), help_heading = "Sites")]
     pub upload_mb: u16,
     /// memory_limit of PHP, in MB (MiB).
     #[arg(long, env = "PHP_MEMORY_MB", value_name = "MB", default_value_t = PhpSettings::default().memory_mib,
-          value_parser = clap::value_parser!(u16).range(64..=8192), help_heading = "Sites")]
+          value_parser = bounded(&PhpSettings::MEMORY_MIB), help_heading = "Sites")]
     pub php_memory_mb: u16,
     /// max_execution_time of PHP, in seconds.
     #[arg(long, env = "PHP_MAX_EXECUTION_TIME", value_name = "SECONDS",
           default_value_t = PhpSettings::default().max_execution_seconds,
-          value_parser = clap::value_parser!(u16).range(5..=3600), help_heading = "Sites")]
+          value_parser = bounded(&PhpSettings::EXECUTION_SECONDS), help_heading = "Sites")]
     pub php_max_execution_time: u16,
     /// max_input_vars of PHP: fields of one form.
     #[arg(long, env = "PHP_MAX_INPUT_VARS", value_name = "N",
           default_value_t = PhpSettings::default().max_input_vars,
-          value_parser = clap::value_parser!(u16).range(1000..), help_heading = "Sites")]
+          value_parser = bounded(&PhpSettings::INPUT_VARS), help_heading = "Sites")]
     pub php_max_input_vars: u16,
     /// Memory for a site's compiled PHP code, in MB (MiB).
     #[arg(long, env = "PHP_OPCACHE_MB", value_name = "MB", default_value_t = PhpSettings::default().opcache_mib,
-          value_parser = clap::value_parser!(u16).range(16..=1024), help_heading = "Sites")]
+          value_parser = bounded(&PhpSettings::OPCACHE_MIB), help_heading = "Sites")]
     pub php_opcache_mb: u16,
     /// Whether wp-admin has no editor for the code of plugins and themes.
     #[arg(long, env = "DISALLOW_FILE_EDIT", value_name = "BOOL", action = ArgAction::Set,
@@ -204,6 +205,10 @@ fn host(text: &str) -> Result<String, &'static str> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
     let well_formed = (1..=253).contains(&text.len()) && text.bytes().all(plain);
     if well_formed { Ok(text.to_owned()) } else { Err("expected a host name or an address, without a port") }
+}
+
+fn bounded(bounds: &RangeInclusive<u16>) -> clap::builder::RangedI64ValueParser<u16> {
+    clap::value_parser!(u16).range(i64::from(*bounds.start())..=i64::from(*bounds.end()))
 }
 
 fn port() -> clap::builder::RangedI64ValueParser<u16> {

@@ -61,6 +61,7 @@ async fn a_site_s_whole_life() {
         "kind",
         "limits",
         "name",
+        "php",
         "resources",
         "status",
         "suspended",

@@ -26,18 +26,24 @@ impl Bed {
 }
 
 #[tokio::test]
-async fn limits_are_changed_and_shown() {
+async fn settings_are_changed_and_shown() {
     let bed = Bed::running().await;
     bed.active("hello").await;
     let before = bed.get("/api/v1/sites/hello").await.body;
     assert_eq!((&before["suspended"], &before["upgrade_pending"]), (&json!(false), &json!(false)));
-    let body = json!({ "limits": { "php": { "memory_mib": 1024 }, "php_workers": 7 } });
+    let body = json!({
+        "limits": { "php": { "memory_mib": 1024 }, "php_workers": 7 },
+        "php": { "memory_mib": 512, "disallow_file_edit": false },
+    });
     bed.completed(bed.patch("/api/v1/sites/hello", &body).await, "update").await;
     let after = bed.get("/api/v1/sites/hello").await.body;
     let mut limits = before["limits"].clone();
     limits["php"]["memory_mib"] = json!(1024);
     limits["php_workers"] = json!(7);
     assert_eq!(after["limits"], limits);
+    let mut php = before["php"].clone();
+    (php["memory_mib"], php["disallow_file_edit"]) = (json!(512), json!(false));
+    assert_eq!(after["php"], php);
     assert_eq!(after["status"], "ACTIVE");
 }
 
@@ -59,9 +65,14 @@ async fn what_is_no_change_is_refused_and_begins_nothing() {
     bed.active("hello").await;
     let before = bed.counts().await;
     for (body, pointer) in [
-        (json!({}), "/limits"),
-        (json!({ "limits": null }), "/limits"),
-        (json!({ "limits": [] , "php": 1}), "/php"),
+        (json!({}), ""),
+        (json!({ "limits": null }), ""),
+        (json!({ "limits": {}, "php": 1 }), "/php"),
+        (json!({ "limits": {}, "title": "x" }), "/title"),
+        (json!({ "php": { "memory": 1 } }), "/php"),
+        (json!({ "php": { "disallow_file_edit": "no" } }), "/php"),
+        (json!({ "php": { "memory_mib": 63 } }), "/php/memory_mib"),
+        (json!({ "php": { "memory_mib": 1024 } }), "/limits/php/memory_mib"),
         (json!({ "limits": 7 }), "/limits"),
         (json!({ "limits": { "memory": 7 } }), "/limits"),
         (json!({ "limits": { "php": { "memory_mib": -1 } } }), "/limits"),
@@ -70,7 +81,7 @@ async fn what_is_no_change_is_refused_and_begins_nothing() {
         (json!({ "limits": { "php": { "memory_mib": 99_999_999_999_u64 } } }), "/limits"),
         (json!({ "limits": { "php": { "memory_mib": 1 } } }), "/limits/php/memory_mib"),
         (json!({ "limits": { "php_workers": 0 } }), "/limits/php_workers"),
-        (json!({ "limits": { "upload_mib": 4000 } }), "/limits/nginx/memory_mib"),
+        (json!({ "limits": { "upload_mib": 2000 } }), "/limits/nginx/memory_mib"),
     ] {
         let answer = bed.patch("/api/v1/sites/hello", &body).await;
         assert_eq!(problem(&answer, 422), "invalid-field", "{body}");
@@ -114,7 +125,12 @@ async fn the_command_line_gives_these_orders() {
     }
     let (code, _, err) = bed.cli(&["site", "update", "hello", "--php-workers", "0"]).await;
     assert_eq!(code, Some(2));
-    assert!(err.contains("php_workers is from 1 to 256"), "{err}");
+    assert!(err.contains("limits.php_workers is from 1 to 7 with this memory"), "{err}");
+    let (code, _, err) =
+        bed.cli(&["site", "update", "hello", "--memory-limit", "128", "--disallow-file-edit", "false", "--wait"]).await;
+    assert_eq!(code, Some(0), "{err}");
+    let (_, out, _) = bed.cli(&["site", "show", "hello"]).await;
+    assert!(out.contains("128 MiB and 60 s for a request") && out.contains("an editor for code"), "{out}");
     let (code, _, _) = bed.cli(&["site", "update", "hello"]).await;
     assert_eq!(code, Some(2), "nothing to change");
 
