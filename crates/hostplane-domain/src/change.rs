@@ -22,7 +22,10 @@ pub enum Change {
     /// Visitors get a maintenance page, or the site again.
     Suspended(bool),
     /// New passwords and keys for what the site's containers log in with.
-    Secrets,
+    Secrets {
+        /// The generation of the installation's secret that they are derived from.
+        generation: u32,
+    },
 }
 
 impl Change {
@@ -34,7 +37,7 @@ impl Change {
             Self::Upgrade { .. } => OperationName::Upgrade,
             Self::Suspended(true) => OperationName::Suspend,
             Self::Suspended(false) => OperationName::Resume,
-            Self::Secrets => OperationName::Rotate,
+            Self::Secrets { .. } => OperationName::Rotate,
         }
     }
 
@@ -52,7 +55,10 @@ impl Change {
             }
             Self::Upgrade { images, mail } => (after.images, after.mail) = (images.clone(), mail.clone()),
             Self::Suspended(suspended) => after.suspended = *suspended,
-            Self::Secrets => after.secret_version = before.secret_version.saturating_add(1),
+            Self::Secrets { generation } => {
+                after.secret_version = before.secret_version.saturating_add(1);
+                after.secret_generation = *generation;
+            }
         }
         Ok(after)
     }
@@ -272,8 +278,8 @@ mod tests {
         let suspended = Change::Suspended(true).apply(&hello()).unwrap();
         assert_eq!(suspended, DesiredSite { suspended: true, ..hello() });
         assert_eq!(Change::Suspended(false).apply(&suspended).unwrap(), hello());
-        let rotated = Change::Secrets.apply(&hello()).unwrap();
-        assert_eq!(rotated, DesiredSite { secret_version: 2, ..hello() });
+        let rotated = Change::Secrets { generation: 3 }.apply(&hello()).unwrap();
+        assert_eq!(rotated, DesiredSite { secret_version: 2, secret_generation: 3, ..hello() });
     }
 
     #[test]
@@ -340,7 +346,7 @@ mod tests {
             Change::Upgrade { images: hello().images, mail: None },
             Change::Suspended(true),
             Change::Suspended(false),
-            Change::Secrets,
+            Change::Secrets { generation: 1 },
         ];
         let names = changes.map(|change| change.operation().as_str());
         assert_eq!(names, ["update", "upgrade", "suspend", "resume", "rotate"]);

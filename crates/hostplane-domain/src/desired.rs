@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::details::{AdminEmail, AdminUser, SiteTitle};
 use crate::mark::SiteRef;
+use crate::secret::Keyring;
 use crate::url::SiteUrl;
 
 /// What a site is made from.
@@ -37,9 +38,19 @@ pub struct DesiredSite {
     pub database_host: String,
     /// Raised to give the site new passwords.
     pub secret_version: u32,
+    /// The generation of the installation's secret that they are derived from.
+    #[serde(default = "first_generation")]
+    pub secret_generation: u32,
+    /// The generation that the first administrator's password was derived from: it is WordPress's own since.
+    #[serde(default = "first_generation")]
+    pub admin_generation: u32,
     /// Visitors get a maintenance page.
     #[serde(default)]
     pub suspended: bool,
+}
+
+fn first_generation() -> u32 {
+    Keyring::FIRST
 }
 
 /// Title and first administrator.
@@ -241,15 +252,19 @@ pub(crate) mod tests {
             shared_network: "hostplane".into(),
             database_host: "host.docker.internal:3306".into(),
             secret_version: 1,
+            secret_generation: 1,
+            admin_generation: 1,
             suspended: false,
         }
     }
 
     #[test]
-    fn what_was_stored_before_php_had_settings_is_read_with_the_defaults() {
+    fn what_was_stored_before_there_was_a_choice_is_read_with_the_defaults() {
         let mut stored = serde_json::to_value(hello()).unwrap();
         stored.as_object_mut().unwrap().remove("php").unwrap();
         stored.as_object_mut().unwrap().remove("mail").unwrap();
+        stored.as_object_mut().unwrap().remove("secret_generation").unwrap();
+        stored.as_object_mut().unwrap().remove("admin_generation").unwrap();
         assert_eq!(serde_json::from_value::<DesiredSite>(stored.clone()).unwrap(), hello());
         stored["php"] = serde_json::json!({ "memory_mib": 512 });
         let php = serde_json::from_value::<DesiredSite>(stored).unwrap().php;

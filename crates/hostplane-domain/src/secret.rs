@@ -1,6 +1,8 @@
 //! Every password is derived from one secret, so none is stored and none can be guessed from another.
 
+use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use hmac::{Hmac, KeyInit, Mac};
 use secrecy::{ExposeSecret, SecretBox, SecretString};
@@ -14,8 +16,56 @@ const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
 /// 28 characters of 5 bits: 140 bits.
 const PASSWORD_LEN: usize = 28;
 
-/// The installation's secret: 32 random bytes, made once and kept in a file that only its owner reads.
+/// One generation of the installation's secret: 32 random bytes, in a file that only its owner reads.
 pub struct MasterSecret(SecretBox<[u8; 32]>);
+
+/// The installation's secret in all its generations. A later one takes the place of those before it; these stay
+/// for what was derived from them and has not been renewed yet.
+#[derive(Debug, Clone)]
+pub struct Keyring(BTreeMap<u32, Arc<MasterSecret>>);
+
+impl Keyring {
+    /// The number of the generation that an installation begins with.
+    pub const FIRST: u32 = 1;
+
+    /// An installation's first secret.
+    #[must_use]
+    pub fn new(secret: MasterSecret) -> Self {
+        Self(BTreeMap::from([(Self::FIRST, Arc::new(secret))]))
+    }
+
+    /// These generations; `None` without any.
+    #[must_use]
+    pub fn of(generations: impl IntoIterator<Item = (u32, MasterSecret)>) -> Option<Self> {
+        let all: BTreeMap<_, _> = generations.into_iter().map(|(number, secret)| (number, Arc::new(secret))).collect();
+        if all.is_empty() { None } else { Some(Self(all)) }
+    }
+
+    /// The same with one generation more.
+    #[must_use]
+    pub fn followed_by(&self, secret: MasterSecret) -> Self {
+        let mut all = self.0.clone();
+        all.insert(self.newest() + 1, Arc::new(secret));
+        Self(all)
+    }
+
+    /// The number of the newest generation: what is made or renewed is derived from it.
+    #[must_use]
+    pub fn newest(&self) -> u32 {
+        self.0.last_key_value().map_or(Self::FIRST, |(number, _)| *number)
+    }
+
+    /// One generation, if it is known.
+    #[must_use]
+    pub fn get(&self, generation: u32) -> Option<&MasterSecret> {
+        self.0.get(&generation).map(Arc::as_ref)
+    }
+
+    /// All generations, the newest first.
+    pub fn newest_first(&self) -> impl Iterator<Item = (u32, &MasterSecret)> {
+        self.0.iter().rev().map(|(number, secret)| (*number, secret.as_ref()))
+    }
+}
 
 /// What a derived secret is for. Each purpose gives an unrelated value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +96,12 @@ impl MasterSecret {
     #[must_use]
     pub fn new(bytes: [u8; 32]) -> Self {
         Self(SecretBox::new(Box::new(bytes)))
+    }
+
+    /// The bytes, for the file that they are kept in.
+    #[must_use]
+    pub fn expose(&self) -> &[u8; 32] {
+        self.0.expose_secret()
     }
 
     /// A site's password: 28 characters, 140 bits. A later owner of the site's name has another id and
@@ -133,6 +189,24 @@ mod tests {
             }
         }
         assert_eq!(seen.len(), 24);
+    }
+
+    #[test]
+    fn a_keyring_keeps_every_generation_and_knows_the_newest() {
+        let password = |secret: &MasterSecret| secret.platform_password("test").expose_secret().to_owned();
+        let (one, other) = (|| MasterSecret::new([1; 32]), || MasterSecret::new([2; 32]));
+        let first = Keyring::new(one());
+        let second = first.followed_by(other());
+        assert_eq!((first.newest(), second.newest()), (1, 2));
+        assert!(first.get(2).is_none() && second.get(0).is_none());
+        assert_eq!(second.get(1).map(password), Some(password(&one())));
+        assert_eq!(second.get(2).map(password), Some(password(&other())));
+        let all: Vec<_> = second.newest_first().map(|(number, secret)| (number, password(secret))).collect();
+        assert_eq!(all, [(2, password(&other())), (1, password(&one()))]);
+        assert!(Keyring::of([]).is_none());
+        let later = Keyring::of([(7, one()), (3, other())]).unwrap();
+        assert_eq!((later.newest(), later.followed_by(one()).newest()), (7, 8));
+        assert!(!format!("{later:?}").contains("[1, 1"), "{later:?}");
     }
 
     #[test]

@@ -4,16 +4,17 @@ use hostplane_domain::desired::DesiredSite;
 use hostplane_domain::ids::{InstanceId, JobId};
 use hostplane_domain::kind::Kind;
 use hostplane_domain::mark::{Labels, Mark, Owner, SiteRef};
-use hostplane_domain::secret::MasterSecret;
+use hostplane_domain::secret::{Keyring, MasterSecret};
 use hostplane_infra::world::World;
 use secrecy::SecretString;
 
+use crate::secrets;
 use crate::settings::Pace;
 
 /// The context of one job's verbs.
 pub(crate) struct SiteCx<'a> {
     pub world: &'a World,
-    pub secrets: &'a MasterSecret,
+    pub secrets: &'a Keyring,
     pub mail_password: Option<&'a SecretString>,
     pub instance: InstanceId,
     pub site: &'a SiteRef,
@@ -22,6 +23,11 @@ pub(crate) struct SiteCx<'a> {
 }
 
 impl SiteCx<'_> {
+    /// What the site's passwords are derived from.
+    pub fn secret(&self, want: &DesiredSite) -> &MasterSecret {
+        secrets::of(self.secrets, want.secret_generation)
+    }
+
     /// The mark for what this job makes.
     pub fn mark(&self, kind: Kind, want: &DesiredSite) -> Mark {
         Mark { instance: self.instance, site: self.site.clone(), kind, job: self.job, spec: want.spec_hash(kind) }

@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
-use hostplane_domain::desired::{DesiredSite, MailRelay, PhpSettings, SiteImages, SiteLimits, WordpressDetails};
+use hostplane_domain::desired::{DesiredSite, MailRelay, PhpSettings, SiteImages, SiteLimits};
 use hostplane_domain::mark::SiteRef;
 use hostplane_domain::subnet::SubnetPool;
 use hostplane_domain::url::{BaseDomain, SiteUrl};
 use hostplane_infra::containers::CREATE_DEADLINE;
 use ipnet::Ipv4Net;
 use secrecy::SecretString;
+
+use crate::store::SiteRecord;
 
 /// Settings that go into every site, and those of the worker.
 #[derive(Debug, Clone)]
@@ -48,25 +50,21 @@ impl SiteSettings {
 
     /// What a site should be.
     #[must_use]
-    pub fn desired(
-        &self,
-        site: SiteRef,
-        wordpress: WordpressDetails,
-        subnet: Ipv4Net,
-        secret_version: u32,
-    ) -> DesiredSite {
+    pub fn desired(&self, record: &SiteRecord, subnet: Ipv4Net, secret_generation: u32) -> DesiredSite {
         DesiredSite {
-            url: self.url(&site),
-            site,
+            url: self.url(&record.site),
+            site: record.site.clone(),
             subnet,
-            wordpress,
+            wordpress: record.details.clone(),
             images: self.images.clone(),
             limits: self.limits,
             php: self.php,
             mail: self.mail.clone(),
             shared_network: self.shared_network.clone(),
             database_host: self.database_host.clone(),
-            secret_version,
+            secret_version: record.secret_version,
+            secret_generation,
+            admin_generation: secret_generation,
             suspended: false,
         }
     }

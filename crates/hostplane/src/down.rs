@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hostplane_engine::platform::Platform;
+use hostplane_engine::secrets::Secrets;
 use hostplane_engine::settings::Pace;
 use hostplane_engine::store::{Store, StoreError};
 use hostplane_infra::clock::{Clock, SystemClock};
@@ -54,11 +55,11 @@ impl AtRest {
         if !exists(&database) {
             return Ok(None);
         }
-        let secret = home.secret(&database)?;
-        let world = world::of(config, &secret)?;
+        let secrets = Secrets::new(home.secret(&database)?, Arc::new(home.keeper()));
+        let world = world::of(config, &secrets)?;
         let store = Store::open(&database, Pace::default().settle, SystemClock.now()).await?;
         let instance = store.instance().await?;
-        let platform = Platform::new(world, config.platform_that_exists(), instance, Arc::new(secret));
+        let platform = Platform::new(world, config.platform_that_exists(), instance, secrets);
         Ok(Some(Self { platform, store, _home: home }))
     }
 }

@@ -6,7 +6,8 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use hostplane_domain::secret::MasterSecret;
+use hostplane_domain::secret::{Keyring, MasterSecret};
+use hostplane_engine::secrets::KeepSecrets;
 use secrecy::{ExposeSecret, SecretString};
 use tempfile::NamedTempFile;
 
@@ -46,7 +47,7 @@ pub enum HomeError {
     #[error("others can read {}; `chmod go= {}` takes that from them, if it is Hostplane's alone", .0.display(), .0.display())]
     Readable(PathBuf),
     /// The secret is not what was written.
-    #[error("{} is not a secret of 64 hexadecimal digits; restore it from a backup: every password is derived from it", .0.display())]
+    #[error("{} does not hold secrets of 64 hexadecimal digits each; restore it from a backup: every password is derived from them", .0.display())]
     BadSecret(PathBuf),
     /// The database exists and its secret doesn't.
     #[error("{} is missing though the database exists; restore it from a backup: without it the passwords of existing sites are lost", .0.display())]
@@ -105,22 +106,27 @@ impl Home {
         self.dir.join(DATABASE)
     }
 
-    /// The installation's secret. It is made once, before there is a database.
+    /// The installation's secret, in all its generations. The first is made once, before there is a database.
     ///
     /// # Errors
     /// When it is malformed, readable by others, or missing though `database` exists.
-    pub fn secret(&self, database: &Path) -> Homely<MasterSecret> {
+    pub fn secret(&self, database: &Path) -> Homely<Keyring> {
         let path = self.dir.join(SECRET);
         if let Some(text) = read_private(&path, LONGEST)? {
-            let bytes = unhex(text.expose_secret()).ok_or(HomeError::BadSecret(path))?;
-            return Ok(MasterSecret::new(bytes));
+            return keyring(text.expose_secret()).ok_or(HomeError::BadSecret(path));
         }
         if fs::metadata(database).is_ok_and(|file| file.len() > 0) {
             return Err(HomeError::NoSecret(path));
         }
-        let bytes = random()?;
-        write_private(&path, &format!("{}\n", hex::encode(bytes)))?;
-        Ok(MasterSecret::new(bytes))
+        let ring = Keyring::new(MasterSecret::new(random()?));
+        write_private(&path, lines(&ring).expose_secret())?;
+        Ok(ring)
+    }
+
+    /// Where new generations of the secret go.
+    #[must_use]
+    pub fn keeper(&self) -> SecretFile {
+        SecretFile(self.dir.join(SECRET))
     }
 
     /// The first token of the API, made when there is none.
@@ -149,6 +155,39 @@ impl Home {
         // A file that stays only leads to a port where nobody answers.
         let _ = fs::remove_file(self.dir.join(API_URL));
     }
+}
+
+/// The file with the installation's secret.
+#[derive(Debug)]
+pub struct SecretFile(PathBuf);
+
+impl KeepSecrets for SecretFile {
+    fn add(&self, to: &Keyring) -> io::Result<Keyring> {
+        let more = to.followed_by(MasterSecret::new(random().map_err(io::Error::other)?));
+        write_private(&self.0, lines(&more).expose_secret()).map_err(io::Error::other)?;
+        Ok(more)
+    }
+}
+
+/// A line for each generation: its number and its digits. A line of digits alone is the first generation's.
+fn keyring(text: &str) -> Option<Keyring> {
+    let line = |line: &str| {
+        let (number, digits) = line.split_once(' ').map_or(Some((Keyring::FIRST, line)), |(number, digits)| {
+            Some((number.parse().ok().filter(|number| *number >= Keyring::FIRST)?, digits))
+        })?;
+        Some((number, MasterSecret::new(unhex(digits)?)))
+    };
+    let generations = text.lines().map(line).collect::<Option<Vec<_>>>()?;
+    // Of two lines with one number one would be lost.
+    let count = generations.len();
+    Keyring::of(generations).filter(|ring| ring.newest_first().count() == count)
+}
+
+fn lines(ring: &Keyring) -> SecretString {
+    let mut lines: Vec<String> =
+        ring.newest_first().map(|(number, secret)| format!("{number} {}\n", hex::encode(secret.expose()))).collect();
+    lines.reverse();
+    lines.concat().into()
 }
 
 /// Where the API of a home is, for the command line.
@@ -247,8 +286,9 @@ mod tests {
         (dir, home)
     }
 
-    fn password(secret: &MasterSecret) -> String {
-        secret.platform_password("test").expose_secret().to_owned()
+    fn passwords(ring: &Keyring) -> Vec<(u32, String)> {
+        let password = |secret: &MasterSecret| secret.platform_password("test").expose_secret().to_owned();
+        ring.newest_first().map(|(number, secret)| (number, password(secret))).collect()
     }
 
     #[test]
@@ -286,7 +326,30 @@ mod tests {
         let database = home.default_database();
         let first = home.secret(&database).unwrap();
         fs::write(&database, "x").unwrap();
-        assert_eq!(password(&home.secret(&database).unwrap()), password(&first));
+        assert_eq!(passwords(&home.secret(&database).unwrap()), passwords(&first));
+    }
+
+    #[test]
+    fn a_new_generation_is_kept_beside_the_old_one() {
+        let (_dir, home) = home();
+        let database = home.default_database();
+        let first = home.secret(&database).unwrap();
+        let second = home.keeper().add(&first).unwrap();
+        let all = passwords(&second);
+        assert_eq!((all.len(), all[0].0, &all[1]), (2, 2, &passwords(&first)[0]));
+        assert_ne!(all[0].1, all[1].1);
+        assert_eq!(passwords(&home.secret(&database).unwrap()), all);
+        assert_eq!(mode(&home.dir().join(SECRET)), 0o600);
+        let gone = SecretFile(home.dir().join("nowhere/secret"));
+        assert!(gone.add(&first).is_err());
+    }
+
+    #[test]
+    fn digits_alone_are_the_first_generation() {
+        let (_dir, home) = home();
+        write_private(&home.dir().join(SECRET), &format!("{}\n", "ab".repeat(32))).unwrap();
+        let ring = home.secret(&home.default_database()).unwrap();
+        assert_eq!(passwords(&ring), passwords(&Keyring::new(MasterSecret::new([0xab; 32]))));
     }
 
     #[test]
@@ -295,7 +358,10 @@ mod tests {
         let (database, path) = (home.default_database(), home.dir().join(SECRET));
         fs::write(&database, "x").unwrap();
         assert!(matches!(home.secret(&database), Err(HomeError::NoSecret(_))));
-        for bad in ["", "abc", &"g".repeat(64), &"ab".repeat(33)] {
+        let good = "ab".repeat(32);
+        let twice = format!("1 {good}\n1 {good}\n");
+        let [zeroth, nameless, empty] = [format!("0 {good}"), format!("x {good}"), format!("1 {good}\n\n")];
+        for bad in ["", "abc", &"g".repeat(64), &"ab".repeat(33), &twice, &zeroth, &nameless, &empty] {
             write_private(&path, bad).unwrap();
             assert!(matches!(home.secret(&database), Err(HomeError::BadSecret(_))), "{bad:?}");
             assert_eq!(fs::read_to_string(&path).unwrap(), bad, "it is never written again");

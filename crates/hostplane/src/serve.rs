@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use hostplane_engine::app::{App, AppError, Background};
 use hostplane_engine::platform::{Platform, PlatformSettings};
+use hostplane_engine::secrets::Secrets;
 use hostplane_engine::store::{Store, StoreError};
 use hostplane_infra::clock::{Clock, SystemClock};
 use secrecy::ExposeSecret;
@@ -79,8 +80,8 @@ async fn run(config: Config, platform: Option<PlatformSettings>) -> Result<(), S
     let stop = stop_on_signals()?;
 
     let database = config.database(home.default_database());
-    let secret = Arc::new(home.secret(&database)?);
-    let world = world::of(&config, &secret)?;
+    let secrets = Secrets::new(home.secret(&database)?, Arc::new(home.keeper()));
+    let world = world::of(&config, &secrets)?;
     let store = Store::open(&database, sites.pace.settle, SystemClock.now()).await?;
     if store.taken_up() > 0 {
         warn!(jobs = store.taken_up(), "taking up jobs that an earlier process left in the middle");
@@ -88,11 +89,11 @@ async fn run(config: Config, platform: Option<PlatformSettings>) -> Result<(), S
     let up = match platform {
         None => None,
         Some(settings) => {
-            let platform = Platform::new(world.clone(), settings, store.instance().await?, Arc::clone(&secret));
+            let platform = Platform::new(world.clone(), settings, store.instance().await?, secrets.clone());
             Some(Up::new(platform, store.clone()))
         }
     };
-    let (app, background) = App::new(store.clone(), world, secret, sites).await?;
+    let (app, background) = App::new(store.clone(), world, secrets, sites).await?;
     app.set_token(home.token()?.expose_secret()).await?;
 
     let platform = up.as_ref().map_or_else(api::Platform::default, |up| api::Platform::watched(up.progress()));

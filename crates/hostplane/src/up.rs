@@ -104,8 +104,9 @@ impl Up {
 mod tests {
     use std::sync::Arc;
 
-    use hostplane_domain::secret::MasterSecret;
+    use hostplane_domain::secret::{Keyring, MasterSecret};
     use hostplane_engine::platform::PlatformSettings;
+    use hostplane_engine::secrets::Secrets;
     use hostplane_engine::settings::Pace;
     use hostplane_infra::clock::{Clock, SystemClock};
     use hostplane_infra::containers::{Containers, NetworkSpec};
@@ -147,7 +148,8 @@ mod tests {
         let file = dir.path().join("hostplane.db");
         let store = Store::open(&file, Pace::default().settle, SystemClock.now()).await.unwrap();
         let instance = store.instance().await.unwrap();
-        let secret = Arc::new(MasterSecret::new([7; 32]));
+        let keep = |ring: &Keyring| Ok(ring.clone());
+        let secret = Secrets::new(Keyring::new(MasterSecret::new([7; 32])), Arc::new(keep));
         let platform = Platform::new(world.behind(gate.clone()), settings, instance, secret);
         Bed { up: Up::new(platform, store), world, gate, _dir: dir }
     }

@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use hostplane_domain::secret::MasterSecret;
+use hostplane_engine::secrets::Secrets;
 use hostplane_infra::clock::SystemClock;
 use hostplane_infra::containers::{Containers, Docker, GatedContainers};
-use hostplane_infra::databases::Mariadb;
 use hostplane_infra::gate::{Gate, LiveGate};
 use hostplane_infra::probe::HttpProbe;
 use hostplane_infra::proxy::Caddy;
@@ -25,7 +24,7 @@ pub(crate) enum WorldError {
 }
 
 /// Puts the adapters together. Nothing is connected yet.
-pub(crate) fn of(config: &Config, secret: &MasterSecret) -> Result<World, WorldError> {
+pub(crate) fn of(config: &Config, secrets: &Secrets) -> Result<World, WorldError> {
     let gate: Arc<dyn Gate> = LiveGate::new();
     let settings = config.settings();
     let docker = Docker::connect(&settings.docker_host, settings.docker_cert_dir.as_deref())
@@ -35,7 +34,7 @@ pub(crate) fn of(config: &Config, secret: &MasterSecret) -> Result<World, WorldE
     let gated: Arc<dyn Containers> = Arc::new(GatedContainers::new(Arc::clone(&docker), Arc::clone(&gate)));
     let adapters = Adapters {
         containers: docker,
-        databases: Arc::new(Mariadb::new(config.mariadb(secret))),
+        databases: Arc::new(config.mariadb(secrets)),
         proxy: Arc::new(Caddy::new(Arc::clone(&gated), config.caddy())),
         wordpress: Arc::new(PhpWordpress::new(gated)),
         probe: Arc::new(HttpProbe::new(config.probe_address())?),

@@ -1,11 +1,11 @@
 //! The first administrator's way in.
 
 use hostplane_domain::name::SiteName;
-use hostplane_domain::secret::Purpose;
 use hostplane_domain::url::SiteUrl;
 use secrecy::SecretString;
 
 use super::{App, AppError, Asked};
+use crate::secrets;
 
 /// Where and how WordPress's first administrator logs in.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ impl App {
             return Err(AppError::WrongStatus { name: name.clone(), status: record.status, hint });
         };
         Ok(Credentials {
-            password: self.secrets.site_password(Purpose::SiteAdmin, record.site.id, record.secret_version),
+            password: secrets::admin_password(&self.secrets.now(), record.site.id, spec.admin_generation),
             user: spec.wordpress.admin_user.to_string(),
             url: spec.url,
         })

@@ -4,6 +4,7 @@ mod credentials;
 mod health;
 mod inside;
 mod jobs;
+mod secret;
 mod sites;
 mod tokens;
 
@@ -12,21 +13,24 @@ use std::sync::Arc;
 use hostplane_domain::change::OutOfBounds;
 use hostplane_domain::ids::{InstanceId, JobId};
 use hostplane_domain::name::SiteName;
-use hostplane_domain::secret::MasterSecret;
 use hostplane_domain::status::SiteStatus;
 use hostplane_infra::clock::Timestamp;
 use hostplane_infra::error::{Effect, EffectError};
 use hostplane_infra::world::World;
+use tokio::sync::watch;
 
 pub use credentials::Credentials;
 pub use health::Readiness;
 pub use inside::{Ran, SiteContainer};
 pub use jobs::JobView;
+pub use secret::SecretView;
 pub use sites::{ResourceState, ResourceView, SiteDetail, SiteView};
 
 use crate::jobs::{Signal, Worker};
 use crate::orphans::Orphans;
+use crate::rotation::Rotation;
 use crate::schedule::Schedule;
+use crate::secrets::Secrets;
 use crate::settings::SiteSettings;
 use crate::store::{Store, StoreError, Stored};
 
@@ -36,7 +40,9 @@ pub struct App {
     store: Store,
     world: World,
     instance: InstanceId,
-    secrets: Arc<MasterSecret>,
+    secrets: Secrets,
+    /// Tells of a new generation.
+    rotate: watch::Sender<()>,
     settings: SiteSettings,
     signal: Signal,
     orphans: Arc<Orphans>,
@@ -106,6 +112,15 @@ pub enum AppError {
     /// A list is to go on after something that there is not.
     #[error("the cursor is not the next_cursor of an earlier page")]
     NoCursor,
+    /// The installation's new secret could not be written.
+    #[error("the new secret can't be kept, so the old one stays: {0}")]
+    SecretNotKept(std::io::Error),
+    /// An earlier rotation is not through.
+    #[error(
+        "{0} sites still have passwords from an older secret; `hostplane secret show` says how far it is, `hostplane job \
+         list --operation rotate` what holds it up"
+    )]
+    SitesBehind(usize),
     /// There is no such token.
     #[error("there is no token of this id; `hostplane token list` shows those there are")]
     NoToken,
@@ -152,11 +167,13 @@ impl From<StoreError> for AppError {
 /// The result of a request.
 pub type Asked<T> = Result<T, AppError>;
 
-/// The part that carries jobs out, looks for what landed late, and runs the sites' scheduled events.
+/// The part that carries jobs out, looks for what landed late, runs the sites' scheduled events, and renews what
+/// comes from an older secret.
 pub struct Background {
     worker: Worker,
     orphans: Arc<Orphans>,
     schedule: Schedule,
+    rotation: Rotation,
 }
 
 impl Background {
@@ -168,6 +185,7 @@ impl Background {
             // They are large, and whoever awaits this holds it.
             () = Box::pin(self.orphans.run()) => {}
             () = Box::pin(self.schedule.run()) => {}
+            () = Box::pin(self.rotation.run()) => {}
         }
     }
 }
@@ -176,28 +194,37 @@ impl App {
     /// Puts the engine together. Nothing runs until [`Background::run`] is polled.
     ///
     /// # Errors
-    /// When the control database fails.
+    /// When the control database fails, or a site needs a generation of the secret that is not there.
     pub async fn new(
         store: Store,
         world: World,
-        secrets: Arc<MasterSecret>,
+        secrets: Secrets,
         settings: SiteSettings,
     ) -> Stored<(Self, Background)> {
         let instance = store.instance().await?;
+        store.check_generations(&secrets.now()).await?;
         let signal = Signal::default();
         let orphans = Arc::new(Orphans::new(store.clone(), world.clone(), instance, signal.clone(), settings.pace));
         let runner = crate::jobs::Runner {
             store: store.clone(),
             world: world.clone(),
             instance,
-            secrets: Arc::clone(&secrets),
+            secrets: secrets.clone(),
             settings: settings.clone(),
             orphans: Arc::clone(&orphans),
         };
         let worker = Worker::new(runner, signal.clone(), settings.concurrency);
         let schedule = Schedule::new(store.clone(), world.clone(), instance, settings.pace);
-        let background = Background { worker, orphans: Arc::clone(&orphans), schedule };
-        Ok((Self { store, world, instance, secrets, settings, signal, orphans }, background))
+        let rotate = watch::Sender::new(());
+        let rotation = Rotation {
+            store: store.clone(),
+            world: world.clone(),
+            secrets: secrets.clone(),
+            signal: signal.clone(),
+            told: rotate.subscribe(),
+        };
+        let background = Background { worker, orphans: Arc::clone(&orphans), schedule, rotation };
+        Ok((Self { store, world, instance, secrets, rotate, settings, signal, orphans }, background))
     }
 
     /// Has Caddy load the routes that are on disk, unless it is known that it did. Until then nothing is known

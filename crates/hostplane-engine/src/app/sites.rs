@@ -161,6 +161,14 @@ impl App {
         self.change_site(name, &Change::Upgrade { images: images.clone(), mail: mail.clone() }).await
     }
 
+    /// Takes the order to give a site new passwords.
+    ///
+    /// # Errors
+    /// Those of [`App::change_site`].
+    pub async fn rotate_site(&self, name: &SiteName) -> Asked<JobView> {
+        self.change_site(name, &Change::Secrets { generation: self.secrets.now().newest() }).await
+    }
+
     /// Takes the order to destroy a site: from now on there is no way back. A job of the site that needs an
     /// operator is given up for it, and a destroy that needs one goes on.
     ///
@@ -235,9 +243,10 @@ impl App {
     async fn look_at(&self, record: &SiteRecord) -> Vec<ResourceView> {
         // Only names the mark of what would be made, and nothing is made here.
         let job = JobId::new(record.site.id.uuid());
+        let ring = self.secrets.now();
         let cx = SiteCx {
             world: &self.world,
-            secrets: &self.secrets,
+            secrets: &ring,
             mail_password: self.settings.mail_password.as_ref(),
             instance: self.instance,
             site: &record.site,

@@ -11,7 +11,7 @@ use hostplane_domain::mark::Owner;
 use hostplane_domain::naming;
 use hostplane_domain::observed::Observed;
 use hostplane_domain::plan::{Goal, Held, Node, converge};
-use hostplane_domain::secret::MasterSecret;
+use hostplane_domain::secret::Keyring;
 use hostplane_infra::containers::Scope;
 use hostplane_infra::databases::{TenantFacts, TenantKey, Tenants};
 use hostplane_infra::error::{Dependency, EffectError, Rejection, chain};
@@ -25,6 +25,7 @@ use crate::context::SiteCx;
 use crate::operations::{self, Operation};
 use crate::orphans::{LookError, Orphans};
 use crate::resources;
+use crate::secrets::Secrets;
 use crate::settings::{JOB_ATTEMPTS, STEP_TRIES, SiteSettings};
 use crate::snapshot::{Depth, Snapshot};
 use crate::store::{Claim, JobError, PutBack, Store, StoreError};
@@ -34,7 +35,7 @@ pub(crate) struct Runner {
     pub store: Store,
     pub world: World,
     pub instance: InstanceId,
-    pub secrets: Arc<MasterSecret>,
+    pub secrets: Secrets,
     pub settings: SiteSettings,
     pub orphans: Arc<Orphans>,
 }
@@ -189,7 +190,8 @@ impl Runner {
         if claim.job.before.is_some() {
             return Ok(false);
         }
-        let cx = self.context(claim);
+        let ring = self.secrets.now();
+        let cx = self.context(claim, &ring);
         let tenants = self.world.databases.tenants(&Tenants::Of(cx.site.name.clone())).await?;
         // The journal knows of a confirmation before the world does.
         let was_confirmed =
@@ -217,7 +219,8 @@ impl Runner {
             Goal::Present | Goal::Tidy => claim.job.before.as_ref(),
             Goal::Absent => None,
         };
-        let cx = self.context(claim);
+        let ring = self.secrets.now();
+        let cx = self.context(claim, &ring);
         // What an earlier job of this site left can only be seen by looking: this is also the recovery.
         let depth = if goal == Goal::Present { Depth::Inside } else { Depth::Lists };
         let seen = match Snapshot::of_site(&cx, depth).await {
@@ -284,7 +287,8 @@ impl Runner {
             return Ok(Err(Failure::of(Kind::Network, error)));
         };
         let site = &claim.site;
-        let after = self.settings.desired(site.site.clone(), site.details.clone(), subnet, site.secret_version);
+        let generation = self.secrets.now().newest();
+        let after = self.settings.desired(site, subnet, generation);
         self.store.set_after(claim, &after).await?;
         Ok(Ok(after))
     }
@@ -368,7 +372,8 @@ impl Runner {
     /// The error of a job that can't go on, with what is left of the site outside; of a site that was there before,
     /// with what is neither as before nor as it was to be.
     async fn what_is_left(&self, claim: &Claim, failure: &Failure, why: Option<&str>) -> JobError {
-        let cx = self.context(claim);
+        let ring = self.secrets.now();
+        let cx = self.context(claim, &ring);
         let goal = operations::of(claim.job.operation).goal(claim.job.before.as_ref());
         let want = match (goal, claim.job.direction) {
             (Goal::Present, Direction::Forward) => claim.job.after.as_ref(),
@@ -403,10 +408,10 @@ impl Runner {
         JobError { step: failure.step(), message }
     }
 
-    fn context<'a>(&'a self, claim: &'a Claim) -> SiteCx<'a> {
+    fn context<'a>(&'a self, claim: &'a Claim, secrets: &'a Keyring) -> SiteCx<'a> {
         SiteCx {
             world: &self.world,
-            secrets: &self.secrets,
+            secrets,
             mail_password: self.settings.mail_password.as_ref(),
             instance: self.instance,
             site: &claim.site.site,

@@ -7,7 +7,6 @@ mod parts;
 mod servers;
 
 use std::net::Ipv4Addr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -16,7 +15,7 @@ use futures_util::stream;
 use hostplane_domain::ids::InstanceId;
 use hostplane_domain::kind::Kind;
 use hostplane_domain::mark::{LABEL_INSTANCE, Mark};
-use hostplane_domain::secret::MasterSecret;
+use hostplane_domain::secret::{Keyring, mariadb_hash};
 use hostplane_infra::containers::{ContainerFacts, ContainerState, NetworkFacts, Scope};
 use hostplane_infra::error::{Dependency, Effect, EffectError};
 use hostplane_infra::world::World;
@@ -24,6 +23,7 @@ use secrecy::SecretString;
 use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
+use crate::secrets::Secrets;
 use crate::settings::{Pace, STEP_TRIES};
 
 /// User of MariaDB as whom the control plane administers it.
@@ -75,20 +75,20 @@ pub struct Platform {
     world: World,
     settings: PlatformSettings,
     instance: InstanceId,
-    secrets: Arc<MasterSecret>,
+    secrets: Secrets,
 }
 
 impl Platform {
     /// Does nothing yet.
     #[must_use]
-    pub fn new(world: World, settings: PlatformSettings, instance: InstanceId, secrets: Arc<MasterSecret>) -> Self {
+    pub fn new(world: World, settings: PlatformSettings, instance: InstanceId, secrets: Secrets) -> Self {
         Self { world, settings, instance, secrets }
     }
 
-    /// The password of [`MARIADB_ADMIN`].
+    /// The passwords that [`MARIADB_ADMIN`] may have, the one that it should have first.
     #[must_use]
-    pub fn mariadb_password(secrets: &MasterSecret) -> SecretString {
-        secrets.platform_password("mariadb")
+    pub fn mariadb_passwords(secrets: &Keyring) -> Vec<SecretString> {
+        secrets.newest_first().map(|(_, secret)| secret.platform_password("mariadb")).collect()
     }
 
     /// Makes what is missing, starts what is stopped, replaces what was made from other settings, and waits
@@ -109,7 +109,7 @@ impl Platform {
         // Before anything that a site could begin to serve with.
         parts.server(&servers::guard(&self.settings, gateway, self.instance)).await?;
         self.guard_has_its_rules().await?;
-        let hash = hostplane_domain::secret::mariadb_hash(&Self::mariadb_password(&self.secrets));
+        let hash = Self::mariadb_passwords(&self.secrets.now()).first().map(mariadb_hash).unwrap_or_default();
         let mariadb = gateway.map(|gateway| servers::mariadb(&self.settings, &gateway.to_string(), &hash));
         let caddy = servers::caddy(&self.settings);
         // Both are waited for even if one fails: a call that is dropped has its effect all the same.

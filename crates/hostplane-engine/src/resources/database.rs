@@ -45,7 +45,7 @@ impl Resource for Database {
 }
 
 fn spec(cx: &SiteCx<'_>, want: &DesiredSite) -> TenantSpec {
-    let password = cx.secrets.site_password(Purpose::SiteDatabase, cx.site.id, want.secret_version);
+    let password = cx.secret(want).site_password(Purpose::SiteDatabase, cx.site.id, want.secret_version);
     TenantSpec {
         mark: cx.mark(KIND, want),
         password_hash: mariadb_hash(&password),

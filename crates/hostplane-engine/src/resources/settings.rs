@@ -84,8 +84,8 @@ fn files(cx: &SiteCx<'_>, want: &DesiredSite) -> Vec<SettingsFile> {
     let (site, version) = (cx.site.id, want.secret_version);
     let keys = u8::try_from(KEY_NAMES.len()).expect("eight keys");
     let secrets = SettingsSecrets {
-        database_password: cx.secrets.site_password(Purpose::SiteDatabase, site, version),
-        keys: cx.secrets.site_keys(site, version, keys),
+        database_password: cx.secret(want).site_password(Purpose::SiteDatabase, site, version),
+        keys: cx.secret(want).site_keys(site, version, keys),
         mail_password: cx.mail_password.cloned(),
     };
     render::settings(want, &secrets)

@@ -7,12 +7,12 @@ use hostplane_domain::kind::Kind;
 use hostplane_domain::mark::Owner;
 use hostplane_domain::naming;
 use hostplane_domain::observed::{Difference, Observed, Remedy};
-use hostplane_domain::secret::Purpose;
 use hostplane_infra::error::Effect;
 use hostplane_infra::wordpress::{Installation, WordpressFacts};
 
 use super::{Resource, container, inside_ours};
 use crate::context::SiteCx;
+use crate::secrets;
 use crate::snapshot::{Seen, Snapshot};
 
 /// What is in the database `wp_<site>`.
@@ -43,7 +43,7 @@ impl Resource for WordpressInstall {
             site: cx.site.id,
             url: want.url.clone(),
             details: want.wordpress.clone(),
-            admin_password: cx.secrets.site_password(Purpose::SiteAdmin, cx.site.id, want.secret_version),
+            admin_password: secrets::admin_password(cx.secrets, cx.site.id, want.admin_generation),
         };
         cx.world.wordpress.install(&php.id, &installation).await
     }

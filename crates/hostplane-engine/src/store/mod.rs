@@ -65,6 +65,12 @@ pub enum StoreError {
     /// Another job of the site has not ended.
     #[error("another job of this site has not ended")]
     JobActive,
+    /// The control database needs a secret that is not there.
+    #[error(
+        "sites have passwords from generation {0} of the secret, which the file `secret` in HOSTPLANE_HOME lacks; restore \
+         that file from a backup"
+    )]
+    NoGeneration(u32),
     /// There is no such row.
     #[error("there is no such {0}")]
     Missing(&'static str),

@@ -5,8 +5,10 @@ use hostplane_domain::ids::{JobId, SiteId};
 use hostplane_domain::job::OperationName;
 use hostplane_domain::mark::SiteRef;
 use hostplane_domain::name::{SiteName, SiteNamePrefix};
+use hostplane_domain::secret::Keyring;
 use hostplane_domain::status::{SiteEvent, SiteStatus};
 use hostplane_infra::clock::Timestamp;
+use serde::Deserialize;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
 use uuid::Uuid;
@@ -22,7 +24,7 @@ pub struct SiteRecord {
     pub status: SiteStatus,
     /// Title and first administrator.
     pub details: WordpressDetails,
-    /// The version of its first administrator's password, which WordPress keeps by itself from then on.
+    /// The version that its passwords begin with.
     pub secret_version: u32,
     /// What was last confirmed outside; `None` is nothing.
     pub spec: Option<DesiredSite>,
@@ -208,5 +210,32 @@ impl Store {
             .fetch_all(&mut *self.reading().await?)
             .await?;
         rows.iter().map(read).collect()
+    }
+
+    /// Checks that every generation of the secret that a site or a job needs is there.
+    ///
+    /// # Errors
+    /// [`StoreError::NoGeneration`].
+    pub async fn check_generations(&self, ring: &Keyring) -> Stored<()> {
+        #[derive(Deserialize)]
+        struct Generations {
+            #[serde(default)]
+            secret_generation: Option<u32>,
+            #[serde(default)]
+            admin_generation: Option<u32>,
+        }
+        let specs: Vec<String> = sqlx::query_scalar(
+            "SELECT spec FROM sites WHERE spec IS NOT NULL
+             UNION ALL SELECT before_spec FROM jobs WHERE before_spec IS NOT NULL AND finished_at IS NULL
+             UNION ALL SELECT after_spec FROM jobs WHERE after_spec IS NOT NULL AND finished_at IS NULL",
+        )
+        .fetch_all(&mut *self.reading().await?)
+        .await?;
+        // What can't be read is set aside when its turn comes, and keeps nobody from starting.
+        let needed = specs.iter().filter_map(|json| serde_json::from_str::<Generations>(json).ok());
+        let mut needed = needed.flat_map(|needed| [needed.secret_generation, needed.admin_generation]).flatten();
+        needed
+            .find(|generation| ring.get(*generation).is_none())
+            .map_or(Ok(()), |lacks| Err(StoreError::NoGeneration(lacks)))
     }
 }

@@ -8,7 +8,6 @@ use hostplane_domain::desired::{PhpSettings, SiteImages, SiteLimits};
 use hostplane_domain::ids::JobId;
 use hostplane_domain::job::JobState;
 use hostplane_domain::mark::Labels;
-use hostplane_domain::secret::MasterSecret;
 use hostplane_engine::app::{App, Asked, Background, JobView};
 use hostplane_engine::settings::{Pace, SiteSettings};
 use hostplane_engine::store::{JobFilter, Store, StoreGate, Stored};
@@ -20,7 +19,7 @@ use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use crate::common::name;
+use crate::common::{name, secrets};
 use crate::gate::FaultGate;
 use crate::journal::{JournalGate, Stillness};
 use crate::secrets::MASTER;
@@ -143,8 +142,7 @@ impl Bed {
         let gate: Arc<dyn StoreGate> = self.journal.clone();
         let store = Store::open_behind(gate, &self.database(), self.settings.pace.settle, now).await?;
         let world = self.world.behind(self.gate.clone());
-        let secrets = Arc::new(MasterSecret::new(MASTER));
-        let (app, background) = App::new(store.clone(), world, secrets, self.settings.clone()).await?;
+        let (app, background) = App::new(store.clone(), world, secrets(MASTER), self.settings.clone()).await?;
         Ok((app, store, background))
     }
 

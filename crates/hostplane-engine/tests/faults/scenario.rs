@@ -41,7 +41,7 @@ pub static CHANGES: LazyLock<Vec<Change>> = LazyLock::new(|| {
         Change::Upgrade { images, mail: None },
         Change::Suspended(true),
         Change::Suspended(false),
-        Change::Secrets,
+        Change::Secrets { generation: 1 },
     ]
 });
 

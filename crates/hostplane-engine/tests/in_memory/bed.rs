@@ -8,9 +8,9 @@ use hostplane_domain::ids::JobId;
 use hostplane_domain::job::JobState;
 use hostplane_domain::kind::Kind;
 use hostplane_domain::mark::Labels;
-use hostplane_domain::secret::MasterSecret;
 use hostplane_domain::status::SiteStatus;
 use hostplane_engine::app::{App, JobView, ResourceState};
+use hostplane_engine::secrets::Secrets;
 use hostplane_engine::settings::{Pace, SiteSettings};
 use hostplane_engine::store::Store;
 use hostplane_infra::clock::{Clock, Timestamp};
@@ -21,7 +21,7 @@ use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use crate::common::{name, new_site};
+use crate::common::{name, new_site, secrets};
 
 pub const PHP_IMAGE: &str = "hostplane/php:test";
 pub const NGINX_IMAGE: &str = "hostplane/nginx:test";
@@ -31,6 +31,7 @@ pub struct Bed {
     pub world: FakeWorld,
     pub gate: Arc<ScriptedGate>,
     pub settings: SiteSettings,
+    pub secrets: Secrets,
     home: TempDir,
 }
 
@@ -74,6 +75,7 @@ impl Bed {
                 concurrency: 4,
                 pace: pace(),
             },
+            secrets: secrets([7; 32]),
             home: TempDir::new().unwrap(),
         };
         bed.world.state().containers.images.extend([PHP_IMAGE.to_owned(), NGINX_IMAGE.to_owned()]);
@@ -105,8 +107,8 @@ impl Bed {
 
     /// Starts the control plane, as a process start would.
     pub async fn start(&self) -> Running {
-        let secrets = Arc::new(MasterSecret::new([7; 32]));
         let store = self.store().await;
+        let secrets = self.secrets.clone();
         let (app, background) = App::new(store.clone(), self.gated(), secrets, self.settings.clone()).await.unwrap();
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(background.run(async move {

@@ -206,7 +206,7 @@ async fn rotated_secrets_are_new_and_the_administrator_s_password_stays() {
     running.active("hello").await;
     let password = async || running.app.credentials(&name("hello")).await.unwrap().password.expose_secret().to_owned();
     let (admin, before) = (password().await, bed.state());
-    assert_eq!(running.changed(&Change::Secrets).await.record.state, JobState::Completed);
+    assert_eq!(running.changed(&Change::Secrets { generation: 1 }).await.record.state, JobState::Completed);
     let after = bed.state();
     let hash = |state: &State| state.databases.users["wp_hello"].password_hash.clone();
     assert_ne!(hash(&after), hash(&before));

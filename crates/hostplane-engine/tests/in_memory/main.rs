@@ -11,5 +11,6 @@ mod platform;
 mod promises;
 mod provision;
 mod recovery;
+mod rotation;
 mod schedule;
 mod waiting;

@@ -1,9 +1,7 @@
 //! What sites share.
 
 use hostplane_domain::mark::Labels;
-use std::sync::Arc;
 
-use hostplane_domain::secret::MasterSecret;
 use hostplane_engine::platform::{Platform, PlatformSettings};
 use hostplane_infra::containers::{ContainerState, Containers};
 use hostplane_infra::error::{Dependency, EffectError, Rejection};
@@ -37,7 +35,7 @@ async fn platform(bed: &Bed, settings: PlatformSettings) -> Platform {
         NetworkSpec { name: "bridge".into(), subnet: Some("172.17.0.0/16".parse().unwrap()), labels: Labels::new() };
     let _ = bed.world.create_network(&spec).await;
     let instance = bed.store().await.instance().await.unwrap();
-    Platform::new(bed.gated(), settings, instance, Arc::new(MasterSecret::new([7; 32])))
+    Platform::new(bed.gated(), settings, instance, bed.secrets.clone())
 }
 
 #[tokio::test]

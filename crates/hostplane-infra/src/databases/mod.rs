@@ -10,7 +10,7 @@ use hostplane_domain::mark::{Mark, SiteRef};
 use hostplane_domain::name::SiteName;
 
 pub use gated::GatedDatabases;
-pub use mariadb::{BadAddress, Mariadb, MariadbAddress};
+pub use mariadb::{BadAddress, Mariadb, MariadbAddress, Passwords};
 
 use crate::clock::Timestamp;
 use crate::error::Effect;

@@ -58,7 +58,7 @@ pub(super) async fn resume(State(api): State<Api>, InPath(name): InPath<SiteName
 
 pub(super) async fn rotate(State(api): State<Api>, InPath(name): InPath<SiteName>, params: Params) -> Answer<Response> {
     params.only(&[])?;
-    change(&api, &name, &Change::Secrets).await
+    Ok(accepted(api.app.rotate_site(&name).await?))
 }
 
 async fn change(api: &Api, name: &SiteName, change: &Change) -> Answer<Response> {

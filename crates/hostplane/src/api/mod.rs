@@ -13,6 +13,7 @@ pub(crate) mod inside;
 mod jobs;
 pub(crate) mod page;
 pub(crate) mod problem;
+mod secret;
 mod sites;
 mod tokens;
 pub(crate) mod wire;
@@ -115,6 +116,8 @@ pub fn routes() -> Vec<Route> {
         route(GET, "/api/v1/jobs/{id}/events", READ, events::follow),
         route(POST, "/api/v1/jobs/{id}/retry", OPERATE, jobs::retry),
         route(POST, "/api/v1/jobs/{id}/cancel", OPERATE, jobs::cancel),
+        route(GET, "/api/v1/secret", READ, secret::show),
+        route(POST, "/api/v1/secret/rotate", ADMIN, secret::rotate),
         route(GET, "/api/v1/tokens", ADMIN, tokens::list),
         route(POST, "/api/v1/tokens", ADMIN, tokens::create),
         route(DELETE, "/api/v1/tokens/{id}", ADMIN, tokens::revoke),

@@ -29,6 +29,7 @@ pub(crate) enum Reason {
     JobNotRetriable,
     JobNotCancellable,
     HomeToken,
+    RotationUnderWay,
     BodyTooLarge,
     UnsupportedMediaType,
     InvalidField,
@@ -64,6 +65,7 @@ impl Reason {
         Self::JobNotRetriable,
         Self::JobNotCancellable,
         Self::HomeToken,
+        Self::RotationUnderWay,
         Self::BodyTooLarge,
         Self::UnsupportedMediaType,
         Self::InvalidField,
@@ -105,6 +107,9 @@ impl Reason {
             Self::JobNotRetriable => ("job-not-retriable", StatusCode::CONFLICT, "The job cannot be retried"),
             Self::JobNotCancellable => ("job-not-cancellable", StatusCode::CONFLICT, "The job cannot be cancelled"),
             Self::HomeToken => ("home-token", StatusCode::CONFLICT, "The home's token cannot be revoked"),
+            Self::RotationUnderWay => {
+                ("rotation-under-way", StatusCode::CONFLICT, "An earlier rotation of the secret goes on")
+            }
             Self::BodyTooLarge => ("body-too-large", StatusCode::PAYLOAD_TOO_LARGE, "The body is too large"),
             Self::UnsupportedMediaType => {
                 ("unsupported-media-type", StatusCode::UNSUPPORTED_MEDIA_TYPE, "The body's type is not supported")
@@ -295,7 +300,10 @@ impl From<AppError> for Problem {
             AppError::NoCursor => return Self::parameter("cursor", error.to_string()),
             AppError::NoToken => Reason::TokenNotFound,
             AppError::HomeToken => Reason::HomeToken,
-            AppError::Store(_) => return Self::internal(hostplane_infra::error::chain(&error)),
+            AppError::SitesBehind(_) => Reason::RotationUnderWay,
+            AppError::Store(_) | AppError::SecretNotKept(_) => {
+                return Self::internal(hostplane_infra::error::chain(&error));
+            }
         };
         Self::new(kind, error.to_string())
     }

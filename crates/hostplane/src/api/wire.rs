@@ -7,7 +7,7 @@ use hostplane_domain::kind::Kind;
 use hostplane_domain::status::SiteStatus;
 use hostplane_domain::token::TokenScope;
 use hostplane_engine::app::{
-    Credentials as AppCredentials, JobView, Ran, ResourceView, SiteContainer, SiteDetail, SiteView,
+    Credentials as AppCredentials, JobView, Ran, ResourceView, SecretView, SiteContainer, SiteDetail, SiteView,
 };
 use hostplane_engine::store::TokenRecord;
 use hostplane_infra::clock::Timestamp;
@@ -172,6 +172,15 @@ pub(crate) struct Credentials {
     pub url: String,
     pub user: String,
     pub password: String,
+}
+
+/// How far the newest generation of the installation's secret has come.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Secret {
+    /// Its number; 1 is the first.
+    pub generation: u32,
+    /// Sites in service whose passwords still come from an older one.
+    pub sites_behind: usize,
 }
 
 /// What a site's containers have printed, oldest first.
@@ -339,6 +348,12 @@ impl From<Vec<(SiteContainer, LogLine)>> for Log {
             text: String::from_utf8_lossy(&line.text).into_owned(),
         };
         Self { lines: lines.into_iter().map(line).collect() }
+    }
+}
+
+impl From<SecretView> for Secret {
+    fn from(secret: SecretView) -> Self {
+        Self { generation: secret.generation, sites_behind: secret.sites_behind }
     }
 }
 

@@ -15,6 +15,8 @@ mod job_watch;
 mod order;
 mod output;
 mod progress;
+mod secret_rotate;
+mod secret_show;
 mod site_change;
 mod site_create;
 mod site_credentials;
@@ -78,6 +80,9 @@ enum Command {
     /// Make, list and revoke tokens of the API
     #[command(subcommand)]
     Token(Token),
+    /// Look at the installation's secret, and give it a new one
+    #[command(subcommand)]
+    Secret(Secret),
     /// Give control planes a name, and say which one to ask
     #[command(subcommand)]
     Context(Context),
@@ -126,6 +131,12 @@ enum Token {
     Create(token_create::Create),
     List(token_list::List),
     Revoke(token_revoke::Revoke),
+}
+
+#[derive(Subcommand)]
+enum Secret {
+    Show(secret_show::Show),
+    Rotate(secret_rotate::Rotate),
 }
 
 #[derive(Subcommand)]
@@ -202,6 +213,8 @@ async fn run(command: Command, layers: &Layers) -> Result<(), Failure> {
         Command::Token(Token::Create(command)) => command.run(layers).await,
         Command::Token(Token::List(command)) => command.run(layers).await,
         Command::Token(Token::Revoke(command)) => command.run(layers).await,
+        Command::Secret(Secret::Show(command)) => command.run(layers).await,
+        Command::Secret(Secret::Rotate(command)) => command.run(layers).await,
         Command::Context(Context::Add(command)) => command.run(layers),
         Command::Context(Context::List(command)) => command.run(layers),
         Command::Context(Context::Use(command)) => command.run(layers),

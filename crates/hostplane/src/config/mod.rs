@@ -8,14 +8,15 @@ mod settings;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use hostplane_domain::desired::{PhpSettings, SiteImages, SiteLimits};
-use hostplane_domain::secret::MasterSecret;
 use hostplane_domain::subnet::SubnetPool;
 use hostplane_engine::platform::{MARIADB_ADMIN, Platform, PlatformSettings};
+use hostplane_engine::secrets::Secrets;
 use hostplane_engine::settings::{Pace, SiteSettings};
 use hostplane_infra::containers::engine_host;
-use hostplane_infra::databases::{BadAddress, MariadbAddress};
+use hostplane_infra::databases::{BadAddress, Mariadb, MariadbAddress, Passwords};
 use hostplane_infra::proxy::CaddyPlace;
 use ipnet::Ipv4Net;
 use secrecy::ExposeSecret;
@@ -110,11 +111,16 @@ impl Config {
         SocketAddr::new(self.settings.api_address, self.settings.api_port)
     }
 
-    pub fn mariadb(&self, secret: &MasterSecret) -> MariadbAddress {
-        self.wp_dsn.clone().unwrap_or_else(|| {
-            let password = Platform::mariadb_password(secret);
-            MariadbAddress::new("127.0.0.1", self.settings.mariadb_admin_port, MARIADB_ADMIN, password)
-        })
+    /// MariaDB as the control plane reaches it. The password of the one that `up` makes follows the secret.
+    pub fn mariadb(&self, secrets: &Secrets) -> Mariadb {
+        if let Some(dsn) = &self.wp_dsn {
+            return Mariadb::new(dsn.clone());
+        }
+        let secrets = secrets.clone();
+        let passwords: Passwords = Arc::new(move || Platform::mariadb_passwords(&secrets.now()));
+        let newest = passwords().swap_remove(0);
+        let address = MariadbAddress::new("127.0.0.1", self.settings.mariadb_admin_port, MARIADB_ADMIN, newest);
+        Mariadb::with_passwords(address, passwords)
     }
 
     pub fn caddy(&self) -> CaddyPlace {

@@ -9,8 +9,8 @@ use hostplane::home::Home;
 use hostplane::http;
 use hostplane_domain::desired::{PhpSettings, SiteImages, SiteLimits};
 use hostplane_domain::job::JobState;
-use hostplane_domain::secret::MasterSecret;
 use hostplane_engine::app::App;
+use hostplane_engine::secrets::Secrets;
 use hostplane_engine::settings::{Pace, SiteSettings};
 use hostplane_engine::store::Store;
 use hostplane_infra::clock::{Clock, SystemClock};
@@ -67,10 +67,10 @@ impl Bed {
         let shared = NetworkSpec { name: settings.shared_network.clone(), subnet, labels };
         world.create_network(&shared).await.unwrap();
 
+        let secrets = Secrets::new(home.secret(&home.default_database()).unwrap(), Arc::new(home.keeper()));
         let store = Store::open(&home.default_database(), settings.pace.settle, SystemClock.now()).await.unwrap();
         let base_domain = settings.base_domain.clone();
-        let secret = std::sync::Arc::new(MasterSecret::new([7; 32]));
-        let (app, background) = App::new(store.clone(), world.behind(gate.clone()), secret, settings).await.unwrap();
+        let (app, background) = App::new(store.clone(), world.behind(gate.clone()), secrets, settings).await.unwrap();
         let token = home.token().unwrap().expose_secret().to_owned();
         app.set_token(&token).await.unwrap();
         let listener = http::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();

@@ -29,7 +29,7 @@ impl Bed {
 fn expected(method: &Method, path: &str) -> Option<TokenScope> {
     match path {
         "/healthz" | "/readyz" => None,
-        path if path.starts_with("/api/v1/tokens") => Some(TokenScope::Admin),
+        path if path.starts_with("/api/v1/tokens") || path == "/api/v1/secret/rotate" => Some(TokenScope::Admin),
         path if path.ends_with("/credentials") || path.ends_with("/logs") => Some(TokenScope::Operate),
         _ if method == Method::GET => Some(TokenScope::Read),
         _ => Some(TokenScope::Operate),

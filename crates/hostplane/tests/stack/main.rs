@@ -30,6 +30,7 @@ mod reach;
 mod recovery;
 mod relay;
 mod restart;
+mod rotation;
 mod secrets;
 mod servers;
 mod three_hosts;

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE_NO_PAD};
-use hostplane_domain::secret::{MasterSecret, Purpose, mariadb_hash};
+use hostplane_domain::secret::{Keyring, MasterSecret, Purpose, mariadb_hash};
 use hostplane_engine::platform::Platform;
 use memchr::memmem::Finder;
 use secrecy::ExposeSecret;
@@ -71,12 +71,13 @@ fn no_secret_is_written_where_others_read() {
 fn secrets_of(instance: &Instance, site: &str) -> Vec<(String, Vec<u8>)> {
     let read =
         |file: &str| fs::read_to_string(instance.home().join(file)).expect("a file of the home").trim().to_owned();
-    let hex = read("secret");
+    let secret = read("secret");
+    let hex = secret.strip_prefix("1 ").expect("the first generation").to_owned();
     let bytes: [u8; 32] = hex::decode(&hex).expect("digits").try_into().expect("32 bytes");
     let master = MasterSecret::new(bytes);
     let shown = instance.done(&["site", "show", site, "--json"]).json();
     let id = shown["id"].as_str().expect("an id").parse().expect("an id");
-    let control = Platform::mariadb_password(&master);
+    let control = Platform::mariadb_passwords(&Keyring::new(MasterSecret::new(bytes))).remove(0);
     let mut secrets = vec![
         ("the installation's secret".to_owned(), bytes.to_vec()),
         ("the installation's secret in hex".to_owned(), hex.into_bytes()),

@@ -12,7 +12,7 @@ use hostplane_domain::kind::Kind;
 use hostplane_domain::mark::{Labels, Mark, SiteRef};
 use hostplane_domain::name::SiteName;
 use hostplane_domain::naming;
-use hostplane_domain::secret::MasterSecret;
+use hostplane_domain::secret::{Keyring, MasterSecret};
 use hostplane_domain::url::SiteUrl;
 use hostplane_infra::containers::{Containers, NetworkSpec};
 use hostplane_infra::fake::{FakeWorld, LedgerRow, State};
@@ -41,6 +41,8 @@ fn hello(site: SiteId) -> DesiredSite {
         shared_network: "shared".into(),
         database_host: "host.docker.internal:3306".into(),
         secret_version: 1,
+        secret_generation: 1,
+        admin_generation: 1,
         suspended: false,
     }
 }
@@ -48,7 +50,7 @@ fn hello(site: SiteId) -> DesiredSite {
 /// A site on a world, as a job sees it.
 struct Site {
     world: World,
-    secrets: MasterSecret,
+    secrets: Keyring,
     want: DesiredSite,
 }
 
@@ -56,7 +58,7 @@ impl Site {
     fn on(world: &FakeWorld) -> Self {
         Self {
             world: world.behind(LiveGate::new()),
-            secrets: MasterSecret::new([7; 32]),
+            secrets: Keyring::new(MasterSecret::new([7; 32])),
             want: hello(SiteId::new(Uuid::from_u128(1))),
         }
     }

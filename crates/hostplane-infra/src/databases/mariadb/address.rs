@@ -136,6 +136,11 @@ impl MariadbAddress {
         &self.user
     }
 
+    /// The same server and account, by another password.
+    pub(super) fn with_password(&self, password: &SecretString) -> Self {
+        Self { password: password.clone(), ..self.clone() }
+    }
+
     pub(super) fn password(&self) -> &SecretString {
         &self.password
     }

@@ -11,7 +11,9 @@ mod quote;
 mod session;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -59,29 +61,74 @@ const ENSURE: Budget = Budget { call: Duration::from_secs(21), statement: Durati
 const CONFIRM: Budget = Budget { call: Duration::from_secs(10), statement: Duration::from_secs(4) };
 const REMOVE: Budget = Budget { call: Duration::from_secs(43), statement: Duration::from_secs(16) };
 
+/// What an account's password may be, the one that it should be first. Asked for at each call.
+pub type Passwords = Arc<dyn Fn() -> Vec<SecretString> + Send + Sync>;
+
 /// The database server of the sites.
-#[derive(Debug)]
 pub struct Mariadb {
     address: MariadbAddress,
+    passwords: Passwords,
+    /// Part of the names of locks. It stays the same while the process lives, whatever becomes of the password.
+    locks: SecretString,
     places: Semaphore,
     /// A ping doesn't queue behind work: it tells whether the server is up, not whether it is busy.
     pings: Semaphore,
+}
+
+impl fmt::Debug for Mariadb {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mariadb").field("address", &self.address).finish_non_exhaustive()
+    }
 }
 
 impl Mariadb {
     /// An adapter for the server at `address`. Nothing is connected before the first call.
     #[must_use]
     pub fn new(address: MariadbAddress) -> Self {
-        Self { address, places: Semaphore::new(CONNECTIONS), pings: Semaphore::new(CONNECTIONS) }
+        let password = address.password().clone();
+        Self::with_passwords(address, Arc::new(move || vec![password.clone()]))
+    }
+
+    /// The same for a server whose password is ours to renew: of these, which are asked for at each call, the first
+    /// is the one that the account should have. Where the server takes an older one only, the account gets the first.
+    #[must_use]
+    pub fn with_passwords(address: MariadbAddress, passwords: Passwords) -> Self {
+        Self {
+            locks: address.password().clone(),
+            address,
+            passwords,
+            places: Semaphore::new(CONNECTIONS),
+            pings: Semaphore::new(CONNECTIONS),
+        }
     }
 
     async fn open(&self, call: &'static str, budget: &Budget) -> Effect<Session<'_>> {
-        Session::open(&self.address, &self.places, call, budget.statement).await
+        self.connect(&self.places, call, budget.statement).await
+    }
+
+    async fn connect<'a>(&'a self, places: &'a Semaphore, call: &'static str, limit: Duration) -> Effect<Session<'a>> {
+        let all = (self.passwords)();
+        let Some(wanted) = all.first() else {
+            return Err(EffectError::transient_message(call, "there is no password to connect with"));
+        };
+        let newest = Session::open(&self.address.with_password(wanted), places, call, limit).await;
+        let Err(EffectError::Rejected(Rejection::AccessDenied { .. })) = &newest else { return newest };
+        for older in &all[1..] {
+            match Session::open(&self.address.with_password(older), places, call, limit).await {
+                Err(EffectError::Rejected(Rejection::AccessDenied { .. })) => {}
+                Err(error) => return Err(error),
+                Ok(mut session) => {
+                    session.renew_password(&mariadb_hash(wanted)).await?;
+                    return Ok(session);
+                }
+            }
+        }
+        newest
     }
 
     /// A tenant's lock has a name that tenants can't guess, as any of them could hold it for ever.
     fn lock_name(&self, tenant: &str) -> String {
-        let text = format!("{}/lock/{tenant}", self.address.password().expose_secret());
+        let text = format!("{}/lock/{tenant}", self.locks.expose_secret());
         mariadb_hash(&SecretString::from(text))
     }
 
@@ -117,7 +164,7 @@ impl Mariadb {
 #[async_trait]
 impl Databases for Mariadb {
     async fn ping(&self) -> Effect<()> {
-        let mut session = Session::open(&self.address, &self.pings, PING, READ.statement).await?;
+        let mut session = self.connect(&self.pings, PING, READ.statement).await?;
         session.rows("asking for an answer", "SELECT 1".to_owned()).await?;
         session.close().await;
         Ok(())

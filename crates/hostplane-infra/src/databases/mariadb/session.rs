@@ -142,6 +142,13 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// Gives the account that is connected another password. Again changes nothing, so a reply that is lost makes
+    /// nothing unknown.
+    pub(super) async fn renew_password(&mut self, hash: &str) -> Effect<()> {
+        let sql = format!("SET PASSWORD = {}", quote::text(hash));
+        Ok(self.rows("renewing the control plane's password", sql).await.map(drop)?)
+    }
+
     /// Ends the connection, and with it the lock, before the next call begins.
     pub(super) async fn close(self) {
         // What the call did is done; a connection that can't be closed in order is dropped.

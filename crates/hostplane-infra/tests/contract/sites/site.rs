@@ -64,6 +64,8 @@ impl<'a> Site<'a> {
             shared_network: ground.shared_network.clone(),
             database_host: ground.database_host.clone(),
             secret_version: 1,
+            secret_generation: 1,
+            admin_generation: 1,
             suspended: false,
         };
         Self { bed, want }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use hostplane_infra::databases::{Databases, Mariadb, TenantSpec, Tenants};
 use hostplane_infra::error::{Effect, EffectError, Rejection};
+use secrecy::SecretString;
 
 use super::super::{facts, key, spec, whole};
 use super::{Real, RealCase, address, execute};
@@ -17,6 +18,7 @@ macro_rules! cases {
 
 cases![
     missing_privileges_are_access_denied_without_the_hash,
+    an_older_password_is_renewed_at_the_next_call,
     a_call_that_is_cut_off_anywhere_is_finished_by_the_next,
     a_removal_that_is_cut_off_anywhere_is_finished_by_the_next,
     a_lock_that_is_held_is_transient_and_soon,
@@ -55,6 +57,29 @@ async fn missing_privileges_are_access_denied_without_the_hash(bed: &Real) {
     bed.run("GRANT ALL PRIVILEGES ON *.* TO `climbing`@`%` WITH GRANT OPTION").await;
     adapter.ensure_tenant(&spec).await.unwrap();
     assert_eq!(facts(bed, &spec).await, Some(whole(&spec)), "what was begun is finished");
+}
+
+/// An adapter whose password may be any of these; the first is the one that it should be.
+fn one_of(bed: &Real, passwords: &'static [&'static str]) -> Mariadb {
+    let all = move || passwords.iter().map(|&password| SecretString::from(password)).collect();
+    Mariadb::with_passwords(address(bed.server.port, "renewing", passwords[0]), Arc::new(all))
+}
+
+async fn an_older_password_is_renewed_at_the_next_call(bed: &Real) {
+    bed.run("CREATE USER `renewing`@`%` IDENTIFIED BY 'first'; GRANT ALL PRIVILEGES ON *.* TO `renewing`@`%`").await;
+    let denied = one_of(bed, &["third", "second"]).ping().await.unwrap_err();
+    assert!(matches!(&denied, EffectError::Rejected(Rejection::AccessDenied { .. })), "{denied:?}");
+    // Several at once, as there are when everything goes on after a rotation.
+    let adapter = one_of(bed, &["third", "second", "first"]);
+    let all = Tenants::All;
+    let (ping, one, other) = tokio::join!(adapter.ping(), adapter.tenants(&all), adapter.tenants(&all));
+    ping.unwrap();
+    one.unwrap();
+    other.unwrap();
+    one_of(bed, &["third"]).ping().await.unwrap();
+    let denied = one_of(bed, &["first"]).ping().await.unwrap_err();
+    assert!(matches!(&denied, EffectError::Rejected(Rejection::AccessDenied { .. })), "{denied:?}");
+    assert!(!format!("{denied:?} {}", denied.chain()).contains("third"));
 }
 
 /// Runs a call and cuts it off after a while, as the gate does.

@@ -1,0 +1,44 @@
+//! The installation's secret, and its rotation.
+
+use tracing::info;
+
+use super::{App, AppError, Asked};
+use crate::rotation;
+
+/// How far the newest generation of the installation's secret has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SecretView {
+    /// The number of the newest generation; 1 is the first.
+    pub generation: u32,
+    /// Sites in service whose passwords still come from an older one.
+    pub sites_behind: usize,
+}
+
+impl App {
+    /// The newest generation, and how many sites are behind it.
+    ///
+    /// # Errors
+    /// When the control database fails.
+    pub async fn secret(&self) -> Asked<SecretView> {
+        let generation = self.secrets.now().newest();
+        let sites_behind = rotation::behind(&self.store, generation).await?.len();
+        Ok(SecretView { generation, sites_behind })
+    }
+
+    /// Makes a new generation of the installation's secret. From now on everything is derived from it, and the
+    /// sites that there are get new passwords one after the other, each by a job.
+    ///
+    /// # Errors
+    /// [`AppError::SecretNotKept`]: then nothing has changed. [`AppError::SitesBehind`] while an earlier rotation
+    /// goes on.
+    pub async fn rotate_secret(&self) -> Asked<SecretView> {
+        let now = self.secret().await?;
+        if now.sites_behind > 0 {
+            return Err(AppError::SitesBehind(now.sites_behind));
+        }
+        let generation = self.secrets.add().map_err(AppError::SecretNotKept)?;
+        info!(generation, "the installation has a new secret");
+        self.rotate.send_replace(());
+        self.secret().await
+    }
+}

@@ -1,0 +1,65 @@
+//! The installation's secret while the control plane runs: which generations there are, and how there come to be
+//! more.
+
+use std::io;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use hostplane_domain::ids::SiteId;
+use hostplane_domain::secret::{Keyring, MasterSecret, Purpose};
+use secrecy::SecretString;
+
+/// Where the generations are kept. What was said to be kept is there after a crash.
+pub trait KeepSecrets: Send + Sync {
+    /// Makes one generation more out of chance, and keeps it.
+    ///
+    /// # Errors
+    /// When it can't be kept: then there is none.
+    fn add(&self, to: &Keyring) -> io::Result<Keyring>;
+}
+
+impl<F: Fn(&Keyring) -> io::Result<Keyring> + Send + Sync> KeepSecrets for F {
+    fn add(&self, to: &Keyring) -> io::Result<Keyring> {
+        self(to)
+    }
+}
+
+/// The generations that are known now. Cloning gives another handle to the same ones.
+#[derive(Clone)]
+pub struct Secrets {
+    ring: Arc<RwLock<Keyring>>,
+    keeper: Arc<dyn KeepSecrets>,
+}
+
+impl Secrets {
+    /// Generations, and where they are kept.
+    #[must_use]
+    pub fn new(ring: Keyring, keeper: Arc<dyn KeepSecrets>) -> Self {
+        Self { ring: Arc::new(RwLock::new(ring)), keeper }
+    }
+
+    /// Those there are now.
+    #[must_use]
+    pub fn now(&self) -> Keyring {
+        // One is put in whole or not at all.
+        self.ring.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// One more from now on: its number.
+    pub(crate) fn add(&self) -> io::Result<u32> {
+        let mut ring = self.ring.write().unwrap_or_else(PoisonError::into_inner);
+        *ring = self.keeper.add(&ring)?;
+        Ok(ring.newest())
+    }
+}
+
+/// The password of a site's first administrator, as it is installed with.
+pub(crate) fn admin_password(ring: &Keyring, site: SiteId, generation: u32) -> SecretString {
+    /// It was never renewed: from the installation on it is WordPress's own.
+    const VERSION: u32 = 1;
+    of(ring, generation).site_password(Purpose::SiteAdmin, site, VERSION)
+}
+
+/// A generation that some site uses.
+pub(crate) fn of(ring: &Keyring, generation: u32) -> &MasterSecret {
+    ring.get(generation).expect("the engine doesn't start without a generation that a site uses")
+}

@@ -1,0 +1,136 @@
+//! The installation's secret and its rotation.
+
+use std::sync::Arc;
+
+use hostplane_domain::ids::SiteId;
+use hostplane_domain::job::{JobState, OperationName};
+use hostplane_domain::secret::{Keyring, MasterSecret, Purpose, mariadb_hash};
+use hostplane_engine::app::{App, AppError, SecretView};
+use hostplane_engine::secrets::Secrets;
+use hostplane_engine::store::{JobFilter, StoreError};
+use hostplane_infra::error::Dependency;
+use hostplane_infra::fake::State;
+use secrecy::ExposeSecret;
+
+use crate::bed::{Bed, Running};
+use crate::common::name;
+
+fn hash(state: &State, site: &str) -> String {
+    state.databases.users[&format!("wp_{site}")].password_hash.clone()
+}
+
+async fn id_of(running: &Running, site: &str) -> SiteId {
+    running.app.site(&name(site)).await.unwrap().view.record.site.id
+}
+
+/// Waits until no site is behind, looking after each change.
+async fn is_through(running: &Running) -> SecretView {
+    let mut changes = running.app.changes();
+    loop {
+        changes.mark_unchanged();
+        let view = running.app.secret().await.unwrap();
+        if view.sites_behind == 0 {
+            return view;
+        }
+        changes.changed().await.unwrap();
+    }
+}
+
+async fn admin_password(running: &Running, site: &str) -> String {
+    running.app.credentials(&name(site)).await.unwrap().password.expose_secret().to_owned()
+}
+
+#[tokio::test]
+async fn every_site_gets_passwords_from_the_new_secret_and_keeps_its_administrator_s() {
+    let bed = Bed::new().await;
+    let running = bed.start().await;
+    for site in ["one", "two", "three"] {
+        running.active(site).await;
+    }
+    let (before, admin) = (bed.state(), admin_password(&running, "one").await);
+    let view = running.app.rotate_secret().await.unwrap();
+    assert_eq!(view, SecretView { generation: 2, sites_behind: 3 });
+    assert_eq!(is_through(&running).await, SecretView { generation: 2, sites_behind: 0 });
+    let after = bed.state();
+    for site in ["one", "two", "three"] {
+        let id = id_of(&running, site).await;
+        let derived = MasterSecret::new([2; 32]).site_password(Purpose::SiteDatabase, id, 2);
+        assert_eq!(hash(&after, site), mariadb_hash(&derived));
+        assert_ne!(hash(&after, site), hash(&before, site));
+        assert_eq!(running.not_present(site).await, Vec::<String>::new());
+    }
+    assert_eq!(admin_password(&running, "one").await, admin, "it is WordPress's own");
+    // What is made from now on is derived from the new one alone.
+    running.active("four").await;
+    let derived = MasterSecret::new([2; 32]).site_password(Purpose::SiteAdmin, id_of(&running, "four").await, 1);
+    assert_eq!(admin_password(&running, "four").await, derived.expose_secret());
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_rotation_goes_on_after_a_restart() {
+    let bed = Bed::new().await;
+    let running = bed.start().await;
+    running.active("one").await;
+    bed.gate.cut_off(Dependency::Docker);
+    assert_eq!(running.app.rotate_secret().await.unwrap().sites_behind, 1);
+    let again = running.app.rotate_secret().await.unwrap_err();
+    assert!(matches!(again, AppError::SitesBehind(1)), "{again}");
+    running.stop().await;
+    bed.gate.reconnect(Dependency::Docker);
+    let running = bed.start().await;
+    running.app.settle_routes().await.unwrap();
+    assert_eq!(is_through(&running).await, SecretView { generation: 2, sites_behind: 0 });
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_site_that_is_busy_has_its_turn_and_one_that_needs_an_operator_holds_up_nobody() {
+    let bed = Bed::new().await;
+    let running = bed.start().await;
+    for site in ["one", "two"] {
+        running.active(site).await;
+    }
+    // A job that stays where it is while Docker is away.
+    bed.gate.cut_off(Dependency::Docker);
+    let first = running.app.rotate_site(&name("one")).await.unwrap().record.id;
+    running.app.job_when(first, |job| job.record.waiting_for.is_some()).await.unwrap();
+    running.app.rotate_secret().await.unwrap();
+    bed.gate.reconnect(Dependency::Docker);
+    is_through(&running).await;
+    assert_eq!(running.ended(first).await.record.state, JobState::Completed);
+    let jobs = JobFilter { operation: Some(OperationName::Rotate), limit: 10, ..JobFilter::default() };
+    assert_eq!(running.app.jobs(None, &jobs).await.unwrap().len(), 3, "the order before, and one for each site");
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_secret_that_can_t_be_kept_changes_nothing() {
+    let mut bed = Bed::new().await;
+    let keep = |_: &Keyring| Err(std::io::Error::other("disk full"));
+    bed.secrets = Secrets::new(Keyring::new(MasterSecret::new([7; 32])), Arc::new(keep));
+    let running = bed.start().await;
+    running.active("one").await;
+    let before = bed.state();
+    let error = running.app.rotate_secret().await.unwrap_err();
+    assert!(error.to_string().contains("disk full"), "{error}");
+    assert_eq!(running.app.secret().await.unwrap(), SecretView { generation: 1, sites_behind: 0 });
+    assert_eq!(bed.state(), before);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn without_a_generation_that_sites_need_nothing_starts() {
+    let mut bed = Bed::new().await;
+    let running = bed.start().await;
+    running.active("one").await;
+    running.app.rotate_secret().await.unwrap();
+    is_through(&running).await;
+    running.stop().await;
+    // An older copy of the file: the first generation alone.
+    bed.secrets = crate::common::secrets([7; 32]);
+    let refused = App::new(bed.store().await, bed.gated(), bed.secrets.clone(), bed.settings.clone()).await;
+    let Err(error) = refused else { panic!("it starts") };
+    assert!(matches!(error, StoreError::NoGeneration(2)), "{error}");
+    assert!(error.to_string().contains("restore"), "{error}");
+}

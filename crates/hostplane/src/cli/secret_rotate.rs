@@ -1,0 +1,64 @@
+//! `hostplane secret rotate`.
+
+use std::time::Duration;
+
+use clap::Args;
+use tokio::time::{Instant, sleep};
+
+use super::failure::Failure;
+use super::output::{Format, confirm};
+use super::secret_show::text;
+use super::target::Target;
+use super::wait::Timeout;
+use crate::api::wire::Secret;
+use crate::config::layers::Layers;
+
+/// Between two looks at how far it is.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// Give the installation a new secret, and every site a new database password and new keys
+///
+/// Everybody who is logged in to a site has to log in again. Passwords of WordPress's users stay.
+#[derive(Debug, Args)]
+pub(super) struct Rotate {
+    /// Don't ask
+    #[arg(long)]
+    yes: bool,
+    /// Wait until every site has its new password
+    #[arg(long)]
+    wait: bool,
+    #[command(flatten)]
+    timeout: Timeout,
+    #[command(flatten)]
+    format: Format,
+    #[command(flatten)]
+    target: Target,
+}
+
+impl Rotate {
+    pub async fn run(self, layers: &Layers) -> Result<(), Failure> {
+        let client = self.target.client(layers)?;
+        if !self.yes {
+            let asked = client.asked();
+            let question = format!(
+                "This gives every site of {asked} a new database password and new keys; everybody who is logged in has \
+                 to log in again.\nType yes: "
+            );
+            confirm(&question, "yes")?;
+        }
+        let mut secret: Secret = client.post("/api/v1/secret/rotate?confirm=rotate", None::<&()>).await?;
+        let begun = Instant::now();
+        while self.wait && secret.sites_behind > 0 {
+            if begun.elapsed() >= self.timeout.timeout {
+                return Err(Failure::Failed(format!(
+                    "{} sites still have passwords from an older secret; `hostplane job list --operation rotate` shows \
+                     what holds them up, and the rotation goes on",
+                    secret.sites_behind
+                )));
+            }
+            sleep(PAUSE).await;
+            secret = client.get("/api/v1/secret").await?;
+        }
+        self.format.print(&secret, text)
+    }
+}
