@@ -63,7 +63,7 @@ def main():
     )
     print(
         "A site's unpacking begins as soon as its own PHP container runs, whatever others unpack. How many jobs run\n"
-        "at once is `CONCURRENCY` (4 unless set); the others are queued as a whole."
+        "at once is `CONCURRENCY` (20 unless set); the others are queued as a whole."
     )
 
 

@@ -32,8 +32,8 @@ pub(crate) struct Settings {
     /// Port on which the API listens; 0 takes a free one.
     #[arg(long, env = "API_PORT", value_name = "PORT", default_value_t = 7070)]
     pub api_port: u16,
-    /// Jobs that run at once.
-    #[arg(long, env = "CONCURRENCY", value_name = "N", default_value_t = 4,
+    /// Jobs that run at once. Most of a job is unpacking and installing, and many at once are done sooner.
+    #[arg(long, env = "CONCURRENCY", value_name = "N", default_value_t = 20,
           value_parser = clap::value_parser!(u16).range(1..=64))]
     pub concurrency: u16,
     /// How log lines look.
