@@ -48,7 +48,17 @@ fn a_live_site_is_changed_and_what_does_not_serve_is_taken_back() {
     let bystander = Probe::of(&instance, &other);
     let visitor = Probe::of(&instance, &site);
 
-    instance.done(&["site", "update", &site, "--php-memory", "300", "--php-workers", "3", "--upload", "32", "--wait"]);
+    let editor = |instance: &Instance| {
+        let program = "require 'wp-load.php'; echo var_export(defined('DISALLOW_FILE_EDIT') && DISALLOW_FILE_EDIT, true);";
+        instance.done(&["site", "exec", &site, "--", "php", "-r", program]).stdout
+    };
+    assert_eq!(editor(&instance), "true");
+    let limits = ["--php-memory", "300", "--php-workers", "3", "--upload", "32"];
+    let php = ["--memory-limit", "128", "--max-execution-time", "45", "--disallow-file-edit", "false", "--wait"];
+    instance.done(&[&["site", "update", &site][..], &limits, &php].concat());
+    assert_eq!(editor(&instance), "false");
+    let pool = docker(&["exec", &format!("php_{site}"), "cat", "/etc/hostplane/php-fpm.conf"]);
+    assert!(pool.contains("[memory_limit] = 128M") && pool.contains("[max_execution_time] = 45"), "{pool}");
     let limits = &shown(&instance, &site)["limits"];
     assert_eq!((&limits["php"]["memory_mib"], &limits["upload_mib"]), (&300.into(), &32.into()));
     let memory = |site: &str| inspect("container", &format!("php_{site}"))["HostConfig"]["Memory"].clone();
