@@ -1,6 +1,6 @@
 //! What a verb has at hand: the world, the secrets, and for whom and in which job it works.
 
-use hostplane_domain::desired::DesiredSite;
+use hostplane_domain::desired::{DesiredSite, MailRelay};
 use hostplane_domain::ids::{InstanceId, JobId};
 use hostplane_domain::kind::Kind;
 use hostplane_domain::mark::{Labels, Mark, Owner, SiteRef};
@@ -15,7 +15,8 @@ use crate::settings::Pace;
 pub(crate) struct SiteCx<'a> {
     pub world: &'a World,
     pub secrets: &'a Keyring,
-    pub mail_password: Option<&'a SecretString>,
+    /// The server that takes mail now, and its password.
+    pub mail: Option<(&'a MailRelay, &'a SecretString)>,
     pub instance: InstanceId,
     pub site: &'a SiteRef,
     pub job: JobId,
@@ -26,6 +27,12 @@ impl SiteCx<'_> {
     /// What the site's passwords are derived from.
     pub fn secret(&self, want: &DesiredSite) -> &MasterSecret {
         secrets::of(self.secrets, want.secret_generation)
+    }
+
+    /// The password for the server that takes the site's mail. One that the operator has left since gets none: the
+    /// password is another's.
+    pub fn mail_password(&self, want: &DesiredSite) -> Option<&SecretString> {
+        self.mail.filter(|(relay, _)| want.mail.as_ref() == Some(*relay)).map(|(_, password)| password)
     }
 
     /// The mark for what this job makes.

@@ -1,29 +1,38 @@
 //! Rotation of the installation's secret: every site whose passwords come from an older generation gets new ones,
 //! each by a job of its own, a few at a time so that other orders get their turn.
 //!
-//! Nothing of this is remembered: which sites are behind is seen from what they are, at each start and once an hour.
+//! Nothing of this is remembered: which sites are behind is seen from what they are, at each start, after each new
+//! generation and from time to time.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
 use hostplane_domain::change::Change;
+use hostplane_domain::desired::DesiredSite;
 use hostplane_domain::ids::{JobId, SiteId};
 use hostplane_domain::job::JobState;
+use hostplane_domain::secret::Keyring;
 use hostplane_domain::status::SiteStatus;
 use hostplane_infra::error::chain;
 use hostplane_infra::world::World;
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tracing::{error, info, warn};
 
 use crate::jobs::Signal;
+use crate::orphans::Orphans;
 use crate::secrets::Secrets;
 use crate::store::{SiteFilter, Store, StoreError, Stored};
 
 /// Sites that are rotated at once.
 const AT_ONCE: usize = 2;
-/// How long until sites that could not be rotated are tried again.
-const REST: Duration = Duration::from_hours(1);
+/// Between two looks for sites that are behind: one that was being made, or was mended, is seen then.
+const TICK: Duration = Duration::from_mins(5);
+/// How long until a site that could not be rotated is tried again; it doubles up to a day.
+const FIRST_REST: Duration = Duration::from_mins(5);
+const LONGEST_REST: Duration = Duration::from_hours(24);
 /// Sites that are read at once.
 const PAGE: u32 = 500;
 
@@ -36,18 +45,21 @@ pub(crate) struct Rotation {
     pub signal: Signal,
     /// Tells of a new generation.
     pub told: watch::Receiver<()>,
+    /// Knows whether the control database is older than the world.
+    pub orphans: Arc<Orphans>,
 }
+
+/// When a site that could not be rotated is tried again, and how long it rested.
+type Rests = BTreeMap<SiteId, (Instant, Duration)>;
 
 impl Rotation {
     /// Rotates whatever is behind, again and again, for ever.
     pub async fn run(mut self) {
+        let mut rests = Rests::new();
         loop {
             self.told.mark_unchanged();
-            if let Err(error) = self.pass().await {
-                error!(
-                    error = chain(&error),
-                    "the rotation of the installation's secret broke off; going on in an hour"
-                );
+            if let Err(error) = self.pass(&mut rests).await {
+                error!(error = chain(&error), "the rotation of the installation's secret broke off; going on later");
             }
             // The sender lives in the app; without it there will be no new generation.
             let told = async {
@@ -55,26 +67,40 @@ impl Rotation {
                     std::future::pending::<()>().await;
                 }
             };
-            // What is left over is due anyway when the time is up.
-            let _ = timeout(REST, told).await;
+            if timeout(TICK, told).await.is_ok() {
+                rests.clear();
+            }
         }
     }
 
-    async fn pass(&self) -> Stored<()> {
+    async fn pass(&self, rests: &mut Rests) -> Stored<()> {
         let generation = self.secrets.now().newest();
         let behind = behind(&self.store, generation).await?;
-        if behind.is_empty() {
+        rests.retain(|site, _| behind.contains(site));
+        let now = Instant::now();
+        let due: Vec<SiteId> =
+            behind.into_iter().filter(|site| rests.get(site).is_none_or(|(until, _)| *until <= now)).collect();
+        // What a database from an older copy says of its sites is not to be made true.
+        if due.is_empty() || !matches!(self.orphans.unknown().await, Ok(unknown) if unknown.is_empty()) {
             return Ok(());
         }
-        info!(generation, sites = behind.len(), "giving sites passwords from the newest secret");
-        let outcomes: Vec<_> =
-            stream::iter(behind).map(|site| self.rotate(site, generation)).buffer_unordered(AT_ONCE).collect().await;
-        outcomes.into_iter().collect::<Stored<Vec<()>>>()?;
-        match self::behind(&self.store, generation).await?.len() {
-            0 => info!(generation, "every site's passwords come from the newest secret"),
-            sites => {
-                warn!(generation, sites, "sites still have passwords from an older secret; trying again in an hour");
-            }
+        info!(generation, sites = due.len(), "giving sites passwords from the newest secret");
+        let rotated = |site| async move { self.rotate(site, generation).await.map(|()| site) };
+        let outcomes: Vec<_> = stream::iter(due).map(rotated).buffer_unordered(AT_ONCE).collect().await;
+        let tried = outcomes.into_iter().collect::<Stored<Vec<SiteId>>>()?;
+        let left = self::behind(&self.store, generation).await?;
+        for site in tried.into_iter().filter(|site| left.contains(site)) {
+            let rest = rests.get(&site).map_or(FIRST_REST, |(_, rest)| (*rest * 2).min(LONGEST_REST));
+            rests.insert(site, (Instant::now() + rest, rest));
+        }
+        if left.is_empty() {
+            info!(generation, "every site's passwords come from the newest secret");
+        } else {
+            warn!(
+                generation,
+                sites = left.len(),
+                "sites still have passwords from an older secret; trying again later"
+            );
         }
         Ok(())
     }
@@ -125,13 +151,16 @@ impl Rotation {
 
 /// Sites in service whose passwords come from an older generation.
 pub(crate) async fn behind(store: &Store, generation: u32) -> Stored<Vec<SiteId>> {
+    if generation == Keyring::FIRST {
+        return Ok(Vec::new());
+    }
     let mut behind = Vec::new();
     let mut filter = SiteFilter { status: Some(SiteStatus::Active), limit: PAGE, ..SiteFilter::default() };
     loop {
         let page = store.sites(&filter).await?;
         let Some(last) = page.last() else { return Ok(behind) };
         filter.after = Some(last.site.id);
-        let is_behind = |spec: &hostplane_domain::desired::DesiredSite| spec.secret_generation < generation;
+        let is_behind = |spec: &DesiredSite| spec.secret_generation < generation;
         behind.extend(page.iter().filter(|site| site.spec.as_ref().is_some_and(is_behind)).map(|site| site.site.id));
     }
 }

@@ -7,6 +7,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 use hostplane_domain::ids::SiteId;
 use hostplane_domain::secret::{Keyring, MasterSecret, Purpose};
 use secrecy::SecretString;
+use tokio::sync::Mutex;
+use tokio::task::spawn_blocking;
 
 /// Where the generations are kept. What was said to be kept is there after a crash.
 pub trait KeepSecrets: Send + Sync {
@@ -28,13 +30,15 @@ impl<F: Fn(&Keyring) -> io::Result<Keyring> + Send + Sync> KeepSecrets for F {
 pub struct Secrets {
     ring: Arc<RwLock<Keyring>>,
     keeper: Arc<dyn KeepSecrets>,
+    /// One generation is made at a time.
+    adding: Arc<Mutex<()>>,
 }
 
 impl Secrets {
     /// Generations, and where they are kept.
     #[must_use]
     pub fn new(ring: Keyring, keeper: Arc<dyn KeepSecrets>) -> Self {
-        Self { ring: Arc::new(RwLock::new(ring)), keeper }
+        Self { ring: Arc::new(RwLock::new(ring)), keeper, adding: Arc::default() }
     }
 
     /// Those there are now.
@@ -45,10 +49,14 @@ impl Secrets {
     }
 
     /// One more from now on: its number.
-    pub(crate) fn add(&self) -> io::Result<u32> {
-        let mut ring = self.ring.write().unwrap_or_else(PoisonError::into_inner);
-        *ring = self.keeper.add(&ring)?;
-        Ok(ring.newest())
+    pub(crate) async fn add(&self) -> io::Result<u32> {
+        let _adding = self.adding.lock().await;
+        let (keeper, now) = (Arc::clone(&self.keeper), self.now());
+        // It waits for the disk.
+        let more = spawn_blocking(move || keeper.add(&now)).await.map_err(io::Error::other)??;
+        let generation = more.newest();
+        *self.ring.write().unwrap_or_else(PoisonError::into_inner) = more;
+        Ok(generation)
     }
 }
 

@@ -48,6 +48,11 @@ impl SiteSettings {
         SiteUrl { host: self.base_domain.host_of(&site.name), port: self.public_port }
     }
 
+    /// The server that takes mail, where it asks for a password, and that.
+    pub(crate) fn mail_login(&self) -> Option<(&MailRelay, &SecretString)> {
+        self.mail.as_ref().zip(self.mail_password.as_ref())
+    }
+
     /// What a site should be.
     #[must_use]
     pub fn desired(&self, record: &SiteRecord, subnet: Ipv4Net, secret_generation: u32) -> DesiredSite {

@@ -25,6 +25,8 @@ const RANDOM: usize = 32;
 const TOKEN_PREFIX: &str = "hp_";
 /// Nothing in the home that is read whole is longer.
 const LONGEST: u64 = 4096;
+/// Most bytes of the secret: its generations are never removed, and this is room for hundreds.
+const LONGEST_SECRET: u64 = 64 * 1024;
 
 /// What is wrong with a home. The messages say what to do.
 #[derive(Debug, thiserror::Error)]
@@ -112,7 +114,7 @@ impl Home {
     /// When it is malformed, readable by others, or missing though `database` exists.
     pub fn secret(&self, database: &Path) -> Homely<Keyring> {
         let path = self.dir.join(SECRET);
-        if let Some(text) = read_private(&path, LONGEST)? {
+        if let Some(text) = read_private(&path, LONGEST_SECRET)? {
             return keyring(text.expose_secret()).ok_or(HomeError::BadSecret(path));
         }
         if fs::metadata(database).is_ok_and(|file| file.len() > 0) {
@@ -164,7 +166,11 @@ pub struct SecretFile(PathBuf);
 impl KeepSecrets for SecretFile {
     fn add(&self, to: &Keyring) -> io::Result<Keyring> {
         let more = to.followed_by(MasterSecret::new(random().map_err(io::Error::other)?));
-        write_private(&self.0, lines(&more).expose_secret()).map_err(io::Error::other)?;
+        let text = lines(&more);
+        if text.expose_secret().len() as u64 >= LONGEST_SECRET {
+            return Err(io::Error::other("there are too many generations of the secret already"));
+        }
+        write_private(&self.0, text.expose_secret()).map_err(io::Error::other)?;
         Ok(more)
     }
 }
@@ -342,6 +348,25 @@ mod tests {
         assert_eq!(mode(&home.dir().join(SECRET)), 0o600);
         let gone = SecretFile(home.dir().join("nowhere/secret"));
         assert!(gone.add(&first).is_err());
+    }
+
+    #[test]
+    fn no_more_generations_are_made_than_are_read_again() {
+        let (_dir, home) = home();
+        let database = home.default_database();
+        let mut ring = home.secret(&database).unwrap();
+        while lines(&ring).expose_secret().len() as u64 + 200 < LONGEST_SECRET {
+            ring = ring.followed_by(MasterSecret::new([7; 32]));
+        }
+        let error = loop {
+            match home.keeper().add(&ring) {
+                Ok(more) => ring = more,
+                Err(error) => break error,
+            }
+        };
+        assert!(error.to_string().contains("too many"), "{error}");
+        assert_eq!(passwords(&home.secret(&database).unwrap()), passwords(&ring));
+        assert!(ring.newest() > 800);
     }
 
     #[test]

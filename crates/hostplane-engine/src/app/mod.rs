@@ -113,14 +113,8 @@ pub enum AppError {
     #[error("the cursor is not the next_cursor of an earlier page")]
     NoCursor,
     /// The installation's new secret could not be written.
-    #[error("the new secret can't be kept, so the old one stays: {0}")]
+    #[error("the new secret could not be kept: {0}")]
     SecretNotKept(std::io::Error),
-    /// An earlier rotation is not through.
-    #[error(
-        "{0} sites still have passwords from an older secret; `hostplane secret show` says how far it is, `hostplane job \
-         list --operation rotate` what holds it up"
-    )]
-    SitesBehind(usize),
     /// There is no such token.
     #[error("there is no token of this id; `hostplane token list` shows those there are")]
     NoToken,
@@ -222,6 +216,7 @@ impl App {
             secrets: secrets.clone(),
             signal: signal.clone(),
             told: rotate.subscribe(),
+            orphans: Arc::clone(&orphans),
         };
         let background = Background { worker, orphans: Arc::clone(&orphans), schedule, rotation };
         Ok((Self { store, world, instance, secrets, rotate, settings, signal, orphans }, background))

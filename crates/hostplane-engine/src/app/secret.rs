@@ -29,14 +29,9 @@ impl App {
     /// sites that there are get new passwords one after the other, each by a job.
     ///
     /// # Errors
-    /// [`AppError::SecretNotKept`]: then nothing has changed. [`AppError::SitesBehind`] while an earlier rotation
-    /// goes on.
+    /// [`AppError::SecretNotKept`]: then nothing has changed.
     pub async fn rotate_secret(&self) -> Asked<SecretView> {
-        let now = self.secret().await?;
-        if now.sites_behind > 0 {
-            return Err(AppError::SitesBehind(now.sites_behind));
-        }
-        let generation = self.secrets.add().map_err(AppError::SecretNotKept)?;
+        let generation = self.secrets.add().await.map_err(AppError::SecretNotKept)?;
         info!(generation, "the installation has a new secret");
         self.rotate.send_replace(());
         self.secret().await

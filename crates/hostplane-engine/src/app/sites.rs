@@ -247,7 +247,7 @@ impl App {
         let cx = SiteCx {
             world: &self.world,
             secrets: &ring,
-            mail_password: self.settings.mail_password.as_ref(),
+            mail: self.settings.mail_login(),
             instance: self.instance,
             site: &record.site,
             job,

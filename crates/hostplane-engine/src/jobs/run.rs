@@ -412,7 +412,7 @@ impl Runner {
         SiteCx {
             world: &self.world,
             secrets,
-            mail_password: self.settings.mail_password.as_ref(),
+            mail: self.settings.mail_login(),
             instance: self.instance,
             site: &claim.site.site,
             job: claim.job.id,

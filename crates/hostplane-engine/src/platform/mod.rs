@@ -109,7 +109,9 @@ impl Platform {
         // Before anything that a site could begin to serve with.
         parts.server(&servers::guard(&self.settings, gateway, self.instance)).await?;
         self.guard_has_its_rules().await?;
-        let hash = Self::mariadb_passwords(&self.secrets.now()).first().map(mariadb_hash).unwrap_or_default();
+        // The oldest: it is part of what the container is made from, and another would have it made anew. Whoever
+        // connects first renews it.
+        let hash = Self::mariadb_passwords(&self.secrets.now()).last().map(mariadb_hash).unwrap_or_default();
         let mariadb = gateway.map(|gateway| servers::mariadb(&self.settings, &gateway.to_string(), &hash));
         let caddy = servers::caddy(&self.settings);
         // Both are waited for even if one fails: a call that is dropped has its effect all the same.

@@ -86,7 +86,7 @@ fn files(cx: &SiteCx<'_>, want: &DesiredSite) -> Vec<SettingsFile> {
     let secrets = SettingsSecrets {
         database_password: cx.secret(want).site_password(Purpose::SiteDatabase, site, version),
         keys: cx.secret(want).site_keys(site, version, keys),
-        mail_password: cx.mail_password.cloned(),
+        mail_password: cx.mail_password(want).cloned(),
     };
     render::settings(want, &secrets)
 }

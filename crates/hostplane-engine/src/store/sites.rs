@@ -219,10 +219,13 @@ impl Store {
     pub async fn check_generations(&self, ring: &Keyring) -> Stored<()> {
         #[derive(Deserialize)]
         struct Generations {
-            #[serde(default)]
-            secret_generation: Option<u32>,
-            #[serde(default)]
-            admin_generation: Option<u32>,
+            #[serde(default = "first")]
+            secret_generation: u32,
+            #[serde(default = "first")]
+            admin_generation: u32,
+        }
+        const fn first() -> u32 {
+            Keyring::FIRST
         }
         let specs: Vec<String> = sqlx::query_scalar(
             "SELECT spec FROM sites WHERE spec IS NOT NULL
@@ -233,7 +236,7 @@ impl Store {
         .await?;
         // What can't be read is set aside when its turn comes, and keeps nobody from starting.
         let needed = specs.iter().filter_map(|json| serde_json::from_str::<Generations>(json).ok());
-        let mut needed = needed.flat_map(|needed| [needed.secret_generation, needed.admin_generation]).flatten();
+        let mut needed = needed.flat_map(|needed| [needed.secret_generation, needed.admin_generation]);
         needed
             .find(|generation| ring.get(*generation).is_none())
             .map_or(Ok(()), |lacks| Err(StoreError::NoGeneration(lacks)))

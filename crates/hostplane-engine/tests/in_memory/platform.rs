@@ -71,6 +71,18 @@ async fn other_settings_replace_a_server_and_keep_its_volumes() {
 }
 
 #[tokio::test]
+async fn a_rotated_secret_replaces_no_server() {
+    let bed = Bed::new().await;
+    platform(&bed, settings()).await.up().await.unwrap();
+    let before = bed.state();
+    let running = bed.start().await;
+    assert_eq!(running.app.rotate_secret().await.unwrap().generation, 2);
+    running.stop().await;
+    platform(&bed, settings()).await.up().await.unwrap();
+    assert_eq!(bed.state().containers, before.containers);
+}
+
+#[tokio::test]
 async fn the_guard_has_one_right_and_other_ports_make_other_rules() {
     let bed = Bed::new().await;
     platform(&bed, settings()).await.up().await.unwrap();

@@ -29,7 +29,6 @@ pub(crate) enum Reason {
     JobNotRetriable,
     JobNotCancellable,
     HomeToken,
-    RotationUnderWay,
     BodyTooLarge,
     UnsupportedMediaType,
     InvalidField,
@@ -65,7 +64,6 @@ impl Reason {
         Self::JobNotRetriable,
         Self::JobNotCancellable,
         Self::HomeToken,
-        Self::RotationUnderWay,
         Self::BodyTooLarge,
         Self::UnsupportedMediaType,
         Self::InvalidField,
@@ -107,9 +105,6 @@ impl Reason {
             Self::JobNotRetriable => ("job-not-retriable", StatusCode::CONFLICT, "The job cannot be retried"),
             Self::JobNotCancellable => ("job-not-cancellable", StatusCode::CONFLICT, "The job cannot be cancelled"),
             Self::HomeToken => ("home-token", StatusCode::CONFLICT, "The home's token cannot be revoked"),
-            Self::RotationUnderWay => {
-                ("rotation-under-way", StatusCode::CONFLICT, "An earlier rotation of the secret goes on")
-            }
             Self::BodyTooLarge => ("body-too-large", StatusCode::PAYLOAD_TOO_LARGE, "The body is too large"),
             Self::UnsupportedMediaType => {
                 ("unsupported-media-type", StatusCode::UNSUPPORTED_MEDIA_TYPE, "The body's type is not supported")
@@ -300,7 +295,6 @@ impl From<AppError> for Problem {
             AppError::NoCursor => return Self::parameter("cursor", error.to_string()),
             AppError::NoToken => Reason::TokenNotFound,
             AppError::HomeToken => Reason::HomeToken,
-            AppError::SitesBehind(_) => Reason::RotationUnderWay,
             AppError::Store(_) | AppError::SecretNotKept(_) => {
                 return Self::internal(hostplane_infra::error::chain(&error));
             }

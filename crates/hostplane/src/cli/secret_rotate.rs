@@ -47,6 +47,7 @@ impl Rotate {
             confirm(&question, "yes")?;
         }
         let mut secret: Secret = client.post("/api/v1/secret/rotate?confirm=rotate", None::<&()>).await?;
+        eprintln!("the new secret is kept; back up `secret` in the control plane's HOSTPLANE_HOME again");
         let begun = Instant::now();
         while self.wait && secret.sites_behind > 0 {
             if begun.elapsed() >= self.timeout.timeout {

@@ -11,6 +11,7 @@ use super::output::{Format, print, printable};
 use super::target::Target;
 use crate::api::inside::{LINES, MOST_LINES};
 use crate::api::wire::{Line, Log};
+use crate::client::Client;
 use crate::config::layers::Layers;
 
 /// Between two looks for new lines.
@@ -43,32 +44,53 @@ enum Container {
     Nginx,
 }
 
+impl Container {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Php => "php",
+            Self::Nginx => "nginx",
+        }
+    }
+}
+
 impl Logs {
     pub async fn run(self, layers: &Layers) -> Result<(), Failure> {
         let client = self.target.client(layers)?;
-        let container = match self.container {
-            None => "",
-            Some(Container::Php) => "&container=php",
-            Some(Container::Nginx) => "&container=nginx",
-        };
         let path = format!("/api/v1/sites/{}/logs", self.name);
-        let mut log: Log = client.get(&format!("{path}?lines={}{container}", self.lines)).await?;
+        let container =
+            self.container.map_or_else(String::new, |container| format!("&container={}", container.as_str()));
+        let log: Log = client.get(&format!("{path}?lines={}{container}", self.lines)).await?;
         if self.format.json {
             return self.format.print(&log, text);
         }
-        let mut last = None;
+        if !log.lines.is_empty() {
+            print(&text(&log))?;
+        }
+        if self.follow { self.go_on(&client, &path, &log).await } else { Ok(()) }
+    }
+
+    /// Each container is asked for what comes after its own last line: read one after the other, the later answer
+    /// may have a line that is newer than one that the earlier answer has not yet.
+    async fn go_on(&self, client: &Client, path: &str, log: &Log) -> Result<(), Failure> {
+        let last = |name: &str| log.lines.iter().rfind(|line| line.container == name).map(|line| line.time.clone());
+        let followed = self.container.map_or_else(|| Container::value_variants().to_vec(), |container| vec![container]);
+        let mut places: Vec<_> =
+            followed.into_iter().map(|container| (container.as_str(), last(container.as_str()))).collect();
         loop {
-            if !log.lines.is_empty() {
-                print(&text(&log))?;
-            }
-            last = log.lines.pop().map(|line| line.time).or(last);
-            if !self.follow {
-                return Ok(());
-            }
             sleep(PAUSE).await;
-            // Before the first line there is none to go on from.
-            let after = last.as_ref().map_or_else(String::new, |time| format!("&after={time}"));
-            log = client.get(&format!("{path}?lines={MOST_LINES}{container}{after}")).await?;
+            let mut news = Log { lines: Vec::new() };
+            for (container, last) in &mut places {
+                // Before the first line there is none to go on from.
+                let after = last.as_ref().map_or_else(String::new, |time| format!("&after={time}"));
+                let path = format!("{path}?lines={MOST_LINES}&container={container}{after}");
+                let found: Log = client.get(&path).await?;
+                *last = found.lines.last().map(|line| line.time.clone()).or(last.take());
+                news.lines.extend(found.lines);
+            }
+            news.lines.sort_by(|one, other| one.time.cmp(&other.time));
+            if !news.lines.is_empty() {
+                print(&text(&news))?;
+            }
         }
     }
 }

@@ -110,7 +110,7 @@ async fn a_program_runs_as_the_site_s_user_and_says_how_it_ended() {
     assert_eq!(answer.body["truncated"], true);
     assert_eq!(answer.body["stdout"].as_str().unwrap().len(), EXEC_OUTPUT_LIMIT);
     let answer = bed.exec(&json!({ "argv": ["nonesuch; id"] })).await;
-    assert_eq!(answer.body["exit_code"], 126, "no shell looks at it: {}", answer.body);
+    assert_eq!(answer.body["exit_code"], 127, "no shell looks at it: {}", answer.body);
 }
 
 #[tokio::test]

@@ -20,6 +20,7 @@ async fn a_rotation_is_asked_for_twice_and_told_until_it_is_through() {
 
     let (code, out, err) = bed.cli(&["secret", "rotate", "--yes", "--wait", "--json"]).await;
     assert_eq!(code, Some(0), "{err}");
+    assert!(err.contains("back up"), "{err}");
     let through = json!({ "generation": 2, "sites_behind": 0 });
     assert_eq!(serde_json::from_str::<serde_json::Value>(&out).unwrap(), through);
     assert_eq!(bed.get("/api/v1/secret").await.body, through);
@@ -36,7 +37,7 @@ async fn a_rotation_is_asked_for_twice_and_told_until_it_is_through() {
 }
 
 #[tokio::test]
-async fn while_one_rotation_goes_on_there_is_no_other_and_no_disk_no_rotation() {
+async fn without_a_disk_there_is_no_rotation() {
     let bed = Bed::idle().await;
     bed.create("hello").await;
     let once = answered(bed.request(Method::POST, "/api/v1/secret/rotate?confirm=rotate")).await;

@@ -49,7 +49,8 @@ fn a_live_site_is_changed_and_what_does_not_serve_is_taken_back() {
     let visitor = Probe::of(&instance, &site);
 
     let editor = |instance: &Instance| {
-        let program = "require 'wp-load.php'; echo var_export(defined('DISALLOW_FILE_EDIT') && DISALLOW_FILE_EDIT, true);";
+        let program =
+            "require 'wp-load.php'; echo var_export(defined('DISALLOW_FILE_EDIT') && DISALLOW_FILE_EDIT, true);";
         instance.done(&["site", "exec", &site, "--", "php", "-r", program]).stdout
     };
     assert_eq!(editor(&instance), "true");

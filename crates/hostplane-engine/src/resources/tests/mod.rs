@@ -67,7 +67,7 @@ impl Site {
         SiteCx {
             world: &self.world,
             secrets: &self.secrets,
-            mail_password: None,
+            mail: None,
             instance: InstanceId::new(Uuid::from_u128(1)),
             site: &self.want.site,
             job: JobId::new(Uuid::from_u128(1)),

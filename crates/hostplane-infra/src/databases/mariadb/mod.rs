@@ -22,7 +22,7 @@ use hostplane_domain::mark::Mark;
 use hostplane_domain::naming;
 use hostplane_domain::secret::mariadb_hash;
 use secrecy::{ExposeSecret, SecretString};
-use tokio::sync::Semaphore;
+use tokio::sync::{Mutex, Semaphore};
 use tokio::time::timeout;
 
 pub use address::{BadAddress, MariadbAddress};
@@ -68,8 +68,9 @@ pub type Passwords = Arc<dyn Fn() -> Vec<SecretString> + Send + Sync>;
 pub struct Mariadb {
     address: MariadbAddress,
     passwords: Passwords,
-    /// Part of the names of locks. It stays the same while the process lives, whatever becomes of the password.
+    /// Part of the names of locks: the oldest password, so that they stay the same whatever becomes of it.
     locks: SecretString,
+    renewing: Mutex<()>,
     places: Semaphore,
     /// A ping doesn't queue behind work: it tells whether the server is up, not whether it is busy.
     pings: Semaphore,
@@ -94,7 +95,8 @@ impl Mariadb {
     #[must_use]
     pub fn with_passwords(address: MariadbAddress, passwords: Passwords) -> Self {
         Self {
-            locks: address.password().clone(),
+            locks: passwords().pop().unwrap_or_else(|| address.password().clone()),
+            renewing: Mutex::new(()),
             address,
             passwords,
             places: Semaphore::new(CONNECTIONS),
@@ -111,16 +113,20 @@ impl Mariadb {
         let Some(wanted) = all.first() else {
             return Err(EffectError::transient_message(call, "there is no password to connect with"));
         };
-        let newest = Session::open(&self.address.with_password(wanted), places, call, limit).await;
-        let Err(EffectError::Rejected(Rejection::AccessDenied { .. })) = &newest else { return newest };
-        for older in &all[1..] {
-            match Session::open(&self.address.with_password(older), places, call, limit).await {
-                Err(EffectError::Rejected(Rejection::AccessDenied { .. })) => {}
-                Err(error) => return Err(error),
-                Ok(mut session) => {
-                    session.renew_password(&mariadb_hash(wanted)).await?;
-                    return Ok(session);
-                }
+        let open = async |password| Session::open(&self.address.with_password(password), places, call, limit).await;
+        let newest = open(wanted).await;
+        if all.len() == 1 || !is_denied(&newest) {
+            return newest;
+        }
+        // One at a time: who tries the older ones while another renews would be denied each of them.
+        let _renewing = self.renewing.lock().await;
+        for (place, password) in all.iter().enumerate() {
+            let mut opened = open(password).await;
+            if let (Ok(session), true) = (&mut opened, place > 0) {
+                session.renew_password(&mariadb_hash(wanted)).await?;
+            }
+            if !is_denied(&opened) {
+                return opened;
             }
         }
         newest
@@ -223,6 +229,10 @@ async fn within(call: &'static str, budget: &Budget, work: impl Future<Output = 
     timeout(budget.call, work)
         .await
         .unwrap_or_else(|_| Err(EffectError::unknown_message(call, "the database server takes too long")))
+}
+
+fn is_denied<T>(result: &Effect<T>) -> bool {
+    matches!(result, Err(EffectError::Rejected(Rejection::AccessDenied { .. })))
 }
 
 async fn ensure_locked(session: &mut Session<'_>, tenant: &str, spec: &TenantSpec) -> Effect<()> {

@@ -48,9 +48,9 @@ impl ContainersState {
         }
         let argv: Vec<&str> = exec.argv.iter().map(String::as_str).collect();
         // It is never late in the twin, so what it watches over is all there is to it.
-        let argv = match &argv[..] {
-            ["timeout", "--kill-after", _, _, program @ ..] => program,
-            all => all,
+        let (argv, is_watched) = match &argv[..] {
+            ["timeout", "--kill-after", _, _, program @ ..] => (program, true),
+            all => (all, false),
         };
         if let ["tee", file] = argv
             && let Some(stream) = stream_of_the_container(file)
@@ -72,6 +72,9 @@ impl ContainersState {
                 output(0, format!("{}\n", user.split(':').next().unwrap_or_default()), "")
             }
             ["head", "--bytes", count, "/dev/zero"] => output(0, vec![0; count.parse().unwrap_or(0)], ""),
+            [program, ..] if is_watched => {
+                output(127, "", format!("timeout: failed to run command '{program}': No such file or directory\n"))
+            }
             [program, ..] => {
                 let reason = "executable file not found in $PATH: unknown";
                 let message = format!(
