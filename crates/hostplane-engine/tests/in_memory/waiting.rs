@@ -79,3 +79,20 @@ async fn one_slow_or_failed_call_proves_nothing() {
     assert_eq!(job.record.attempt, 1, "the step was tried again within the attempt");
     running.stop().await;
 }
+
+#[tokio::test]
+async fn while_the_world_can_t_be_seen_as_a_whole_nothing_is_rolled_back() {
+    let bed = Bed::new().await;
+    // Caddy is there, and never says what it has: to no job, and to nobody who looks for what the journal lacks.
+    for _ in 0..200 {
+        let error = EffectError::transient_message("caddy.routes", "no answer");
+        bed.gate.next("caddy.routes", Verdict::Fail(error));
+    }
+    let running = bed.start().await;
+    let job = running.create("hello").await;
+    let ended = running.ended(job).await;
+    assert_eq!(ended.record.state, JobState::NeedsOperator);
+    let message = ended.record.error.unwrap().message;
+    assert!(message.contains("can't be seen as a whole, so nothing is rolled back"), "{message}");
+    running.stop().await;
+}
