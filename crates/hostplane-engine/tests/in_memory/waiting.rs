@@ -46,7 +46,7 @@ async fn a_job_waits_in_the_middle_and_rolls_nothing_back() {
         assert_eq!(waits.record.waiting_for.as_deref(), Some(down.as_str()));
         bed.gate.reconnect(down);
         let done = running.ended(job).await;
-        assert_eq!(done.record.state, JobState::Completed, "{:?}", done.record.error);
+        assert_eq!((done.record.state, done.record.attempt), (JobState::Completed, 1), "{:?}", done.record.error);
         assert!(done.steps.iter().all(|step| step.action == "ensure"), "nothing was removed");
         running.stop().await;
     }
