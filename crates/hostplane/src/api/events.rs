@@ -37,7 +37,7 @@ const IN_ALL: usize = 128;
 /// Pause between two looks at a job: what changes meanwhile comes as one event.
 const PAUSE: Duration = Duration::from_millis(50);
 /// After this long without anything new a comment is sent, and the token is looked at again.
-const SILENCE: Duration = Duration::from_secs(15);
+pub(super) const SILENCE: Duration = Duration::from_secs(15);
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// nginx, when it is the proxy before us, would keep events back to fill its buffers.
@@ -71,9 +71,18 @@ pub(super) async fn follow(
         return Ok(refused);
     };
     let connection = connection.map(|Extension(connection)| connection);
-    let follower =
-        Follower { app: api.app, id, token: token.id, changes, seen, ended: false, connection, _place: place };
-    let keep_alive = KeepAlive::new().interval(SILENCE).text("nothing new");
+    let follower = Follower {
+        app: api.app,
+        id,
+        token: token.id,
+        changes,
+        seen,
+        ended: false,
+        silence: api.silence,
+        connection,
+        _place: place,
+    };
+    let keep_alive = KeepAlive::new().interval(api.silence).text("nothing new");
     Ok(([NO_BUFFER], Sse::new(unfold(follower, Follower::next)).keep_alive(keep_alive)).into_response())
 }
 
@@ -86,6 +95,7 @@ struct Follower {
     /// The id of the last event that it has.
     seen: Option<String>,
     ended: bool,
+    silence: Duration,
     connection: Option<Connection>,
     _place: Place,
 }
@@ -111,7 +121,7 @@ impl Follower {
             tokio::select! {
                 () = ending(self.connection.as_mut()) => return None,
                 changed = self.changes.changed() => changed.ok()?,
-                () = sleep(SILENCE) => {}
+                () = sleep(self.silence) => {}
             }
             sleep(PAUSE).await;
         }

@@ -20,6 +20,7 @@ pub(crate) mod wire;
 mod wrong_tokens;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::handler::Handler;
@@ -39,6 +40,7 @@ pub struct Api {
     platform: Platform,
     asked: health::Asked,
     streams: events::Streams,
+    silence: Duration,
 }
 
 /// How far the platform is, where this process makes it: `None` when it is there.
@@ -61,7 +63,14 @@ impl Api {
     /// The API of an engine. Sites get their default e-mail address below `base_domain`.
     #[must_use]
     pub fn new(app: App, base_domain: BaseDomain, platform: Platform) -> Self {
-        Self { app, base_domain, platform, asked: health::Asked::default(), streams: events::Streams::default() }
+        let (asked, streams) = (health::Asked::default(), events::Streams::default());
+        Self { app, base_domain, platform, asked, streams, silence: events::SILENCE }
+    }
+
+    /// The same, but for how long a stream of events is silent. Operators have no reason to change it.
+    #[must_use]
+    pub fn silent_for(self, silence: Duration) -> Self {
+        Self { silence, ..self }
     }
 
     /// Answers every route.
