@@ -22,8 +22,9 @@ use tokio::time::{Instant, timeout};
 use tracing::{error, info, warn};
 
 use crate::jobs::Signal;
-use crate::orphans::Orphans;
+use crate::orphans::{LookError, Orphans};
 use crate::secrets::Secrets;
+use crate::settings::Pace;
 use crate::store::{SiteFilter, Store, StoreError, Stored};
 
 /// Sites that are rotated at once.
@@ -47,6 +48,13 @@ pub(crate) struct Rotation {
     pub told: watch::Receiver<()>,
     /// Knows whether the control database is older than the world.
     pub orphans: Arc<Orphans>,
+    pub pace: Pace,
+}
+
+/// Whether a pass could look at the world.
+enum Looked {
+    Well,
+    InVain,
 }
 
 /// When a site that could not be rotated is tried again, and how long it rested.
@@ -58,31 +66,45 @@ impl Rotation {
         let mut rests = Rests::new();
         loop {
             self.told.mark_unchanged();
-            if let Err(error) = self.pass(&mut rests).await {
-                error!(error = chain(&error), "the rotation of the installation's secret broke off; going on later");
-            }
+            let pause = match self.pass(&mut rests).await {
+                Ok(Looked::Well) => TICK,
+                Ok(Looked::InVain) => self.pace.dependency_pause,
+                Err(error) => {
+                    error!(
+                        error = chain(&error),
+                        "the rotation of the installation's secret broke off; going on later"
+                    );
+                    TICK
+                }
+            };
             // The sender lives in the app; without it there will be no new generation.
             let told = async {
                 if self.told.changed().await.is_err() {
                     std::future::pending::<()>().await;
                 }
             };
-            if timeout(TICK, told).await.is_ok() {
+            if timeout(pause, told).await.is_ok() {
                 rests.clear();
             }
         }
     }
 
-    async fn pass(&self, rests: &mut Rests) -> Stored<()> {
+    async fn pass(&self, rests: &mut Rests) -> Stored<Looked> {
         let generation = self.secrets.now().newest();
         let behind = behind(&self.store, generation).await?;
         rests.retain(|site, _| behind.contains(site));
         let now = Instant::now();
         let due: Vec<SiteId> =
             behind.into_iter().filter(|site| rests.get(site).is_none_or(|(until, _)| *until <= now)).collect();
+        if due.is_empty() {
+            return Ok(Looked::Well);
+        }
         // What a database from an older copy says of its sites is not to be made true.
-        if due.is_empty() || !matches!(self.orphans.unknown().await, Ok(unknown) if unknown.is_empty()) {
-            return Ok(());
+        match self.orphans.unknown().await {
+            Ok(unknown) if unknown.is_empty() => {}
+            Ok(_) => return Ok(Looked::Well),
+            Err(LookError::World(_)) => return Ok(Looked::InVain),
+            Err(LookError::Store(error)) => return Err(error),
         }
         info!(generation, sites = due.len(), "giving sites passwords from the newest secret");
         let rotated = |site| async move { self.rotate(site, generation).await.map(|()| site) };
@@ -102,7 +124,7 @@ impl Rotation {
                 "sites still have passwords from an older secret; trying again later"
             );
         }
-        Ok(())
+        Ok(Looked::Well)
     }
 
     /// Has one site rotated, as soon as no other job holds it.

@@ -217,6 +217,7 @@ impl App {
             signal: signal.clone(),
             told: rotate.subscribe(),
             orphans: Arc::clone(&orphans),
+            pace: settings.pace,
         };
         let background = Background { worker, orphans: Arc::clone(&orphans), schedule, rotation };
         Ok((Self { store, world, instance, secrets, rotate, settings, signal, orphans }, background))
