@@ -338,7 +338,8 @@ impl From<JobView> for Job {
 impl From<Vec<(SiteContainer, LogLine)>> for Log {
     fn from(lines: Vec<(SiteContainer, LogLine)>) -> Self {
         let line = |(container, line): (SiteContainer, LogLine)| Line {
-            time: line.at.to_string(),
+            // All nine digits, so that the texts sort as the times do.
+            time: format!("{:.9}", line.at),
             container: container.as_str().to_owned(),
             stream: match line.stream {
                 LogStream::Stdout => "stdout",

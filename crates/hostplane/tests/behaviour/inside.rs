@@ -2,6 +2,7 @@
 
 use std::process::Stdio;
 
+use hostplane_infra::clock::Clock;
 use hostplane_infra::containers::{ContainerState, Containers, EXEC_OUTPUT_LIMIT, Exec};
 use hostplane_infra::error::Dependency;
 use reqwest::{Method, StatusCode};
@@ -22,6 +23,11 @@ impl Bed {
         let argv = vec!["tee".to_owned(), file.to_owned()];
         let id = self.world.state().containers.container(container).unwrap().0.to_owned();
         self.world.exec(&id, &Exec { argv, user: None, stdin: text.into() }).await.unwrap();
+        // What is printed next is printed later, in whatever container.
+        let printed = self.world.clock().now();
+        while self.world.clock().now() <= printed {
+            std::hint::spin_loop();
+        }
     }
 
     /// Time, container, stream and text of each line.
