@@ -1,4 +1,4 @@
-//! A site's own containers, outside of any job.
+//! A site's own containers.
 
 use hostplane_domain::ids::InstanceId;
 use hostplane_domain::kind::Kind;

@@ -13,6 +13,7 @@ use hostplane_infra::error::{Effect, EffectError, Rejection, absent_is_done};
 
 use super::{Resource, came_late, present, taken};
 use crate::context::SiteCx;
+use crate::own;
 use crate::snapshot::{Snapshot, own_volume_exists};
 
 /// One of the two.
@@ -127,11 +128,10 @@ pub(super) async fn require_volumes(cx: &SiteCx<'_>, spec: &ContainerSpec) -> Ef
     }
 }
 
-/// The site's own running container of a name.
-pub(super) async fn running(cx: &SiteCx<'_>, name: &str) -> Effect<ContainerFacts> {
-    let mine = |c: &ContainerFacts| matches!(cx.owner(&c.labels), Owner::Ours(_));
-    let found = find(cx, name).await?.into_iter().find(mine);
-    match found {
+/// The site's own running container of a kind.
+pub(super) async fn running(cx: &SiteCx<'_>, kind: Kind) -> Effect<ContainerFacts> {
+    let name = naming::of(kind, &cx.site.name);
+    match own::container(cx.world, cx.instance, cx.site, kind).await? {
         Some(container) if container.state == ContainerState::Running => Ok(container),
         Some(_) => {
             Err(EffectError::transient_message("docker.containers", format!("the container {name} doesn't run")))

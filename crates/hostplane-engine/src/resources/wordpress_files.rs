@@ -38,7 +38,7 @@ impl Resource for WordpressFiles {
     }
 
     async fn ensure(&self, cx: &SiteCx<'_>, _want: &DesiredSite) -> Effect<()> {
-        let php = container::running(cx, &naming::php_container(&cx.site.name)).await?;
+        let php = container::running(cx, Kind::PhpContainer).await?;
         cx.world.wordpress.unpack(&php.id, cx.site.id).await
     }
 

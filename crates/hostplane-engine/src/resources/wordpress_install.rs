@@ -5,7 +5,6 @@ use hostplane_domain::desired::DesiredSite;
 use hostplane_domain::ids::SiteId;
 use hostplane_domain::kind::Kind;
 use hostplane_domain::mark::Owner;
-use hostplane_domain::naming;
 use hostplane_domain::observed::{Difference, Observed, Remedy};
 use hostplane_infra::error::Effect;
 use hostplane_infra::wordpress::{Installation, WordpressFacts};
@@ -38,7 +37,7 @@ impl Resource for WordpressInstall {
     }
 
     async fn ensure(&self, cx: &SiteCx<'_>, want: &DesiredSite) -> Effect<()> {
-        let php = container::running(cx, &naming::php_container(&cx.site.name)).await?;
+        let php = container::running(cx, Kind::PhpContainer).await?;
         let installation = Installation {
             site: cx.site.id,
             url: want.url.clone(),

@@ -12,14 +12,14 @@ use hostplane_domain::details::{AdminEmail, AdminUser, SiteTitle};
 use hostplane_domain::mark::Labels;
 use hostplane_domain::url::SiteUrl;
 use hostplane_infra::clock::SystemClock;
-use hostplane_infra::containers::{Docker, Exec, GatedContainers, NetworkSpec, Scope};
+use hostplane_infra::containers::{Docker, Exec, GatedContainers, LogAsk, NetworkSpec, Scope};
 use hostplane_infra::databases::{Mariadb, MariadbAddress, TenantKey, TenantSpec, Tenants};
 use hostplane_infra::error::{Dependency, Effect, EffectError};
 use hostplane_infra::fake::{FakeWorld, ScriptedGate};
 use hostplane_infra::gate::{Call, Gate, LiveGate, Verdict};
 use hostplane_infra::probe::HttpProbe;
 use hostplane_infra::proxy::{Caddy, CaddyPlace, RouteSpec};
-use hostplane_infra::wordpress::{Installation, PhpWordpress};
+use hostplane_infra::wordpress::{EventsRun, Installation, PhpWordpress};
 use hostplane_infra::world::{Adapters, World};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::time::Instant;
@@ -59,6 +59,8 @@ async fn each_call(world: &World) -> Vec<(&'static str, bool, EffectError)> {
         admin_password: SECRET.into(),
     };
 
+    let events = EventsRun { url: url.clone(), memory_mib: 64 };
+
     let (looks, changes) = (false, true);
     let calls: Vec<(&'static str, bool, LocalBoxFuture<'_, Effect<()>>)> = vec![
         ("containers", looks, containers.containers(&Scope::All).map(none).boxed_local()),
@@ -77,9 +79,12 @@ async fn each_call(world: &World) -> Vec<(&'static str, bool, EffectError)> {
         ("upload", changes, containers.upload(id, "/data", &files)),
         ("download", looks, containers.download(id, "/data").map(none).boxed_local()),
         ("exec", changes, containers.exec(id, &exec).map(none).boxed_local()),
+        ("log", looks, containers.log(id, LogAsk { newest: 1, after: None }).map(none).boxed_local()),
         ("tenants", looks, databases.tenants(&Tenants::All).map(none).boxed_local()),
         ("ensure_tenant", changes, databases.ensure_tenant(&tenant)),
+        ("confirm_tenant", changes, databases.confirm_tenant(&key)),
         ("remove_tenant", changes, databases.remove_tenant(&key)),
+        ("next_events", looks, databases.next_events(key.instance).map(none).boxed_local()),
         ("routes", looks, proxy.routes().map(none).boxed_local()),
         ("settle", changes, proxy.settle()),
         ("put_route", changes, proxy.put_route(&route)),
@@ -87,6 +92,7 @@ async fn each_call(world: &World) -> Vec<(&'static str, bool, EffectError)> {
         ("facts", looks, wordpress.facts(id).map(none).boxed_local()),
         ("unpack", changes, wordpress.unpack(id, mark.site.id)),
         ("install", changes, wordpress.install(id, &installation)),
+        ("run_events", changes, wordpress.run_events(id, &events)),
         ("get", looks, probe.get(&url, "/").map(none).boxed_local()),
         // Pings come last: one that fails keeps the other calls from being made.
         ("ping of the engine", looks, containers.ping()),
@@ -188,7 +194,7 @@ async fn where_nobody_listens_every_call_of_the_adapters_is_transient() {
 #[tokio::test(start_paused = true)]
 async fn where_nobody_answers_the_twins_changes_are_unknown_and_looks_transient() {
     let unknown = nobody_answers(&FakeWorld::default().behind(Arc::new(Silent))).await;
-    assert_eq!(unknown, 18, "every change, because nobody knows better");
+    assert_eq!(unknown, 20, "every change, because nobody knows better");
 }
 
 /// The sockets take every connection, and never say a word.
