@@ -98,6 +98,8 @@ text_enum!(
         Resume = "resume",
         /// A site to the same with new passwords and keys.
         Rotate = "rotate",
+        /// A site to itself: what has drifted is mended.
+        Repair = "repair",
         /// Nothing to nothing: what landed after its own job had ended is removed.
         Collect = "collect",
     }

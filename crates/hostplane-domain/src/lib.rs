@@ -8,6 +8,7 @@ pub mod change;
 pub mod container;
 pub mod desired;
 pub mod details;
+pub mod drift;
 pub mod events;
 mod fingerprint;
 pub mod ids;

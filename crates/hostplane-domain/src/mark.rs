@@ -135,11 +135,11 @@ impl fmt::Display for Owner {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use uuid::Uuid;
 
-    fn mark() -> Mark {
+    pub(crate) fn mark() -> Mark {
         Mark {
             instance: InstanceId::new(Uuid::from_u128(1)),
             site: SiteRef { id: SiteId::new(Uuid::from_u128(2)), name: SiteName::parse("hello").unwrap() },

@@ -104,6 +104,14 @@ pub fn snippet_file(site: &SiteName) -> String {
     format!("{site}.caddy")
 }
 
+/// The site that a container, volume, network, database or snippet of this name belongs to, if it is a site's name.
+#[must_use]
+pub fn site_of(name: &str) -> Option<SiteName> {
+    let (prefixes, suffix) = (["wp_", "php_", "nginx_", "writer_", "site_"], ".caddy");
+    let stem = prefixes.iter().find_map(|prefix| name.strip_prefix(prefix)).or_else(|| name.strip_suffix(suffix));
+    SiteName::parse(stem?).ok()
+}
+
 /// The name under which a resource is found outside, as shown to people.
 #[must_use]
 pub fn of(kind: Kind, site: &SiteName) -> String {
@@ -159,6 +167,22 @@ mod tests {
         assert_eq!(bridge_of("theirs", &Labels::new()), None);
         for other in ["hp0", "hpet0", "eth0", "br-0123456789ab", "hp-23456789abcd", "hp01"] {
             assert!(!is_bridge(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn each_name_leads_back_to_its_site() {
+        let site = SiteName::parse("my-shop").unwrap();
+        let of_kinds = Kind::ALL.iter().filter(|kind| {
+            use Kind as K;
+            !matches!(kind, K::Settings | K::WordpressFiles | K::WordpressInstall | K::Serving)
+        });
+        let names = of_kinds.map(|kind| of(*kind, &site)).chain([writer_container(&site), database(&site)]);
+        for name in names {
+            assert_eq!(site_of(&name), Some(site.clone()), "{name}");
+        }
+        for other in ["my-shop", "wp_", "wp__hostplane", "php_My", "mariadb", "x.caddy.caddy", ""] {
+            assert_eq!(site_of(other), None, "{other}");
         }
     }
 

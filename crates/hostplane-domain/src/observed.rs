@@ -1,7 +1,10 @@
 //! What was found when a desired resource was compared with the world.
 
+use std::fmt;
+
 use serde::Serialize;
 
+use crate::drift::Reason;
 use crate::mark::Owner;
 
 /// The result of comparing one desired resource with a snapshot.
@@ -9,6 +12,8 @@ use crate::mark::Owner;
 pub enum Observed {
     /// Seen to be absent.
     Absent,
+    /// Nobody looked: the snapshot doesn't show it.
+    NotAsked,
     /// Could not tell, and why. Never treated as absent.
     Unknown(String),
     /// There, with its owner and each difference from what is wanted.
@@ -27,19 +32,12 @@ impl Observed {
         matches!(self, Self::Present { owner: Owner::Ours(_), differs } if differs.is_empty())
     }
 
-    /// Ours, and with something left beside it.
-    #[must_use]
-    pub fn is_untidy(&self) -> bool {
-        let Self::Present { owner: Owner::Ours(_), differs } = self else { return false };
-        differs.iter().any(|difference| difference.remedy == Remedy::Tidy)
-    }
-
     /// Nothing of this site is there: seen absent, or what is there belongs to another.
     #[must_use]
     pub fn is_none_of_ours(&self) -> bool {
         match self {
             Self::Absent | Self::Present { owner: Owner::Predecessor(_) | Owner::Foreign, .. } => true,
-            Self::Unknown(_) | Self::Present { owner: Owner::Ours(_), .. } => false,
+            Self::NotAsked | Self::Unknown(_) | Self::Present { owner: Owner::Ours(_), .. } => false,
         }
     }
 }
@@ -47,6 +45,8 @@ impl Observed {
 /// One way in which a thing is not as wanted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Difference {
+    /// Why that is a drift, in a word.
+    pub reason: Reason,
     /// What differs: `image`, `state`, `grants`, …
     pub field: &'static str,
     /// What is wanted.
@@ -57,6 +57,12 @@ pub struct Difference {
     pub remedy: Remedy,
 }
 
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {} instead of {}", self.field, self.found, self.wanted)
+    }
+}
+
 /// What it takes to mend a difference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -65,8 +71,10 @@ pub enum Remedy {
     InPlace,
     /// Removed and made again; it holds no data.
     Recreate,
-    /// Something of its making was left beside it, and is removed; itself it stays as it is.
-    Tidy,
+    /// It works as it is, and is made again when somebody orders a change or an upgrade of its site.
+    Upgrade,
+    /// Nothing of ours can mend it.
+    Operator,
     /// Making it again would lose data: never done by itself.
     DataLoss,
 }
@@ -74,30 +82,20 @@ pub enum Remedy {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mark::tests::mark;
 
     fn ours(differs: Vec<Difference>) -> Observed {
-        let mark = crate::mark::Mark {
-            instance: crate::ids::InstanceId::new(uuid::Uuid::from_u128(1)),
-            site: crate::mark::SiteRef {
-                id: crate::ids::SiteId::new(uuid::Uuid::from_u128(2)),
-                name: crate::name::SiteName::parse("hello").unwrap(),
-            },
-            kind: crate::kind::Kind::Network,
-            job: crate::ids::JobId::new(uuid::Uuid::from_u128(3)),
-            spec: crate::spec_hash::SpecHash::of(&"x"),
-        };
-        Observed::Present { owner: Owner::Ours(mark), differs }
+        Observed::Present { owner: Owner::Ours(mark()), differs }
     }
 
     #[test]
     fn only_what_is_ours_and_differs_in_nothing_is_as_wanted() {
-        let differs = |remedy| Difference { field: "x", wanted: "y".into(), found: "z".into(), remedy };
+        let differs =
+            |remedy| Difference { reason: Reason::Stopped, field: "x", wanted: "y".into(), found: "z".into(), remedy };
         assert!(ours(vec![]).is_as_wanted());
         assert!(!ours(vec![differs(Remedy::InPlace)]).is_as_wanted());
         let foreign = Observed::Present { owner: Owner::Foreign, differs: vec![] };
         assert!(!foreign.is_as_wanted() && !Observed::Absent.is_as_wanted());
-        assert!(ours(vec![differs(Remedy::InPlace), differs(Remedy::Tidy)]).is_untidy());
-        assert!(!ours(vec![differs(Remedy::InPlace)]).is_untidy());
     }
 
     #[test]
@@ -105,6 +103,7 @@ mod tests {
         assert!(Observed::Absent.is_none_of_ours());
         assert!(Observed::Present { owner: Owner::Foreign, differs: vec![] }.is_none_of_ours());
         assert!(!Observed::Unknown("why".into()).is_none_of_ours());
+        assert!(!Observed::NotAsked.is_none_of_ours());
         assert!(!ours(vec![]).is_none_of_ours());
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
+use crate::drift::{Way, drifts};
 use crate::kind::Kind;
 use crate::mark::Owner;
 use crate::observed::Observed;
@@ -36,8 +37,9 @@ pub enum Goal {
     Present,
     /// Nothing of the site is there.
     Absent,
-    /// What the site has stays as it is, and nothing is left beside it.
-    Tidy,
+    /// What has drifted is as it was, and nothing else is touched: neither what holds data, nor what waits for an
+    /// upgrade.
+    Mended,
 }
 
 /// One resource, as the planner needs it.
@@ -49,6 +51,8 @@ pub struct Node {
     pub needs: &'static [Kind],
     /// The resource whose removal takes this one along, if it has no removal of its own.
     pub inside: Option<Kind>,
+    /// What is in it can't be made again.
+    pub holds_data: bool,
     /// What was found.
     pub observed: Observed,
 }
@@ -83,22 +87,40 @@ pub fn converge(nodes: &[Node], goal: Goal) -> Result<Vec<Step>, Held> {
     match goal {
         Goal::Present => ensure_all(nodes),
         Goal::Absent => Ok(remove_all(nodes)),
-        Goal::Tidy => Ok(tidy_all(nodes)),
+        Goal::Mended => mend(nodes),
     }
 }
 
 fn ensure_all(nodes: &[Node]) -> Result<Vec<Step>, Held> {
+    require_free(nodes)?;
+    let due = nodes.iter().filter(|node| !node.observed.is_as_wanted()).map(|node| node.kind).collect();
+    Ok(ensure(nodes, &due))
+}
+
+/// What could not be told is ensured too, unless it holds data: a repair takes containers away through which it
+/// would be seen.
+fn mend(nodes: &[Node]) -> Result<Vec<Step>, Held> {
+    require_free(nodes)?;
+    let unknown = nodes.iter().filter(|node| matches!(node.observed, Observed::Unknown(_)) && !node.holds_data);
+    let drifted = drifts(nodes).into_iter().filter(|drift| drift.way == Way::Repair).map(|drift| drift.kind);
+    let due = unknown.map(|node| node.kind).chain(drifted).collect();
+    Ok(ensure(nodes, &due))
+}
+
+fn require_free(nodes: &[Node]) -> Result<(), Held> {
     for node in nodes {
         if let Observed::Present { owner: owner @ (Owner::Predecessor(_) | Owner::Foreign), .. } = &node.observed {
             return Err(Held { kind: node.kind, owner: owner.clone() });
         }
     }
-    let due: BTreeSet<Kind> = nodes.iter().filter(|node| !node.observed.is_as_wanted()).map(|node| node.kind).collect();
-    Ok(nodes
-        .iter()
-        .filter(|node| due.contains(&node.kind))
-        .map(|node| Step { kind: node.kind, verb: Verb::Ensure, after: ensured_before(nodes, &due, node) })
-        .collect())
+    Ok(())
+}
+
+fn ensure(nodes: &[Node], due: &BTreeSet<Kind>) -> Vec<Step> {
+    let due_nodes = nodes.iter().filter(|node| due.contains(&node.kind));
+    due_nodes
+        .map(|node| Step { kind: node.kind, verb: Verb::Ensure, after: ensured_before(nodes, due, node) })
+        .collect()
 }
 
 /// Everything that `node` needs, directly or through others that have no step, comes first.
@@ -117,11 +139,6 @@ fn ensured_before(nodes: &[Node], due: &BTreeSet<Kind>, node: &Node) -> Vec<Kind
         }
     }
     first.into_iter().collect()
-}
-
-fn tidy_all(nodes: &[Node]) -> Vec<Step> {
-    let untidy = nodes.iter().filter(|node| node.observed.is_untidy());
-    untidy.map(|node| Step { kind: node.kind, verb: Verb::Remove, after: Vec::new() }).collect()
 }
 
 fn remove_all(nodes: &[Node]) -> Vec<Step> {
@@ -160,10 +177,12 @@ fn removed_before(nodes: &[Node], due: &BTreeSet<Kind>, kind: Kind) -> Vec<Kind>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::drift::Reason;
+    use crate::mark::tests::mark;
     use crate::observed::{Difference, Remedy};
 
     fn node(kind: Kind, needs: &'static [Kind], observed: Observed) -> Node {
-        Node { kind, needs, inside: None, observed }
+        Node { kind, needs, inside: None, holds_data: kind == Kind::Database, observed }
     }
 
     fn chain(observed: &Observed) -> Vec<Node> {
@@ -172,17 +191,6 @@ mod tests {
             Node { inside: Some(Kind::Network), ..node(Kind::Settings, &[Kind::Network], observed.clone()) },
             node(Kind::PhpContainer, &[Kind::Settings], observed.clone()),
         ]
-    }
-
-    fn mark() -> crate::mark::Mark {
-        let job = crate::ids::JobId::new(uuid::Uuid::from_u128(1));
-        let site = crate::mark::SiteRef {
-            id: crate::ids::SiteId::new(uuid::Uuid::from_u128(2)),
-            name: crate::name::SiteName::parse("hello").unwrap(),
-        };
-        let instance = crate::ids::InstanceId::new(uuid::Uuid::from_u128(3));
-        let spec = crate::spec_hash::SpecHash::of(&"x");
-        crate::mark::Mark { instance, site, kind: Kind::Settings, job, spec }
     }
 
     fn as_wanted() -> Observed {
@@ -235,22 +243,32 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_left_beside_is_tidied() {
-        let mark = mark();
+    fn a_repair_touches_what_has_drifted_and_nothing_else() {
         let differs = |remedy| {
-            let differs = vec![Difference { field: "x", wanted: "y".into(), found: "z".into(), remedy }];
-            Observed::Present { owner: Owner::Ours(mark.clone()), differs }
+            let difference =
+                Difference { reason: Reason::Stopped, field: "x", wanted: "y".into(), found: "z".into(), remedy };
+            Observed::Present { owner: Owner::Ours(mark()), differs: vec![difference] }
         };
-        let mut nodes = chain(&Observed::Absent);
-        for remedy in [Remedy::InPlace, Remedy::Recreate, Remedy::DataLoss] {
-            nodes[1].observed = differs(remedy);
-            assert_eq!(converge(&nodes, Goal::Tidy).unwrap(), [], "{remedy:?}");
+        let mut nodes = chain(&as_wanted());
+        nodes.push(node(Kind::Database, &[], Observed::Absent));
+        nodes.push(node(Kind::Serving, &[Kind::PhpContainer], Observed::NotAsked));
+        assert_eq!(
+            converge(&nodes, Goal::Mended).unwrap(),
+            [],
+            "what holds data isn't made, and what wasn't asked neither"
+        );
+        nodes[3].observed = Observed::Unknown("no answer".into());
+        for remedy in [Remedy::Upgrade, Remedy::Operator] {
+            nodes[2].observed = differs(remedy);
+            assert_eq!(converge(&nodes, Goal::Mended).unwrap(), [], "{remedy:?}");
         }
-        nodes[1].observed = differs(Remedy::Tidy);
-        assert_eq!(converge(&nodes, Goal::Tidy).unwrap(), [step(Kind::Settings, Verb::Remove, &[])]);
-        let foreign = vec![Difference { field: "x", wanted: "y".into(), found: "z".into(), remedy: Remedy::Tidy }];
-        nodes[1].observed = Observed::Present { owner: Owner::Foreign, differs: foreign };
-        assert_eq!(converge(&nodes, Goal::Tidy).unwrap(), [], "another's");
+        nodes[1].observed = Observed::Unknown("no answer".into());
+        nodes[2].observed = differs(Remedy::InPlace);
+        let steps =
+            [step(Kind::Settings, Verb::Ensure, &[]), step(Kind::PhpContainer, Verb::Ensure, &[Kind::Settings])];
+        assert_eq!(converge(&nodes, Goal::Mended).unwrap(), steps);
+        nodes[0].observed = Observed::Present { owner: Owner::Foreign, differs: vec![] };
+        assert_eq!(converge(&nodes, Goal::Mended).unwrap_err().kind, Kind::Network);
     }
 
     #[test]

@@ -8,7 +8,7 @@
 //!                       FAILED ────┘──destroy──▶ DESTROYING ──proved──▶ DESTROYED
 //! ```
 //!
-//! ACTIVE stays what it is when a site that is there is changed; ACTIVE, FAILED and DESTROYED stay what they are
+//! ACTIVE stays what it is when a site that is there is changed or repaired; FAILED and DESTROYED stay what they are
 //! when something that landed late is collected.
 
 use std::fmt;
@@ -47,7 +47,7 @@ pub enum SiteEvent {
     DestroyStarted,
     /// Absence of everything was seen.
     DestroyConfirmed,
-    /// A change of a site that is there begins, is confirmed, or is taken back.
+    /// A change or a repair of a site that is there begins, is confirmed, or is taken back.
     Changed,
     /// Something that landed late and that the site doesn't explain is removed.
     Collected,
@@ -80,7 +80,7 @@ impl SiteStatus {
             (Self::Created | Self::Provisioning, E::ProvisionRolledBack) => Ok(Self::Failed),
             (Self::Active | Self::Failed, E::DestroyStarted) => Ok(Self::Destroying),
             (Self::Destroying, E::DestroyConfirmed) => Ok(Self::Destroyed),
-            (Self::Active, E::Changed) | (Self::Active | Self::Failed | Self::Destroyed, E::Collected) => Ok(self),
+            (Self::Active, E::Changed) | (Self::Failed | Self::Destroyed, E::Collected) => Ok(self),
             (from, event) => Err(IllegalTransition { from, event }),
         }
     }
@@ -148,7 +148,6 @@ mod tests {
             (S::Failed, E::DestroyStarted, S::Destroying),
             (S::Destroying, E::DestroyConfirmed, S::Destroyed),
             (S::Active, E::Changed, S::Active),
-            (S::Active, E::Collected, S::Active),
             (S::Failed, E::Collected, S::Failed),
             (S::Destroyed, E::Collected, S::Destroyed),
         ];

@@ -7,11 +7,13 @@
 
 pub mod app;
 mod context;
+mod host;
 mod jobs;
 pub mod operations;
 mod orphans;
 mod own;
 pub mod platform;
+mod reconciler;
 mod resources;
 mod rotation;
 mod schedule;

@@ -98,8 +98,12 @@ pub struct Pace {
     pub serving_patience: Duration,
     /// Pause between two questions for that page.
     pub serving_pause: Duration,
-    /// Pause between two looks for what landed late.
-    pub orphan_tick: Duration,
+    /// Pause between two looks at everything.
+    pub tick: Duration,
+    /// How long something that no site explains is there before it goes by itself.
+    pub orphan_grace: Duration,
+    /// Pause before a site is repaired once more for the same reason; it doubles each time.
+    pub repair_rest: Duration,
     /// Pause after a removal of it that achieved nothing.
     pub collect_pause: Duration,
     /// Longest pause between two looks for scheduled events that are due.
@@ -118,7 +122,9 @@ impl Default for Pace {
             subnet_block: Duration::from_hours(1),
             serving_patience: Duration::from_secs(30),
             serving_pause: Duration::from_millis(50),
-            orphan_tick: Duration::from_mins(1),
+            tick: Duration::from_mins(1),
+            orphan_grace: Duration::from_mins(5),
+            repair_rest: Duration::from_secs(5),
             events_tick: Duration::from_secs(30),
             events_rest: Duration::from_secs(20),
             collect_pause: Duration::from_hours(1),

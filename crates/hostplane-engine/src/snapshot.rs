@@ -2,46 +2,66 @@
 
 use std::collections::BTreeMap;
 
-use futures_util::try_join;
+use futures_util::{join, try_join};
+use hostplane_domain::desired::DesiredSite;
 use hostplane_domain::mark::{Labels, Owner};
 use hostplane_domain::name::SiteName;
 use hostplane_domain::naming;
 use hostplane_domain::render::SettingsVolume;
-use hostplane_infra::containers::{ContainerFacts, ContainerState, NetworkFacts, Scope, VolumeFacts};
+use hostplane_infra::containers::{ContainerFacts, ContainerState, NetworkFacts, Scope, Tuning, VolumeFacts};
 use hostplane_infra::databases::{TenantFacts, Tenants};
-use hostplane_infra::error::Effect;
-use hostplane_infra::proxy::SnippetFacts;
+use hostplane_infra::error::{Effect, EffectError};
+use hostplane_infra::proxy::{Served, SnippetFacts};
 use hostplane_infra::wordpress::WordpressFacts;
 
 use crate::context::SiteCx;
+use crate::resources::serving;
 
 /// What could be seen, or why it could not. Unknown is never taken for absent.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) enum Seen<T> {
     Known(T),
     Unknown(String),
+    /// Nobody looked.
+    #[default]
+    NotAsked,
 }
 
 /// The generated files that a site's containers read, by volume and name.
 pub(crate) type SettingsFound = BTreeMap<(SettingsVolume, String), Vec<u8>>;
 
-/// Everything under one site's names, whoever made it.
-#[derive(Debug, Clone)]
+/// Everything under one site's names, whoever made it. In the beginning nothing is there, and nobody has looked
+/// further.
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Snapshot {
     pub containers: Vec<ContainerFacts>,
     pub volumes: Vec<VolumeFacts>,
     pub networks: Vec<NetworkFacts>,
-    pub tenant: Option<TenantFacts>,
-    pub snippet: Option<SnippetFacts>,
-    /// Caddy serves the site's snippet, or may: it can outlive the file.
-    pub snippet_may_be_served: bool,
-    /// Facts that no list shows: they are read from inside the site's containers.
+    pub tenant: Seen<Option<TenantFacts>>,
+    pub route: Seen<RouteSeen>,
+    /// Facts that no list shows: they are read from the site's containers, one by one.
+    pub tunings: Seen<Tunings>,
     pub settings: Seen<SettingsFound>,
     pub wordpress: Seen<WordpressFacts>,
+    /// What is wrong with the front page, if anything is.
+    pub page: Seen<Option<String>>,
 }
 
+/// What there is of a site's route.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct RouteSeen {
+    pub snippet: Option<SnippetFacts>,
+    /// Caddy serves the site's snippet, or may: it can outlive the file.
+    pub may_be_served: bool,
+    /// What Caddy serves is known at all.
+    pub is_settled: bool,
+}
+
+/// What may have been changed on a site's own containers, by their names.
+pub(crate) type Tunings = BTreeMap<String, Tuning>;
+
 /// How much a snapshot is to show.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Depth {
     /// What lists show.
     Lists,
@@ -80,27 +100,56 @@ impl Snapshot {
             world.proxy.routes(),
         )?;
         let file = naming::snippet_file(site);
+        let may_be_served = routes.served.may_have(&file);
+        let is_settled = routes.served != Served::Unknown;
+        let snippet = routes.snippets.into_iter().find(|snippet| snippet.file == file);
         let mut snapshot = Self {
             containers,
             volumes,
             networks,
-            tenant: tenants.into_iter().next(),
-            snippet: routes.snippets.into_iter().find(|snippet| snippet.file == file),
-            snippet_may_be_served: routes.served.may_have(&file),
-            settings: Seen::Unknown("not looked at".to_owned()),
-            wordpress: Seen::Unknown("not looked at".to_owned()),
+            tenant: Seen::Known(tenants.into_iter().next()),
+            route: Seen::Known(RouteSeen { snippet, may_be_served, is_settled }),
+            tunings: Seen::NotAsked,
+            settings: Seen::NotAsked,
+            wordpress: Seen::NotAsked,
+            page: Seen::NotAsked,
         };
         if depth == Depth::Inside {
-            (snapshot.settings, snapshot.wordpress) =
-                futures_util::join!(snapshot.look_at_settings(cx), snapshot.look_at_wordpress(cx));
+            snapshot.look_inside(cx).await;
         }
         Ok(snapshot)
+    }
+
+    /// Looks at what lists don't show.
+    pub async fn look_inside(&mut self, cx: &SiteCx<'_>) {
+        let (tunings, settings, wordpress) =
+            join!(self.look_at_tunings(cx), self.look_at_settings(cx), self.look_at_wordpress(cx));
+        (self.tunings, self.settings, self.wordpress) = (tunings, settings, wordpress);
+    }
+
+    /// Asks for the front page, as a visitor would.
+    pub async fn look_at_page(&mut self, cx: &SiteCx<'_>, want: &DesiredSite) {
+        self.page = Seen::Known(serving::fault(cx, want, serving::FRONT_PAGE).await);
     }
 
     /// The site's own container of a name.
     fn own(&self, cx: &SiteCx<'_>, name: &str) -> Option<&ContainerFacts> {
         let mine = |c: &&ContainerFacts| c.name == name && matches!(cx.owner(&c.labels), Owner::Ours(_));
         self.containers.iter().find(mine)
+    }
+
+    async fn look_at_tunings(&self, cx: &SiteCx<'_>) -> Seen<Tunings> {
+        let mut tunings = Tunings::new();
+        for name in [naming::php_container(&cx.site.name), naming::nginx_container(&cx.site.name)] {
+            let Some(container) = self.own(cx, &name) else { continue };
+            match cx.world.containers.tuning(&container.id).await {
+                Ok(tuning) => drop(tunings.insert(name, tuning)),
+                // It is gone since; the next list will tell.
+                Err(EffectError::NotFound(_)) => {}
+                Err(error) => return Seen::Unknown(error.to_string()),
+            }
+        }
+        Seen::Known(tunings)
     }
 
     async fn look_at_settings(&self, cx: &SiteCx<'_>) -> Seen<SettingsFound> {

@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use metrics::{counter, histogram};
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 use tracing::{debug, warn};
@@ -174,6 +175,9 @@ impl Gate for LiveGate {
 
     fn ended(&self, call: &Call, elapsed: Duration, error: Option<&EffectError>) {
         let elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
+        let (dependency, outcome) = (call.dependency.as_str(), if error.is_none() { "ok" } else { "error" });
+        counter!("hostplane_calls_total", "dependency" => dependency, "outcome" => outcome).increment(1);
+        histogram!("hostplane_call_duration_seconds", "dependency" => dependency).record(elapsed);
         match error {
             Some(error) if call.is_ping => {
                 if self.down().insert(call.dependency, Instant::now()).is_none() {

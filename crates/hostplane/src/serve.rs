@@ -98,7 +98,7 @@ async fn run(config: Config, platform: Option<PlatformSettings>) -> Result<(), S
 
     let platform = up.as_ref().map_or_else(api::Platform::default, |up| api::Platform::watched(up.progress()));
     let settling = settle_routes(app.clone());
-    let router = Api::new(app, base_domain, platform).router();
+    let router = Api::new(app, base_domain, platform).with_home(home.dir()).router();
     let serving = tokio::spawn(http::serve(listener, router, stop.subscribe()));
     let url = url_of(address);
     home.announce(&url)?;

@@ -84,14 +84,15 @@ impl App {
     }
 
     /// Asks for a job to turn back: what it has made is removed, and it ends as cancelled. Once its site was
-    /// confirmed from outside it is too late. A `collect` that needs an operator just ends, as nobody asked for
-    /// it: what it could not remove is tried again later.
+    /// confirmed from outside it is too late. A `collect` or `repair` that needs an operator just ends, as nobody
+    /// asked for it: what it could not do is tried again later.
     ///
     /// # Errors
     /// [`AppError::NoJob`], [`AppError::NotCancellable`].
     pub async fn cancel_job(&self, id: JobId) -> Asked<JobView> {
         let job = self.job(id).await?.record;
-        if job.operation == OperationName::Collect && job.state == JobState::NeedsOperator {
+        let is_nobody_s = matches!(job.operation, OperationName::Collect | OperationName::Repair);
+        if is_nobody_s && job.state == JobState::NeedsOperator {
             return match self.store.give_up(id, self.now()).await {
                 Err(StoreError::Missing(_)) => Err(AppError::NotCancellable("the job has gone on already")),
                 other => {
@@ -101,7 +102,7 @@ impl App {
             };
         }
         if operations::of(job.operation).pivot().is_none() {
-            let why = "this operation has no way back: what it has removed can't be brought back";
+            let why = "this operation has no way back";
             return Err(AppError::NotCancellable(why));
         }
         if !self.store.request_cancel(id, self.now()).await? {

@@ -1,9 +1,12 @@
 //! All that a front end may call.
 
+mod census;
 mod credentials;
+mod doctor;
 mod health;
 mod inside;
 mod jobs;
+mod reconcile;
 mod secret;
 mod sites;
 mod tokens;
@@ -17,17 +20,23 @@ use hostplane_domain::status::SiteStatus;
 use hostplane_infra::clock::Timestamp;
 use hostplane_infra::error::{Effect, EffectError};
 use hostplane_infra::world::World;
-use tokio::sync::watch;
+use tokio::sync::{Mutex, mpsc, oneshot, watch};
 
+pub use crate::orphans::{BadOrphanId, OrphanId, OrphanView, What};
+pub use crate::reconciler::{DriftReport, SiteDrift};
+pub use census::Census;
 pub use credentials::Credentials;
+pub use doctor::{Finding, Severity};
 pub use health::Readiness;
 pub use inside::{Ran, SiteContainer};
 pub use jobs::JobView;
+pub use reconcile::DriftView;
 pub use secret::SecretView;
 pub use sites::{ResourceState, ResourceView, SiteDetail, SiteView};
 
 use crate::jobs::{Signal, Worker};
 use crate::orphans::Orphans;
+use crate::reconciler::{Ask, Picture, Reconciler};
 use crate::rotation::Rotation;
 use crate::schedule::Schedule;
 use crate::secrets::Secrets;
@@ -46,6 +55,9 @@ pub struct App {
     settings: SiteSettings,
     signal: Signal,
     orphans: Arc<Orphans>,
+    picture: Arc<Picture>,
+    /// Asks for a look at everything.
+    ask: mpsc::Sender<Ask>,
 }
 
 /// Why something that was asked for is not done. The messages say what to do next.
@@ -109,6 +121,15 @@ pub enum AppError {
     /// The job can't be cancelled.
     #[error("{0}")]
     NotCancellable(&'static str),
+    /// There is no such orphan.
+    #[error("there is no orphan of this id; `hostplane orphan list` shows those there are")]
+    NoOrphan,
+    /// The orphan is not removed.
+    #[error("{0}")]
+    OrphanStays(String),
+    /// Nobody looks.
+    #[error("the control plane is stopping and looks at nothing any more")]
+    Stopping,
     /// A list is to go on after something that there is not.
     #[error("the cursor is not the next_cursor of an earlier page")]
     NoCursor,
@@ -161,11 +182,11 @@ impl From<StoreError> for AppError {
 /// The result of a request.
 pub type Asked<T> = Result<T, AppError>;
 
-/// The part that carries jobs out, looks for what landed late, runs the sites' scheduled events, and renews what
-/// comes from an older secret.
+/// The part that carries jobs out, compares what there is with what should be, runs the sites' scheduled events, and
+/// renews what comes from an older secret.
 pub struct Background {
     worker: Worker,
-    orphans: Arc<Orphans>,
+    reconciler: Reconciler,
     schedule: Schedule,
     rotation: Rotation,
 }
@@ -177,7 +198,7 @@ impl Background {
             biased;
             () = self.worker.run(stop) => {}
             // They are large, and whoever awaits this holds it.
-            () = Box::pin(self.orphans.run()) => {}
+            () = Box::pin(self.reconciler.run()) => {}
             () = Box::pin(self.schedule.run()) => {}
             () = Box::pin(self.rotation.run()) => {}
         }
@@ -219,17 +240,34 @@ impl App {
             orphans: Arc::clone(&orphans),
             pace: settings.pace,
         };
-        let background = Background { worker, orphans: Arc::clone(&orphans), schedule, rotation };
-        Ok((Self { store, world, instance, secrets, rotate, settings, signal, orphans }, background))
+        let picture = Arc::new(Picture::default());
+        let (ask, asked) = mpsc::channel(1);
+        let reconciler = Reconciler {
+            store: store.clone(),
+            world: world.clone(),
+            instance,
+            secrets: secrets.clone(),
+            settings: settings.clone(),
+            pace: settings.pace,
+            signal: signal.clone(),
+            orphans: Arc::clone(&orphans),
+            picture: Arc::clone(&picture),
+            asked: Mutex::new(asked),
+        };
+        let background = Background { worker, reconciler, schedule, rotation };
+        Ok((Self { store, world, instance, secrets, rotate, settings, signal, orphans, picture, ask }, background))
     }
 
     /// Has Caddy load the routes that are on disk, unless it is known that it did. Until then nothing is known
-    /// of what it serves.
+    /// of what it serves; from then on what is missing can be told, so everything is looked at.
     ///
     /// # Errors
     /// When Caddy doesn't answer, or refuses what is on disk.
     pub async fn settle_routes(&self) -> Effect<()> {
-        self.world.proxy.settle().await
+        self.world.proxy.settle().await?;
+        // If others ask already, or nobody looks, nothing is lost.
+        let _ = self.ask.try_send(Ask { inside: false, done: oneshot::channel().0 });
+        Ok(())
     }
 
     fn now(&self) -> Timestamp {

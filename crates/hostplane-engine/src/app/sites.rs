@@ -11,7 +11,7 @@ use hostplane_domain::observed::Observed;
 use hostplane_domain::status::SiteStatus;
 use hostplane_domain::url::SiteUrl;
 
-use super::{App, AppError, Asked, JobView};
+use super::{App, AppError, Asked, JobView, SiteDrift};
 use crate::context::SiteCx;
 use crate::operations;
 use crate::resources;
@@ -39,6 +39,8 @@ pub struct SiteDetail {
     pub view: SiteView,
     /// One line per resource.
     pub resources: Vec<ResourceView>,
+    /// What is not as it should be, as the reconciler last saw it.
+    pub drift: Option<SiteDrift>,
 }
 
 /// A resource, as found.
@@ -128,7 +130,8 @@ impl App {
         let record = self.record(name).await?;
         let active = self.store.active_job(record.site.id).await?;
         let resources = self.look_at(&record).await;
-        Ok(SiteDetail { view: self.view(record, active), resources })
+        let drift = self.picture.of_site(record.site.id);
+        Ok(SiteDetail { view: self.view(record, active), resources, drift })
     }
 
     /// Takes the order to change a site that is there. It stays in service; if the change fails, it is as before.
@@ -282,13 +285,12 @@ impl App {
 fn state_of(observed: &Observed) -> (ResourceState, Option<String>) {
     match observed {
         Observed::Absent => (ResourceState::Absent, None),
+        Observed::NotAsked => (ResourceState::Unknown, Some("not looked at".to_owned())),
         Observed::Unknown(why) => (ResourceState::Unknown, Some(why.clone())),
         Observed::Present { owner: Owner::Ours(_), differs } if differs.is_empty() => (ResourceState::Present, None),
         Observed::Present { owner: Owner::Ours(_), differs } => {
-            let line = |d: &hostplane_domain::observed::Difference| {
-                format!("{}: {} instead of {}", d.field, d.found, d.wanted)
-            };
-            (ResourceState::Differs, Some(differs.iter().map(line).collect::<Vec<_>>().join("; ")))
+            let lines: Vec<String> = differs.iter().map(ToString::to_string).collect();
+            (ResourceState::Differs, Some(lines.join("; ")))
         }
         Observed::Present { owner, .. } => (ResourceState::Foreign, Some(format!("belongs to {owner}"))),
     }

@@ -10,6 +10,7 @@ use hostplane_domain::job::{Direction, StepState};
 use hostplane_domain::kind::Kind;
 use hostplane_domain::plan::{Step, Verb};
 use hostplane_infra::error::{Dependency, Effect, EffectError};
+use metrics::histogram;
 use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
@@ -156,6 +157,9 @@ impl Runner {
 fn log(step: &Step, result: &Effect<()>, elapsed: Duration) {
     let (step, action) = (step.kind, step.verb.as_str());
     let elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
+    let outcome = if result.is_ok() { "done" } else { "failed" };
+    let labels = [("resource", step.as_str()), ("action", action), ("outcome", outcome)];
+    histogram!("hostplane_step_duration_seconds", &labels).record(elapsed);
     match result {
         Ok(()) => info!(%step, action, elapsed_ms, "step done"),
         Err(error) => warn!(%step, action, elapsed_ms, error = %error.chain(), "step failed"),

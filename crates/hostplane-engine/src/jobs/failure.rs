@@ -28,6 +28,15 @@ pub(super) enum Failure {
     },
     /// Somebody asked for the job to be cancelled.
     Cancelled,
+    /// Data of the site is gone, and nothing that could be made would bring it back.
+    DataLost {
+        /// The first that lacks it.
+        kind: Kind,
+        /// All that is known of it.
+        what: String,
+        /// What else has to be done to bring it back, if it takes more than a backup.
+        how: String,
+    },
     /// Something of the site was made by a job that the journal doesn't know: the database is older than the
     /// world, and says nothing about what may be removed.
     Older {
@@ -53,7 +62,7 @@ impl Failure {
     pub fn is_permanent(&self) -> bool {
         match self {
             Self::Effect { error, .. } => matches!(error, EffectError::Rejected(_)),
-            Self::Cancelled | Self::Older { .. } => true,
+            Self::Cancelled | Self::DataLost { .. } | Self::Older { .. } => true,
         }
     }
 
@@ -79,7 +88,7 @@ impl Failure {
     pub fn step(&self) -> Option<Kind> {
         match self {
             Self::Effect { step, .. } => *step,
-            Self::Older { kind, .. } => Some(*kind),
+            Self::DataLost { kind, .. } | Self::Older { kind, .. } => Some(*kind),
             Self::Cancelled => None,
         }
     }
@@ -89,6 +98,10 @@ impl Failure {
         match self {
             Self::Effect { error, .. } => error.to_string(),
             Self::Cancelled => "cancelled by request".to_owned(),
+            Self::DataLost { what, how, .. } => format!(
+                "data of the site is gone ({what}), so nothing was made in its place and visitors get a maintenance page; \
+                 bring it back from a backup{how}, or destroy the site"
+            ),
             Self::Older { kind, job } => format!(
                 "the site's {kind} was made by the job {job}, which this control database doesn't know: the database \
                  is older than the world (restored from a copy?), so nothing of the site is changed"

@@ -5,6 +5,7 @@
 
 mod execute;
 mod failure;
+mod repair;
 mod run;
 mod worker;
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use hostplane_domain::desired::DesiredSite;
 use hostplane_domain::ids::{InstanceId, JobId};
-use hostplane_domain::job::{Direction, JobState};
+use hostplane_domain::job::{Direction, JobState, OperationName};
 use hostplane_domain::kind::Kind;
 use hostplane_domain::mark::Owner;
 use hostplane_domain::naming;
@@ -16,11 +16,13 @@ use hostplane_infra::containers::Scope;
 use hostplane_infra::databases::{TenantFacts, TenantKey, Tenants};
 use hostplane_infra::error::{Dependency, EffectError, Rejection, chain};
 use hostplane_infra::world::World;
+use metrics::{counter, histogram};
 use tokio::time::{Instant, sleep};
 use tracing::{Instrument, debug, error, info, info_span, warn};
 
 use super::execute::Plan;
 use super::failure::{Failure, Lost};
+use super::repair;
 use crate::context::SiteCx;
 use crate::operations::{self, Operation};
 use crate::orphans::{LookError, Orphans};
@@ -75,8 +77,9 @@ impl Runner {
             operation = %claim.job.operation,
         );
         async {
-            let begun = Instant::now();
+            let (begun, operation) = (Instant::now(), claim.job.operation.as_str());
             let ended = self.drive(claim).await;
+            count(operation, &ended, begun.elapsed());
             let elapsed_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
             match ended {
                 Ok(End::Completed) => info!(elapsed_ms, "job completed"),
@@ -203,7 +206,7 @@ impl Runner {
     async fn attempt(&self, claim: &mut Claim, operation: &dyn Operation) -> Result<Result<(), Failure>, Lost> {
         let forward = claim.job.direction == Direction::Forward;
         let goal = match (claim.job.direction, &claim.job.before) {
-            (Direction::Forward, before) => operation.goal(before.as_ref()),
+            (Direction::Forward, _) => operation.goal(),
             (Direction::Back, Some(_)) => Goal::Present,
             (Direction::Back, None) => Goal::Absent,
         };
@@ -216,20 +219,26 @@ impl Runner {
         let claim: &Claim = claim;
         let want = match goal {
             Goal::Present if forward => claim.job.after.as_ref(),
-            Goal::Present | Goal::Tidy => claim.job.before.as_ref(),
+            Goal::Present | Goal::Mended => claim.job.before.as_ref(),
             Goal::Absent => None,
         };
         let ring = self.secrets.now();
         let cx = self.context(claim, &ring);
         // What an earlier job of this site left can only be seen by looking: this is also the recovery.
-        let depth = if goal == Goal::Present { Depth::Inside } else { Depth::Lists };
+        let depth = if goal == Goal::Absent { Depth::Lists } else { Depth::Inside };
         let seen = match Snapshot::of_site(&cx, depth).await {
             Ok(seen) => seen,
             Err(error) => return Ok(Err(error.into())),
         };
-        let nodes = resources::observe_all(&cx, want, &seen);
+        let mut nodes = resources::observe_all(&cx, want, &seen);
         if let Some(older) = self.made_by_unknown_job(&nodes).await? {
             return Ok(Err(older));
+        }
+        nodes.retain(|node| concerns(claim, node));
+        if let (Goal::Mended, Some(want)) = (goal, want)
+            && let Some(lost) = repair::lost_data(&cx, want, seen, &nodes).await
+        {
+            return self.hold(&cx, claim, want, lost).await;
         }
         let steps = match converge(&nodes, goal) {
             Ok(steps) => steps,
@@ -242,8 +251,8 @@ impl Runner {
         match goal {
             Goal::Present if forward && claim.job.before.is_none() => self.confirm(&cx, claim).await,
             Goal::Present => self.prove_present(&cx, want).await,
-            Goal::Absent => self.prove_gone(&cx, claim, None, |node| !node.observed.is_none_of_ours()).await,
-            Goal::Tidy => self.prove_gone(&cx, claim, want, |node| node.observed.is_untidy()).await,
+            Goal::Absent => self.prove_gone(&cx, claim).await,
+            Goal::Mended => self.prove_mended(&cx, want).await,
         }
     }
 
@@ -308,13 +317,7 @@ impl Runner {
 
     /// A removal ends only when nothing is seen of what was to go, after the last moment at which an effect
     /// whose reply was lost may land.
-    async fn prove_gone(
-        &self,
-        cx: &SiteCx<'_>,
-        claim: &Claim,
-        want: Option<&DesiredSite>,
-        is_left: fn(&Node) -> bool,
-    ) -> Result<Result<(), Failure>, Lost> {
+    async fn prove_gone(&self, cx: &SiteCx<'_>, claim: &Claim) -> Result<Result<(), Failure>, Lost> {
         let settles_at = self.store.settles_at(claim.job.site_id).await?;
         let pause = settles_at.map_or(Duration::ZERO, |at| at.since(self.world.clock.now()));
         // A clock that was set back must not make it longer.
@@ -327,21 +330,22 @@ impl Runner {
             Ok(seen) => seen,
             Err(error) => return Ok(Err(error.into())),
         };
-        let nodes = resources::observe_all(cx, want, &seen);
-        Ok(none_of(nodes.iter().filter(|node| is_left(node)), "still there after the removal"))
+        let nodes = resources::observe_all(cx, None, &seen);
+        let left = nodes.iter().filter(|node| concerns(claim, node) && !node.observed.is_none_of_ours());
+        Ok(none_of(left, "still there after the removal"))
     }
 
     async fn finish(&self, claim: &Claim, operation: &dyn Operation) -> Result<End, Lost> {
         let now = self.world.clock.now();
         let before = &claim.job.before;
-        let (state, event, spec) = match (claim.job.direction, operation.goal(before.as_ref())) {
+        let (state, event, spec) = match (claim.job.direction, operation.goal()) {
             (Direction::Back, _) => {
                 let event = operation.rolled_back().expect("an operation that turned back says where it ends");
                 (JobState::Failed, event, before)
             }
             (Direction::Forward, Goal::Present) => (JobState::Completed, operation.completed(), &claim.job.after),
             (Direction::Forward, Goal::Absent) => (JobState::Completed, operation.completed(), &None),
-            (Direction::Forward, Goal::Tidy) => (JobState::Completed, operation.completed(), before),
+            (Direction::Forward, Goal::Mended) => (JobState::Completed, operation.completed(), before),
         };
         Ok(match self.store.finish(claim, state, event, spec, now).await? {
             JobState::Completed => End::Completed,
@@ -374,15 +378,15 @@ impl Runner {
     async fn what_is_left(&self, claim: &Claim, failure: &Failure, why: Option<&str>) -> JobError {
         let ring = self.secrets.now();
         let cx = self.context(claim, &ring);
-        let goal = operations::of(claim.job.operation).goal(claim.job.before.as_ref());
+        let goal = operations::of(claim.job.operation).goal();
         let want = match (goal, claim.job.direction) {
             (Goal::Present, Direction::Forward) => claim.job.after.as_ref(),
-            (Goal::Present, Direction::Back) => claim.job.before.as_ref(),
-            (Goal::Absent | Goal::Tidy, _) => None,
+            (Goal::Present, Direction::Back) | (Goal::Mended, _) => claim.job.before.as_ref(),
+            (Goal::Absent, _) => None,
         };
         let want = want.filter(|_| claim.job.before.is_some());
         let is_left = |node: &Node| match want {
-            Some(_) => !node.observed.is_as_wanted() && node.kind != Kind::Serving,
+            Some(_) => !node.observed.is_as_wanted() && node.observed != Observed::NotAsked,
             None => !node.observed.is_none_of_ours(),
         };
         let left = match Snapshot::of_site(&cx, Depth::Lists).await {
@@ -408,7 +412,7 @@ impl Runner {
         JobError { step: failure.step(), message }
     }
 
-    fn context<'a>(&'a self, claim: &'a Claim, secrets: &'a Keyring) -> SiteCx<'a> {
+    pub(super) fn context<'a>(&'a self, claim: &'a Claim, secrets: &'a Keyring) -> SiteCx<'a> {
         SiteCx {
             world: &self.world,
             secrets,
@@ -421,8 +425,26 @@ impl Runner {
     }
 }
 
+/// What monitoring is told of a run.
+fn count(operation: &'static str, ended: &Result<End, Lost>, elapsed: Duration) {
+    histogram!("hostplane_job_duration_seconds", "operation" => operation).record(elapsed);
+    let state = match ended {
+        Ok(End::Completed) => JobState::Completed,
+        Ok(End::Failed) => JobState::Failed,
+        Ok(End::Cancelled) => JobState::Cancelled,
+        Ok(End::NeedsOperator) => JobState::NeedsOperator,
+        Ok(End::PutBack) | Err(_) => return,
+    };
+    counter!("hostplane_jobs_ended_total", "operation" => operation, "state" => state.as_str()).increment(1);
+}
+
+/// Whether a job is about a resource of its site: a collect is only about what was found left over.
+fn concerns(claim: &Claim, node: &Node) -> bool {
+    claim.job.operation != OperationName::Collect || claim.job.why.iter().any(|found| found.kind == node.kind)
+}
+
 /// A failure that may pass, if there is any.
-fn none_of<'a>(nodes: impl Iterator<Item = &'a Node>, what: &str) -> Result<(), Failure> {
+pub(super) fn none_of<'a>(nodes: impl Iterator<Item = &'a Node>, what: &str) -> Result<(), Failure> {
     let kinds: Vec<&str> = nodes.map(|node| node.kind.as_str()).collect();
     if kinds.is_empty() {
         return Ok(());

@@ -1,7 +1,6 @@
 //! Site → site': a site that is there is changed while it is served. What it is to be was decided when the job was
 //! asked for; turned back, it is what it was before.
 
-use hostplane_domain::desired::DesiredSite;
 use hostplane_domain::job::OperationName;
 use hostplane_domain::kind::Kind;
 use hostplane_domain::plan::Goal;
@@ -23,7 +22,7 @@ impl Operation for Change {
         self.0
     }
 
-    fn goal(&self, _before: Option<&DesiredSite>) -> Goal {
+    fn goal(&self) -> Goal {
         Goal::Present
     }
 

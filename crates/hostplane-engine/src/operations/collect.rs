@@ -1,6 +1,5 @@
-//! Site → site, or nothing → nothing: what landed after its own job had ended is removed.
+//! Nothing → nothing: what landed after its own job had ended is removed.
 
-use hostplane_domain::desired::DesiredSite;
 use hostplane_domain::job::OperationName;
 use hostplane_domain::kind::Kind;
 use hostplane_domain::plan::Goal;
@@ -16,8 +15,8 @@ impl Operation for Collect {
         OperationName::Collect
     }
 
-    fn goal(&self, before: Option<&DesiredSite>) -> Goal {
-        if before.is_some() { Goal::Tidy } else { Goal::Absent }
+    fn goal(&self) -> Goal {
+        Goal::Absent
     }
 
     fn pivot(&self) -> Option<Kind> {

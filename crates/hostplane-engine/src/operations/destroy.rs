@@ -1,6 +1,5 @@
 //! Site → nothing: forward only, and it ends with proof that nothing is left.
 
-use hostplane_domain::desired::DesiredSite;
 use hostplane_domain::job::OperationName;
 use hostplane_domain::kind::Kind;
 use hostplane_domain::plan::Goal;
@@ -16,7 +15,7 @@ impl Operation for Destroy {
         OperationName::Destroy
     }
 
-    fn goal(&self, _before: Option<&DesiredSite>) -> Goal {
+    fn goal(&self) -> Goal {
         Goal::Absent
     }
 

@@ -5,8 +5,8 @@ mod change;
 mod collect;
 mod destroy;
 mod provision;
+mod repair;
 
-use hostplane_domain::desired::DesiredSite;
 use hostplane_domain::job::OperationName;
 use hostplane_domain::kind::Kind;
 use hostplane_domain::plan::Goal;
@@ -17,8 +17,8 @@ pub trait Operation: Send + Sync {
     /// Its name.
     fn name(&self) -> OperationName;
 
-    /// What it converges on, by what there is before.
-    fn goal(&self, before: Option<&DesiredSite>) -> Goal;
+    /// What it converges on.
+    fn goal(&self) -> Goal;
 
     /// The step from which there is no way back. Without one there is never a way back.
     fn pivot(&self) -> Option<Kind>;
@@ -43,6 +43,7 @@ pub const OPERATIONS: &[&dyn Operation] = &[
     &change::SUSPEND,
     &change::RESUME,
     &change::ROTATE,
+    &repair::Repair,
     &collect::Collect,
 ];
 

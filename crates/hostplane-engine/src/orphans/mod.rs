@@ -1,29 +1,40 @@
-//! What is ours in the world and no site explains.
+//! What carries our mark in the world and no site explains.
 //!
 //! Two things leave such objects behind. A call whose caller gave up may have its effect after its job has
-//! ended: what appears then is removed by a job of its own, under the site's lock. And a control database
-//! that was restored from an older copy doesn't know what was made since: then nothing is removed by itself,
-//! anywhere, because what looks like a remainder may be somebody's live site.
+//! ended. And a control database that was restored from an older copy doesn't know what was made since: then
+//! nothing is removed by itself, anywhere, because what looks like a remainder may be somebody's live site.
+//!
+//! All of it is reported. By itself only goes what holds no data, of sites that are proved to be gone, once it has been
+//! seen several times over a while; by a job, under the site's lock. Never much at once: then somebody is asked.
 
-mod inventory;
+mod collect;
+mod found;
 mod judge;
+mod remove;
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::str::FromStr;
 use std::sync::Arc;
 
-use hostplane_domain::ids::{InstanceId, SiteId};
-use hostplane_domain::job::OperationName;
-use hostplane_infra::error::{EffectError, chain};
+use hostplane_domain::ids::{InstanceId, JobId};
+use hostplane_domain::kind::Kind;
+use hostplane_domain::mark::SiteRef;
+use hostplane_infra::clock::Timestamp;
+use hostplane_infra::error::EffectError;
 use hostplane_infra::world::World;
+use sha2::{Digest, Sha256};
 use tokio::sync::{Mutex, watch};
-use tokio::time::{Instant, MissedTickBehavior, interval};
-use tracing::{debug, error, info, warn};
+use tokio::time::Instant;
+use tracing::{error, info, warn};
 
-pub(crate) use inventory::Found;
-use judge::judge;
+pub(crate) use found::Found;
+pub use found::What;
+use judge::{Unexplained, judge};
+pub(crate) use remove::RemoveError;
 
+use crate::host::Host;
 use crate::jobs::Signal;
-use crate::operations;
 use crate::settings::Pace;
 use crate::store::{Store, StoreError};
 
@@ -36,17 +47,79 @@ pub(crate) struct Orphans {
     pace: Pace,
     /// One look at a time.
     looking: Mutex<()>,
-    last: watch::Sender<Option<Look>>,
+    last: watch::Sender<Option<Arc<Look>>>,
 }
 
-/// What a look saw and left alone.
-#[derive(Clone)]
+/// What a look saw that no site explains.
 struct Look {
     at: Instant,
-    /// What the journal doesn't know.
+    orphans: BTreeMap<OrphanId, Orphan>,
+    /// Those of them that the journal doesn't know.
     unknown: Arc<Vec<Found>>,
-    /// What carries our labels under names that we don't give.
-    misnamed: Arc<Vec<Found>>,
+}
+
+/// Names an orphan as long as it is there: by what it is, its name and its mark.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct OrphanId(String);
+
+/// The text is no id of an orphan.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not an orphan's id: 12 hexadecimal digits")]
+pub struct BadOrphanId;
+
+impl FromStr for OrphanId {
+    type Err = BadOrphanId;
+    fn from_str(text: &str) -> Result<Self, BadOrphanId> {
+        let is_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+        if text.len() == 12 && text.bytes().all(is_hex) { Ok(Self(text.to_owned())) } else { Err(BadOrphanId) }
+    }
+}
+
+impl OrphanId {
+    fn of(found: &Found) -> Self {
+        let mark = found.mark.to_labels();
+        let digest = Sha256::digest(format!("{found} {mark:?}"));
+        Self(hex::encode(&digest[..6]))
+    }
+
+    /// Its text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Something that no site explains.
+#[derive(Debug, Clone)]
+pub(crate) struct Orphan {
+    pub found: Found,
+    pub why: Unexplained,
+    pub first_seen: Timestamp,
+    /// How many looks have seen it.
+    pub looks: u32,
+    /// It would go by itself, and together with others it would be too much.
+    pub held_back: bool,
+}
+
+/// An orphan, as shown.
+#[derive(Debug, Clone)]
+pub struct OrphanView {
+    /// Its id.
+    pub id: OrphanId,
+    /// What sort of thing it is.
+    pub what: What,
+    /// Under which name it is found.
+    pub name: String,
+    /// The site that it says it was made for.
+    pub site: SiteRef,
+    /// The job that it says it was made by.
+    pub job: JobId,
+    /// `left_over`, `unknown_job` or `misnamed`.
+    pub reason: &'static str,
+    /// What that means, and what comes next.
+    pub detail: String,
+    /// When it was first seen since the control plane began.
+    pub first_seen: Timestamp,
 }
 
 /// Why a look broke off.
@@ -60,37 +133,10 @@ pub(crate) enum LookError {
     Store(#[from] StoreError),
 }
 
-/// After so many failed looks in a row it is told louder: until one succeeds nothing is collected.
-const FAILED_LOOKS: u32 = 3;
-
 impl Orphans {
     pub fn new(store: Store, world: World, instance: InstanceId, signal: Signal, pace: Pace) -> Self {
         let (looking, last) = (Mutex::default(), watch::Sender::new(None));
         Self { store, world, instance, signal, pace, looking, last }
-    }
-
-    /// Looks at once, and then now and then, for ever.
-    pub async fn run(&self) {
-        let mut ticks = interval(self.pace.orphan_tick);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut failed = 0;
-        loop {
-            ticks.tick().await;
-            match self.look().await {
-                Ok(()) => failed = 0,
-                Err(error) => {
-                    failed += 1;
-                    match error {
-                        LookError::Store(error) => error!(error = chain(&error), "can't look for orphans"),
-                        LookError::World(error) if failed == FAILED_LOOKS => {
-                            warn!(error = %error.chain(), failed, "can't look for orphans; going on trying");
-                        }
-                        // Whoever is down is told of elsewhere.
-                        LookError::World(error) => debug!(error = %error.chain(), "can't look for orphans"),
-                    }
-                }
-            }
-        }
     }
 
     /// What was made by jobs that the journal doesn't know, by a look that isn't long ago. While there is any,
@@ -99,83 +145,119 @@ impl Orphans {
     /// # Errors
     /// When nobody has looked of late and the world or the database can't be asked now.
     pub async fn unknown(&self) -> Result<Arc<Vec<Found>>, LookError> {
-        if let Some(unknown) = self.recent() {
-            return Ok(unknown);
+        if let Some(look) = self.recent() {
+            return Ok(Arc::clone(&look.unknown));
         }
         let _alone = self.looking.lock().await;
         // Somebody else may have looked meanwhile.
-        if let Some(unknown) = self.recent() {
-            return Ok(unknown);
+        if let Some(look) = self.recent() {
+            return Ok(Arc::clone(&look.unknown));
         }
-        self.look_alone().await
+        let host = Host::look(&self.world, self.instance).await?;
+        Ok(Arc::clone(&self.judge(host.looked_at, host.found, host.blind).await?.unknown))
     }
 
-    fn recent(&self) -> Option<Arc<Vec<Found>>> {
-        let last = self.last.borrow();
-        let look = last.as_ref().filter(|look| look.at.elapsed() < self.pace.orphan_tick * 2)?;
-        Some(Arc::clone(&look.unknown))
+    /// All that no site explains, by the last look.
+    pub fn all(&self) -> Vec<OrphanView> {
+        let look = self.last.borrow().clone();
+        let orphans = look.iter().flat_map(|look| &look.orphans);
+        orphans.map(|(id, orphan)| self.view(id, orphan)).collect()
     }
 
-    async fn look(&self) -> Result<(), LookError> {
+    fn recent(&self) -> Option<Arc<Look>> {
+        self.last.borrow().clone().filter(|look| look.at.elapsed() < self.pace.tick * 2)
+    }
+
+    /// Judges a look at everything, and orders the removal of what may go by itself.
+    ///
+    /// # Errors
+    /// When not everything was seen: then nothing can be concluded.
+    pub async fn consider(
+        &self,
+        looked_at: Timestamp,
+        found: Vec<Found>,
+        blind: Option<EffectError>,
+    ) -> Result<(), LookError> {
         let _alone = self.looking.lock().await;
-        self.look_alone().await.map(drop)
+        self.judge(looked_at, found, blind).await.map(drop)
     }
 
-    /// Looks at everything that carries our mark, and orders the removal of what landed late. Answers what the
-    /// journal doesn't know.
-    async fn look_alone(&self) -> Result<Arc<Vec<Found>>, LookError> {
-        let (at, begun) = (Instant::now(), self.world.clock.now());
-        let found = inventory::of_instance(&self.world, self.instance).await?;
+    async fn judge(
+        &self,
+        looked_at: Timestamp,
+        found: Vec<Found>,
+        blind: Option<EffectError>,
+    ) -> Result<Arc<Look>, LookError> {
+        if let Some(error) = blind {
+            return Err(error.into());
+        }
+        let (at, total) = (Instant::now(), found.len());
         let origins = self.store.origins(found.iter().map(|found| found.mark.job)).await?;
-        let verdict = judge(found, &origins, begun, self.pace.collect_pause);
-        let (unknown, misnamed) = (Arc::new(verdict.unknown), Arc::new(verdict.misnamed));
-        self.remember(Look { at, unknown: Arc::clone(&unknown), misnamed });
-        if unknown.is_empty() {
-            self.collect(verdict.late).await?;
-        }
-        Ok(unknown)
-    }
-
-    async fn collect(&self, late: BTreeMap<SiteId, Vec<Found>>) -> Result<(), StoreError> {
-        for (site, orphans) in late {
-            let collect = operations::of(OperationName::Collect);
-            match self.store.add_job(site, collect, self.world.clock.now()).await {
-                Ok(job) => {
-                    warn!(%job, site = %orphans[0].mark.site.name, orphans = names(&orphans),
-                        "found what landed after its job had ended; collecting it");
-                    self.signal.wake();
-                }
-                // Somebody was quicker: what that job leaves is found by the next look.
-                Err(StoreError::JobActive | StoreError::Illegal(_)) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
-    }
-
-    /// Keeps what a look found, and tells what is new about it.
-    fn remember(&self, look: Look) {
         let before = self.last.borrow().clone();
-        let (unknown, misnamed) = before.map(|before| (before.unknown, before.misnamed)).unwrap_or_default();
-        if !look.unknown.is_empty() && unknown != look.unknown {
-            error!(
-                unknown = names(&look.unknown),
-                "the control database is older than the world: it doesn't know what made these, so nothing is \
-                 removed by itself; restore a newer copy of the database"
-            );
-        } else if look.unknown.is_empty() && !unknown.is_empty() {
-            info!("the control database knows again all that is in the world");
+        let mut orphans = BTreeMap::new();
+        for (found, why) in judge(found, &origins, looked_at, self.pace.collect_pause) {
+            let id = OrphanId::of(&found);
+            let known = before.as_ref().and_then(|look| look.orphans.get(&id));
+            let (first_seen, looks) = known.map_or((looked_at, 0), |known| (known.first_seen, known.looks));
+            orphans.insert(id, Orphan { found, why, first_seen, looks: looks.saturating_add(1), held_back: false });
         }
-        if !look.misnamed.is_empty() && misnamed != look.misnamed {
-            warn!(
-                misnamed = names(&look.misnamed),
-                "these carry our labels under names that we don't give: somebody copied the labels; they are left alone"
-            );
-        }
-        self.last.send_replace(Some(look));
+        let unknown = orphans.values().filter(|orphan| orphan.why == Unexplained::UnknownJob);
+        let unknown: Arc<Vec<Found>> = Arc::new(unknown.map(|orphan| orphan.found.clone()).collect());
+        let due = if unknown.is_empty() { self.due(&mut orphans, looked_at, total) } else { BTreeMap::new() };
+        let look = Arc::new(Look { at, orphans, unknown });
+        tell(before.as_deref(), &look);
+        self.last.send_replace(Some(Arc::clone(&look)));
+        self.collect(due).await?;
+        Ok(look)
     }
 }
 
-fn names(found: &[Found]) -> String {
-    found.iter().map(|found| format!("{found} of job {}", found.mark.job)).collect::<Vec<_>>().join(", ")
+/// Tells what is new about what was found.
+fn tell(before: Option<&Look>, look: &Look) {
+    let known = |id: &OrphanId| before.is_some_and(|before| before.orphans.contains_key(id));
+    let is_new = |(id, _): &(&OrphanId, &Orphan)| !known(id);
+    let was_older = before.is_some_and(|before| !before.unknown.is_empty());
+    if !look.unknown.is_empty() && before.is_none_or(|before| before.unknown != look.unknown) {
+        error!(
+            unknown = names(look.unknown.iter()),
+            "the control database is older than the world: it doesn't know what made these, so nothing is \
+             repaired or removed by itself; restore a newer copy of the database"
+        );
+    } else if look.unknown.is_empty() && was_older {
+        info!("the control database knows again all that is in the world");
+    }
+    for (id, orphan) in look.orphans.iter().filter(is_new) {
+        let (orphan_id, found) = (id.as_str(), &orphan.found);
+        let (site, job) = (&found.mark.site.name, found.mark.job);
+        match orphan.why {
+            Unexplained::LeftOver { .. } => {
+                warn!(orphan_id, what = %found.what, name = found.name, %site, %job, "found an orphan: its site is gone");
+            }
+            Unexplained::Misnamed => warn!(
+                orphan_id, what = %found.what, name = found.name, %site, %job,
+                "found our labels under a name that we don't give: somebody copied them; it is left alone"
+            ),
+            // Told above, all together.
+            Unexplained::UnknownJob => {}
+        }
+    }
+    let before = before.iter().flat_map(|before| &before.orphans);
+    for (id, orphan) in before.filter(|(id, _)| !look.orphans.contains_key(id)) {
+        info!(orphan_id = id.as_str(), what = %orphan.found.what, name = orphan.found.name, "an orphan is gone");
+    }
+}
+
+fn names<'a>(found: impl Iterator<Item = &'a Found>) -> String {
+    let mut names = String::new();
+    for found in found {
+        let separator = if names.is_empty() { "" } else { ", " };
+        // A string takes all that is written to it.
+        let _ = write!(names, "{separator}{found} of job {}", found.mark.job);
+    }
+    names
+}
+
+/// What is in it can't be made again.
+fn holds_data(kind: Kind) -> bool {
+    matches!(kind, Kind::FilesVolume | Kind::PhpVolume | Kind::NginxVolume | Kind::Database)
 }

@@ -1,20 +1,23 @@
 //! The site's two containers: PHP-FPM on the site's own network alone, nginx on that and on the one shared
 //! with Caddy.
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
-use hostplane_domain::container::{self, ContainerSpec};
+use hostplane_domain::container::{self, ContainerSpec, VolumeMount};
 use hostplane_domain::desired::DesiredSite;
+use hostplane_domain::drift::Reason;
 use hostplane_domain::kind::Kind;
 use hostplane_domain::mark::{Mark, Owner};
 use hostplane_domain::naming;
 use hostplane_domain::observed::{Difference, Observed, Remedy};
-use hostplane_infra::containers::{ContainerFacts, ContainerState, Scope};
+use hostplane_infra::containers::{ContainerFacts, ContainerState, NetworkFacts, Scope, Tuning};
 use hostplane_infra::error::{Effect, EffectError, Rejection, absent_is_done};
 
 use super::{Resource, came_late, present, taken};
 use crate::context::SiteCx;
 use crate::own;
-use crate::snapshot::{Snapshot, own_volume_exists};
+use crate::snapshot::{Seen, Snapshot, own_volume_exists};
 
 /// One of the two.
 pub(super) struct Container {
@@ -35,33 +38,26 @@ impl Resource for Container {
         &[Kind::Network, Kind::Settings]
     }
 
-    /// Its spec, its state, and that it is on the site's own network.
     fn observe(&self, cx: &SiteCx<'_>, want: Option<&DesiredSite>, seen: &Snapshot) -> Observed {
         let name = naming::of(self.kind, &cx.site.name);
         let Some(found) = seen.containers.iter().find(|container| container.name == name) else {
             return Observed::Absent;
         };
-        let mut differs = Vec::new();
-        let mut differ = |field, wanted: &str, found: String| {
-            differs.push(Difference { field, wanted: wanted.to_owned(), found, remedy: Remedy::InPlace });
+        let tuning = match &seen.tunings {
+            Seen::Known(tunings) => tunings.get(&name),
+            Seen::Unknown(_) | Seen::NotAsked => None,
         };
-        if found.state != ContainerState::Running {
-            differ("state", "running", format!("{:?}", found.state).to_lowercase());
-        }
-        let network = naming::network(&cx.site.name);
-        if !found.networks.contains(&network) {
-            differ("network", &network, found.networks.join(", "));
-        }
-        present(cx.owner(&found.labels), self.kind, want, differs)
+        let differs = want.map(|want| differences(&(self.spec)(want), want, found, tuning));
+        present(cx.owner(&found.labels), self.kind, want, differs.unwrap_or_default())
     }
 
-    /// One of ours that was made from something else is replaced.
+    /// One of ours that was made from something else, or that can't be brought back as it is, is replaced.
     async fn ensure(&self, cx: &SiteCx<'_>, want: &DesiredSite) -> Effect<()> {
         let (spec, mark) = ((self.spec)(want), cx.mark(self.kind, want));
         let mut kept = None;
         for found in find(cx, &spec.name).await? {
             match cx.owner(&found.labels) {
-                Owner::Ours(made) if made.spec == mark.spec && found.state != ContainerState::Removing => {
+                Owner::Ours(made) if made.spec == mark.spec && is_kept(cx, want, &spec, &found).await? => {
                     kept = Some(found);
                 }
                 Owner::Ours(_) => {
@@ -72,19 +68,20 @@ impl Resource for Container {
             }
         }
         require_volumes(cx, &spec).await?;
-        let network = naming::network(&cx.site.name);
-        let (id, is_connected) = match kept {
-            Some(found) => {
-                let is_connected = found.networks.contains(&network);
-                if found.state == ContainerState::Running && is_connected {
-                    return Ok(());
+        let networks = networks(&spec, want);
+        if let Some(found) = kept {
+            match bring_up(cx, want, &networks, &found).await {
+                // It was made for a network that is gone, and can't be started any more.
+                Err(EffectError::NotFound(_)) => {
+                    require_image(cx, &spec.image).await?;
+                    absent_is_done(cx.world.containers.remove_container(&found.id).await)?;
                 }
-                (found.id, is_connected)
+                other => return other,
             }
-            None => (create(cx, &spec, &mark).await?, spec.network.as_ref() == Some(&network)),
-        };
-        if !is_connected {
-            connect(cx, &network, &id).await?;
+        }
+        let id = create(cx, &spec, &mark).await?;
+        for network in networks.iter().filter(|network| spec.network.as_ref() != Some(*network)) {
+            connect(cx, want, network, &id).await?;
         }
         cx.world.containers.start_container(&id).await
     }
@@ -97,6 +94,95 @@ impl Resource for Container {
         }
         Ok(())
     }
+}
+
+/// The networks that a site's container is on: the site's own, and for nginx the one that is shared with Caddy.
+fn networks(spec: &ContainerSpec, want: &DesiredSite) -> BTreeSet<String> {
+    spec.network.iter().cloned().chain([naming::network(&want.site.name)]).collect()
+}
+
+/// How a container differs from what it was made from. `tuning` is what no list shows, where that was asked.
+fn differences(
+    spec: &ContainerSpec,
+    want: &DesiredSite,
+    found: &ContainerFacts,
+    tuning: Option<&Tuning>,
+) -> Vec<Difference> {
+    let mut differs = Vec::new();
+    let mut differ = |reason, field, wanted: String, found: String, remedy| {
+        if wanted != found {
+            differs.push(Difference { reason, field, wanted, found, remedy });
+        }
+    };
+    let state = |state: ContainerState| format!("{state:?}").to_lowercase();
+    let remedy = match found.state {
+        // The Engine starts none that is frozen, and one that is half removed never again.
+        ContainerState::Paused | ContainerState::Dead => Remedy::Recreate,
+        _ => Remedy::InPlace,
+    };
+    differ(Reason::Stopped, "state", state(ContainerState::Running), state(found.state), remedy);
+    let health = |unhealthy: bool| if unhealthy { "unhealthy" } else { "not unhealthy" }.to_owned();
+    differ(Reason::Unhealthy, "health", health(false), health(found.unhealthy), Remedy::Recreate);
+    // The Engine tells an image's id once its name means another: that is nothing which happened to the container.
+    if !found.image.starts_with("sha256:") {
+        differ(Reason::Image, "image", spec.image.clone(), found.image.clone(), Remedy::Recreate);
+    }
+    let names = |names: &BTreeSet<String>| names.iter().cloned().collect::<Vec<_>>().join(", ");
+    let (wanted, connected) = (networks(spec, want), found.networks.iter().cloned().collect::<BTreeSet<_>>());
+    // What is missing is connected; what is too much would open a way to this site.
+    let remedy = if connected.is_subset(&wanted) { Remedy::InPlace } else { Remedy::Recreate };
+    differ(Reason::Network, "networks", names(&wanted), names(&connected), remedy);
+    differ(Reason::Mounts, "mounts", mounts(&spec.mounts), mounts(&found.mounts), Remedy::Recreate);
+    if let Some(tuning) = tuning {
+        let wanted = Tuning::of(spec);
+        let mut limit = |field, wanted: i64, found: i64| {
+            differ(Reason::Limits, field, wanted.to_string(), found.to_string(), Remedy::Recreate);
+        };
+        limit("memory", wanted.memory, tuning.memory);
+        limit("memory and swap", wanted.memory_and_swap, tuning.memory_and_swap);
+        limit("nano_cpus", wanted.nano_cpus, tuning.nano_cpus);
+        limit("pids", wanted.pids, tuning.pids);
+        let restarts = |always: bool| if always { "always" } else { "not always" }.to_owned();
+        let (wanted, found) = (restarts(wanted.restarts), restarts(tuning.restarts));
+        differ(Reason::Limits, "restart", wanted, found, Remedy::Recreate);
+    }
+    differs
+}
+
+fn mounts(mounts: &[VolumeMount]) -> String {
+    let words = |mount: &VolumeMount| {
+        format!("{} at {}{}", mount.volume, mount.path, if mount.read_only { ", read-only" } else { "" })
+    };
+    let words: BTreeSet<String> = mounts.iter().map(words).collect();
+    words.into_iter().collect::<Vec<_>>().join("; ")
+}
+
+/// Whether a container that was made from what is wanted can stay: nothing was done to it that only a new one
+/// undoes.
+async fn is_kept(cx: &SiteCx<'_>, want: &DesiredSite, spec: &ContainerSpec, found: &ContainerFacts) -> Effect<bool> {
+    if found.state == ContainerState::Removing {
+        return Ok(false);
+    }
+    let tuning = match cx.world.containers.tuning(&found.id).await {
+        Ok(tuning) => tuning,
+        Err(EffectError::NotFound(_)) => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    let differs = differences(spec, want, found, Some(&tuning));
+    Ok(differs.iter().all(|difference| difference.remedy == Remedy::InPlace))
+}
+
+/// Has a container run that stays.
+async fn bring_up(
+    cx: &SiteCx<'_>,
+    want: &DesiredSite,
+    wanted: &BTreeSet<String>,
+    found: &ContainerFacts,
+) -> Effect<()> {
+    for network in wanted.iter().filter(|network| !found.networks.contains(network)) {
+        connect(cx, want, network, &found.id).await?;
+    }
+    if found.state == ContainerState::Running { Ok(()) } else { cx.world.containers.start_container(&found.id).await }
 }
 
 /// A name that is taken by this site's own container was taken by an earlier call, whose effect came late.
@@ -144,11 +230,12 @@ async fn find(cx: &SiteCx<'_>, name: &str) -> Effect<Vec<ContainerFacts>> {
     cx.world.containers.containers(&Scope::Names(vec![name.to_owned()])).await
 }
 
-/// Connects by the network's id: of two networks of one name, the site's own.
-async fn connect(cx: &SiteCx<'_>, network: &str, container: &str) -> Effect<()> {
+/// Connects by the network's id: of two networks of one name, the one that is ours.
+async fn connect(cx: &SiteCx<'_>, want: &DesiredSite, network: &str, container: &str) -> Effect<()> {
     let found = cx.world.containers.networks(&Scope::Names(vec![network.to_owned()])).await?;
-    let own = found.into_iter().find(|found| matches!(cx.owner(&found.labels), Owner::Ours(_)));
-    match own {
+    let is_own =
+        |found: &&NetworkFacts| network == want.shared_network || matches!(cx.owner(&found.labels), Owner::Ours(_));
+    match found.iter().find(is_own) {
         Some(own) => cx.world.containers.connect(&own.id, container).await,
         None => Err(EffectError::NotFound(format!("the network {network} of this site"))),
     }

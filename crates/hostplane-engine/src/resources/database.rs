@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use hostplane_domain::desired::DesiredSite;
+use hostplane_domain::drift::Reason;
 use hostplane_domain::kind::Kind;
 use hostplane_domain::observed::{Difference, Observed, Remedy};
 use hostplane_domain::secret::{Purpose, mariadb_hash};
@@ -10,7 +11,7 @@ use hostplane_infra::error::Effect;
 
 use super::{Resource, present};
 use crate::context::SiteCx;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Seen, Snapshot};
 
 const KIND: Kind = Kind::Database;
 
@@ -27,8 +28,17 @@ impl Resource for Database {
         &[]
     }
 
+    fn holds_data(&self) -> bool {
+        true
+    }
+
     fn observe(&self, cx: &SiteCx<'_>, want: Option<&DesiredSite>, seen: &Snapshot) -> Observed {
-        let Some(tenant) = &seen.tenant else { return Observed::Absent };
+        let tenant = match &seen.tenant {
+            Seen::Known(Some(tenant)) => tenant,
+            Seen::Known(None) => return Observed::Absent,
+            Seen::Unknown(why) => return Observed::Unknown(why.clone()),
+            Seen::NotAsked => return Observed::NotAsked,
+        };
         let owner = cx.owner_of_mark(tenant.ledger.clone());
         let differs = want.map(|want| differences(&spec(cx, want), tenant)).unwrap_or_default();
         present(owner, KIND, want, differs)
@@ -55,21 +65,27 @@ fn spec(cx: &SiteCx<'_>, want: &DesiredSite) -> TenantSpec {
 
 fn differences(spec: &TenantSpec, found: &TenantFacts) -> Vec<Difference> {
     let mut differs = Vec::new();
-    let mut differ = |field, wanted: String, found: String, remedy| {
+    let mut differ = |reason, field, wanted: String, found: String, remedy| {
         if wanted != found {
-            differs.push(Difference { field, wanted, found, remedy });
+            differs.push(Difference { reason, field, wanted, found, remedy });
         }
     };
     let presence = |there: bool| if there { "present" } else { "absent" }.to_owned();
-    differ("database", presence(true), presence(found.database), Remedy::DataLoss);
-    differ("user", presence(true), presence(found.user.is_some()), Remedy::InPlace);
+    differ(Reason::Absent, "database", presence(true), presence(found.database), Remedy::DataLoss);
+    differ(Reason::Grants, "user", presence(true), presence(found.user.is_some()), Remedy::InPlace);
     if let Some(user) = &found.user {
         // Not even the hash is shown.
         let same = |same: bool| if same { "as derived" } else { "another" }.to_owned();
-        differ("password", same(true), same(user.password_hash == spec.password_hash), Remedy::InPlace);
+        differ(Reason::Grants, "password", same(true), same(user.password_hash == spec.password_hash), Remedy::InPlace);
         let exact = |exact: bool| if exact { "exact" } else { "others" }.to_owned();
-        differ("grants", exact(true), exact(user.grants_exact), Remedy::InPlace);
-        differ("connections", spec.max_connections.to_string(), user.max_connections.to_string(), Remedy::InPlace);
+        differ(Reason::Grants, "grants", exact(true), exact(user.grants_exact), Remedy::InPlace);
+        differ(
+            Reason::Grants,
+            "connections",
+            spec.max_connections.to_string(),
+            user.max_connections.to_string(),
+            Remedy::InPlace,
+        );
     }
     differs
 }

@@ -13,7 +13,7 @@ mod container;
 mod database;
 mod network;
 mod route;
-mod serving;
+pub(crate) mod serving;
 mod settings;
 mod volume;
 mod wordpress_files;
@@ -21,6 +21,7 @@ mod wordpress_install;
 
 use async_trait::async_trait;
 use hostplane_domain::desired::DesiredSite;
+use hostplane_domain::drift::Reason;
 use hostplane_domain::kind::Kind;
 use hostplane_domain::mark::{Mark, Owner};
 use hostplane_domain::observed::{Difference, Observed, Remedy};
@@ -43,6 +44,11 @@ pub(crate) trait Resource: Send + Sync {
     /// The resource whose removal takes this one along, if it has no removal of its own.
     fn inside(&self) -> Option<Kind> {
         None
+    }
+
+    /// What is in it can't be made again: a repair never does.
+    fn holds_data(&self) -> bool {
+        false
     }
 
     /// Compares with a snapshot. Without `want`, only presence and owner matter.
@@ -90,6 +96,7 @@ pub(crate) fn observe_all(cx: &SiteCx<'_>, want: Option<&DesiredSite>, seen: &Sn
             kind: resource.kind(),
             needs: resource.needs(),
             inside: resource.inside(),
+            holds_data: resource.holds_data(),
             observed: resource.observe(cx, want, seen),
         })
         .collect()
@@ -103,10 +110,11 @@ fn present(owner: Owner, kind: Kind, want: Option<&DesiredSite>, mut differs: Ve
             differs.insert(
                 0,
                 Difference {
+                    reason: Reason::Release,
                     field: "spec",
                     wanted: wanted.to_string(),
                     found: mark.spec.to_string(),
-                    remedy: Remedy::Recreate,
+                    remedy: Remedy::Upgrade,
                 },
             );
         }

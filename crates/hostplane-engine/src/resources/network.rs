@@ -3,6 +3,7 @@
 
 use async_trait::async_trait;
 use hostplane_domain::desired::DesiredSite;
+use hostplane_domain::drift::Reason;
 use hostplane_domain::kind::Kind;
 use hostplane_domain::mark::Owner;
 use hostplane_domain::naming;
@@ -34,6 +35,7 @@ impl Resource for Network {
         let ours = seen.networks.iter().filter(|network| matches!(cx.owner(&network.labels), Owner::Ours(_))).count();
         // A name that two of ours have is ambiguous for the Engine.
         let differs = (ours > 1).then(|| Difference {
+            reason: Reason::Network,
             field: "networks",
             wanted: "1".to_owned(),
             found: ours.to_string(),

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use hostplane_domain::desired::DesiredSite;
+use hostplane_domain::drift::Reason;
 use hostplane_domain::kind::Kind;
 use hostplane_domain::observed::{Difference, Observed, Remedy};
 use hostplane_domain::render::caddy;
@@ -10,7 +11,7 @@ use hostplane_infra::proxy::RouteSpec;
 
 use super::{Resource, present};
 use crate::context::SiteCx;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Seen, Snapshot};
 
 const KIND: Kind = Kind::Route;
 
@@ -28,25 +29,30 @@ impl Resource for Route {
     }
 
     fn observe(&self, cx: &SiteCx<'_>, want: Option<&DesiredSite>, seen: &Snapshot) -> Observed {
-        let Some(snippet) = &seen.snippet else {
+        let route = match &seen.route {
+            Seen::Known(route) => route,
+            Seen::Unknown(why) => return Observed::Unknown(why.clone()),
+            Seen::NotAsked => return Observed::NotAsked,
+        };
+        let Some(snippet) = &route.snippet else {
             // A removal that broke off before Caddy reloaded leaves a route that is on no disk.
-            return match (want, seen.snippet_may_be_served) {
+            return match (want, route.may_be_served) {
                 (None, true) => Observed::Unknown("Caddy may serve it though its file is gone".to_owned()),
                 _ => Observed::Absent,
             };
         };
         let mut differs = Vec::new();
-        let mut differ = |field, wanted: &str, found: &str| {
+        let mut differ = |reason, field, wanted: &str, found: &str| {
             let (wanted, found) = (wanted.to_owned(), found.to_owned());
-            differs.push(Difference { field, wanted, found, remedy: Remedy::InPlace });
+            differs.push(Difference { reason, field, wanted, found, remedy: Remedy::InPlace });
         };
         if let Some(want) = want {
             // The first line is the mark, which names the job.
             if snippet.contents.split_once('\n').map(|(_, body)| body) != Some(caddy::route(want).as_str()) {
-                differ("contents", "as generated", "changed");
+                differ(Reason::Configuration, "contents", "as generated", "changed");
             }
             if !snippet.loaded {
-                differ("loaded", "yes", "unknown");
+                differ(Reason::NotLoaded, "loaded", "yes", "unknown");
             }
         }
         present(cx.owner_of_mark(snippet.mark.clone()), KIND, want, differs)

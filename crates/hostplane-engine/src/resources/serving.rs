@@ -2,18 +2,21 @@
 
 use async_trait::async_trait;
 use hostplane_domain::desired::DesiredSite;
+use hostplane_domain::drift::Reason;
 use hostplane_domain::kind::Kind;
-use hostplane_domain::observed::Observed;
+use hostplane_domain::observed::{Difference, Observed, Remedy};
 use hostplane_domain::render::caddy::MAINTENANCE_PAGE;
 use hostplane_infra::error::{Effect, EffectError};
 use tokio::time::{Instant, sleep};
 
-use super::Resource;
+use super::{Resource, inside_ours};
 use crate::context::SiteCx;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Seen, Snapshot};
 
+/// What visitors see first.
+pub(crate) const FRONT_PAGE: &str = "/";
 /// What has to answer: the front page, and the page that every administrator needs.
-const PATHS: [&str; 2] = ["/", "/wp-login.php"];
+const PATHS: [&str; 2] = [FRONT_PAGE, "/wp-login.php"];
 
 /// The site as visitors see it.
 pub(super) struct Serving;
@@ -32,9 +35,22 @@ impl Resource for Serving {
         Some(Kind::Route)
     }
 
-    /// A snapshot doesn't show it: it is asked when it is ensured.
-    fn observe(&self, _cx: &SiteCx<'_>, want: Option<&DesiredSite>, _seen: &Snapshot) -> Observed {
-        if want.is_some() { Observed::Unknown("not asked".to_owned()) } else { Observed::Absent }
+    /// Lists don't show it. When all else is as it should be, a page that fails is WordPress's own trouble.
+    fn observe(&self, cx: &SiteCx<'_>, want: Option<&DesiredSite>, seen: &Snapshot) -> Observed {
+        let Some(want) = want else { return Observed::Absent };
+        let fault = match &seen.page {
+            Seen::NotAsked => return Observed::NotAsked,
+            Seen::Unknown(why) => return Observed::Unknown(why.clone()),
+            Seen::Known(fault) => fault,
+        };
+        let differs = fault.iter().map(|fault| Difference {
+            reason: Reason::Page,
+            field: "page",
+            wanted: if want.suspended { "the maintenance page" } else { "a page with content" }.to_owned(),
+            found: fault.clone(),
+            remedy: Remedy::Operator,
+        });
+        inside_ours(cx.mark(Kind::Serving, want), differs.collect())
     }
 
     /// It is patient by itself.
@@ -61,7 +77,8 @@ impl Resource for Serving {
     }
 }
 
-async fn fault(cx: &SiteCx<'_>, want: &DesiredSite, path: &str) -> Option<String> {
+/// What is wrong with a page, if anything is.
+pub(crate) async fn fault(cx: &SiteCx<'_>, want: &DesiredSite, path: &str) -> Option<String> {
     match cx.world.probe.get(&want.url, path).await {
         Ok(page) if want.suspended => {
             let is_maintenance = page.status == 503 && page.body == MAINTENANCE_PAGE.as_bytes();

@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use hostplane_domain::container;
 use hostplane_domain::desired::DesiredSite;
+use hostplane_domain::drift::Reason;
 use hostplane_domain::kind::Kind;
 use hostplane_domain::mark::{Mark, Owner};
 use hostplane_domain::naming;
@@ -46,13 +47,14 @@ impl Resource for Settings {
     fn observe(&self, cx: &SiteCx<'_>, want: Option<&DesiredSite>, seen: &Snapshot) -> Observed {
         let writer = naming::writer_container(&cx.site.name);
         if let Some(left) = seen.containers.iter().find(|container| container.name == writer) {
-            let differs = vec![Difference { remedy: Remedy::Tidy, ..difference("writer", "absent", "present") }];
+            let differs = vec![Difference { reason: Reason::LeftOver, ..difference("writer", "absent", "present") }];
             return Observed::Present { owner: cx.owner(&left.labels), differs };
         }
         let Some(want) = want else { return Observed::Absent };
         let volume = naming::php_volume(&cx.site.name);
         let Some(volume) = seen.volumes.iter().find(|found| found.name == volume) else { return Observed::Absent };
         match (&seen.settings, Mark::from_labels(&volume.labels)) {
+            (Seen::NotAsked, _) => Observed::NotAsked,
             (Seen::Unknown(why), _) => Observed::Unknown(why.clone()),
             (Seen::Known(_), None) => Observed::Absent,
             (Seen::Known(found), Some(mark)) => inside_ours(mark, differences(&files(cx, want), found)),
@@ -105,7 +107,8 @@ fn differences(files: &[SettingsFile], found: &SettingsFound) -> Vec<Difference>
 }
 
 fn difference(field: &'static str, wanted: &str, found: &str) -> Difference {
-    Difference { field, wanted: wanted.to_owned(), found: found.to_owned(), remedy: Remedy::InPlace }
+    let (wanted, found) = (wanted.to_owned(), found.to_owned());
+    Difference { reason: Reason::Configuration, field, wanted, found, remedy: Remedy::InPlace }
 }
 
 /// The archive below the writer's directory: the owners of the three volumes' roots, then the files.

@@ -31,6 +31,11 @@ impl Resource for Volume {
         &[]
     }
 
+    /// The other two are filled again from the database.
+    fn holds_data(&self) -> bool {
+        self.0 == Kind::FilesVolume
+    }
+
     fn observe(&self, cx: &SiteCx<'_>, want: Option<&DesiredSite>, seen: &Snapshot) -> Observed {
         let name = naming::of(self.0, &cx.site.name);
         match seen.volumes.iter().find(|volume| volume.name == name) {

@@ -29,6 +29,10 @@ impl Resource for WordpressFiles {
         Some(Kind::FilesVolume)
     }
 
+    fn holds_data(&self) -> bool {
+        true
+    }
+
     fn observe(&self, cx: &SiteCx<'_>, want: Option<&DesiredSite>, seen: &Snapshot) -> Observed {
         let volume = naming::files_volume(&cx.site.name);
         let volume = seen.volumes.iter().find(|found| found.name == volume);

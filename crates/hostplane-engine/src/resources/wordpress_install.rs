@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use hostplane_domain::desired::DesiredSite;
+use hostplane_domain::drift::Reason;
 use hostplane_domain::ids::SiteId;
 use hostplane_domain::kind::Kind;
 use hostplane_domain::mark::Owner;
@@ -31,8 +32,17 @@ impl Resource for WordpressInstall {
         Some(Kind::Database)
     }
 
+    fn holds_data(&self) -> bool {
+        true
+    }
+
     fn observe(&self, cx: &SiteCx<'_>, want: Option<&DesiredSite>, seen: &Snapshot) -> Observed {
-        let owner = seen.tenant.as_ref().map(|tenant| cx.owner_of_mark(tenant.ledger.clone()));
+        let tenant = match &seen.tenant {
+            Seen::Known(tenant) => tenant,
+            Seen::Unknown(why) => return Observed::Unknown(why.clone()),
+            Seen::NotAsked => return Observed::NotAsked,
+        };
+        let owner = tenant.as_ref().map(|tenant| cx.owner_of_mark(tenant.ledger.clone()));
         observe_marker(cx, self.kind(), owner, want, seen, |facts| facts.installed)
     }
 
@@ -64,6 +74,7 @@ pub(super) fn observe_marker(
     // What another's volume or database holds is reported there.
     let (Some(Owner::Ours(mark)), Some(_)) = (lies_in, want) else { return Observed::Absent };
     match &seen.wordpress {
+        Seen::NotAsked => Observed::NotAsked,
         Seen::Unknown(why) => Observed::Unknown(why.clone()),
         Seen::Known(facts) => match marker(facts) {
             None => Observed::Absent,
@@ -71,6 +82,7 @@ pub(super) fn observe_marker(
             Some(id) => inside_ours(
                 mark,
                 vec![Difference {
+                    reason: Reason::Data,
                     field: if kind == Kind::WordpressFiles { "unpacked" } else { "installed" },
                     wanted: cx.site.id.to_string(),
                     found: id.to_string(),

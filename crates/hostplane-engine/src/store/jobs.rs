@@ -1,6 +1,7 @@
 //! Jobs and their journal, as they are read.
 
 use hostplane_domain::desired::DesiredSite;
+use hostplane_domain::drift::Drift;
 use hostplane_domain::ids::{JobId, SiteId};
 use hostplane_domain::job::{Direction, JobState, OperationName, StepState};
 use hostplane_domain::kind::Kind;
@@ -39,6 +40,8 @@ pub struct JobRecord {
     pub before: Option<DesiredSite>,
     /// What it is to reach.
     pub after: Option<DesiredSite>,
+    /// What was found that it is about, where it was ordered by nobody.
+    pub why: Vec<Drift>,
     /// Absence proves nothing before this.
     pub settles_at: Option<Timestamp>,
     /// The error that turned it back or ended it, or of the last attempt.
@@ -103,7 +106,7 @@ pub struct JobFilter {
 }
 
 pub(super) const COLUMNS: &str = "id, site_id, operation, state, direction, past_pivot, claim, cancel_requested, \
-    attempt, waiting_for, before_spec, after_spec, settles_at, error, created_at, started_at, finished_at";
+    attempt, waiting_for, before_spec, after_spec, why, settles_at, error, created_at, started_at, finished_at";
 
 pub(super) fn read(row: &SqliteRow) -> Stored<JobRecord> {
     let spec = |column: &'static str| -> Stored<Option<DesiredSite>> {
@@ -113,6 +116,7 @@ pub(super) fn read(row: &SqliteRow) -> Stored<JobRecord> {
     let time =
         |column: &str| -> Stored<Option<Timestamp>> { Ok(row.try_get::<Option<i64>, _>(column)?.map(Timestamp)) };
     let error: Option<String> = row.try_get("error")?;
+    let why: Option<String> = row.try_get("why")?;
     Ok(JobRecord {
         id: parse(row.try_get("id")?, "jobs.id")?,
         site_id: parse(row.try_get("site_id")?, "jobs.site_id")?,
@@ -126,6 +130,7 @@ pub(super) fn read(row: &SqliteRow) -> Stored<JobRecord> {
         waiting_for: row.try_get("waiting_for")?,
         before: spec("before_spec")?,
         after: spec("after_spec")?,
+        why: why.map_or(Ok(Vec::new()), |json| from_json(&json, "jobs.why"))?,
         settles_at: time("settles_at")?,
         error: error.map(|json| from_json(&json, "jobs.error")).transpose()?,
         created_at: Timestamp(row.try_get("created_at")?),

@@ -1,6 +1,7 @@
 //! The control database: the single source of truth. Every statement of SQL is in this module.
 
 mod access;
+mod census;
 mod claims;
 mod identity;
 mod jobs;
@@ -12,6 +13,7 @@ mod subnets;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod watched;
 
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
@@ -31,6 +33,7 @@ pub use jobs::{JobError, JobFilter, JobRecord, StepRecord};
 pub use origins::Origin;
 pub use sites::{NewSite, SiteFilter, SiteRecord};
 pub use tokens::{NewToken, TokenFilter, TokenRecord};
+pub use watched::{Repaired, Watched};
 
 /// Why the store could not do something.
 #[derive(Debug, thiserror::Error)]

@@ -2,6 +2,7 @@
 
 use hostplane_domain::change::Change;
 use hostplane_domain::desired::DesiredSite;
+use hostplane_domain::drift::Drift;
 use hostplane_domain::ids::{JobId, SiteId};
 use hostplane_domain::job::{JobState, OperationName};
 use hostplane_domain::status::{IllegalTransition, SiteEvent};
@@ -11,28 +12,39 @@ use uuid::Uuid;
 
 use crate::operations::{self, Operation};
 
-use super::{JobRecord, Store, StoreError, Stored, sites, to_json, violates};
+use super::{JobError, JobRecord, Store, StoreError, Stored, sites, to_json, violates};
 
 const NOT_STUCK: StoreError = StoreError::Missing("job that needs an operator");
+
+/// What is asked for besides the operation itself.
+#[derive(Default)]
+pub(super) struct Asked<'a> {
+    /// What the site is to be, where that is known.
+    pub after: Option<&'a DesiredSite>,
+    /// What was found that the job is about.
+    pub why: Option<&'a [Drift]>,
+}
 
 pub(super) async fn add(
     tx: &mut SqliteConnection,
     site: SiteId,
     operation: OperationName,
-    after: Option<&DesiredSite>,
+    asked: Asked<'_>,
     now: Timestamp,
 ) -> Stored<JobId> {
-    let after = after.map(|after| to_json(after, "jobs.after_spec")).transpose()?;
+    let after = asked.after.map(|after| to_json(after, "jobs.after_spec")).transpose()?;
+    let why = asked.why.map(|why| to_json(&why, "jobs.why")).transpose()?;
     let id = JobId::new(Uuid::now_v7());
     let added = sqlx::query(
-        "INSERT INTO jobs (id, site_id, operation, state, direction, run_at, before_spec, after_spec, created_at)
-         SELECT $1, id, $3, 'pending', 'forward', $4, spec, $5, $4 FROM sites WHERE id = $2",
+        "INSERT INTO jobs (id, site_id, operation, state, direction, run_at, before_spec, after_spec, why, created_at)
+         SELECT $1, id, $3, 'pending', 'forward', $4, spec, $5, $6, $4 FROM sites WHERE id = $2",
     )
     .bind(id.to_string())
     .bind(site.to_string())
     .bind(operation.as_str())
     .bind(now.0)
     .bind(after)
+    .bind(why)
     .execute(tx)
     .await;
     match added {
@@ -46,10 +58,10 @@ async fn begin(
     tx: &mut SqliteConnection,
     site: SiteId,
     operation: &dyn Operation,
-    after: Option<&DesiredSite>,
+    asked: Asked<'_>,
     now: Timestamp,
 ) -> Stored<JobId> {
-    let id = add(tx, site, operation.name(), after, now).await?;
+    let id = add(tx, site, operation.name(), asked, now).await?;
     sites::transition(tx, site, operation.begun(), None, now).await?;
     Ok(id)
 }
@@ -72,7 +84,47 @@ impl Store {
     /// the site's status doesn't allow the operation.
     pub async fn add_job(&self, site: SiteId, operation: &dyn Operation, now: Timestamp) -> Stored<JobId> {
         let mut tx = self.writing("add_job").await?;
-        let id = begin(&mut tx, site, operation, None, now).await?;
+        let id = begin(&mut tx, site, operation, Asked::default(), now).await?;
+        tx.commit().await?;
+        Ok(id)
+    }
+
+    /// Adds a job that somebody orders who is no person, because of what was found.
+    ///
+    /// # Errors
+    /// Those of [`Store::add_job`].
+    pub async fn add_because(
+        &self,
+        why: &[Drift],
+        site: SiteId,
+        operation: &dyn Operation,
+        now: Timestamp,
+    ) -> Stored<JobId> {
+        let mut tx = self.writing("add_because").await?;
+        let id = begin(&mut tx, site, operation, Asked { why: Some(why), ..Asked::default() }, now).await?;
+        tx.commit().await?;
+        Ok(id)
+    }
+
+    /// Adds such a job for an operator to look at: it begins when it is retried.
+    ///
+    /// # Errors
+    /// Those of [`Store::add_job`].
+    pub async fn add_stuck(
+        &self,
+        why: &[Drift],
+        site: SiteId,
+        operation: &dyn Operation,
+        error: &JobError,
+        now: Timestamp,
+    ) -> Stored<JobId> {
+        let mut tx = self.writing("add_stuck").await?;
+        let id = begin(&mut tx, site, operation, Asked { why: Some(why), ..Asked::default() }, now).await?;
+        sqlx::query("UPDATE jobs SET state = 'needs_operator', error = $2 WHERE id = $1")
+            .bind(id.to_string())
+            .bind(to_json(error, "jobs.error")?)
+            .execute(&mut *tx)
+            .await?;
         tx.commit().await?;
         Ok(id)
     }
@@ -88,7 +140,8 @@ impl Store {
         let record = sites::by_id(&mut tx, site).await?;
         let illegal = IllegalTransition { from: record.status, event: operation.begun() };
         let after = change.apply(record.spec.as_ref().ok_or(illegal)?)?;
-        let id = begin(&mut tx, site, operation, Some(&after), now).await?;
+        let asked = Asked { after: Some(&after), ..Asked::default() };
+        let id = begin(&mut tx, site, operation, asked, now).await?;
         tx.commit().await?;
         Ok(id)
     }
@@ -110,7 +163,7 @@ impl Store {
         if let Some(event) = given_up {
             sites::transition(&mut tx, stuck.site_id, event, None, now).await?;
         }
-        let id = begin(&mut tx, stuck.site_id, operation, None, now).await?;
+        let id = begin(&mut tx, stuck.site_id, operation, Asked::default(), now).await?;
         tx.commit().await?;
         Ok(id)
     }

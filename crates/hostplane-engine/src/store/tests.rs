@@ -377,8 +377,8 @@ async fn a_site_is_idle_when_it_is_active_and_no_job_holds_it() {
     let idle = store.idle_site(id).await.unwrap().expect("it is idle");
     assert_eq!((idle.site.name.as_str(), idle.php), ("hello", hostplane_domain::desired::PhpSettings::default()));
     for state in ["pending", "running", "needs_operator"] {
-        let collect = operations::of(OperationName::Collect);
-        let job = store.add_job(id, collect, NOW).await.unwrap();
+        let repair = operations::of(OperationName::Repair);
+        let job = store.add_job(id, repair, NOW).await.unwrap();
         let statement = "UPDATE jobs SET state = $2, epoch = CASE WHEN $2 = 'running' THEN 1 END WHERE id = $1";
         sqlx::query(statement).bind(job.to_string()).bind(state).execute(&store.write).await.unwrap();
         assert_eq!(store.idle_site(id).await.unwrap(), None, "{state}");

@@ -226,6 +226,16 @@ impl Running {
         self.app.job_when(job, is_at_rest).await.unwrap()
     }
 
+    /// Has what no site explains removed, as an operator would who knows that it is nobody's; answers how much there was.
+    pub async fn remove_orphans(&self) -> usize {
+        let orphans = self.app.orphans();
+        for orphan in &orphans {
+            // One that goes with another, or whose site is busy, is seen again by the next look.
+            let _ = self.app.remove_orphan(&orphan.id).await;
+        }
+        orphans.len()
+    }
+
     /// Every job, the newest first.
     pub async fn all_jobs(&self) -> Vec<JobView> {
         self.app.jobs(None, &JobFilter { limit: 10_000, ..JobFilter::default() }).await.unwrap()

@@ -236,9 +236,10 @@ impl Machine {
         for _ in 0..30 {
             self.let_go();
             self.pass(Duration::from_secs(140)).await;
+            let orphans = self.running.remove_orphans().await;
             let jobs = self.running.all_jobs().await;
             let stuck: Vec<_> = jobs.iter().filter(|job| job.record.state == JobState::NeedsOperator).collect();
-            if stuck.is_empty() && jobs.iter().all(is_at_rest) {
+            if orphans == 0 && stuck.is_empty() && jobs.iter().all(is_at_rest) {
                 return self.judge(log).await;
             }
             for job in stuck {

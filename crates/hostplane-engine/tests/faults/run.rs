@@ -121,8 +121,8 @@ impl Run {
         let (app, store, background) = bed.open().await;
         let rest = check::without(&bed.world.state(), SITE);
         let paused = bed.gate.paused.subscribe();
-        // A collection begins with the first look, every other operation with an order.
-        let begins_by_itself = scenario.operation == OperationName::Collect;
+        // A repair begins with the first look, every other operation with an order.
+        let begins_by_itself = scenario.operation == OperationName::Repair;
         let arm = || {
             bed.gate.arm(calls.clone());
             bed.journal.arm(plan.writes());
@@ -159,7 +159,6 @@ impl Run {
         if timeout(PATIENCE, self.until_rest(job)).await.is_err() {
             return Err(format!("the job never ends: {:#?}", self.running.app.job(job).await));
         }
-        (self.calls, self.writes) = (self.bed.gate.calls(), self.bed.journal.writes());
         self.bed.gate.disarm();
         self.bed.journal.disarm();
         let ended = self.retried_by_the_operator(job).await?;
@@ -191,7 +190,11 @@ impl Run {
             };
             match newest {
                 Some(Ok(Some(job))) => return job,
-                Some(_) => {}
+                // Whoever is told that a dependency is down asks again when it may be up.
+                Some(_) => {
+                    tokio::time::sleep(OUTAGE).await;
+                    self.bed.gate.reconnect();
+                }
                 None => self.restart().await,
             }
         }
@@ -234,6 +237,8 @@ impl Run {
                 () = tokio::time::sleep(OUTAGE) => self.bed.gate.reconnect(),
             }
         }
+        // What looks at its work when it has ended is no part of it.
+        (self.calls, self.writes) = (self.bed.gate.calls(), self.bed.journal.writes());
         // Whoever still waits goes on now, and may even die of it.
         self.waits.drain(..).for_each(|go_on| go_on.notify_one());
         let died = tokio::select! {
@@ -324,6 +329,9 @@ impl Run {
                 app.site(&name(SITE)).await.ok();
                 app.sites(&hostplane_engine::store::SiteFilter { limit: 100, ..Default::default() }).await.unwrap();
                 app.readiness().await;
+                let _ = app.drift();
+                let _ = app.orphans();
+                app.reconcile(true).await.ok();
                 self.running.all_jobs().await;
             }
             Rival::Orders => {
@@ -369,13 +377,15 @@ impl Run {
         Err(format!("the job still needs an operator: {:#?}", ended.record))
     }
 
-    /// Everything lands that is on its way, and whoever looks for it has the time to.
+    /// Everything lands that is on its way, and whoever looks for it has the time to. What could hold data is removed by
+    /// hand.
     async fn settle(&mut self) -> Verdict {
         self.running.for_a_while(Duration::from_secs(1)).await;
         self.bed.gate.land();
         for _ in 0..20 {
             self.running.for_a_while(Duration::from_secs(70)).await;
-            if self.running.all_jobs().await.iter().all(is_at_rest) {
+            let orphans = self.running.remove_orphans().await;
+            if orphans == 0 && self.running.all_jobs().await.iter().all(is_at_rest) {
                 return Ok(());
             }
         }
@@ -386,13 +396,13 @@ impl Run {
     async fn ends_at_one_end(&self, ended: &JobView) -> Verdict {
         let operation = OPERATIONS.iter().find(|operation| operation.name() == self.scenario.operation);
         let before = ended.record.before.as_ref();
-        let goal = operation.map(|operation| operation.goal(before));
+        let goal = operation.map(|operation| operation.goal());
         let state = ended.record.state;
         if self.cancelled != (state == JobState::Cancelled) {
             return Err(format!("the job is {state}, cancelled: {}", self.cancelled));
         }
         let is_there = match state {
-            JobState::Completed => goal == Some(Goal::Present) || (goal == Some(Goal::Tidy) && before.is_some()),
+            JobState::Completed => matches!(goal, Some(Goal::Present | Goal::Mended)),
             _ => before.is_some(),
         };
         if is_there { check::is_whole(&self.bed, &self.running, SITE).await } else { check::is_gone(&self.bed, SITE) }

@@ -10,13 +10,10 @@ use hostplane_domain::change::{Change, LimitsPatch, PhpPatch, SettingsPatch};
 use hostplane_domain::desired::SiteImages;
 use hostplane_domain::ids::JobId;
 use hostplane_domain::job::{JobState, OperationName};
-use hostplane_domain::kind::Kind;
-use hostplane_domain::mark::LABEL_RESOURCE;
 use hostplane_domain::naming;
 use hostplane_domain::status::SiteStatus;
-use hostplane_engine::app::{App, AppError, Asked, JobView};
+use hostplane_engine::app::{App, AppError, Asked};
 use hostplane_engine::operations::OPERATIONS;
-use hostplane_infra::containers::ContainerState;
 use hostplane_infra::fake::State;
 
 use crate::bed::{Bed, OTHER_NGINX_IMAGE, OTHER_PHP_IMAGE, Stage, in_virtual_time, jobs_of};
@@ -108,14 +105,14 @@ impl Scenario {
         }
         let mut stage = bed.leave(running).await;
         match (self.operation, self.from) {
-            (OperationName::Collect, SiteStatus::Active) => plant_writer(&mut stage.state),
+            (OperationName::Repair, _) => wreck(&mut stage.state),
             (OperationName::Collect, _) => plant(&made.expect("something was made"), &mut stage.state),
             _ => {}
         }
         stage
     }
 
-    /// Gives the order. Nobody orders a collection: it begins by itself.
+    /// Gives the order. Nobody orders a repair: it begins by itself.
     pub async fn ask(self, app: App) -> Asked<JobId> {
         match self.operation {
             OperationName::Provision if self.from == SiteStatus::Created => {
@@ -136,6 +133,11 @@ impl Scenario {
                 Ok(app.change_site(&name(SITE), change).await?.record.id)
             }
             OperationName::Collect => {
+                let orphan = app.orphans().into_iter().find(|orphan| orphan.name == naming::files_volume(&name(SITE)));
+                let job = app.remove_orphan(&orphan.ok_or(AppError::NoOrphan)?.id).await?;
+                Ok(job.expect("the journal knows its site").record.id)
+            }
+            OperationName::Repair => {
                 // There is a look each minute.
                 for _ in 0..70 {
                     if let Some(job) = self.newest(&app).await? {
@@ -154,11 +156,9 @@ impl Scenario {
             Err(AppError::NoSite(_)) => return Ok(None),
             jobs => jobs?,
         };
-        let is_new = |job: &&JobView| {
-            job.record.operation == self.operation
-                && (self.from == SiteStatus::Created || jobs.len() > self.jobs_before())
-        };
-        Ok(jobs.first().filter(is_new).map(|job| job.record.id))
+        let new = &jobs[..jobs.len().saturating_sub(self.jobs_before())];
+        let found = new.iter().find(|job| job.record.operation == self.operation);
+        Ok(found.map(|job| job.record.id))
     }
 
     /// Jobs of the site before the order.
@@ -208,14 +208,17 @@ pub async fn with_bystanders() -> Stage {
     bed.leave(ours).await
 }
 
-/// The container that wrote a site's settings is there again, as if it had landed late.
-fn plant_writer(state: &mut State) {
-    let (id, nginx) = state.containers.container(&naming::nginx_container(&name(SITE))).expect("it is there");
-    let (id, mut writer) = (id.replace('0', "a"), nginx.clone());
-    writer.spec.name = naming::writer_container(&name(SITE));
-    writer.state = ContainerState::Created;
-    writer.labels.insert(LABEL_RESOURCE.to_owned(), Kind::Settings.to_string());
-    state.containers.containers.insert(id, writer);
+/// All that can be made again is gone, or is not as it should be.
+fn wreck(state: &mut State) {
+    let site = name(SITE);
+    let (php, nginx) = (naming::php_container(&site), naming::nginx_container(&site));
+    state.containers.containers.retain(|_, container| container.spec.name != php && container.spec.name != nginx);
+    state.containers.networks.retain(|_, network| network.name != naming::network(&site));
+    state.containers.volumes.remove(&naming::php_volume(&site));
+    state.containers.volumes.remove(&naming::nginx_volume(&site));
+    state.databases.users.remove(&naming::database(&site));
+    state.proxy.snippets.remove(&naming::snippet_file(&site));
+    state.proxy.loaded.remove(&naming::snippet_file(&site));
 }
 
 /// Everything of the site that there was once is there again, as if it had landed late.

@@ -17,10 +17,11 @@ fn refusal() -> Verdict {
     Verdict::Fail(EffectError::Rejected(Rejection::Invalid { by: Dependency::Mariadb, message: "injected".into() }))
 }
 
-/// A bed on which looks for orphans come at once.
+/// A bed on which looks come at once, and what no site explains goes as soon as it may.
 async fn watchful() -> Bed {
     let mut bed = Bed::new().await;
-    bed.settings.pace.orphan_tick = Duration::from_millis(5);
+    bed.settings.pace.tick = Duration::from_millis(5);
+    bed.settings.pace.orphan_grace = Duration::from_millis(20);
     bed
 }
 
@@ -112,28 +113,6 @@ async fn a_site_that_failed_half_way_can_be_destroyed() {
 }
 
 #[tokio::test]
-async fn what_lands_after_its_site_was_destroyed_is_collected() {
-    let bed = watchful().await;
-    let before = bed.state();
-    let running = bed.start().await;
-    running.active("hello").await;
-    let made = bed.state();
-    let destroy = running.app.destroy_site(&name("hello")).await.unwrap().record.id;
-    running.ended(destroy).await;
-    {
-        let mut state = bed.world.state();
-        state.containers.volumes.insert("wp_hello".into(), made.containers.volumes["wp_hello"].clone());
-        state.databases.ledger.insert("wp_hello".into(), made.databases.ledger["wp_hello"].clone());
-    }
-    let collected =
-        |job: &JobView| job.record.operation == OperationName::Collect && job.record.state == JobState::Completed;
-    newest_when(&running, collected).await;
-    assert_eq!(bed.state(), before);
-    running.active("hello").await;
-    running.stop().await;
-}
-
-#[tokio::test]
 async fn what_was_seen_long_ago_counts_no_more() {
     let bed = watchful().await;
     let running = bed.start().await;
@@ -198,8 +177,9 @@ async fn a_collect_that_is_stuck_can_be_given_up_and_comes_back_later() {
     let made = bed.state();
     let destroy = running.app.destroy_site(&name("hello")).await.unwrap().record.id;
     running.ended(destroy).await;
-    bed.gate.next("docker.remove_volume", refusal());
-    bed.world.state().containers.volumes.insert("wp_hello".into(), made.containers.volumes["wp_hello"].clone());
+    bed.gate.next("docker.remove_network", refusal());
+    let late = made.containers.networks.iter().find(|(_, network)| network.name == "site_hello").unwrap();
+    bed.world.state().containers.networks.insert(late.0.clone(), late.1.clone());
     let is_collect = |job: &JobView| job.record.operation == OperationName::Collect;
     let stuck = newest_when(&running, |job| is_collect(job) && job.record.state == JobState::NeedsOperator).await;
     let begun = bed.now();

@@ -8,8 +8,8 @@ use hostplane_domain::container::ContainerSpec;
 use hostplane_domain::mark::Labels;
 
 use super::{
-    ArchiveEntry, ContainerFacts, Containers, Exec, ExecOutput, LogAsk, LogLine, NetworkFacts, NetworkSpec, Scope,
-    VolumeFacts,
+    ArchiveEntry, ContainerFacts, Containers, EngineEvents, EngineFacts, Exec, ExecOutput, LogAsk, LogLine,
+    NetworkFacts, NetworkSpec, Scope, Tuning, VolumeFacts,
 };
 use crate::error::{Dependency, Effect};
 use crate::gate::{Call, Gate, pass};
@@ -22,6 +22,9 @@ const PING: Call = Call::ping("docker.ping", Dependency::Docker);
 const CONTAINERS: Call = Call::read("docker.containers", Dependency::Docker, Duration::from_secs(15));
 const VOLUMES: Call = Call::read("docker.volumes", Dependency::Docker, Duration::from_secs(15));
 const NETWORKS: Call = Call::read("docker.networks", Dependency::Docker, Duration::from_secs(15));
+const TUNING: Call = Call::read("docker.tuning", Dependency::Docker, Duration::from_secs(15));
+const ABOUT: Call = Call::read("docker.about", Dependency::Docker, Duration::from_secs(15));
+const EVENTS: Call = Call::read("docker.events", Dependency::Docker, Duration::from_secs(15));
 const IMAGE_EXISTS: Call = Call::read("docker.image_exists", Dependency::Docker, Duration::from_secs(15));
 const CREATE_VOLUME: Call = Call::change("docker.create_volume", Dependency::Docker, CREATE_DEADLINE);
 const REMOVE_VOLUME: Call = Call::change("docker.remove_volume", Dependency::Docker, Duration::from_secs(30));
@@ -71,6 +74,21 @@ impl Containers for GatedContainers {
     async fn networks(&self, scope: &Scope) -> Effect<Vec<NetworkFacts>> {
         let (inner, scope) = (Arc::clone(&self.inner), scope.clone());
         pass(&*self.gate, NETWORKS, async move { inner.networks(&scope).await }).await
+    }
+
+    async fn tuning(&self, container_id: &str) -> Effect<Tuning> {
+        let (inner, id) = (Arc::clone(&self.inner), container_id.to_owned());
+        pass(&*self.gate, TUNING, async move { inner.tuning(&id).await }).await
+    }
+
+    async fn about(&self) -> Effect<EngineFacts> {
+        let inner = Arc::clone(&self.inner);
+        pass(&*self.gate, ABOUT, async move { inner.about().await }).await
+    }
+
+    async fn events(&self) -> Effect<EngineEvents> {
+        let inner = Arc::clone(&self.inner);
+        pass(&*self.gate, EVENTS, async move { inner.events().await }).await
     }
 
     async fn image_exists(&self, image: &str) -> Effect<bool> {

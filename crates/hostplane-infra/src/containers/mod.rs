@@ -12,7 +12,8 @@ use std::net::Ipv4Addr;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use hostplane_domain::container::ContainerSpec;
+use futures_util::stream::BoxStream;
+use hostplane_domain::container::{ContainerSpec, VolumeMount};
 use hostplane_domain::mark::Labels;
 use ipnet::Ipv4Net;
 
@@ -20,6 +21,7 @@ pub use docker::{BadCertificates, ConnectError, Docker, engine_host};
 pub use gated::{CREATE_DEADLINE, GatedContainers};
 pub use log::{LOG_LIMIT, LogAsk, LogLine, LogStream, LogTime};
 
+use crate::clock::Timestamp;
 use crate::error::Effect;
 
 /// Which objects to list.
@@ -46,8 +48,12 @@ pub struct ContainerFacts {
     pub image: String,
     /// What it is doing.
     pub state: ContainerState,
+    /// It runs, and its own health check says that it shouldn't be relied on.
+    pub unhealthy: bool,
     /// The networks that it is connected to, by name; those of one that doesn't run need not exist.
     pub networks: Vec<String>,
+    /// Its volumes, by path.
+    pub mounts: Vec<VolumeMount>,
 }
 
 /// What a container is doing.
@@ -61,9 +67,69 @@ pub enum ContainerState {
     Exited,
     /// On its way out: its name may stay taken for a moment.
     Removing,
-    /// Restarting, paused or dead.
-    Other,
+    /// Frozen.
+    Paused,
+    /// Ended, and the Engine is about to start it again.
+    Restarting,
+    /// Half removed, or of a state that we don't know.
+    Dead,
 }
+
+/// What can be changed on a container after it was made, and no list shows. 0 is no limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tuning {
+    /// Bytes.
+    pub memory: i64,
+    /// Bytes; as much as `memory` when there is no swap.
+    pub memory_and_swap: i64,
+    /// Billionths of a core.
+    pub nano_cpus: i64,
+    /// Processes and threads.
+    pub pids: i64,
+    /// It comes back after a crash and after the Engine's restart.
+    pub restarts: bool,
+}
+
+impl Tuning {
+    /// What a container has that was made like this, and not changed since.
+    #[must_use]
+    pub fn of(spec: &ContainerSpec) -> Self {
+        let memory = i64::from(spec.limits.memory_mib) * 1024 * 1024;
+        Self {
+            memory,
+            // Together with swap: equal means none of it.
+            memory_and_swap: memory,
+            nano_cpus: i64::from(spec.limits.cpu_milli) * 1_000_000,
+            pids: i64::from(spec.limits.pids),
+            restarts: spec.restart,
+        }
+    }
+}
+
+/// The container engine, as it describes itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EngineFacts {
+    /// Its version.
+    pub version: String,
+    /// Its clock; `None` when it doesn't say.
+    pub time: Option<Timestamp>,
+    /// Where it keeps everything, on its own machine.
+    pub data_dir: String,
+}
+
+/// Something that happened to a container, a volume or a network, and that may be harm.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EngineEvent {
+    /// The name of the container, volume or network.
+    pub name: String,
+    /// What happened, in the engine's word: `die`, `destroy`, `disconnect`, …
+    pub action: String,
+    /// A container's labels among others; the engine tells none of volumes and networks.
+    pub labels: Labels,
+}
+
+/// Events as they come. It ends, or fails, when the connection does.
+pub type EngineEvents = BoxStream<'static, Effect<EngineEvent>>;
 
 /// A volume, as listed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -164,6 +230,13 @@ pub trait Containers: Send + Sync {
     async fn volumes(&self, scope: &Scope) -> Effect<Vec<VolumeFacts>>;
     /// Lists networks, with their subnets.
     async fn networks(&self, scope: &Scope) -> Effect<Vec<NetworkFacts>>;
+    /// What of one container no list shows.
+    async fn tuning(&self, container_id: &str) -> Effect<Tuning>;
+    /// The engine's description of itself.
+    async fn about(&self) -> Effect<EngineFacts>;
+    /// What happens from now on. Events are hints: some may be lost, so whoever follows them looks at everything
+    /// after this has answered, and now and then besides.
+    async fn events(&self) -> Effect<EngineEvents>;
     /// Whether an image is on the host.
     async fn image_exists(&self, image: &str) -> Effect<bool>;
 

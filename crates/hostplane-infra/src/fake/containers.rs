@@ -10,7 +10,7 @@ mod programs;
 use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
-use hostplane_domain::container::{ContainerSpec, HOST_NETWORK};
+use hostplane_domain::container::{ContainerSpec, HOST_NETWORK, VolumeMount};
 use hostplane_domain::mark::{Labels, Mark};
 use ipnet::Ipv4Net;
 
@@ -18,8 +18,8 @@ use super::FakeWorld;
 use super::injected::Parts;
 use crate::clock::Clock;
 use crate::containers::{
-    ArchiveEntry, ContainerFacts, ContainerState, Containers, Exec, ExecOutput, LogAsk, LogLine, NetworkFacts,
-    NetworkSpec, Scope, VolumeFacts, log::Newest, paths,
+    ArchiveEntry, ContainerFacts, ContainerState, Containers, EngineEvents, EngineFacts, Exec, ExecOutput, LogAsk,
+    LogLine, NetworkFacts, NetworkSpec, Scope, Tuning, VolumeFacts, log::Newest, paths,
 };
 use crate::error::{Dependency, Effect, EffectError, Rejection};
 
@@ -53,6 +53,10 @@ pub struct FakeContainer {
     pub files: BTreeMap<String, ArchiveEntry>,
     /// What its programs have printed.
     pub log: Vec<LogLine>,
+    /// Its health check fails.
+    pub unhealthy: bool,
+    /// What was changed on it after it was made.
+    pub tuning: Tuning,
 }
 
 /// A volume.
@@ -93,6 +97,13 @@ fn invalid(message: impl Into<String>) -> EffectError {
 
 fn absent(what: &str, name: &str) -> EffectError {
     EffectError::NotFound(format!("{what} {name}"))
+}
+
+/// In the order in which they are listed.
+fn mounts(spec: &ContainerSpec) -> Vec<VolumeMount> {
+    let mut mounts = spec.mounts.clone();
+    mounts.sort_by(|one, other| one.path.cmp(&other.path));
+    mounts
 }
 
 fn owner(labels: &Labels, what: &str, id: &str) -> String {
@@ -225,6 +236,8 @@ impl ContainersState {
             networks: spec.network.iter().map(|network| (network.clone(), None)).collect(),
             files: BTreeMap::new(),
             log: Vec::new(),
+            unhealthy: false,
+            tuning: Tuning::of(spec),
         };
         self.containers.insert(id.clone(), container);
         Ok(id)
@@ -238,7 +251,10 @@ impl ContainersState {
                 let message = "container is marked for removal and cannot be started";
                 return Err(EffectError::transient_message("docker.start_container", message));
             }
-            ContainerState::Created | ContainerState::Exited | ContainerState::Other => {}
+            ContainerState::Paused => {
+                return Err(invalid("cannot start a paused container, try unpause instead"));
+            }
+            ContainerState::Created | ContainerState::Exited | ContainerState::Restarting | ContainerState::Dead => {}
         }
         let mut networks = BTreeMap::new();
         for (name, bound) in container.networks.iter().filter(|(name, _)| *name != HOST_NETWORK) {
@@ -296,7 +312,9 @@ impl ContainersState {
             labels: container.labels.clone(),
             image: container.spec.image.clone(),
             state: container.state,
+            unhealthy: container.unhealthy,
             networks: container.networks.keys().cloned().collect(),
+            mounts: mounts(&container.spec),
         };
         self.containers.iter().filter(wanted).map(facts).collect()
     }
@@ -306,6 +324,19 @@ impl ContainersState {
         let facts =
             |(name, volume): (&String, &FakeVolume)| VolumeFacts { name: name.clone(), labels: volume.labels.clone() };
         self.volumes.iter().filter(wanted).map(facts).collect()
+    }
+}
+
+impl FakeWorld {
+    fn named(&self, id: &str) -> Option<(String, Labels)> {
+        let state = self.state();
+        let (_, container) = state.containers.container(id)?;
+        Some((container.spec.name.clone(), container.labels.clone()))
+    }
+
+    fn is_running(&self, id: &str) -> bool {
+        let state = self.state();
+        state.containers.container(id).is_some_and(|(_, found)| found.state == ContainerState::Running)
     }
 }
 
@@ -327,6 +358,19 @@ impl Containers for FakeWorld {
         Ok(self.view().containers.network_facts(scope))
     }
 
+    async fn tuning(&self, container_id: &str) -> Effect<Tuning> {
+        Ok(self.view().containers.existing(container_id)?.1.tuning)
+    }
+
+    async fn about(&self) -> Effect<EngineFacts> {
+        let time = Some(self.clock.now());
+        Ok(EngineFacts { version: "20.10.24".to_owned(), time, data_dir: "/var/lib/docker".to_owned() })
+    }
+
+    async fn events(&self) -> Effect<EngineEvents> {
+        Ok(self.listen())
+    }
+
     async fn image_exists(&self, image: &str) -> Effect<bool> {
         Ok(self.view().containers.images.contains(paths::segment(image)?))
     }
@@ -336,7 +380,9 @@ impl Containers for FakeWorld {
     }
 
     async fn remove_volume(&self, name: &str) -> Effect<()> {
-        self.state().containers.remove_volume(name)
+        self.state().containers.remove_volume(name)?;
+        self.tell(name, "destroy", Labels::new());
+        Ok(())
     }
 
     async fn create_network(&self, spec: &NetworkSpec) -> Effect<String> {
@@ -344,7 +390,10 @@ impl Containers for FakeWorld {
     }
 
     async fn remove_network(&self, id: &str) -> Effect<()> {
-        self.state().containers.remove_network(id)
+        let name = self.state().containers.networks.get(id).map(|network| network.name.clone());
+        self.state().containers.remove_network(id)?;
+        self.tell(&name.unwrap_or_default(), "destroy", Labels::new());
+        Ok(())
     }
 
     async fn connect(&self, network_id: &str, container_id: &str) -> Effect<()> {
@@ -360,11 +409,21 @@ impl Containers for FakeWorld {
     }
 
     async fn stop_container(&self, id: &str, _grace_s: u16) -> Effect<()> {
-        self.state().containers.stop_container(id)
+        let stopped = self.named(id).filter(|_| self.is_running(id));
+        self.state().containers.stop_container(id)?;
+        if let Some((name, labels)) = stopped {
+            self.tell(&name, "die", labels);
+        }
+        Ok(())
     }
 
     async fn remove_container(&self, id: &str) -> Effect<()> {
-        self.state().containers.remove_container(id)
+        let removed = self.named(id);
+        self.state().containers.remove_container(id)?;
+        if let Some((name, labels)) = removed {
+            self.tell(&name, "destroy", labels);
+        }
+        Ok(())
     }
 
     async fn upload(&self, container_id: &str, dir: &str, entries: &[ArchiveEntry]) -> Effect<()> {

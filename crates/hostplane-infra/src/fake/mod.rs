@@ -6,6 +6,7 @@
 mod clock;
 mod containers;
 mod databases;
+mod events;
 mod gate;
 mod injected;
 mod probe;
@@ -17,6 +18,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub use clock::FakeClock;
 pub use containers::{ContainersState, FakeContainer, FakeNetwork, FakeVolume};
 pub use databases::{DatabaseState, DatabasesState, LedgerRow, UserState};
+use events::Told;
 pub use gate::ScriptedGate;
 pub use injected::PARTS;
 use proxy::ProxySeen;
@@ -35,6 +37,8 @@ pub struct FakeWorld {
     injected: Arc<Mutex<Injected>>,
     /// Its time goes on when a control plane is started anew.
     clock: FakeClock,
+    /// Who is told of what happens.
+    told: Told,
     /// What the process behind this handle has seen of the proxy.
     proxy_seen: Arc<Mutex<ProxySeen>>,
 }

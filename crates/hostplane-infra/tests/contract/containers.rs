@@ -15,6 +15,7 @@ mod real_hands;
 mod restrictions;
 mod unreachable;
 mod volumes;
+mod watching;
 
 use hostplane_infra::containers::Containers;
 
@@ -57,4 +58,5 @@ contract! {
         bad_paths, too_many_bytes;
     programs: input_and_its_end, exit_codes, standard_error, output_is_cut, input_that_nobody_reads, user,
         cannot_be_started, not_running, log;
+    watching: limits, about, mounts_and_health, events;
 }

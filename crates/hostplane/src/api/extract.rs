@@ -11,6 +11,7 @@ use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::request::Parts;
 use hostplane_domain::ids::{JobId, TokenId};
 use hostplane_domain::name::SiteName;
+use hostplane_engine::app::OrphanId;
 use http_body_util::LengthLimitError;
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, Deserializer, MapAccess, Visitor};
@@ -170,6 +171,11 @@ pub(crate) trait PathParameter: FromStr<Err: fmt::Display> {
     const NAME: &'static str;
     /// What to do about one that is not valid.
     const HINT: &'static str;
+}
+
+impl PathParameter for OrphanId {
+    const NAME: &'static str = "id";
+    const HINT: &'static str = "`GET /api/v1/orphans` lists the orphans there are";
 }
 
 impl PathParameter for SiteName {

@@ -5,20 +5,24 @@
 
 mod auth;
 mod changes;
+mod doctor;
 mod envelope;
 mod events;
 pub(crate) mod extract;
 mod health;
 pub(crate) mod inside;
 mod jobs;
+pub(crate) mod metrics;
 pub(crate) mod page;
 pub(crate) mod problem;
+mod reconcile;
 mod secret;
 mod sites;
 mod tokens;
 pub(crate) mod wire;
 mod wrong_tokens;
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,6 +42,8 @@ pub struct Api {
     app: App,
     base_domain: BaseDomain,
     platform: Platform,
+    /// Whose disk must not fill up.
+    home: Option<PathBuf>,
     asked: health::Asked,
     streams: events::Streams,
     silence: Duration,
@@ -63,8 +69,15 @@ impl Api {
     /// The API of an engine. Sites get their default e-mail address below `base_domain`.
     #[must_use]
     pub fn new(app: App, base_domain: BaseDomain, platform: Platform) -> Self {
+        metrics::begin();
         let (asked, streams) = (health::Asked::default(), events::Streams::default());
-        Self { app, base_domain, platform, asked, streams, silence: events::SILENCE }
+        Self { app, base_domain, platform, home: None, asked, streams, silence: events::SILENCE }
+    }
+
+    /// The same, of an installation whose home is there.
+    #[must_use]
+    pub fn with_home(self, home: &Path) -> Self {
+        Self { home: Some(home.to_owned()), ..self }
     }
 
     /// The same, but for how long a stream of events is silent. Operators have no reason to change it.
@@ -108,6 +121,7 @@ pub fn routes() -> Vec<Route> {
     vec![
         route(GET, "/healthz", OPEN, health::live),
         route(GET, "/readyz", OPEN, health::ready),
+        route(GET, "/metrics", READ, metrics::show),
         route(GET, "/api/v1/sites", READ, sites::list),
         route(POST, "/api/v1/sites", OPERATE, sites::create),
         route(GET, "/api/v1/sites/{site}", READ, sites::show),
@@ -125,6 +139,11 @@ pub fn routes() -> Vec<Route> {
         route(GET, "/api/v1/jobs/{id}/events", READ, events::follow),
         route(POST, "/api/v1/jobs/{id}/retry", OPERATE, jobs::retry),
         route(POST, "/api/v1/jobs/{id}/cancel", OPERATE, jobs::cancel),
+        route(GET, "/api/v1/doctor", OPERATE, doctor::examine),
+        route(GET, "/api/v1/drift", READ, reconcile::drift),
+        route(POST, "/api/v1/reconcile", OPERATE, reconcile::reconcile),
+        route(GET, "/api/v1/orphans", READ, reconcile::orphans),
+        route(DELETE, "/api/v1/orphans/{id}", OPERATE, reconcile::remove_orphan),
         route(GET, "/api/v1/secret", READ, secret::show),
         route(POST, "/api/v1/secret/rotate", ADMIN, secret::rotate),
         route(GET, "/api/v1/tokens", ADMIN, tokens::list),

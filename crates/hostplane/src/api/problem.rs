@@ -20,6 +20,7 @@ pub(crate) enum Reason {
     SiteNotFound,
     JobNotFound,
     TokenNotFound,
+    OrphanNotFound,
     MethodNotAllowed,
     RequestTimeout,
     SiteExists,
@@ -29,6 +30,7 @@ pub(crate) enum Reason {
     JobNotRetriable,
     JobNotCancellable,
     HomeToken,
+    OrphanStays,
     BodyTooLarge,
     UnsupportedMediaType,
     InvalidField,
@@ -38,6 +40,7 @@ pub(crate) enum Reason {
     Refused,
     InternalError,
     Unanswered,
+    Stopping,
     Overdue,
 }
 
@@ -55,6 +58,7 @@ impl Reason {
         Self::SiteNotFound,
         Self::JobNotFound,
         Self::TokenNotFound,
+        Self::OrphanNotFound,
         Self::MethodNotAllowed,
         Self::RequestTimeout,
         Self::SiteExists,
@@ -64,6 +68,7 @@ impl Reason {
         Self::JobNotRetriable,
         Self::JobNotCancellable,
         Self::HomeToken,
+        Self::OrphanStays,
         Self::BodyTooLarge,
         Self::UnsupportedMediaType,
         Self::InvalidField,
@@ -73,6 +78,7 @@ impl Reason {
         Self::Refused,
         Self::InternalError,
         Self::Unanswered,
+        Self::Stopping,
         Self::Overdue,
     ];
 
@@ -94,6 +100,7 @@ impl Reason {
             Self::SiteNotFound => ("site-not-found", StatusCode::NOT_FOUND, "There is no such site"),
             Self::JobNotFound => ("job-not-found", StatusCode::NOT_FOUND, "There is no such job"),
             Self::TokenNotFound => ("token-not-found", StatusCode::NOT_FOUND, "There is no such token"),
+            Self::OrphanNotFound => ("orphan-not-found", StatusCode::NOT_FOUND, "There is no such orphan"),
             Self::MethodNotAllowed => {
                 ("method-not-allowed", StatusCode::METHOD_NOT_ALLOWED, "The address has no such method")
             }
@@ -105,6 +112,7 @@ impl Reason {
             Self::JobNotRetriable => ("job-not-retriable", StatusCode::CONFLICT, "The job cannot be retried"),
             Self::JobNotCancellable => ("job-not-cancellable", StatusCode::CONFLICT, "The job cannot be cancelled"),
             Self::HomeToken => ("home-token", StatusCode::CONFLICT, "The home's token cannot be revoked"),
+            Self::OrphanStays => ("orphan-stays", StatusCode::CONFLICT, "The orphan is not removed"),
             Self::BodyTooLarge => ("body-too-large", StatusCode::PAYLOAD_TOO_LARGE, "The body is too large"),
             Self::UnsupportedMediaType => {
                 ("unsupported-media-type", StatusCode::UNSUPPORTED_MEDIA_TYPE, "The body's type is not supported")
@@ -126,6 +134,7 @@ impl Reason {
             Self::Unanswered => {
                 ("unanswered", StatusCode::SERVICE_UNAVAILABLE, "The site's containers could not be asked")
             }
+            Self::Stopping => ("stopping", StatusCode::SERVICE_UNAVAILABLE, "The control plane is stopping"),
             Self::Overdue => ("overdue", StatusCode::SERVICE_UNAVAILABLE, "The answer took too long"),
         }
     }
@@ -295,6 +304,9 @@ impl From<AppError> for Problem {
             AppError::NoCursor => return Self::parameter("cursor", error.to_string()),
             AppError::NoToken => Reason::TokenNotFound,
             AppError::HomeToken => Reason::HomeToken,
+            AppError::NoOrphan => Reason::OrphanNotFound,
+            AppError::OrphanStays(_) => Reason::OrphanStays,
+            AppError::Stopping => Reason::Stopping,
             AppError::Store(_) | AppError::SecretNotKept(_) => {
                 return Self::internal(hostplane_infra::error::chain(&error));
             }

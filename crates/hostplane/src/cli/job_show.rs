@@ -34,11 +34,15 @@ pub(super) fn text(job: &Job) -> String {
         Some(step) => format!("{step}: {}", error.message),
         None => error.message.clone(),
     });
+    let why: Vec<String> =
+        job.why.iter().map(|why| format!("{} {}: {}", why.resource, why.reason, why.detail)).collect();
+    let why = (!why.is_empty()).then(|| why.join("; "));
     let about = facts([
         ("id", job.id.to_string()),
         ("site", job.site.clone()),
         ("operation", job.operation.to_string()),
         ("state", job.state.to_string()),
+        ("because of", or_dash(why)),
         ("attempt", job.attempt.to_string()),
         ("waiting for", or_dash(job.waiting_for.as_ref())),
         ("error", or_dash(error)),

@@ -6,6 +6,8 @@ mod context_add;
 mod context_list;
 mod context_remove;
 mod context_use;
+mod doctor;
+mod drift;
 mod failure;
 mod job_cancel;
 mod job_list;
@@ -13,8 +15,11 @@ mod job_retry;
 mod job_show;
 mod job_watch;
 mod order;
+mod orphan_list;
+mod orphan_remove;
 mod output;
 mod progress;
+mod reconcile;
 mod secret_rotate;
 mod secret_show;
 mod site_change;
@@ -77,6 +82,12 @@ enum Command {
     /// Look at jobs, cancel and retry them
     #[command(subcommand)]
     Job(Job),
+    Doctor(doctor::Doctor),
+    Drift(drift::Show),
+    Reconcile(reconcile::Reconcile),
+    /// Look at what no site explains, and remove it
+    #[command(subcommand)]
+    Orphan(Orphan),
     /// Make, list and revoke tokens of the API
     #[command(subcommand)]
     Token(Token),
@@ -124,6 +135,12 @@ enum Job {
     Watch(job_watch::Watch),
     Cancel(job_cancel::Cancel),
     Retry(job_retry::Retry),
+}
+
+#[derive(Subcommand)]
+enum Orphan {
+    List(orphan_list::List),
+    Remove(orphan_remove::Remove),
 }
 
 #[derive(Subcommand)]
@@ -210,6 +227,11 @@ async fn run(command: Command, layers: &Layers) -> Result<(), Failure> {
         Command::Job(Job::Watch(command)) => command.run(layers).await,
         Command::Job(Job::Cancel(command)) => command.run(layers).await,
         Command::Job(Job::Retry(command)) => command.run(layers).await,
+        Command::Doctor(command) => command.run(layers).await,
+        Command::Drift(command) => command.run(layers).await,
+        Command::Reconcile(command) => command.run(layers).await,
+        Command::Orphan(Orphan::List(command)) => command.run(layers).await,
+        Command::Orphan(Orphan::Remove(command)) => command.run(layers).await,
         Command::Token(Token::Create(command)) => command.run(layers).await,
         Command::Token(Token::List(command)) => command.run(layers).await,
         Command::Token(Token::Revoke(command)) => command.run(layers).await,

@@ -6,7 +6,7 @@ use hostplane_domain::name::SiteName;
 use super::failure::Failure;
 use super::output::{Format, facts, or_dash, table};
 use super::target::Target;
-use crate::api::wire::{ContainerLimits, Limits, Php, Resource, Site};
+use crate::api::wire::{ContainerLimits, Drift, Limits, Php, Resource, Site};
 use crate::config::layers::Layers;
 
 /// Show a site with its resources
@@ -80,5 +80,14 @@ fn text(site: &Site) -> String {
         vec![found.kind.to_string(), found.name.clone(), found.state.clone(), detail]
     };
     let resources = site.resources.iter().flatten().map(row);
-    format!("{about}\n\n{}", table(&["resource", "name", "state", "detail"], resources))
+    let resources = table(&["resource", "name", "state", "detail"], resources);
+    let drifts: Vec<&Drift> = site.drift.iter().flatten().collect();
+    if drifts.is_empty() {
+        return format!("{about}\n\n{resources}");
+    }
+    let row = |drift: &&Drift| {
+        vec![drift.resource.to_string(), drift.reason.to_string(), drift.way.to_string(), drift.detail.clone()]
+    };
+    let drifts = table(&["drift of", "reason", "what follows", "detail"], drifts.iter().map(row));
+    format!("{about}\n\n{resources}\n\n{drifts}")
 }

@@ -9,6 +9,7 @@ mod settings;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use hostplane_domain::desired::{PhpSettings, SiteImages, SiteLimits};
 use hostplane_domain::subnet::SubnetPool;
@@ -164,7 +165,11 @@ impl Config {
             database_host: self.site_db_host(),
             subnet_pool: settings.subnet_pool,
             concurrency: usize::from(settings.concurrency),
-            pace: Pace::default(),
+            pace: Pace {
+                tick: Duration::from_secs(settings.reconcile_interval.into()),
+                orphan_grace: Duration::from_secs(settings.orphan_grace.into()),
+                ..Pace::default()
+            },
         })
     }
 

@@ -36,6 +36,14 @@ pub(crate) struct Settings {
     #[arg(long, env = "CONCURRENCY", value_name = "N", default_value_t = 20,
           value_parser = clap::value_parser!(u16).range(1..=64))]
     pub concurrency: u16,
+    /// Seconds between two looks at everything. What the Engine tells of is looked at besides, at once.
+    #[arg(long, env = "RECONCILE_INTERVAL", value_name = "SECONDS", default_value_t = 60,
+          value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    pub reconcile_interval: u32,
+    /// Seconds for which something that no site explains is there before it goes by itself, if it holds no data.
+    #[arg(long, env = "ORPHAN_GRACE", value_name = "SECONDS", default_value_t = 300,
+          value_parser = clap::value_parser!(u32).range(0..=31_536_000))]
+    pub orphan_grace: u32,
     /// How log lines look.
     #[arg(long, env = "LOG_FORMAT", value_enum, default_value_t = Format::Text)]
     pub log_format: Format,

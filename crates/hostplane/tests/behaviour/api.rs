@@ -45,6 +45,7 @@ async fn a_site_s_whole_life() {
         "state",
         "steps",
         "waiting_for",
+        "why",
     ];
     assert_eq!(keys(&job), expected);
     assert_eq!((&job["state"], &job["error"]), (&json!("completed"), &Value::Null));
@@ -57,6 +58,7 @@ async fn a_site_s_whole_life() {
         "active_job",
         "created_at",
         "domains",
+        "drift",
         "id",
         "kind",
         "limits",

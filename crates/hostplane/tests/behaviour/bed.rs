@@ -194,7 +194,8 @@ fn settings() -> SiteSettings {
             backoff_ceiling: Duration::from_millis(4),
             dependency_pause: Duration::from_millis(5),
             settle: Duration::from_millis(20),
-            orphan_tick: Duration::from_millis(50),
+            tick: Duration::from_millis(50),
+            orphan_grace: Duration::ZERO,
             ..Pace::default()
         },
     }

@@ -289,7 +289,7 @@ async fn what_is_collected_is_shown_as_a_job() {
     assert!(row.starts_with(&job) && row.contains("collect    completed"), "{out}");
     let (code, out, _) = bed.cli(&["job", "show", &job]).await;
     assert_eq!(code, Some(0));
-    assert!(out.contains("collect") && out.contains("files_volume"), "{out}");
+    assert!(out.contains("collect") && out.contains("network left_over"), "{out}");
     let (code, _, err) = bed.cli(&["job", "watch", &job]).await;
     assert_eq!(code, Some(0), "{err}");
 }

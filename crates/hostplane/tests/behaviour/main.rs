@@ -12,6 +12,7 @@ mod events;
 mod hostile;
 mod inside;
 mod late;
+mod reconcile;
 mod secret;
 mod stuck;
 mod tokens;

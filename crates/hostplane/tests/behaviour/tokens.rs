@@ -24,13 +24,13 @@ impl Bed {
     }
 }
 
-/// The rule in words, beside the list of the routes: who looks needs `read`, who orders or sees a secret
-/// `operate`, who deals with tokens `admin`.
+/// The rule in words, beside the list of the routes: who looks needs `read`, who orders, sees a secret or has much
+/// looked at `operate`, who deals with tokens `admin`.
 fn expected(method: &Method, path: &str) -> Option<TokenScope> {
     match path {
         "/healthz" | "/readyz" => None,
         path if path.starts_with("/api/v1/tokens") || path == "/api/v1/secret/rotate" => Some(TokenScope::Admin),
-        path if path.ends_with("/credentials") || path.ends_with("/logs") => Some(TokenScope::Operate),
+        path if ["/credentials", "/logs", "/doctor"].iter().any(|end| path.ends_with(end)) => Some(TokenScope::Operate),
         _ if method == Method::GET => Some(TokenScope::Read),
         _ => Some(TokenScope::Operate),
     }

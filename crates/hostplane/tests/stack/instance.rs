@@ -391,11 +391,14 @@ impl Instance {
         }
     }
 
-    /// Asks for the newest job of all until it is as wanted.
+    /// Asks for the newest job of all that somebody ordered until it is as wanted.
     pub fn newest_job_when(&self, seen: impl Fn(&Value) -> bool) -> Value {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            let job = self.done(&["job", "list", "--json"]).json()["items"][0].clone();
+            let jobs = self.done(&["job", "list", "--json"]).json();
+            let is_ordered = |job: &&Value| job["operation"] != "repair";
+            let job =
+                jobs["items"].as_array().and_then(|jobs| jobs.iter().find(is_ordered)).cloned().unwrap_or_default();
             if seen(&job) {
                 return job;
             }

@@ -3,6 +3,7 @@
 //! Each test has an installation of its own (id, home, ports, names) and removes it when it ends, however
 //! it ends. What it plants carries a label of its own.
 
+mod any_order;
 mod benchmark;
 mod browser;
 #[path = "../../../hostplane-infra/tests/contract/certificates.rs"]
@@ -35,4 +36,5 @@ mod secrets;
 mod servers;
 mod three_hosts;
 mod tls;
+mod vandal;
 mod wordpress;

@@ -29,6 +29,7 @@ async fn differs(site: &Site, want: &DesiredSite, kind: Kind) -> Vec<(&'static s
     let seen = Snapshot::of_site(&cx, Depth::Inside).await.unwrap();
     match resources::of(kind).observe(&cx, Some(want), &seen) {
         Observed::Absent => vec![("presence", Remedy::Recreate)],
+        Observed::NotAsked => panic!("{kind}: nobody looked"),
         Observed::Unknown(why) => panic!("{kind}: {why}"),
         Observed::Present { differs, .. } => differs.iter().map(|differs| (differs.field, differs.remedy)).collect(),
     }
@@ -43,7 +44,7 @@ const DRIFTS: &[Drift] = &[
         state.containers.containers.clear();
         state.containers.networks.retain(|_, network| network.name != "site_hello");
     }),
-    (Kind::Network, "spec", Remedy::Recreate, |state| {
+    (Kind::Network, "spec", Remedy::Upgrade, |state| {
         state.containers.containers.clear();
         for network in state.containers.networks.values_mut().filter(|network| network.name == "site_hello") {
             network.labels.insert(LABEL_SPEC.to_owned(), SpecHash::of(&"earlier").to_string());
@@ -63,7 +64,7 @@ const DRIFTS: &[Drift] = &[
         state.databases.users.clear();
         state.databases.ledger.clear();
     }),
-    (Kind::Database, "spec", Remedy::Recreate, |state| {
+    (Kind::Database, "spec", Remedy::Upgrade, |state| {
         let row = state.databases.ledger.get_mut("wp_hello").unwrap();
         row.mark = row.mark.clone().map(|mark| Mark { spec: SpecHash::of(&"earlier"), ..mark });
     }),
@@ -78,7 +79,7 @@ const DRIFTS: &[Drift] = &[
     (Kind::Database, "connections", Remedy::InPlace, |state| {
         state.databases.users.get_mut("wp_hello").unwrap().max_connections = 99;
     }),
-    (Kind::Settings, "writer", Remedy::Tidy, |state| {
+    (Kind::Settings, "writer", Remedy::InPlace, |state| {
         let mut writer = state.containers.container("nginx_hello").unwrap().1.clone();
         writer.spec.name = "writer_hello".to_owned();
         writer.state = ContainerState::Created;
@@ -97,11 +98,32 @@ const DRIFTS: &[Drift] = &[
     (Kind::PhpContainer, "state", Remedy::InPlace, |state| {
         state.containers.container_mut("php_hello").unwrap().state = ContainerState::Exited;
     }),
-    (Kind::PhpContainer, "spec", Remedy::Recreate, |state| {
+    (Kind::PhpContainer, "spec", Remedy::Upgrade, |state| {
         let php = state.containers.container_mut("php_hello").unwrap();
         php.labels.insert(LABEL_SPEC.to_owned(), SpecHash::of(&"earlier").to_string());
     }),
-    (Kind::NginxContainer, "network", Remedy::InPlace, |state| {
+    (Kind::PhpContainer, "state", Remedy::Recreate, |state| {
+        state.containers.container_mut("php_hello").unwrap().state = ContainerState::Paused;
+    }),
+    (Kind::PhpContainer, "health", Remedy::Recreate, |state| {
+        state.containers.container_mut("php_hello").unwrap().unhealthy = true;
+    }),
+    (Kind::PhpContainer, "image", Remedy::Recreate, |state| {
+        state.containers.container_mut("php_hello").unwrap().spec.image = "php:mine".to_owned();
+    }),
+    (Kind::PhpContainer, "memory", Remedy::Recreate, |state| {
+        state.containers.container_mut("php_hello").unwrap().tuning.memory = 1 << 40;
+    }),
+    (Kind::PhpContainer, "restart", Remedy::Recreate, |state| {
+        state.containers.container_mut("php_hello").unwrap().tuning.restarts = false;
+    }),
+    (Kind::PhpContainer, "mounts", Remedy::Recreate, |state| {
+        state.containers.container_mut("php_hello").unwrap().spec.mounts.pop().unwrap();
+    }),
+    (Kind::PhpContainer, "networks", Remedy::Recreate, |state| {
+        state.containers.container_mut("php_hello").unwrap().networks.insert("shared".to_owned(), None);
+    }),
+    (Kind::NginxContainer, "networks", Remedy::InPlace, |state| {
         state.containers.container_mut("nginx_hello").unwrap().networks.remove("site_hello").unwrap();
     }),
     (Kind::WordpressFiles, "presence", Remedy::Recreate, |state| {
@@ -146,7 +168,7 @@ async fn every_drift_is_seen_and_mended_in_place_unless_data_would_be_lost() {
         drift(&mut world.state());
         assert_eq!(differs(&site, &site.want, *kind).await, [(*field, *remedy)], "{kind} {field}");
         // What a repair may not do by itself isn't asked of it.
-        if *remedy == Remedy::DataLoss || *remedy == Remedy::Tidy {
+        if *remedy == Remedy::DataLoss {
             continue;
         }
         let repaired = resources::of(*kind).ensure(&site.cx(), &site.want).await;
@@ -162,7 +184,10 @@ async fn a_container_of_ours_that_is_another_s_by_its_spec_is_replaced_and_its_n
     let (php, nginx) = (id("php_hello"), id("nginx_hello"));
     world.state().containers.images.insert("php:2".to_owned());
     site.want.images.php = "php:2".to_owned();
-    assert_eq!(differs(&site, &site.want, Kind::PhpContainer).await, [("spec", Remedy::Recreate)]);
+    assert_eq!(
+        differs(&site, &site.want, Kind::PhpContainer).await,
+        [("spec", Remedy::Upgrade), ("image", Remedy::Recreate)]
+    );
     resources::of(Kind::PhpContainer).ensure(&site.cx(), &site.want).await.unwrap();
     assert_eq!(differs(&site, &site.want, Kind::PhpContainer).await, []);
     assert_ne!(id("php_hello"), php);

@@ -11,7 +11,7 @@ use hostplane_domain::container::{ContainerSpec, VolumeMount};
 use hostplane_domain::mark::Labels;
 use hostplane_domain::naming;
 
-use crate::containers::NetworkSpec;
+use crate::containers::{NetworkSpec, Tuning};
 
 /// Rotated log files that are kept.
 const LOG_FILES: &str = "3";
@@ -38,14 +38,13 @@ pub(super) fn container(spec: &ContainerSpec, labels: &Labels) -> ContainerCreat
 }
 
 fn host_config(spec: &ContainerSpec, labels: &Labels, ports: PortMap) -> HostConfig {
-    let memory = i64::from(spec.limits.memory_mib) * 1024 * 1024;
-    let policy = if spec.restart { RestartPolicyNameEnum::ALWAYS } else { RestartPolicyNameEnum::NO };
+    let tuning = Tuning::of(spec);
+    let policy = if tuning.restarts { RestartPolicyNameEnum::ALWAYS } else { RestartPolicyNameEnum::NO };
     HostConfig {
-        memory: Some(memory),
-        // Together with swap: equal means none of it.
-        memory_swap: Some(memory),
-        nano_cpus: Some(i64::from(spec.limits.cpu_milli) * 1_000_000),
-        pids_limit: Some(i64::from(spec.limits.pids)),
+        memory: Some(tuning.memory),
+        memory_swap: Some(tuning.memory_and_swap),
+        nano_cpus: Some(tuning.nano_cpus),
+        pids_limit: Some(tuning.pids),
         cap_drop: Some(vec!["ALL".to_owned()]),
         cap_add: (!spec.capabilities.is_empty()).then(|| spec.capabilities.clone()),
         security_opt: Some(vec!["no-new-privileges".to_owned()]),

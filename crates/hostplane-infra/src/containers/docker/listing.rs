@@ -5,8 +5,9 @@ use std::net::Ipv4Addr;
 
 use bollard::Docker as Client;
 use bollard::errors::Error as BollardError;
-use bollard::models::{ContainerSummary, ContainerSummaryStateEnum, Network, Volume};
+use bollard::models::{ContainerSummary, ContainerSummaryStateEnum, MountPoint, Network, Volume};
 use bollard::query_parameters::{ListContainersOptions, ListNetworksOptions, ListVolumesOptions};
+use hostplane_domain::container::VolumeMount;
 use hostplane_domain::mark::Labels;
 
 use crate::containers::{ContainerFacts, ContainerState, NetworkFacts, Scope, VolumeFacts};
@@ -102,15 +103,27 @@ fn container(summary: ContainerSummary) -> Option<ContainerFacts> {
         .filter(|name| name != NO_NETWORK)
         .collect();
     networks.sort();
+    let mounts = summary.mounts.unwrap_or_default().into_iter().filter_map(mount);
+    let mut mounts: Vec<VolumeMount> = mounts.collect();
+    mounts.sort_by(|one, other| one.path.cmp(&other.path));
     Some(ContainerFacts {
         id: summary.id?,
         // One that is half removed may have no name any more.
         name: summary.names.unwrap_or_default().iter().find_map(|name| own(name)).unwrap_or_default(),
         labels: summary.labels.unwrap_or_default().into_iter().collect(),
         image: summary.image.unwrap_or_default(),
-        state: summary.state.map_or(ContainerState::Other, state),
+        state: summary.state.map_or(ContainerState::Dead, state),
+        // Told in words alone: "Up 3 minutes (unhealthy)".
+        unhealthy: summary.status.is_some_and(|status| status.ends_with("(unhealthy)")),
         networks,
+        mounts,
     })
+}
+
+/// A volume in a container; a directory of the host's has its path in the place of a name.
+fn mount(point: MountPoint) -> Option<VolumeMount> {
+    let volume = point.name.filter(|name| !name.is_empty()).or(point.source).unwrap_or_default();
+    Some(VolumeMount { volume, path: point.destination?, read_only: !point.rw.unwrap_or(true) })
 }
 
 fn state(state: ContainerSummaryStateEnum) -> ContainerState {
@@ -119,7 +132,9 @@ fn state(state: ContainerSummaryStateEnum) -> ContainerState {
         ContainerSummaryStateEnum::RUNNING => ContainerState::Running,
         ContainerSummaryStateEnum::EXITED => ContainerState::Exited,
         ContainerSummaryStateEnum::REMOVING => ContainerState::Removing,
-        _ => ContainerState::Other,
+        ContainerSummaryStateEnum::PAUSED => ContainerState::Paused,
+        ContainerSummaryStateEnum::RESTARTING => ContainerState::Restarting,
+        _ => ContainerState::Dead,
     }
 }
 
@@ -159,13 +174,23 @@ mod tests {
     fn a_container_is_known_by_its_own_name_and_its_real_networks() {
         let names = vec!["/web/alias".to_owned(), "/php_a".to_owned()];
         let json = serde_json::json!({
-            "Id": "7c1d", "Names": names, "State": "running",
+            "Id": "7c1d", "Names": names, "State": "running", "Status": "Up 3 minutes (unhealthy)",
             "NetworkSettings": {"Networks": {"none": {}, "site_a": {}, "shared": {}}},
+            "Mounts": [
+                {"Type": "volume", "Name": "wp_a", "Destination": "/var/www/html", "RW": true},
+                {"Type": "bind", "Source": "/srv", "Destination": "/srv", "RW": false},
+            ],
         });
         let facts = container(serde_json::from_value(json).unwrap()).unwrap();
         assert_eq!(facts.name, "php_a");
         assert_eq!(facts.networks, ["shared", "site_a"]);
-        assert_eq!(facts.state, ContainerState::Running);
+        assert_eq!((facts.state, facts.unhealthy), (ContainerState::Running, true));
+        let mount = |volume: &str, path: &str, read_only| VolumeMount {
+            volume: volume.to_owned(),
+            path: path.to_owned(),
+            read_only,
+        };
+        assert_eq!(facts.mounts, [mount("/srv", "/srv", true), mount("wp_a", "/var/www/html", false)]);
     }
 
     #[test]

@@ -8,7 +8,9 @@ mod archive;
 mod certificates;
 mod classify;
 mod create;
+mod events;
 mod exec;
+mod inspect;
 mod listing;
 mod log;
 mod session;
@@ -37,9 +39,10 @@ use self::archive::ArchiveError;
 use self::classify::{Ask, Meaning, effect_error, ends_session, invalid, meaning_of};
 use self::session::Session;
 use super::{
-    ArchiveEntry, ContainerFacts, ContainerState, Containers, Exec, ExecOutput, LogAsk, LogLine, NetworkFacts,
-    NetworkSpec, Scope, VolumeFacts, paths,
+    ArchiveEntry, ContainerFacts, ContainerState, Containers, EngineEvents, EngineFacts, Exec, ExecOutput, LogAsk,
+    LogLine, NetworkFacts, NetworkSpec, Scope, Tuning, VolumeFacts, paths,
 };
+use crate::clock::Timestamp;
 use crate::error::{Effect, EffectError, Rejection, absent_is_none};
 
 /// The Docker Engine.
@@ -177,6 +180,31 @@ impl Containers for Docker {
     async fn networks(&self, scope: &Scope) -> Effect<Vec<NetworkFacts>> {
         let ask = Ask::read("docker.networks", "networks", "");
         self.send(ask, async |client| listing::networks(&client, scope).await).await
+    }
+
+    async fn tuning(&self, container_id: &str) -> Effect<Tuning> {
+        let ask = Ask::read("docker.tuning", "container", paths::segment(container_id)?);
+        let found = self.send(ask, async |client| client.inspect_container(container_id, None).await).await?;
+        Ok(inspect::tuning(found.host_config.unwrap_or_default()))
+    }
+
+    async fn about(&self) -> Effect<EngineFacts> {
+        let ask = Ask::read("docker.about", "engine", "");
+        let info = self.send(ask, async |client| client.info().await).await?;
+        let time = info.system_time.and_then(|time| time.parse::<jiff::Timestamp>().ok());
+        Ok(EngineFacts {
+            version: info.server_version.unwrap_or_default(),
+            time: time.map(|time| Timestamp(time.as_microsecond())),
+            data_dir: info.docker_root_dir.unwrap_or_default(),
+        })
+    }
+
+    /// The Engine's own time is asked for first: it repeats what happened from then until the stream began.
+    async fn events(&self) -> Effect<EngineEvents> {
+        let ask = Ask::read(events::CALL, "engine", "");
+        let info = self.send(ask, async |client| client.info().await).await?;
+        let client = self.session.client(events::CALL).await?;
+        Ok(events::since(&client, info.system_time.as_deref().unwrap_or_default()))
     }
 
     async fn image_exists(&self, image: &str) -> Effect<bool> {

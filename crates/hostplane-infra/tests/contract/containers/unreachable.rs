@@ -144,6 +144,9 @@ async fn a_lost_reply_leaves_a_change_unknown_and_a_read_transient() {
     unknown(docker.upload("container", "/data", &[]).await);
     transient(docker.volumes(&Scope::All).await);
     transient(docker.image_exists("image").await);
+    transient(docker.tuning("container").await);
+    transient(docker.about().await);
+    transient(docker.events().await.map(drop));
     let requests = engine.seen().iter().filter(|line| line.contains("/volumes/create")).count();
     assert_eq!(requests, 1, "a change is never sent twice");
 }

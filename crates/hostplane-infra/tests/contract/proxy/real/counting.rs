@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use hostplane_domain::container::ContainerSpec;
 use hostplane_domain::mark::Labels;
 use hostplane_infra::containers::{
-    ArchiveEntry, ContainerFacts, Containers, Docker, Exec, ExecOutput, LogAsk, LogLine, NetworkFacts, NetworkSpec,
-    Scope, VolumeFacts,
+    ArchiveEntry, ContainerFacts, Containers, Docker, EngineEvents, EngineFacts, Exec, ExecOutput, LogAsk, LogLine,
+    NetworkFacts, NetworkSpec, Scope, Tuning, VolumeFacts,
 };
 use hostplane_infra::error::{Effect, EffectError};
 
@@ -58,6 +58,18 @@ impl Containers for Counting {
 
     async fn networks(&self, scope: &Scope) -> Effect<Vec<NetworkFacts>> {
         self.inner.networks(scope).await
+    }
+
+    async fn tuning(&self, container_id: &str) -> Effect<Tuning> {
+        self.inner.tuning(container_id).await
+    }
+
+    async fn about(&self) -> Effect<EngineFacts> {
+        self.inner.about().await
+    }
+
+    async fn events(&self) -> Effect<EngineEvents> {
+        self.inner.events().await
     }
 
     async fn image_exists(&self, image: &str) -> Effect<bool> {

@@ -1,0 +1,229 @@
+//! What of a site is not as it should be, why, and what follows from it.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::job::{BadText, text_enum};
+use crate::kind::Kind;
+use crate::mark::Owner;
+use crate::observed::{Difference, Observed, Remedy};
+use crate::plan::Node;
+
+text_enum!(
+    /// Why a resource is not as it should be.
+    Reason, "reason" {
+        /// It is not there.
+        Absent = "absent",
+        /// The container doesn't run.
+        Stopped = "stopped",
+        /// The container runs, and its health check fails.
+        Unhealthy = "unhealthy",
+        /// The container was made from another image.
+        Image = "image",
+        /// The container may use more, or less, than it should.
+        Limits = "limits",
+        /// The container is not on its networks, or there are two networks of one name.
+        Network = "network",
+        /// The container has other volumes than it should.
+        Mounts = "mounts",
+        /// A generated file was changed or is gone.
+        Configuration = "configuration",
+        /// The database's user is gone, or has another password, other grants or another limit.
+        Grants = "grants",
+        /// Caddy is not known to serve the route that is on its disk.
+        NotLoaded = "not_loaded",
+        /// Something that belongs beside a change that is over.
+        LeftOver = "left_over",
+        /// It was made by an earlier release, or from an earlier description.
+        Release = "release",
+        /// It holds another site's data.
+        Data = "data",
+        /// The front page fails or is blank.
+        Page = "page",
+        /// Something of somebody else's has its name.
+        Foreign = "foreign",
+        /// It could not be told.
+        Unknown = "unknown",
+    }
+);
+
+text_enum!(
+    /// What follows from a drift.
+    Way, "way" {
+        /// It is mended by itself.
+        Repair = "repair",
+        /// It waits until somebody upgrades the site.
+        Upgrade = "upgrade",
+        /// Data is gone: making it anew would hide that, so the site is held until somebody brings the data back.
+        Restore = "restore",
+        /// Only somebody who knows the site can mend it.
+        Operator = "operator",
+        /// Nothing: what is unknown is no reason to do anything.
+        Nothing = "nothing",
+    }
+);
+
+/// One resource of a site that is not as it should be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Drift {
+    /// Which.
+    pub kind: Kind,
+    /// Why, in a word.
+    pub reason: Reason,
+    /// What follows.
+    pub way: Way,
+    /// Why, in full.
+    pub detail: String,
+}
+
+/// What of a site is not as it should be. What was not looked at is no drift.
+#[must_use]
+pub fn drifts(nodes: &[Node]) -> Vec<Drift> {
+    nodes.iter().filter(|node| !goes_with_another(nodes, node)).filter_map(|node| drift(nodes, node)).collect()
+}
+
+/// What lies in something that is gone is not missed by itself.
+fn goes_with_another(nodes: &[Node], node: &Node) -> bool {
+    let holder = nodes.iter().find(|other| Some(other.kind) == node.inside);
+    holder.is_some_and(|holder| holder.holds_data && holder.observed == Observed::Absent)
+}
+
+fn drift(nodes: &[Node], node: &Node) -> Option<Drift> {
+    let kind = node.kind;
+    match &node.observed {
+        Observed::NotAsked => None,
+        Observed::Unknown(why) => Some(Drift { kind, reason: Reason::Unknown, way: Way::Nothing, detail: why.clone() }),
+        Observed::Absent => {
+            let way = if node.holds_data { lost(nodes, node) } else { Way::Repair };
+            Some(Drift { kind, reason: Reason::Absent, way, detail: "it is not there".to_owned() })
+        }
+        Observed::Present { owner: Owner::Ours(_), differs } => {
+            // Of those that weigh the same, the first says most.
+            let most = differs.iter().rev().max_by_key(|differs| weight(differs.remedy))?;
+            let way = match most.remedy {
+                Remedy::InPlace | Remedy::Recreate => Way::Repair,
+                Remedy::Upgrade => Way::Upgrade,
+                Remedy::Operator => Way::Operator,
+                Remedy::DataLoss => lost(nodes, node),
+            };
+            Some(Drift { kind, reason: most.reason, way, detail: in_words(differs) })
+        }
+        Observed::Present { owner, .. } => {
+            let detail = format!("what has its name belongs to {owner}");
+            Some(Drift { kind, reason: Reason::Foreign, way: Way::Operator, detail })
+        }
+    }
+}
+
+/// What weighs most says what follows.
+fn weight(remedy: Remedy) -> u8 {
+    match remedy {
+        Remedy::Upgrade => 0,
+        Remedy::Operator => 1,
+        Remedy::InPlace => 2,
+        Remedy::Recreate => 3,
+        Remedy::DataLoss => 4,
+    }
+}
+
+/// What follows when data is not there. A marker inside of what is there can be lost without the data: as long as
+/// the site isn't seen to fail, it is not taken from its visitors.
+fn lost(nodes: &[Node], node: &Node) -> Way {
+    let fails = |node: &Node| matches!(&node.observed, Observed::Present { differs, .. } if !differs.is_empty());
+    let page_fails = nodes.iter().any(|node| node.kind == Kind::Serving && fails(node));
+    if node.inside.is_none() || page_fails { Way::Restore } else { Way::Operator }
+}
+
+fn in_words(differs: &[Difference]) -> String {
+    differs.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mark::tests::mark;
+
+    fn node(kind: Kind, observed: Observed) -> Node {
+        let holds_data = matches!(kind, Kind::FilesVolume | Kind::Database | Kind::WordpressFiles);
+        let inside = (kind == Kind::WordpressFiles).then_some(Kind::FilesVolume);
+        Node { kind, needs: &[], inside, holds_data, observed }
+    }
+
+    fn differs(reasons: &[(Reason, Remedy)]) -> Observed {
+        let difference = |(reason, remedy): &(Reason, Remedy)| Difference {
+            reason: *reason,
+            field: "x",
+            wanted: "a".into(),
+            found: "b".into(),
+            remedy: *remedy,
+        };
+        Observed::Present { owner: Owner::Ours(mark()), differs: reasons.iter().map(difference).collect() }
+    }
+
+    fn of(nodes: &[Node]) -> Vec<(Kind, Reason, Way)> {
+        drifts(nodes).into_iter().map(|drift| (drift.kind, drift.reason, drift.way)).collect()
+    }
+
+    fn one(kind: Kind, observed: Observed) -> Vec<(Kind, Reason, Way)> {
+        of(&[node(kind, observed)])
+    }
+
+    #[test]
+    fn what_is_as_wanted_or_was_not_asked_is_no_drift() {
+        assert_eq!(one(Kind::Network, differs(&[])), []);
+        assert_eq!(one(Kind::Serving, Observed::NotAsked), []);
+    }
+
+    #[test]
+    fn what_is_unknown_is_reason_for_nothing() {
+        let unknown = one(Kind::Database, Observed::Unknown("no answer".into()));
+        assert_eq!(unknown, [(Kind::Database, Reason::Unknown, Way::Nothing)]);
+    }
+
+    #[test]
+    fn what_holds_no_data_is_made_again_and_what_holds_data_is_not() {
+        let php = Kind::PhpContainer;
+        assert_eq!(one(php, Observed::Absent), [(php, Reason::Absent, Way::Repair)]);
+        assert_eq!(one(Kind::Database, Observed::Absent), [(Kind::Database, Reason::Absent, Way::Restore)]);
+        let database = differs(&[(Reason::Grants, Remedy::InPlace), (Reason::Absent, Remedy::DataLoss)]);
+        assert_eq!(one(Kind::Database, database), [(Kind::Database, Reason::Absent, Way::Restore)]);
+    }
+
+    #[test]
+    fn the_difference_that_weighs_most_says_what_follows() {
+        let php = Kind::PhpContainer;
+        let of = |reasons: &[(Reason, Remedy)]| one(php, differs(reasons));
+        let (release, stopped) = ((Reason::Release, Remedy::Upgrade), (Reason::Stopped, Remedy::InPlace));
+        assert_eq!(of(&[release]), [(php, Reason::Release, Way::Upgrade)]);
+        assert_eq!(of(&[release, stopped]), [(php, Reason::Stopped, Way::Repair)]);
+        assert_eq!(of(&[stopped, (Reason::Limits, Remedy::Recreate)]), [(php, Reason::Limits, Way::Repair)]);
+        assert_eq!(of(&[stopped, (Reason::NotLoaded, Remedy::InPlace)]), [(php, Reason::Stopped, Way::Repair)]);
+        assert_eq!(of(&[(Reason::Page, Remedy::Operator)]), [(php, Reason::Page, Way::Operator)]);
+    }
+
+    #[test]
+    fn a_name_that_another_holds_needs_somebody() {
+        let foreign = Observed::Present { owner: Owner::Foreign, differs: vec![] };
+        assert_eq!(one(Kind::Network, foreign), [(Kind::Network, Reason::Foreign, Way::Operator)]);
+    }
+
+    #[test]
+    fn a_marker_that_is_gone_takes_no_site_down_that_is_not_seen_to_fail() {
+        let (files, serving) = (Kind::WordpressFiles, Kind::Serving);
+        let way = |page: Observed| {
+            let nodes = [node(Kind::FilesVolume, differs(&[])), node(files, Observed::Absent), node(serving, page)];
+            of(&nodes)[0]
+        };
+        assert_eq!(way(Observed::NotAsked), (files, Reason::Absent, Way::Operator));
+        assert_eq!(way(differs(&[])), (files, Reason::Absent, Way::Operator));
+        assert_eq!(way(differs(&[(Reason::Page, Remedy::Operator)])), (files, Reason::Absent, Way::Restore));
+    }
+
+    #[test]
+    fn what_lay_in_a_volume_that_is_gone_is_not_missed_besides() {
+        let nodes = [node(Kind::FilesVolume, Observed::Absent), node(Kind::WordpressFiles, Observed::Absent)];
+        assert_eq!(of(&nodes), [(Kind::FilesVolume, Reason::Absent, Way::Restore)]);
+    }
+}

@@ -1,0 +1,308 @@
+//! A look at everything that has to work, each finding with what it means and what to type.
+
+use std::time::Duration;
+
+use hostplane_domain::drift::{Drift, Way};
+use hostplane_domain::job::JobState;
+use hostplane_domain::name::SiteName;
+use hostplane_domain::naming;
+use hostplane_domain::subnet::overlap;
+use hostplane_infra::containers::{EngineFacts, Scope};
+use hostplane_infra::error::{Dependency, Effect};
+
+use super::{App, Asked};
+use crate::store::JobFilter;
+
+/// How bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// As it should be.
+    Ok,
+    /// It works, and will not for ever.
+    Warning,
+    /// Something doesn't work.
+    Error,
+}
+
+impl Severity {
+    /// The stable text form.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Warning => "warning",
+            Self::Error => "error",
+        }
+    }
+}
+
+/// One thing that was looked at.
+#[derive(Debug, Clone)]
+pub struct Finding {
+    /// What was looked at.
+    pub check: &'static str,
+    /// Of which site, if of one.
+    pub site: Option<SiteName>,
+    /// How bad it is.
+    pub severity: Severity,
+    /// What was found, and what it means.
+    pub message: String,
+    /// What to type.
+    pub hint: Option<String>,
+}
+
+impl Finding {
+    /// All is well.
+    #[must_use]
+    pub fn ok(check: &'static str, message: impl Into<String>) -> Self {
+        Self { check, site: None, severity: Severity::Ok, message: message.into(), hint: None }
+    }
+
+    /// Something is to be done.
+    #[must_use]
+    pub fn bad(check: &'static str, severity: Severity, message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { check, site: None, severity, message: message.into(), hint: Some(hint.into()) }
+    }
+
+    fn of(self, site: &SiteName) -> Self {
+        Self { site: Some(site.clone()), ..self }
+    }
+}
+
+/// Engines that the product is tested with.
+const TESTED_ENGINES: [&str; 2] = ["20.10.", "26.1."];
+/// How far two clocks may be apart: tokens, logs and scheduled events go by them.
+const CLOCKS_APART: Duration = Duration::from_secs(5);
+/// A pool is nearly full when less than this share is free.
+const FREE_SHARE: usize = 10;
+/// Jobs that are shown.
+const JOBS: u32 = 100;
+
+impl App {
+    /// Looks at everything, into every site too.
+    ///
+    /// # Errors
+    /// When the control database fails.
+    pub async fn examine(&self) -> Asked<Vec<Finding>> {
+        let is_complete = self.reconcile(true).await?;
+        let mut findings = vec![Finding::ok("control plane", "it answers")];
+        findings.push(match self.store.ping().await {
+            Ok(()) => Finding::ok("database", "the control database answers"),
+            Err(error) => Finding::bad(
+                "database",
+                Severity::Error,
+                format!("the control database doesn't answer: {error}"),
+                "see the control plane's log, and whether the disk of HOSTPLANE_HOME is full",
+            ),
+        });
+        let engine = self.world.containers.about().await;
+        findings.push(engine_answers(&engine));
+        findings.extend(self.clocks(&engine));
+        findings.push(self.answers(Dependency::Mariadb, "MARIADB_CONTAINER, or the server of WP_DSN").await);
+        findings.push(self.answers(Dependency::Caddy, "CADDY_CONTAINER").await);
+        findings.extend(self.images().await);
+        findings.push(self.subnets().await);
+        findings.extend(self.stuck_jobs().await?);
+        findings.extend(self.sites_findings(is_complete).await?);
+        findings.push(self.orphans_finding());
+        Ok(findings)
+    }
+
+    async fn answers(&self, dependency: Dependency, setting: &str) -> Finding {
+        let check = dependency.as_str();
+        match self.world.ping(dependency).await {
+            Ok(()) => Finding::ok(check, "it answers"),
+            Err(error) => Finding::bad(
+                check,
+                Severity::Error,
+                format!("it doesn't answer ({}); jobs that need it wait", error.chain()),
+                format!("start it (`hostplane up` starts what it made), or see the setting {setting}"),
+            ),
+        }
+    }
+
+    fn clocks(&self, engine: &Effect<EngineFacts>) -> Option<Finding> {
+        let theirs = engine.as_ref().ok()?.time?;
+        let ours = self.world.clock.now();
+        let apart = ours.since(theirs).max(theirs.since(ours));
+        Some(if apart <= CLOCKS_APART {
+            Finding::ok("clock", "the clock of the Engine's machine agrees with this one's")
+        } else {
+            let message = format!(
+                "the clock of the Engine's machine and this one's are {} s apart, so times in logs and scheduled events are \
+                 wrong on one of them",
+                apart.as_secs()
+            );
+            Finding::bad("clock", Severity::Warning, message, "timedatectl set-ntp true   # on both machines")
+        })
+    }
+
+    async fn images(&self) -> Vec<Finding> {
+        let mut findings = Vec::new();
+        for image in [&self.settings.images.php, &self.settings.images.nginx] {
+            findings.push(match self.world.containers.image_exists(image).await {
+                Ok(true) => Finding::ok("images", format!("{image} is there")),
+                Ok(false) => Finding::bad(
+                    "images",
+                    Severity::Error,
+                    format!("{image} is not on the Engine's machine: no site can be made or remade from it"),
+                    "make images   # or load it with `docker load`",
+                ),
+                Err(error) => Finding::bad(
+                    "images",
+                    Severity::Error,
+                    format!("it can't be told whether {image} is there: {error}"),
+                    "hostplane doctor   # once the Engine answers",
+                ),
+            });
+        }
+        findings
+    }
+
+    async fn subnets(&self) -> Finding {
+        let pool = self.settings.subnet_pool;
+        let networks = match self.world.containers.networks(&Scope::All).await {
+            Ok(networks) => networks,
+            Err(error) => {
+                let message = format!("it can't be told how many subnets are free: {error}");
+                return Finding::bad(
+                    "subnets",
+                    Severity::Error,
+                    message,
+                    "hostplane doctor   # once the Engine answers",
+                );
+            }
+        };
+        let used: Vec<_> = networks.iter().flat_map(|network| &network.subnets).collect();
+        let is_free = |subnet: &ipnet::Ipv4Net| !used.iter().any(|used| overlap(used, subnet));
+        let (free, all) = (pool.subnets().filter(is_free).count(), pool.subnets().count());
+        let message = format!("{free} of {all} subnets of {pool} are free, one for each further site");
+        let hint = "set SUBNET_POOL to a larger range, and restart the control plane; sites keep what they have";
+        if free == 0 {
+            Finding::bad("subnets", Severity::Error, message, hint)
+        } else if free * FREE_SHARE < all {
+            Finding::bad("subnets", Severity::Warning, message, hint)
+        } else {
+            Finding::ok("subnets", message)
+        }
+    }
+
+    async fn stuck_jobs(&self) -> Asked<Vec<Finding>> {
+        let filter = JobFilter { state: Some(JobState::NeedsOperator), limit: JOBS, ..JobFilter::default() };
+        let stuck = self.jobs(None, &filter).await?;
+        if stuck.is_empty() {
+            return Ok(vec![Finding::ok("jobs", "none needs an operator")]);
+        }
+        let finding = |job: &super::JobView| {
+            let (id, operation) = (job.record.id, job.record.operation);
+            let why = job.record.error.as_ref().map_or("", |error| error.message.as_str());
+            let message = format!("the job {id} ({operation}) needs an operator and holds its site: {why}");
+            let hint = format!("hostplane job show {id}; mend the cause, then: hostplane job retry {id}");
+            Finding::bad("jobs", Severity::Error, message, hint).of(&job.site)
+        };
+        Ok(stuck.iter().map(finding).collect())
+    }
+
+    async fn sites_findings(&self, is_complete: bool) -> Asked<Vec<Finding>> {
+        let report = self.picture.report();
+        let mut findings = Vec::new();
+        if let Some(trouble) = &report.trouble {
+            let message = format!("not everything could be seen, so not everything is told here: {trouble}");
+            findings.push(Finding::bad(
+                "sites",
+                Severity::Error,
+                message,
+                "hostplane doctor   # once it answers again",
+            ));
+        } else if !is_complete {
+            let message = "the look into every site has not ended yet, so what is told here may be older";
+            findings.push(Finding::bad("sites", Severity::Warning, message, "hostplane drift"));
+        }
+        for site in &report.sites {
+            findings.extend(site.drifts.iter().map(|drift| drift_finding(&site.site.name, drift).of(&site.site.name)));
+        }
+        let counts = self.store.count_sites().await?;
+        let active = counts.iter().find(|(status, _)| status.as_str() == "ACTIVE").map_or(0, |(_, count)| *count);
+        let well = active.saturating_sub(u64::try_from(report.sites.len()).unwrap_or(u64::MAX));
+        findings.push(Finding::ok(
+            "sites",
+            format!("of {active} in service, {well} are as they should be, front page included"),
+        ));
+        Ok(findings)
+    }
+
+    fn orphans_finding(&self) -> Finding {
+        let orphans = self.orphans.all();
+        if orphans.iter().any(|orphan| orphan.reason == "unknown_job") {
+            return Finding::bad(
+                "orphans",
+                Severity::Error,
+                "the control database is older than the world: it doesn't know the jobs that made some of the things \
+                 there, so nothing is repaired or removed by itself",
+                "hostplane orphan list; then restore a newer copy of the control database",
+            );
+        }
+        if orphans.is_empty() {
+            return Finding::ok("orphans", "there are none");
+        }
+        let message = format!("{} things carry this installation's mark and no site explains them", orphans.len());
+        Finding::bad("orphans", Severity::Warning, message, "hostplane orphan list")
+    }
+}
+
+fn engine_answers(engine: &Effect<EngineFacts>) -> Finding {
+    match engine {
+        Ok(facts) if TESTED_ENGINES.iter().any(|tested| facts.version.starts_with(tested)) => {
+            Finding::ok("docker", format!("Engine {} answers", facts.version))
+        }
+        Ok(facts) => Finding::bad(
+            "docker",
+            Severity::Warning,
+            format!("Engine {} answers; the product is not tested with it", facts.version),
+            "tested are 20.10 and 26.1",
+        ),
+        Err(error) => Finding::bad(
+            "docker",
+            Severity::Error,
+            format!("the Engine doesn't answer ({}); jobs wait, and nothing is repaired", error.chain()),
+            "start it (`systemctl start docker`), or see the setting DOCKER_HOST",
+        ),
+    }
+}
+
+fn drift_finding(site: &SiteName, drift: &Drift) -> Finding {
+    let name = naming::of(drift.kind, site);
+    let what = format!("{} {name} ({}: {})", drift.kind, drift.reason, drift.detail);
+    match drift.way {
+        Way::Repair => Finding::bad(
+            "sites",
+            Severity::Warning,
+            format!("{what}: it is being mended by itself"),
+            format!("hostplane job list --site {site}"),
+        ),
+        Way::Upgrade => Finding::bad(
+            "sites",
+            Severity::Warning,
+            format!("{what}: it was made by an earlier release, and works"),
+            format!("hostplane site upgrade {site}"),
+        ),
+        Way::Restore => Finding::bad(
+            "sites",
+            Severity::Error,
+            format!("{what}: data is gone, and visitors get a maintenance page"),
+            format!("bring it back from a backup, then retry the site's job: hostplane job list --site {site}"),
+        ),
+        Way::Operator => Finding::bad(
+            "sites",
+            Severity::Error,
+            format!("{what}: only somebody who knows the site can mend it"),
+            format!("hostplane site logs {site}"),
+        ),
+        Way::Nothing => Finding::bad(
+            "sites",
+            Severity::Warning,
+            format!("{what}: it could not be told"),
+            format!("hostplane drift --site {site}"),
+        ),
+    }
+}

@@ -1,0 +1,119 @@
+//! What goes by itself, and when.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use hostplane_domain::drift::{Drift, Reason, Way};
+use hostplane_domain::ids::SiteId;
+use hostplane_domain::job::OperationName;
+use hostplane_infra::clock::Timestamp;
+use tracing::{info, warn};
+
+use super::{Orphan, OrphanId, OrphanView, Orphans, Unexplained, holds_data};
+use crate::operations;
+use crate::store::StoreError;
+
+/// How often it has to be seen before it goes.
+const LOOKS: u32 = 3;
+/// So many things may go at once, and of larger installations a share of all that is there.
+const FEW: usize = 5;
+const SHARE: usize = 20;
+
+/// What is to be removed, by site.
+pub(super) type Due = BTreeMap<SiteId, Vec<Drift>>;
+
+/// As it is told and written down.
+pub(super) fn left_over(orphan: &Orphan) -> Option<(SiteId, Drift)> {
+    let Unexplained::LeftOver { site, kind, .. } = orphan.why else { return None };
+    let detail = format!("{} is there although its site is gone", orphan.found);
+    Some((site, Drift { kind, reason: Reason::LeftOver, way: Way::Repair, detail }))
+}
+
+impl Orphans {
+    /// What may go by itself now, of so many things that there are in all. If it is much, nothing goes.
+    pub(super) fn due(&self, orphans: &mut BTreeMap<OrphanId, Orphan>, now: Timestamp, total: usize) -> Due {
+        let is_due = |orphan: &&mut Orphan| {
+            let goes = matches!(orphan.why, Unexplained::LeftOver { kind, in_vain: false, .. } if !holds_data(kind));
+            goes && orphan.looks >= LOOKS && orphan.first_seen.plus(self.pace.orphan_grace) <= now
+        };
+        let due: Vec<&mut Orphan> = orphans.values_mut().filter(is_due).collect();
+        if due.len() > FEW.max(total / SHARE) {
+            warn!(
+                orphans = due.len(),
+                total, "so many orphans are not removed by themselves; see them with `hostplane orphan list`"
+            );
+            for orphan in due {
+                orphan.held_back = true;
+            }
+            return Due::new();
+        }
+        let mut by_site = Due::new();
+        for (site, drift) in due.iter().filter_map(|orphan| left_over(orphan)) {
+            by_site.entry(site).or_default().push(drift);
+        }
+        by_site
+    }
+
+    pub(super) async fn collect(&self, due: Due) -> Result<(), StoreError> {
+        for (site, why) in due {
+            let collect = operations::of(OperationName::Collect);
+            match self.store.add_because(&why, site, collect, self.world.clock.now()).await {
+                Ok(job) => {
+                    let what = why.iter().map(|drift| drift.kind.as_str()).collect::<Vec<_>>().join(", ");
+                    info!(%job, site_id = %site, what, "removing orphans that have been there for a while");
+                    self.signal.wake();
+                }
+                // Somebody was quicker: what that job leaves is found by the next look.
+                Err(StoreError::JobActive | StoreError::Illegal(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn view(&self, id: &OrphanId, orphan: &Orphan) -> OrphanView {
+        let (reason, detail) = match orphan.why {
+            Unexplained::LeftOver { kind, .. } if holds_data(kind) => (
+                "left_over",
+                "its site has failed or is destroyed; it may hold data, so it is never removed by itself".to_owned(),
+            ),
+            Unexplained::LeftOver { .. } if orphan.held_back => (
+                "left_over",
+                "its site has failed or is destroyed; there are so many that none is removed by itself".to_owned(),
+            ),
+            Unexplained::LeftOver { in_vain: true, .. } => {
+                ("left_over", "its site has failed or is destroyed; removing it has failed, see its job".to_owned())
+            }
+            Unexplained::LeftOver { .. } => {
+                let minutes = self.pace.orphan_grace.max(Duration::from_mins(1)).as_secs().div_ceil(60);
+                let detail = format!(
+                    "its site has failed or is destroyed; it is removed by itself once it was seen {LOOKS} times over \
+                     {minutes} minutes"
+                );
+                ("left_over", detail)
+            }
+            Unexplained::UnknownJob => (
+                "unknown_job",
+                "the control database doesn't know the job that made it: the database is older than the world, and \
+                 nothing is repaired or removed by itself; restore a newer copy of it"
+                    .to_owned(),
+            ),
+            Unexplained::Misnamed => (
+                "misnamed",
+                "it has our labels and a name that we don't give: somebody copied the labels; it is left alone, remove it \
+                 where it was made"
+                    .to_owned(),
+            ),
+        };
+        OrphanView {
+            id: id.clone(),
+            what: orphan.found.what,
+            name: orphan.found.name.clone(),
+            site: orphan.found.mark.site.clone(),
+            job: orphan.found.mark.job,
+            reason,
+            detail,
+            first_seen: orphan.first_seen,
+        }
+    }
+}

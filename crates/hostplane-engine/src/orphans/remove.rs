@@ -1,0 +1,107 @@
+//! Removal by hand.
+
+use hostplane_domain::ids::JobId;
+use hostplane_domain::job::OperationName;
+use hostplane_domain::kind::Kind;
+use hostplane_domain::secret::Keyring;
+use hostplane_domain::status::SiteStatus;
+use hostplane_infra::error::EffectError;
+use tracing::warn;
+
+use super::collect::left_over;
+use super::{LookError, Orphan, OrphanId, Orphans, Unexplained, holds_data};
+use crate::context::SiteCx;
+use crate::host::Host;
+use crate::operations;
+use crate::resources;
+use crate::store::StoreError;
+
+/// Why an orphan is not removed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RemoveError {
+    #[error("there is no such orphan")]
+    None,
+    #[error("a job holds its site")]
+    Busy,
+    #[error("it belongs to a site that is there")]
+    Alive,
+    #[error("it is not ours by its name")]
+    Misnamed,
+    #[error(transparent)]
+    World(#[from] EffectError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<LookError> for RemoveError {
+    fn from(error: LookError) -> Self {
+        match error {
+            LookError::World(error) => Self::World(error),
+            LookError::Store(error) => Self::Store(error),
+        }
+    }
+}
+
+impl Orphans {
+    /// Removes one orphan, after another look at everything: by a job, if the journal knows its site. What is in its way
+    /// and holds no data goes with it.
+    ///
+    /// # Errors
+    /// [`RemoveError`] says why it stays.
+    pub async fn remove(&self, id: &OrphanId, secrets: &Keyring) -> Result<Option<JobId>, RemoveError> {
+        let look = {
+            let _alone = self.looking.lock().await;
+            let host = Host::look(&self.world, self.instance).await?;
+            self.judge(host.looked_at, host.found, host.blind).await?
+        };
+        let orphan = look.orphans.get(id).ok_or(RemoveError::None)?;
+        match orphan.why {
+            Unexplained::Misnamed => Err(RemoveError::Misnamed),
+            Unexplained::UnknownJob => self.remove_unknown(orphan, secrets).await.map(|()| None),
+            Unexplained::LeftOver { site, kind, .. } => {
+                let goes = |other: &&Orphan| match other.why {
+                    Unexplained::LeftOver { site: its, kind: other, .. } => {
+                        its == site && (other == kind || !holds_data(other))
+                    }
+                    Unexplained::UnknownJob | Unexplained::Misnamed => false,
+                };
+                let why: Vec<_> =
+                    look.orphans.values().filter(goes).filter_map(left_over).map(|(_, why)| why).collect();
+                let collect = operations::of(OperationName::Collect);
+                match self.store.add_because(&why, site, collect, self.world.clock.now()).await {
+                    Ok(job) => {
+                        warn!(%job, orphan_id = id.as_str(), found = %orphan.found, "an orphan is removed by hand");
+                        self.signal.wake();
+                        Ok(Some(job))
+                    }
+                    Err(StoreError::JobActive) => Err(RemoveError::Busy),
+                    Err(StoreError::Illegal(_)) => Err(RemoveError::Alive),
+                    Err(error) => Err(error.into()),
+                }
+            }
+        }
+    }
+
+    /// What is known to no job has no site that could be locked, and no job of ours ever touches what has its site's id.
+    async fn remove_unknown(&self, orphan: &Orphan, secrets: &Keyring) -> Result<(), RemoveError> {
+        let mark = &orphan.found.mark;
+        match self.store.site_by_id(mark.site.id).await {
+            Ok(site) if site.status != SiteStatus::Destroyed => return Err(RemoveError::Alive),
+            Ok(_) | Err(StoreError::Missing(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let kind: Kind = orphan.found.kind_at(&mark.site.name).ok_or(RemoveError::Misnamed)?;
+        let cx = SiteCx {
+            world: &self.world,
+            secrets,
+            mail: None,
+            instance: self.instance,
+            site: &mark.site,
+            job: mark.job,
+            pace: self.pace,
+        };
+        warn!(found = %orphan.found, site = %mark.site.name, job = %mark.job, "removing by hand what no job is known to have made");
+        resources::of(kind).remove(&cx).await?;
+        Ok(())
+    }
+}

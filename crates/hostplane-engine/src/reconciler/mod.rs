@@ -1,0 +1,64 @@
+//! Notices what is not as it should be, tells why, and has it mended.
+//!
+//! | what | sees | when |
+//! |---|---|---|
+//! | a look at everything ([`tick`]) | what lists show, in a constant number of calls | at each connect to the Engine's events, each minute, on demand |
+//! | a look into one site ([`check`]) | also what lists don't: limits, settings, WordPress, the front page | a share of the sites each minute, all of them on demand, and whatever a job has just changed |
+//! | an event of the Engine ([`events`]) | that something happened to one site, which is then looked at | at once |
+//!
+//! *Invariant:* nothing is changed here. What is to be mended is ordered as a job ([`order`]), under the site's lock.
+//! *Invariant:* what could not be seen is no reason to do anything.
+
+mod check;
+mod events;
+mod order;
+mod picture;
+mod round;
+mod tick;
+
+use std::sync::Arc;
+
+use hostplane_domain::ids::InstanceId;
+use hostplane_infra::world::World;
+use tokio::sync::{Mutex, mpsc, oneshot};
+
+pub(crate) use picture::Picture;
+pub use picture::{DriftReport, SiteDrift};
+
+use crate::jobs::Signal;
+use crate::orphans::Orphans;
+use crate::secrets::Secrets;
+use crate::settings::{Pace, SiteSettings};
+use crate::store::Store;
+
+/// Somebody wants a look at everything now.
+pub(crate) struct Ask {
+    /// And into every site.
+    pub inside: bool,
+    /// Told when all of it was looked at.
+    pub done: oneshot::Sender<()>,
+}
+
+/// Compares, again and again.
+pub(crate) struct Reconciler {
+    pub store: Store,
+    pub world: World,
+    pub instance: InstanceId,
+    pub secrets: Secrets,
+    pub settings: SiteSettings,
+    pub pace: Pace,
+    /// Wakes the worker.
+    pub signal: Signal,
+    pub orphans: Arc<Orphans>,
+    pub picture: Arc<Picture>,
+    /// Who asks.
+    pub asked: Mutex<mpsc::Receiver<Ask>>,
+}
+
+impl Reconciler {
+    /// Looks for ever.
+    pub async fn run(&self) {
+        let mut asked = self.asked.lock().await;
+        round::Round::new(self).run(&mut asked).await;
+    }
+}

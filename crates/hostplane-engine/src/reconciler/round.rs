@@ -1,0 +1,386 @@
+//! What is looked at next. One loop decides; looks go on beside each other, and an event never waits for a slow one.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::future::pending;
+
+use futures_util::future::BoxFuture;
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use hostplane_domain::ids::SiteId;
+use hostplane_infra::containers::{EngineEvent, EngineEvents};
+use hostplane_infra::error::{Effect, chain};
+use metrics::gauge;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Duration, Instant, sleep_until};
+use tracing::{debug, error, info};
+
+use super::check::Checked;
+use super::events::Suspects;
+use super::tick::Looked;
+use super::{Ask, Reconciler};
+use crate::orphans::LookError;
+use crate::snapshot::Depth;
+
+/// Sites that are looked into at once, because their turn has come.
+const INSIDE_AT_ONCE: usize = 4;
+/// Sites that are looked at at once, for whatever reason.
+const AT_ONCE: usize = 32;
+/// Jobs make many changes in a row: so long after one it is seen whether a site has come free.
+const REST: Duration = Duration::from_millis(100);
+
+/// So long after an event, and after the look before, its site is looked at. The Engine tells of a container's end
+/// before its own lists show it, and a network or volume often goes a moment after its container.
+const AFTER_EVENT: [Duration; 3] = [Duration::from_millis(50), Duration::from_millis(250), Duration::from_secs(1)];
+
+/// So long after a look that did not see everything the next one comes: it may be there again.
+const UNSEEN: Duration = Duration::from_secs(5);
+
+/// Whether events are heard.
+const CONNECTED: &str = "hostplane_engine_events_connected";
+
+/// Something that is under way has ended.
+enum Done {
+    Connected(Effect<EngineEvents>),
+    Looked(Result<Looked, LookError>),
+    Checked(SiteId, Depth, Checked),
+    Heard(EngineEvent, Result<Option<(SiteId, Depth)>, crate::store::StoreError>),
+    Free(Result<BTreeSet<SiteId>, crate::store::StoreError>),
+}
+
+/// What an event said of a site: when it is looked at next, how far, and which of the looks that is.
+struct Hint {
+    at: Instant,
+    depth: Depth,
+    nth: usize,
+}
+
+/// Somebody who waits for a look at everything.
+struct Waiting {
+    inside: bool,
+    /// The sites that are still to be looked at; `None` before the look at everything.
+    left: Option<BTreeSet<SiteId>>,
+    done: oneshot::Sender<()>,
+}
+
+/// What is under way, and what comes next.
+pub(super) struct Round<'a> {
+    me: &'a Reconciler,
+    work: FuturesUnordered<BoxFuture<'a, Done>>,
+    events: Option<EngineEvents>,
+    /// Since when the Engine's events can't be heard.
+    deaf: bool,
+    /// When it is tried to hear them again.
+    reconnect: Option<Instant>,
+    next_look: Instant,
+    /// A look at everything is under way, and whether one more is wanted.
+    looking: bool,
+    look_again: bool,
+    failed_looks: u32,
+    /// Sites that are looked at now, and how far: a front page that doesn't answer keeps nobody from the lists.
+    under_way: BTreeSet<(SiteId, Depth)>,
+    /// Sites that are to be looked at once more.
+    again: Suspects,
+    /// Sites that wait for a place.
+    queue: VecDeque<(SiteId, Depth)>,
+    /// Sites to be looked into, in their turn.
+    inside: VecDeque<SiteId>,
+    inside_under_way: BTreeSet<SiteId>,
+    /// Sites that a job holds: they are looked at when it has ended.
+    busy: BTreeSet<SiteId>,
+    /// When it is seen whether they have come free.
+    free_at: Option<Instant>,
+    /// Sites whose repair has to wait.
+    later: BTreeMap<SiteId, Instant>,
+    /// Sites that something happened to.
+    hinted: BTreeMap<SiteId, Hint>,
+    waiting: Vec<Waiting>,
+}
+
+impl<'a> Round<'a> {
+    pub(super) fn new(me: &'a Reconciler) -> Self {
+        Self {
+            me,
+            work: FuturesUnordered::new(),
+            events: None,
+            deaf: false,
+            reconnect: Some(Instant::now()),
+            next_look: Instant::now() + me.pace.tick,
+            looking: false,
+            look_again: false,
+            failed_looks: 0,
+            under_way: BTreeSet::new(),
+            again: Suspects::default(),
+            queue: VecDeque::new(),
+            inside: VecDeque::new(),
+            inside_under_way: BTreeSet::new(),
+            busy: BTreeSet::new(),
+            free_at: None,
+            later: BTreeMap::new(),
+            hinted: BTreeMap::new(),
+            waiting: Vec::new(),
+        }
+    }
+
+    pub(super) async fn run(mut self, asked: &mut mpsc::Receiver<Ask>) {
+        let mut changes = self.me.store.changes();
+        loop {
+            let timer = self.next_timer();
+            // In this order, so that a run in virtual time is the same each time.
+            tokio::select! {
+                biased;
+                Some(done) = self.work.next(), if !self.work.is_empty() => self.done(done),
+                heard = next_event(&mut self.events) => self.hear(heard),
+                Some(ask) = asked.recv() => {
+                    self.waiting.push(Waiting { inside: ask.inside, left: None, done: ask.done });
+                    self.look();
+                }
+                Ok(()) = changes.changed(), if !self.busy.is_empty() && self.free_at.is_none() => {
+                    self.free_at = Some(Instant::now() + REST);
+                }
+                () = sleep_until(timer) => self.on_time(),
+            }
+        }
+    }
+
+    fn next_timer(&self) -> Instant {
+        let later = self.later.values().min().copied();
+        let hinted = self.hinted.values().map(|hint| hint.at).min();
+        let others = [self.reconnect, self.free_at, later, hinted].into_iter().flatten();
+        others.fold(self.next_look, Instant::min)
+    }
+
+    fn on_time(&mut self) {
+        let (now, me) = (Instant::now(), self.me);
+        if self.reconnect.is_some_and(|at| at <= now) {
+            self.reconnect = None;
+            self.work.push(Box::pin(async { Done::Connected(me.world.containers.events().await) }));
+        }
+        if self.free_at.is_some_and(|at| at <= now) {
+            self.free_at = None;
+            self.work.push(Box::pin(async { Done::Free(me.store.busy_sites().await) }));
+        }
+        self.follow_hints(now);
+        let due: Vec<SiteId> = self.later.iter().filter(|(_, at)| **at <= now).map(|(site, _)| *site).collect();
+        for site in due {
+            self.later.remove(&site);
+            self.check(site, Depth::Inside);
+        }
+        if self.next_look <= now {
+            // One that takes longer than the pause is waited for.
+            self.next_look = now + me.pace.tick;
+            if !self.looking {
+                self.look();
+            }
+        }
+    }
+
+    fn hint(&mut self, site: SiteId, depth: Depth) {
+        let depth = self.hinted.get(&site).map_or(depth, |known| known.depth.max(depth));
+        self.hinted.insert(site, Hint { at: Instant::now() + AFTER_EVENT[0], depth, nth: 0 });
+    }
+
+    fn follow_hints(&mut self, now: Instant) {
+        let mut due = Vec::new();
+        self.hinted.retain(|site, hint| {
+            if hint.at > now {
+                return true;
+            }
+            due.push((*site, hint.depth));
+            hint.nth += 1;
+            let next = AFTER_EVENT.get(hint.nth);
+            hint.at = now + next.copied().unwrap_or_default();
+            next.is_some()
+        });
+        for (site, depth) in due {
+            self.check(site, depth);
+        }
+    }
+
+    /// Begins a look at everything, or has one begun when that under way has ended: what it sees may be older than
+    /// what it is wanted for.
+    fn look(&mut self) {
+        if self.looking {
+            self.look_again = true;
+            return;
+        }
+        self.looking = true;
+        self.next_look = Instant::now() + self.me.pace.tick;
+        let all = self.waiting.iter().any(|waiting| waiting.inside && waiting.left.is_none());
+        for waiting in self.waiting.iter_mut().filter(|waiting| waiting.left.is_none()) {
+            waiting.left = Some(BTreeSet::new());
+        }
+        let me = self.me;
+        self.work.push(Box::pin(async move { Done::Looked(me.look(all).await) }));
+    }
+
+    fn check(&mut self, site: SiteId, depth: Depth) {
+        if self.under_way.contains(&(site, depth)) {
+            self.again.add(site, depth);
+            return;
+        }
+        if self.under_way.len() >= AT_ONCE {
+            self.queue.push_back((site, depth));
+            return;
+        }
+        self.under_way.insert((site, depth));
+        let me = self.me;
+        self.work.push(Box::pin(async move { Done::Checked(site, depth, me.check(site, depth).await) }));
+    }
+
+    fn look_into_some(&mut self) {
+        while self.inside_under_way.len() < INSIDE_AT_ONCE
+            && let Some(site) = self.inside.pop_front()
+        {
+            self.inside_under_way.insert(site);
+            self.check(site, Depth::Inside);
+        }
+    }
+
+    fn hear(&mut self, heard: Option<Effect<EngineEvent>>) {
+        let me = self.me;
+        match heard {
+            Some(Ok(event)) => self.work.push(Box::pin(async move {
+                let site = me.concerned(&event).await;
+                Done::Heard(event, site)
+            })),
+            Some(Err(error)) => self.lose(&error.chain()),
+            None => self.lose("the stream has ended"),
+        }
+    }
+
+    fn lose(&mut self, why: &str) {
+        if !self.deaf {
+            info!(error = why, "the Engine's events can't be heard; going on trying");
+        }
+        self.deaf = true;
+        gauge!(CONNECTED).set(0);
+        self.events = None;
+        self.reconnect = Some(Instant::now() + self.me.pace.dependency_pause);
+    }
+
+    fn done(&mut self, done: Done) {
+        match done {
+            Done::Connected(Ok(events)) => {
+                if self.deaf {
+                    info!("the Engine's events are heard again");
+                }
+                self.deaf = false;
+                gauge!(CONNECTED).set(1);
+                self.events = Some(events);
+                // What happened before is in none of them.
+                self.look();
+            }
+            Done::Connected(Err(error)) => self.lose(&error.chain()),
+            Done::Looked(looked) => self.looked(looked),
+            Done::Checked(site, depth, checked) => self.checked(site, depth, checked),
+            Done::Heard(event, Ok(Some((site, depth)))) => {
+                debug!(name = event.name, action = event.action, "the Engine tells of");
+                self.hint(site, depth);
+            }
+            Done::Heard(_, Ok(None)) => {}
+            Done::Heard(_, Err(error)) | Done::Free(Err(error)) => {
+                error!(error = chain(&error), "the control database doesn't answer");
+            }
+            Done::Free(Ok(still)) => {
+                let free: Vec<SiteId> = self.busy.difference(&still).copied().collect();
+                for site in free {
+                    self.busy.remove(&site);
+                    self.check(site, Depth::Inside);
+                }
+            }
+        }
+    }
+
+    fn looked(&mut self, looked: Result<Looked, LookError>) {
+        self.looking = false;
+        match looked {
+            Ok(looked) => {
+                self.failed_looks = 0;
+                if looked.is_blind {
+                    self.look_soon();
+                }
+                for waiting in self.waiting.iter_mut().filter(|waiting| waiting.left.is_some()) {
+                    let all = looked.suspects.iter().chain(looked.inside.iter().filter(|_| waiting.inside));
+                    waiting.left.get_or_insert_default().extend(all);
+                }
+                self.busy.extend(looked.busy);
+                for site in looked.suspects {
+                    self.check(site, Depth::Lists);
+                }
+                // Those of an earlier look that had no turn come again by themselves.
+                self.inside = looked.inside.into();
+                self.look_into_some();
+            }
+            Err(error) => {
+                self.failed_looks += 1;
+                Reconciler::tell(&error, self.failed_looks);
+                self.look_soon();
+            }
+        }
+        self.tell_who_waits();
+        if std::mem::take(&mut self.look_again) {
+            self.look();
+        }
+    }
+
+    fn look_soon(&mut self) {
+        self.next_look = self.next_look.min(Instant::now() + UNSEEN);
+    }
+
+    fn checked(&mut self, site: SiteId, depth: Depth, checked: Checked) {
+        self.under_way.remove(&(site, depth));
+        if depth == Depth::Inside {
+            self.inside_under_way.remove(&site);
+        }
+        match checked {
+            Checked::Settled => {}
+            Checked::Busy => {
+                // What came of it is seen when the job has ended.
+                self.hinted.remove(&site);
+                self.busy.insert(site);
+                // It may have come free already.
+                self.free_at.get_or_insert(Instant::now() + REST);
+            }
+            Checked::Later(at) => {
+                let wait = at.since(self.me.world.clock.now());
+                self.later.insert(site, Instant::now() + wait);
+            }
+            Checked::Unseen => {
+                self.later.insert(site, Instant::now() + UNSEEN);
+            }
+        }
+        for waiting in &mut self.waiting {
+            if let Some(left) = &mut waiting.left {
+                left.remove(&site);
+            }
+        }
+        if let Some(depth) = self.again.remove(site) {
+            self.check(site, depth);
+        }
+        while self.under_way.len() < AT_ONCE
+            && let Some((site, depth)) = self.queue.pop_front()
+        {
+            self.check(site, depth);
+        }
+        self.look_into_some();
+        self.tell_who_waits();
+    }
+
+    fn tell_who_waits(&mut self) {
+        let is_done = |waiting: &mut Waiting| waiting.left.as_ref().is_some_and(BTreeSet::is_empty);
+        if self.looking {
+            return;
+        }
+        for done in self.waiting.extract_if(.., is_done) {
+            // Whoever asked may have gone.
+            let _ = done.done.send(());
+        }
+    }
+}
+
+/// The next event; without a stream there is none.
+async fn next_event(events: &mut Option<EngineEvents>) -> Option<Effect<EngineEvent>> {
+    match events {
+        Some(events) => events.next().await,
+        None => pending().await,
+    }
+}

@@ -1,0 +1,234 @@
+//! What no site explains: what of it goes by itself, what only by hand, and what never.
+
+use std::time::Duration;
+
+use hostplane_domain::ids::InstanceId;
+use hostplane_domain::job::{JobState, OperationName};
+use hostplane_domain::mark::{LABEL_INSTANCE, LABEL_OPERATION};
+use hostplane_engine::app::{AppError, OrphanId, OrphanView, What};
+use hostplane_infra::fake::{FakeVolume, State};
+use uuid::Uuid;
+
+use crate::bed::{Bed, Running};
+use crate::common::name;
+
+/// A bed on which what may go goes with the third look.
+async fn bed() -> Bed {
+    let mut bed = Bed::new().await;
+    bed.settings.pace.orphan_grace = Duration::ZERO;
+    bed
+}
+
+/// Everything of a site that is destroyed by now, as it was.
+async fn destroyed(bed: &Bed, running: &Running, site: &str) -> State {
+    running.active(site).await;
+    let made = bed.state();
+    let destroy = running.app.destroy_site(&name(site)).await.unwrap().record.id;
+    assert_eq!(running.ended(destroy).await.record.state, JobState::Completed);
+    made
+}
+
+/// All of it is there again, as if it had landed late.
+fn plant(bed: &Bed, made: &State, site: &str) {
+    let is_of = |name: &str| name.ends_with(&format!("_{site}")) || name == format!("{site}.caddy");
+    let mut state = bed.world.state();
+    let of = |(name, _): &(&String, &FakeVolume)| is_of(name);
+    state.containers.volumes.extend(made.containers.volumes.iter().filter(of).map(|(k, v)| (k.clone(), v.clone())));
+    for (id, container) in made.containers.containers.iter().filter(|(_, container)| is_of(&container.spec.name)) {
+        state.containers.containers.insert(id.clone(), container.clone());
+    }
+    for (id, network) in made.containers.networks.iter().filter(|(_, network)| is_of(&network.name)) {
+        state.containers.networks.insert(id.clone(), network.clone());
+    }
+    for (tenant, row) in made.databases.ledger.iter().filter(|(tenant, _)| is_of(tenant)) {
+        state.databases.ledger.insert(tenant.clone(), row.clone());
+        state.databases.databases.insert(tenant.clone(), made.databases.databases[tenant].clone());
+        state.databases.users.insert(tenant.clone(), made.databases.users[tenant].clone());
+    }
+    for (file, snippet) in made.proxy.snippets.iter().filter(|(file, _)| is_of(file)) {
+        state.proxy.snippets.insert(file.clone(), snippet.clone());
+        state.proxy.loaded.insert(file.clone(), snippet.clone());
+    }
+}
+
+fn names(orphans: &[OrphanView]) -> Vec<(What, &str)> {
+    let mut names: Vec<_> = orphans.iter().map(|orphan| (orphan.what, orphan.name.as_str())).collect();
+    names.sort_unstable();
+    names
+}
+
+fn id_of(running: &Running, what: What, name: &str) -> OrphanId {
+    let found = running.app.orphans().into_iter().find(|orphan| (orphan.what, orphan.name.as_str()) == (what, name));
+    found.unwrap_or_else(|| panic!("no orphan {what} {name}")).id
+}
+
+/// The newest job of all, when it has ended.
+async fn newest(running: &Running) -> hostplane_engine::app::JobView {
+    let filter = hostplane_engine::store::JobFilter { limit: 1, ..Default::default() };
+    let job = running.app.jobs(None, &filter).await.unwrap().pop().unwrap();
+    running.ended(job.record.id).await
+}
+
+#[tokio::test]
+async fn what_holds_no_data_goes_by_itself_and_what_may_hold_some_is_removed_by_hand() {
+    let bed = bed().await;
+    let before = bed.state();
+    let running = bed.start().await;
+    let made = destroyed(&bed, &running, "hello").await;
+    plant(&bed, &made, "hello");
+
+    running.app.reconcile(false).await.unwrap();
+    let all = [
+        (What::Container, "nginx_hello"),
+        (What::Container, "php_hello"),
+        (What::Volume, "nginx_hello"),
+        (What::Volume, "php_hello"),
+        (What::Volume, "wp_hello"),
+        (What::Network, "site_hello"),
+        (What::Database, "wp_hello"),
+        (What::Route, "hello.caddy"),
+    ];
+    assert_eq!(names(&running.app.orphans()), all, "all of it is reported");
+    running.app.reconcile(false).await.unwrap();
+    assert_eq!(newest(&running).await.record.operation, OperationName::Destroy, "two looks are too few");
+    running.app.reconcile(false).await.unwrap();
+    let collect = newest(&running).await;
+    assert_eq!((collect.record.operation, collect.record.state), (OperationName::Collect, JobState::Completed));
+    running.app.reconcile(false).await.unwrap();
+    let data = [
+        (What::Volume, "nginx_hello"),
+        (What::Volume, "php_hello"),
+        (What::Volume, "wp_hello"),
+        (What::Database, "wp_hello"),
+    ];
+    for _ in 0..5 {
+        running.app.reconcile(false).await.unwrap();
+    }
+    assert_eq!(names(&running.app.orphans()), data);
+    assert_eq!(newest(&running).await.record.id, collect.record.id, "nothing more goes by itself");
+
+    for (what, name) in data {
+        let job = running.app.remove_orphan(&id_of(&running, what, name)).await.unwrap().expect("its site is known");
+        assert_eq!(running.ended(job.record.id).await.record.state, JobState::Completed);
+    }
+    running.app.reconcile(false).await.unwrap();
+    assert_eq!(names(&running.app.orphans()), []);
+    assert_eq!(bed.state(), before);
+    running.active("hello").await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_volume_that_is_removed_by_hand_takes_along_what_stands_in_its_way() {
+    let bed = bed().await;
+    let running = bed.start().await;
+    let made = destroyed(&bed, &running, "hello").await;
+    plant(&bed, &made, "hello");
+    running.app.reconcile(false).await.unwrap();
+    let job = running.app.remove_orphan(&id_of(&running, What::Volume, "wp_hello")).await.unwrap().unwrap();
+    assert_eq!(running.ended(job.record.id).await.record.state, JobState::Completed);
+    running.app.reconcile(false).await.unwrap();
+    let left = [(What::Volume, "nginx_hello"), (What::Volume, "php_hello"), (What::Database, "wp_hello")];
+    assert_eq!(names(&running.app.orphans()), left);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_pass_that_would_remove_much_stops_and_asks() {
+    let bed = bed().await;
+    let running = bed.start().await;
+    let mut made = Vec::new();
+    for site in ["one", "two"] {
+        made.push((site, destroyed(&bed, &running, site).await));
+    }
+    for (site, made) in &made {
+        plant(&bed, made, site);
+    }
+    for _ in 0..5 {
+        running.app.reconcile(false).await.unwrap();
+    }
+    assert_eq!(newest(&running).await.record.operation, OperationName::Destroy, "nothing goes");
+    let held = running.app.orphans();
+    assert_eq!(held.len(), 16);
+    assert!(held.iter().any(|orphan| orphan.detail.contains("so many")), "{held:?}");
+    // By hand it does.
+    let job = running.app.remove_orphan(&id_of(&running, What::Container, "php_one")).await.unwrap().unwrap();
+    assert_eq!(running.ended(job.record.id).await.record.state, JobState::Completed);
+    running.app.reconcile(false).await.unwrap();
+    assert_eq!(running.app.orphans().len(), 12, "with it went what holds no data of its site");
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn copied_labels_are_reported_and_left_alone() {
+    let bed = bed().await;
+    let running = bed.start().await;
+    running.active("hello").await;
+    {
+        let mut state = bed.world.state();
+        let copy = state.containers.volumes["wp_hello"].clone();
+        state.containers.volumes.insert("mine".to_owned(), copy);
+    }
+    for _ in 0..5 {
+        running.app.reconcile(false).await.unwrap();
+    }
+    let found = running.app.orphans();
+    assert_eq!(names(&found), [(What::Volume, "mine")]);
+    assert_eq!(found[0].reason, "misnamed");
+    let stays = running.app.remove_orphan(&found[0].id).await.unwrap_err();
+    assert!(matches!(&stays, AppError::OrphanStays(why) if why.contains("docker volume rm")), "{stays}");
+    assert!(bed.world.state().containers.volumes.contains_key("mine"));
+    let unknown = running.app.remove_orphan(&"0123456789ab".parse().unwrap()).await.unwrap_err();
+    assert!(matches!(unknown, AppError::NoOrphan), "{unknown}");
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn what_no_job_is_known_to_have_made_stops_everything_and_goes_only_by_hand() {
+    let bed = bed().await;
+    let running = bed.start().await;
+    running.active("hello").await;
+    let made = destroyed(&bed, &running, "late").await;
+    plant(&bed, &made, "late");
+    let stranger = {
+        let mut state = bed.world.state();
+        let mut labels = state.containers.volumes["wp_hello"].labels.clone();
+        labels.insert(LABEL_OPERATION.to_owned(), Uuid::from_u128(77).to_string());
+        labels.insert("hostplane.site".to_owned(), "stranger".to_owned());
+        labels.insert("hostplane.site-id".to_owned(), Uuid::from_u128(78).to_string());
+        state.containers.volumes.insert("wp_stranger".to_owned(), FakeVolume::new(labels.clone()));
+        labels.insert(LABEL_INSTANCE.to_owned(), InstanceId::new(Uuid::from_u128(79)).to_string());
+        state.containers.volumes.insert("wp_another".to_owned(), FakeVolume::new(labels));
+        state.containers.container_mut("php_hello").unwrap().state =
+            hostplane_infra::containers::ContainerState::Exited;
+        "wp_stranger"
+    };
+    for _ in 0..5 {
+        running.app.reconcile(true).await.unwrap();
+    }
+    assert_eq!(newest(&running).await.record.operation, OperationName::Destroy, "nothing is collected or repaired");
+    let drift = running.app.drift();
+    assert_eq!(drift.sites.len(), 1, "it is told all the same");
+
+    assert!(running.app.remove_orphan(&id_of(&running, What::Volume, stranger)).await.unwrap().is_none());
+    assert!(!bed.world.state().containers.volumes.contains_key(stranger));
+    assert!(bed.world.state().containers.volumes.contains_key("wp_another"), "another installation's");
+    running.app.reconcile(false).await.unwrap();
+    let repaired = newest(&running).await;
+    assert!(matches!(repaired.record.operation, OperationName::Repair | OperationName::Collect), "now it goes on");
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn what_belongs_to_a_site_that_is_there_is_not_removed_by_hand() {
+    let bed = bed().await;
+    let running = bed.start().await;
+    running.active("hello").await;
+    let job = Uuid::from_u128(77).to_string();
+    bed.world.state().containers.container_mut("php_hello").unwrap().labels.insert(LABEL_OPERATION.to_owned(), job);
+    running.app.reconcile(false).await.unwrap();
+    let stays = running.app.remove_orphan(&id_of(&running, What::Container, "php_hello")).await.unwrap_err();
+    assert!(matches!(&stays, AppError::OrphanStays(why) if why.contains("newer copy")), "{stays}");
+    assert!(bed.world.state().containers.container("php_hello").is_some());
+    running.stop().await;
+}

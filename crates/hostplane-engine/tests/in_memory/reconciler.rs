@@ -1,0 +1,377 @@
+//! What is not as it should be is noticed, told with its reason, and mended where that is safe.
+
+use std::time::Duration;
+
+use hostplane_domain::drift::{Reason, Way};
+use hostplane_domain::job::{JobState, OperationName};
+use hostplane_domain::kind::Kind;
+use hostplane_domain::mark::{LABEL_SPEC, Labels};
+use hostplane_domain::render::caddy::MAINTENANCE_PAGE;
+use hostplane_domain::spec_hash::SpecHash;
+use hostplane_engine::app::JobView;
+use hostplane_engine::store::JobFilter;
+use hostplane_infra::containers::ContainerState;
+use hostplane_infra::error::Dependency;
+use hostplane_infra::fake::{DatabaseState, FakeVolume, State};
+
+use crate::bed::{Bed, Running, failure};
+use crate::common::name;
+
+/// A control plane with a site in service, whose routes Caddy is known to serve.
+async fn in_service(bed: &Bed) -> Running {
+    let running = bed.start().await;
+    running.app.settle_routes().await.unwrap();
+    running.active("hello").await;
+    running
+}
+
+async fn repairs(running: &Running) -> Vec<JobView> {
+    let filter = JobFilter { operation: Some(OperationName::Repair), limit: 100, ..JobFilter::default() };
+    running.app.jobs(None, &filter).await.unwrap()
+}
+
+/// The newest repair, when it has ended; there are so many.
+async fn repaired(running: &Running, count: usize) -> JobView {
+    let found = async {
+        loop {
+            match repairs(running).await {
+                all if all.len() == count => return running.ended(all[0].record.id).await,
+                all if all.len() > count => panic!("{all:#?}"),
+                _ => tokio::task::yield_now().await,
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), found).await.expect("it is repaired in time")
+}
+
+/// What is known not to be as it should be.
+fn known(running: &Running) -> Vec<(Kind, Reason, Way)> {
+    let sites = running.app.drift().sites;
+    sites.iter().flat_map(|site| &site.drifts).map(|drift| (drift.kind, drift.reason, drift.way)).collect()
+}
+
+/// Until the reconciler knows exactly this.
+async fn until_known(running: &Running, expected: &[(Kind, Reason, Way)]) {
+    let found = async {
+        while known(running) != expected {
+            tokio::task::yield_now().await;
+        }
+    };
+    let in_time = tokio::time::timeout(Duration::from_secs(20), found).await;
+    assert!(in_time.is_ok(), "known is {:?}", known(running));
+}
+
+fn php(state: &mut State) -> &mut hostplane_infra::fake::FakeContainer {
+    state.containers.container_mut("php_hello").unwrap()
+}
+
+type Wreck = fn(&mut State);
+
+/// What can be mended, and as what it is seen. Ids of what is made anew don't count.
+const SAFE: &[(Kind, Reason, Wreck)] = &[
+    (Kind::PhpContainer, Reason::Stopped, |state| php(state).state = ContainerState::Exited),
+    (Kind::PhpContainer, Reason::Stopped, |state| php(state).state = ContainerState::Paused),
+    (Kind::PhpContainer, Reason::Unhealthy, |state| php(state).unhealthy = true),
+    (Kind::PhpContainer, Reason::Image, |state| "php:mine".clone_into(&mut php(state).spec.image)),
+    (Kind::PhpContainer, Reason::Limits, |state| php(state).tuning.memory = 1 << 40),
+    (Kind::PhpContainer, Reason::Mounts, |state| drop(php(state).spec.mounts.pop())),
+    (Kind::PhpContainer, Reason::Network, |state| drop(php(state).networks.insert("hostplane".to_owned(), None))),
+    (Kind::PhpContainer, Reason::Absent, |state| {
+        state.containers.containers.retain(|_, container| container.spec.name != "php_hello");
+    }),
+    (Kind::NginxContainer, Reason::Network, |state| {
+        state.containers.container_mut("nginx_hello").unwrap().networks.remove("site_hello").unwrap();
+    }),
+    (Kind::Settings, Reason::Configuration, |state| {
+        let files = &mut state.containers.volumes.get_mut("php_hello").unwrap().files;
+        files.get_mut("wp-config.php").unwrap().contents = Some("changed".into());
+    }),
+    (Kind::Settings, Reason::LeftOver, |state| {
+        let mut writer = state.containers.container("nginx_hello").unwrap().1.clone();
+        (writer.spec.name, writer.state) = ("writer_hello".to_owned(), ContainerState::Created);
+        state.containers.containers.insert("f".repeat(64), writer);
+    }),
+    (Kind::Database, Reason::Grants, |state| drop(state.databases.users.remove("wp_hello"))),
+    (Kind::Database, Reason::Grants, |state| state.databases.users.get_mut("wp_hello").unwrap().grants_more = true),
+    (Kind::Route, Reason::Absent, |state| drop(state.proxy.snippets.remove("hello.caddy"))),
+    (Kind::Route, Reason::Configuration, |state| {
+        state.proxy.snippets.get_mut("hello.caddy").unwrap().push_str("# mine\n");
+    }),
+];
+
+/// The world without the ids of containers, which are others after a repair, and without who made what.
+fn shape(bed: &Bed) -> (Vec<String>, Vec<String>, Vec<String>, String, String) {
+    let state = bed.state();
+    let containers = state.containers.containers.values();
+    let mut containers: Vec<String> = containers
+        .map(|c| format!("{} {:?} {:?} {:?} {:?}", c.spec.name, c.spec, c.state, c.networks.keys(), c.tuning))
+        .collect();
+    containers.sort();
+    let volumes = state.containers.volumes.iter().map(|(name, volume)| format!("{name} {:?}", volume.files)).collect();
+    let networks = state.containers.networks.values().map(|network| format!("{} {}", network.name, network.subnet));
+    let mut networks: Vec<String> = networks.collect();
+    networks.sort();
+    let databases = format!("{:?} {:?}", state.databases.databases, state.databases.users);
+    let bodies = state.proxy.loaded.iter().map(|(file, text)| (file, text.split_once('\n').unwrap().1));
+    (containers, volumes, networks, databases, format!("{:?}", bodies.collect::<Vec<_>>()))
+}
+
+#[tokio::test]
+async fn every_safe_drift_is_told_with_its_reason_and_mended_and_nothing_else_changes() {
+    for (kind, reason, wreck) in SAFE {
+        let bed = Bed::new().await;
+        let running = in_service(&bed).await;
+        running.active("bystander").await;
+        let before = shape(&bed);
+        wreck(&mut bed.world.state());
+        running.app.reconcile(true).await.unwrap();
+        let repair = repaired(&running, 1).await;
+        assert_eq!(repair.record.state, JobState::Completed, "{kind} {reason}: {:?}", repair.record.error);
+        assert_eq!(repair.site, name("hello"));
+        let why: Vec<_> = repair.record.why.iter().map(|why| (why.kind, why.reason, why.way)).collect();
+        assert!(why.contains(&(*kind, *reason, Way::Repair)), "{kind} {reason}: {why:?}");
+        assert_eq!(shape(&bed), before, "{kind} {reason}");
+        until_known(&running, &[]).await;
+        assert_eq!(running.not_present("hello").await, Vec::<String>::new());
+        running.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn everything_but_data_is_made_again_at_once() {
+    let bed = Bed::new().await;
+    let running = in_service(&bed).await;
+    let before = shape(&bed);
+    {
+        let mut state = bed.world.state();
+        state.containers.containers.clear();
+        state.containers.networks.retain(|_, network| network.name != "site_hello");
+        for volume in ["php_hello", "nginx_hello"] {
+            state.containers.volumes.remove(volume).unwrap();
+        }
+        state.databases.users.clear();
+        state.proxy.snippets.clear();
+        state.proxy.loaded.clear();
+    }
+    running.app.reconcile(false).await.unwrap();
+    assert_eq!(repaired(&running, 1).await.record.state, JobState::Completed);
+    assert_eq!(shape(&bed), before);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn an_event_of_the_engine_is_enough() {
+    let bed = Bed::new().await;
+    let running = in_service(&bed).await;
+    let labels = {
+        let mut state = bed.world.state();
+        php(&mut state).state = ContainerState::Exited;
+        php(&mut state).labels.clone()
+    };
+    bed.world.tell("php_hello", "die", labels);
+    assert_eq!(repaired(&running, 1).await.record.state, JobState::Completed);
+    // Of networks and volumes only the name is told.
+    bed.world.state().containers.containers.clear();
+    bed.world.state().containers.networks.retain(|_, network| network.name != "site_hello");
+    bed.world.tell("site_hello", "destroy", Labels::new());
+    assert_eq!(repaired(&running, 2).await.record.state, JobState::Completed);
+    until_known(&running, &[]).await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn events_that_say_nothing_of_a_site_disturb_nobody() {
+    let bed = Bed::new().await;
+    let running = in_service(&bed).await;
+    let strange = Labels::from([("hostplane.site-id".to_owned(), "../../etc".to_owned())]);
+    for (event, labels) in [("mariadb", Labels::new()), ("php_nobody", Labels::new()), ("wp_../x", strange)] {
+        bed.world.tell(event, "die", labels);
+    }
+    running.app.reconcile(true).await.unwrap();
+    assert_eq!(repairs(&running).await.len(), 0);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_look_costs_the_same_number_of_calls_however_many_sites_there_are() {
+    let bed = Bed::new().await;
+    let running = in_service(&bed).await;
+    let cost = async || {
+        running.app.reconcile(false).await.unwrap();
+        let before = bed.gate.calls().len();
+        running.app.reconcile(false).await.unwrap();
+        bed.gate.calls().split_off(before).iter().map(|call| call.name).collect::<Vec<_>>()
+    };
+    let lists = |calls: &[&str]| {
+        let names = ["docker.containers", "docker.volumes", "docker.networks", "mariadb.tenants", "caddy.routes"];
+        names.map(|name| calls.iter().filter(|call| **call == name).count())
+    };
+    let of_one = lists(&cost().await);
+    for site in ["two", "three", "four", "five"] {
+        running.active(site).await;
+    }
+    let of_five = cost().await;
+    // Besides, one site is looked into: two more of each list but the routes.
+    assert_eq!(lists(&of_five), of_one, "{of_five:?}");
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_seen_is_unknown_and_nothing_is_done_about_it() {
+    let bed = Bed::new().await;
+    let running = in_service(&bed).await;
+    for dependency in [Dependency::Docker, Dependency::Mariadb, Dependency::Caddy] {
+        bed.gate.cut_off(dependency);
+        running.app.reconcile(true).await.unwrap();
+        let report = running.app.drift();
+        let trouble = report.trouble.unwrap_or_else(|| panic!("{dependency} is not missed"));
+        assert!(trouble.contains("refused") || trouble.contains("down"), "{trouble}");
+        assert!(known(&running).iter().all(|(_, reason, way)| (*reason, *way) == (Reason::Unknown, Way::Nothing)));
+        bed.gate.reconnect(dependency);
+        running.app.readiness().await;
+        running.app.reconcile(true).await.unwrap();
+        assert_eq!((running.app.drift().trouble, known(&running)), (None, Vec::new()), "{dependency}");
+    }
+    assert_eq!(repairs(&running).await.len(), 0);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn data_that_is_gone_is_never_made_anew_and_visitors_get_a_maintenance_page() {
+    type Loss = (Kind, Wreck, fn(&mut State, &State));
+    let losses: [Loss; 3] = [
+        (
+            Kind::FilesVolume,
+            |state| {
+                state.containers.containers.clear();
+                state.containers.volumes.remove("wp_hello").unwrap();
+            },
+            |state, before| {
+                state.containers.volumes.insert("wp_hello".to_owned(), before.containers.volumes["wp_hello"].clone());
+            },
+        ),
+        (
+            Kind::Database,
+            |state| state.databases.databases.clear(),
+            |state, before| state.databases.databases.clone_from(&before.databases.databases),
+        ),
+        (
+            // The database was dropped and made again by hand, so its marker and all tables are gone.
+            Kind::WordpressInstall,
+            |state| drop(state.databases.databases.insert("wp_hello".to_owned(), DatabaseState::default())),
+            |state, before| state.databases.databases.clone_from(&before.databases.databases),
+        ),
+    ];
+    for (kind, lose, bring_back) in losses {
+        let bed = Bed::new().await;
+        let running = in_service(&bed).await;
+        let (before, whole) = (bed.state(), shape(&bed));
+        lose(&mut bed.world.state());
+        running.app.reconcile(true).await.unwrap();
+        let held = repaired(&running, 1).await;
+        assert_eq!(held.record.state, JobState::NeedsOperator, "{kind}");
+        let (step, message) = failure(&held);
+        assert_eq!(step, Some(kind.as_str()), "{message}");
+        assert!(message.contains("gone") && message.contains("backup"), "{message}");
+        let (volumes, served) = {
+            let state = bed.world.state();
+            (state.containers.volumes.contains_key("wp_hello"), state.proxy.loaded["hello.caddy"].clone())
+        };
+        assert_eq!(volumes, kind != Kind::FilesVolume, "nothing is made in its place");
+        assert!(served.contains(MAINTENANCE_PAGE), "{served}");
+        for _ in 0..3 {
+            running.app.reconcile(true).await.unwrap();
+        }
+        assert_eq!(repairs(&running).await.len(), 1, "it is said once");
+
+        bring_back(&mut bed.world.state(), &before);
+        running.app.retry_job(held.record.id).await.unwrap();
+        assert_eq!(running.ended(held.record.id).await.record.state, JobState::Completed);
+        assert_eq!(shape(&bed), whole, "{kind}");
+        until_known(&running, &[]).await;
+        running.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_marker_that_is_gone_while_the_site_serves_is_somebody_s_to_judge() {
+    let bed = Bed::new().await;
+    let running = in_service(&bed).await;
+    bed.world.state().containers.delete_file("wp_hello", ".hostplane-site");
+    running.app.reconcile(true).await.unwrap();
+    until_known(&running, &[(Kind::WordpressFiles, Reason::Absent, Way::Operator)]).await;
+    assert_eq!(repairs(&running).await.len(), 0);
+    assert!(!bed.world.state().proxy.loaded["hello.caddy"].contains(MAINTENANCE_PAGE));
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn what_an_earlier_release_made_waits_for_an_upgrade() {
+    let bed = Bed::new().await;
+    let running = in_service(&bed).await;
+    php(&mut bed.world.state()).labels.insert(LABEL_SPEC.to_owned(), SpecHash::of(&"earlier").to_string());
+    running.app.reconcile(true).await.unwrap();
+    until_known(&running, &[(Kind::PhpContainer, Reason::Release, Way::Upgrade)]).await;
+    assert_eq!(repairs(&running).await.len(), 0);
+    let upgrade = running.app.upgrade_site(&name("hello")).await.unwrap();
+    assert_eq!(running.ended(upgrade.record.id).await.record.state, JobState::Completed);
+    running.app.reconcile(true).await.unwrap();
+    until_known(&running, &[]).await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn somebody_else_s_thing_under_a_site_s_name_is_left_alone() {
+    let bed = Bed::new().await;
+    let running = in_service(&bed).await;
+    {
+        let mut state = bed.world.state();
+        state.containers.containers.clear();
+        state.containers.volumes.insert("nginx_hello".to_owned(), FakeVolume::new(Labels::new()));
+    }
+    running.app.reconcile(false).await.unwrap();
+    let stuck = repaired(&running, 1).await;
+    assert_eq!(stuck.record.state, JobState::NeedsOperator);
+    assert!(failure(&stuck).1.contains("nginx_hello"), "{:?}", failure(&stuck));
+    assert_eq!(bed.world.state().containers.volumes["nginx_hello"].labels, Labels::new());
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn what_breaks_again_and_again_is_left_to_an_operator_with_its_history() {
+    let mut bed = Bed::new().await;
+    bed.settings.pace.repair_rest = Duration::from_millis(1);
+    let running = in_service(&bed).await;
+    for nth in 1..=6 {
+        php(&mut bed.world.state()).state = ContainerState::Exited;
+        running.app.reconcile(false).await.unwrap();
+        assert_eq!(repaired(&running, nth).await.record.state, JobState::Completed, "repair {nth}");
+        until_known(&running, &[]).await;
+    }
+    php(&mut bed.world.state()).state = ContainerState::Exited;
+    running.app.reconcile(false).await.unwrap();
+    let left = repaired(&running, 7).await;
+    assert_eq!(left.record.state, JobState::NeedsOperator);
+    let (step, history) = failure(&left);
+    assert_eq!(step, Some("php_container"));
+    assert!(history.contains("6 times") && history.contains("exited"), "{history}");
+    assert_eq!(left.steps.len(), 0, "it is left as it is");
+    // Who knows why mends the cause, and has it repaired.
+    running.app.retry_job(left.record.id).await.unwrap();
+    assert_eq!(running.ended(left.record.id).await.record.state, JobState::Completed);
+    assert_eq!(running.not_present("hello").await, Vec::<String>::new());
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_site_that_a_job_changes_is_looked_at_when_it_has_ended() {
+    let bed = Bed::new().await;
+    let running = in_service(&bed).await;
+    let suspend = running.app.change_site(&name("hello"), &hostplane_domain::change::Change::Suspended(true)).await;
+    let suspend = suspend.unwrap().record.id;
+    running.app.reconcile(false).await.unwrap();
+    assert_eq!(running.ended(suspend).await.record.state, JobState::Completed);
+    running.app.reconcile(true).await.unwrap();
+    assert_eq!((known(&running), repairs(&running).await.len()), (Vec::new(), 0), "it is as it should be");
+    running.stop().await;
+}

@@ -1,0 +1,122 @@
+//! `/metrics`, as Prometheus reads it.
+
+use std::collections::BTreeSet;
+use std::sync::{LazyLock, Mutex, PoisonError};
+
+use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use hostplane_domain::drift::Reason;
+use hostplane_domain::job::{JobState, OperationName};
+use hostplane_domain::status::SiteStatus;
+use hostplane_engine::app::Census;
+use metrics::{Label, counter, gauge};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use metrics_process::Collector;
+
+use super::Api;
+use super::extract::Params;
+use super::problem::Answer;
+
+/// Upper ends of the buckets of all durations, in seconds: from a call to the Engine to a site's unpacking.
+const BUCKETS: [f64; 11] = [0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0];
+
+/// What counts, for the whole process: there is one as soon as anybody asks.
+static METRICS: LazyLock<Option<Metrics>> = LazyLock::new(Metrics::install);
+
+struct Metrics {
+    handle: PrometheusHandle,
+    process: Collector,
+    /// Gauges that were told once are told for ever, as 0 when there is nothing of the kind any more.
+    told: Mutex<BTreeSet<(&'static str, Vec<(&'static str, &'static str)>)>>,
+}
+
+/// Begins to count.
+pub(crate) fn begin() {
+    LazyLock::force(&METRICS);
+}
+
+impl Metrics {
+    /// `None` if something else counts in this process already.
+    fn install() -> Option<Self> {
+        let recorder = PrometheusBuilder::new().set_buckets(&BUCKETS).ok()?.build_recorder();
+        let handle = recorder.handle();
+        metrics::set_global_recorder(recorder).ok()?;
+        let process = Collector::default();
+        process.describe();
+        gauge!("hostplane_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1);
+        begin_at_zero();
+        Some(Self { handle, process, told: Mutex::default() })
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "nothing here is counted up to 2^52")]
+    fn tell(&self, census: &Census) {
+        let mut now = Vec::new();
+        for status in SiteStatus::ALL.iter().filter(|status| **status != SiteStatus::Destroyed) {
+            let count = census.sites.iter().find(|(found, _)| found == status).map_or(0, |(_, count)| *count);
+            now.push(("hostplane_sites", vec![("status", status.as_str())], count));
+        }
+        for (operation, state, count) in &census.jobs {
+            let labels = vec![("operation", operation.as_str()), ("state", state.as_str())];
+            now.push(("hostplane_jobs", labels, *count));
+        }
+        for ((reason, way), count) in &census.drifts {
+            now.push(("hostplane_drifts", vec![("reason", reason.as_str()), ("way", way.as_str())], *count));
+        }
+        for ((what, reason), count) in &census.orphans {
+            now.push(("hostplane_orphans", vec![("kind", what.as_str()), ("reason", *reason)], *count));
+        }
+        for (dependency, is_up) in &census.dependencies {
+            now.push(("hostplane_dependency_up", vec![("dependency", dependency.as_str())], u64::from(*is_up)));
+        }
+        now.push(("hostplane_database_older_than_world", Vec::new(), u64::from(census.is_older_than_world)));
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        for (name, labels) in told.iter() {
+            set(name, labels, 0.0);
+        }
+        for (name, labels, count) in now {
+            set(name, &labels, count as f64);
+            told.insert((name, labels));
+        }
+        if let Some(at) = census.looked_at {
+            set("hostplane_last_look_timestamp_seconds", &[], at.0 as f64 / 1e6);
+        }
+    }
+}
+
+/// Whoever looks at how much a counter has grown misses the first event of one that wasn't there before.
+fn begin_at_zero() {
+    let ends = [JobState::Completed, JobState::Failed, JobState::Cancelled, JobState::NeedsOperator];
+    for operation in OperationName::ALL {
+        for state in ends {
+            let labels = [("operation", operation.as_str()), ("state", state.as_str())];
+            counter!("hostplane_jobs_ended_total", &labels).absolute(0);
+        }
+    }
+    for reason in Reason::ALL {
+        counter!("hostplane_drifts_seen_total", "reason" => reason.as_str()).absolute(0);
+        counter!("hostplane_repairs_ordered_total", "reason" => reason.as_str()).absolute(0);
+    }
+    for outcome in ["ok", "failed"] {
+        counter!("hostplane_looks_total", "outcome" => outcome).absolute(0);
+    }
+}
+
+fn set(name: &'static str, labels: &[(&'static str, &'static str)], value: f64) {
+    let labels: Vec<Label> = labels.iter().map(|(key, value)| Label::from_static_parts(key, value)).collect();
+    gauge!(name, labels).set(value);
+}
+
+pub(super) async fn show(State(api): State<Api>, params: Params) -> Answer<Response> {
+    params.only(&[])?;
+    let text = match &*METRICS {
+        Some(metrics) => {
+            metrics.tell(&api.app.census().await?);
+            metrics.process.collect();
+            metrics.handle.run_upkeep();
+            metrics.handle.render()
+        }
+        None => String::new(),
+    };
+    Ok(([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response())
+}

@@ -1,0 +1,54 @@
+//! `hostplane drift`.
+
+use clap::Args;
+use hostplane_domain::name::SiteName;
+
+use super::failure::Failure;
+use super::output::{Format, table};
+use super::target::Target;
+use crate::api::wire::{Drift, Drifts};
+use crate::config::layers::Layers;
+
+/// Show what is not as it should be, as last seen
+#[derive(Debug, Args)]
+pub(super) struct Show {
+    /// Only of this site
+    #[arg(long)]
+    site: Option<SiteName>,
+    #[command(flatten)]
+    format: Format,
+    #[command(flatten)]
+    target: Target,
+}
+
+impl Show {
+    pub async fn run(self, layers: &Layers) -> Result<(), Failure> {
+        let client = self.target.client(layers)?;
+        let query = self.site.map_or_else(String::new, |site| format!("?site={site}"));
+        let drifts: Drifts = client.get(&format!("/api/v1/drift{query}")).await?;
+        if let Some(trouble) = &drifts.trouble {
+            eprintln!("the last look did not see everything: {trouble}");
+        }
+        self.format.print(&drifts, text)
+    }
+}
+
+pub(super) fn text(drifts: &Drifts) -> String {
+    let Some(looked_at) = &drifts.looked_at else {
+        return "nobody has looked yet since the control plane began; `hostplane reconcile` looks now".to_owned();
+    };
+    if drifts.items.is_empty() {
+        return format!("all is as it should be, as of {looked_at}");
+    }
+    let row = |drift: &Drift| {
+        vec![
+            drift.site.clone(),
+            drift.resource.to_string(),
+            drift.name.clone(),
+            drift.reason.to_string(),
+            drift.way.to_string(),
+            drift.detail.clone(),
+        ]
+    };
+    table(&["site", "resource", "name", "reason", "what follows", "detail"], drifts.items.iter().map(row))
+}

@@ -1,0 +1,67 @@
+//! `hostplane orphan remove`.
+
+use clap::Args;
+use hostplane_engine::app::OrphanId;
+
+use super::failure::Failure;
+use super::job_show;
+use super::output::{Format, confirm, printable};
+use super::target::Target;
+use super::wait::{Wait, require_completed};
+use crate::api::wire::{Job, Orphan, Orphans};
+use crate::config::layers::Layers;
+
+/// Remove something that no site explains, with all that is in it
+///
+/// What is in its way and holds no data, such as a left-over container that uses a volume, goes with it.
+#[derive(Debug, Args)]
+pub(super) struct Remove {
+    /// Its id
+    id: OrphanId,
+    /// Don't ask
+    #[arg(long)]
+    yes: bool,
+    #[command(flatten)]
+    wait: Wait,
+    #[command(flatten)]
+    format: Format,
+    #[command(flatten)]
+    target: Target,
+}
+
+impl Remove {
+    pub async fn run(self, layers: &Layers) -> Result<(), Failure> {
+        let client = self.target.client(layers)?;
+        let id = self.id.as_str();
+        let orphans: Orphans = client.get("/api/v1/orphans").await?;
+        let found = orphans.items.into_iter().find(|orphan| orphan.id == id);
+        let Some(Orphan { kind, name, site, detail, .. }) = found else {
+            let message =
+                format!("{} knows no orphan {id}; `hostplane orphan list` shows those there are", client.asked());
+            return Err(Failure::Failed(message));
+        };
+        if !self.yes {
+            let question = format!(
+                "This removes the {kind} {name} of {} with all that is in it. It says that it was made for the site {site}: \
+                 {detail}.\nType its name: ",
+                client.asked()
+            );
+            confirm(&printable(&question), &name)?;
+        }
+        let job: Option<Job> = client.delete(&format!("/api/v1/orphans/{id}?confirm={name}")).await?;
+        let Some(job) = job else {
+            eprintln!("the {kind} {} is gone", printable(&name));
+            return Ok(());
+        };
+        let job = self.wait.follow(&client, job).await?;
+        if !self.wait.is_on() {
+            return self.format.print(&job, job_show::started);
+        }
+        if self.format.json {
+            self.format.print(&job, job_show::text)?;
+        }
+        require_completed(&job)?;
+        eprintln!("the {kind} {} is gone", printable(&name));
+        Ok(())
+    }
+}

@@ -1,0 +1,187 @@
+//! What is not as it should be, what no site explains, what the doctor says, and what Prometheus reads.
+
+use std::collections::BTreeSet;
+
+use hostplane_infra::containers::ContainerState;
+use hostplane_infra::error::Dependency;
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::bad_input::problem;
+use crate::bed::{Bed, answered};
+
+async fn reconciled(bed: &Bed) -> Value {
+    let looked = answered(bed.request(Method::POST, "/api/v1/reconcile?inside=true")).await;
+    assert_eq!(looked.status, StatusCode::OK, "{}", looked.body);
+    assert_eq!(looked.body["complete"], true, "{}", looked.body);
+    looked.body
+}
+
+#[tokio::test]
+async fn a_drift_is_told_with_its_reason_and_repaired_by_a_job_that_says_why() {
+    let bed = Bed::running().await;
+    bed.app.settle_routes().await.unwrap();
+    bed.active("hello").await;
+    assert_eq!(reconciled(&bed).await["items"], json!([]));
+    bed.world.state().containers.container_mut("php_hello").unwrap().state = ContainerState::Exited;
+    reconciled(&bed).await;
+    let repair = bed.store_when(async |store| {
+        let newest = hostplane_engine::store::JobFilter { limit: 1, ..Default::default() };
+        let job = store.jobs(None, &newest).await.unwrap().swap_remove(0);
+        (job.operation == hostplane_domain::job::OperationName::Repair).then(|| job.id.to_string())
+    });
+    let repair = repair.await;
+    bed.ended(&repair).await;
+    let job = bed.get(&format!("/api/v1/jobs/{repair}")).await.body;
+    assert_eq!((&job["operation"], &job["state"]), (&json!("repair"), &json!("completed")), "{job}");
+    let why = &job["why"][0];
+    assert_eq!((&why["resource"], &why["reason"]), (&json!("php_container"), &json!("stopped")), "{job}");
+    let (code, out, _) = bed.cli(&["job", "show", &repair]).await;
+    assert!(code == Some(0) && out.contains("php_container stopped"), "{out}");
+}
+
+#[tokio::test]
+async fn what_only_an_operator_can_mend_stays_in_sight() {
+    let bed = Bed::running().await;
+    bed.active("hello").await;
+    bed.active("other").await;
+    bed.world.state().containers.delete_file("wp_hello", ".hostplane-site");
+    let found = reconciled(&bed).await;
+    let drift = &found["items"][0];
+    assert_eq!((&drift["site"], &drift["resource"]), (&json!("hello"), &json!("wordpress_files")), "{found}");
+    assert_eq!((&drift["reason"], &drift["way"]), (&json!("absent"), &json!("operator")), "{found}");
+    let of_other = bed.get("/api/v1/drift?site=other").await.body;
+    assert_eq!(of_other["items"], json!([]));
+    assert_eq!(bed.get("/api/v1/sites/hello").await.body["drift"][0]["reason"], "absent");
+    let (code, out, _) = bed.cli(&["drift"]).await;
+    assert!(code == Some(0) && out.contains("wordpress_files") && out.contains("operator"), "{out}");
+    let (_, out, _) = bed.cli(&["site", "show", "hello"]).await;
+    assert!(out.contains("DRIFT OF"), "{out}");
+    let (code, out, _) = bed.cli(&["reconcile", "--inside", "--json"]).await;
+    assert!(code == Some(0) && out.contains("\"complete\": true"), "{out}");
+}
+
+#[tokio::test]
+async fn an_orphan_is_listed_and_removed_by_whoever_says_its_name() {
+    let bed = Bed::running().await;
+    let before = bed.outside();
+    bed.active("hello").await;
+    let late = bed.world.state().containers.volumes["wp_hello"].clone();
+    let destroy = bed.delete("/api/v1/sites/hello?confirm=hello").await;
+    bed.ended(destroy.body["id"].as_str().unwrap()).await;
+    bed.world.state().containers.volumes.insert("wp_hello".to_owned(), late);
+    reconciled(&bed).await;
+    let orphans = bed.get("/api/v1/orphans").await.body;
+    let orphan = &orphans["items"][0];
+    assert_eq!(
+        (&orphan["kind"], &orphan["name"], &orphan["reason"]),
+        (&json!("volume"), &json!("wp_hello"), &json!("left_over"))
+    );
+    let id = orphan["id"].as_str().unwrap();
+    for path in [format!("/api/v1/orphans/{id}"), format!("/api/v1/orphans/{id}?confirm=hello")] {
+        let refused = bed.delete(&path).await;
+        assert_eq!(problem(&refused, 400), "confirmation-required");
+        assert!(refused.body["detail"].as_str().unwrap().contains("?confirm=wp_hello"), "{}", refused.body);
+    }
+    assert_eq!(problem(&bed.delete("/api/v1/orphans/0123456789ab?confirm=x").await, 404), "orphan-not-found");
+    assert_eq!(problem(&bed.delete("/api/v1/orphans/..%2F..?confirm=x").await, 400), "invalid-parameter");
+    let (code, _, err) = bed.cli(&["orphan", "remove", id]).await;
+    assert!(code == Some(2) && err.contains("--yes"), "{err}");
+    let (code, out, _) = bed.cli(&["orphan", "list"]).await;
+    assert!(code == Some(0) && out.contains("wp_hello"), "{out}");
+    let (code, _, err) = bed.cli(&["orphan", "remove", id, "--yes", "--wait"]).await;
+    assert!(code == Some(0) && err.contains("is gone"), "{err}");
+    assert_eq!(bed.outside(), before);
+    let (code, _, err) = bed.cli(&["orphan", "remove", id, "--yes"]).await;
+    assert!(code == Some(1) && err.contains("orphan list"), "{err}");
+}
+
+#[tokio::test]
+async fn the_doctor_says_what_each_finding_means_and_what_to_type() {
+    let bed = Bed::running().await;
+    bed.active("hello").await;
+    let (code, out, _) = bed.cli(&["doctor"]).await;
+    assert!(code == Some(0) && out.contains("0 errors"), "{out}");
+    for check in [
+        "control plane",
+        "database",
+        "clock",
+        "docker",
+        "mariadb",
+        "caddy",
+        "images",
+        "subnets",
+        "jobs",
+        "sites",
+        "orphans",
+    ] {
+        assert!(out.contains(&format!("ok       {check}")), "{check}: {out}");
+    }
+    bed.world.state().containers.images.remove("hostplane/nginx:test");
+    bed.world.state().containers.delete_file("wp_hello", ".hostplane-site");
+    let (code, out, _) = bed.cli(&["doctor", "--json"]).await;
+    assert_eq!(code, Some(1), "{out}");
+    let examined: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(examined["healthy"], false);
+    let bad: Vec<&Value> =
+        examined["findings"].as_array().unwrap().iter().filter(|finding| finding["severity"] != "ok").collect();
+    assert_eq!(bad.len(), 2, "{bad:#?}");
+    assert!(bad.iter().all(|finding| finding["hint"].is_string()), "{bad:#?}");
+    assert!(
+        bad.iter()
+            .any(|finding| finding["check"] == "images" && finding["hint"].as_str().unwrap().contains("make images"))
+    );
+    assert!(bad.iter().any(|finding| finding["site"] == "hello"));
+}
+
+#[tokio::test]
+async fn the_doctor_tells_who_is_down_and_what_waits_for_it() {
+    for (dependency, check) in
+        [(Dependency::Docker, "docker"), (Dependency::Mariadb, "mariadb"), (Dependency::Caddy, "caddy")]
+    {
+        let bed = Bed::running().await;
+        bed.cut_off(dependency);
+        let examined = bed.get("/api/v1/doctor").await.body;
+        let found = examined["findings"].as_array().unwrap();
+        let finding = found.iter().find(|finding| finding["check"] == check).unwrap();
+        assert_eq!(finding["severity"], "error", "{examined:#}");
+        assert_eq!(examined["healthy"], false);
+    }
+}
+
+/// The names of metrics that an answer has, without what a histogram adds.
+fn names(text: &str) -> BTreeSet<&str> {
+    text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect()
+}
+
+#[tokio::test]
+async fn the_metrics_are_those_that_the_alerts_and_the_dashboard_go_by() {
+    let bed = Bed::running().await;
+    bed.active("hello").await;
+    bed.world.state().containers.delete_file("wp_hello", ".hostplane-site");
+    let late = bed.world.state().containers.volumes["wp_hello"].clone();
+    bed.world.state().containers.volumes.insert("mine".to_owned(), late);
+    reconciled(&bed).await;
+    // Jobs that have not ended are a gauge of their own.
+    bed.cut_off(Dependency::Caddy);
+    bed.create("waits").await;
+    let text = bed.get("/metrics").await.body.as_str().unwrap().to_owned();
+    let listed = include_str!("../../../../packaging/prometheus/metrics.txt");
+    let listed = listed.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
+    let listed: BTreeSet<&str> = listed.filter_map(|line| line.split_whitespace().next()).collect();
+    let told: BTreeSet<&str> =
+        names(&text).into_iter().filter(|name| listed.contains(name) || name.starts_with("hostplane_")).collect();
+    assert_eq!(told, listed, "{text}");
+    for line in [
+        "hostplane_sites{status=\"ACTIVE\"} 1",
+        "hostplane_drifts{reason=\"absent\",way=\"operator\"} 1",
+        "hostplane_orphans{kind=\"volume\",reason=\"misnamed\"} 1",
+        "hostplane_dependency_up{dependency=\"docker\"} 1",
+        "hostplane_dependency_up{dependency=\"caddy\"} 0",
+        "hostplane_database_older_than_world 0",
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line} is not in {text}");
+    }
+    // What counts events begins at 0, so that the first is seen as one.
+    assert!(text.contains("hostplane_jobs_ended_total{operation=\"upgrade\",state=\"needs_operator\"} 0"), "{text}");
+}
