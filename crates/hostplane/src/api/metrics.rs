@@ -24,11 +24,14 @@ const BUCKETS: [f64; 11] = [0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 3
 /// What counts, for the whole process: there is one as soon as anybody asks.
 static METRICS: LazyLock<Option<Metrics>> = LazyLock::new(Metrics::install);
 
+/// Names and values, all of them our own words.
+type Labels = Vec<(&'static str, &'static str)>;
+
 struct Metrics {
     handle: PrometheusHandle,
     process: Collector,
     /// Gauges that were told once are told for ever, as 0 when there is nothing of the kind any more.
-    told: Mutex<BTreeSet<(&'static str, Vec<(&'static str, &'static str)>)>>,
+    told: Mutex<BTreeSet<(&'static str, Labels)>>,
 }
 
 /// Begins to count.

@@ -390,12 +390,12 @@ impl From<hostplane_domain::desired::ContainerLimits> for ContainerLimits {
 impl From<SiteDetail> for Site {
     fn from(detail: SiteDetail) -> Self {
         let resources = detail.resources.into_iter().map(Resource::from).collect();
-        let drift = detail.drift.into_iter().flat_map(drifts_of).collect();
+        let drift = detail.drift.iter().flat_map(drifts_of).collect();
         Self { resources: Some(resources), drift: Some(drift), ..Self::from(detail.view) }
     }
 }
 
-fn drifts_of(site: SiteDrift) -> Vec<Drift> {
+fn drifts_of(site: &SiteDrift) -> Vec<Drift> {
     let drift = |drift: &hostplane_domain::drift::Drift| Drift {
         site: site.site.name.to_string(),
         resource: drift.kind,
@@ -413,7 +413,7 @@ impl From<DriftReport> for Drifts {
         Self {
             looked_at: report.looked_at.map(time),
             trouble: report.trouble,
-            items: report.sites.into_iter().flat_map(drifts_of).collect(),
+            items: report.sites.iter().flat_map(drifts_of).collect(),
         }
     }
 }

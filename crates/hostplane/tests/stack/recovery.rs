@@ -165,6 +165,7 @@ fn what_lands_after_its_job_had_ended_is_collected_and_nothing_else() {
     let removed = || collections(&instance, &gone).into_iter().collect::<Vec<_>>();
     assert_eq!(removed(), ["network", "php_container"]);
     // What may hold data goes by hand alone.
+    instance.done(&["reconcile"]);
     let orphans = instance.done(&["orphan", "list", "--json"]).json();
     let orphans = orphans["items"].as_array().expect("orphans");
     assert_eq!(orphans.iter().map(|orphan| text(orphan, "name")).collect::<Vec<_>>(), [volume.as_str()]);

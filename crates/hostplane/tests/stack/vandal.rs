@@ -57,14 +57,13 @@ impl Vandal<'_> {
             instance.done(&["reconcile", "--inside"]);
         });
     }
+}
 
-    /// Runs a program with a volume at `/volume`.
-    fn in_volume(&self, volume: &str, argv: &[&str]) -> String {
-        let (mount, label) = (format!("{volume}:/volume"), self.instance.label());
-        let run =
-            ["run", "--rm", "--user", "0", "--network", "none", "--label", &label, "--volume", &mount, "--entrypoint"];
-        docker(&[run.as_slice(), &[argv[0], &images()["PHP_IMAGE"]], &argv[1..]].concat())
-    }
+/// Runs a program as root, with volumes, in a container that is gone afterwards.
+fn as_root(volumes: &[&str], argv: &[&str]) {
+    let run = ["run", "--rm", "--user", "0", "--network", "none", "--entrypoint", argv[0]];
+    let mounts: Vec<&str> = volumes.iter().flat_map(|volume| ["--volume", volume]).collect();
+    docker(&[run.as_slice(), &mounts, &[&images()["PHP_IMAGE"]], &argv[1..]].concat());
 }
 
 /// Things of others, of every kind, and how they are.
@@ -138,11 +137,11 @@ fn a_vandal_s_work_is_undone_and_what_can_t_be_is_told() {
     vandal.harm(&two, ("nginx_container", "network"), "nginx was cut off", || {
         docker(&["network", "disconnect", &format!("site_{two}"), &nginx(&two)]);
     });
-    vandal.harm(&one, ("network", "absent"), "both containers and the network were removed", || {
+    vandal.harm(&one, ("php_container", "absent"), "both containers and the network were removed", || {
         docker(&["rm", "--force", &php(&one), &nginx(&one)]);
         docker(&["network", "rm", &format!("site_{one}")]);
     });
-    vandal.harm(&two, ("nginx_volume", "absent"), "a volume of settings was removed with its container", || {
+    vandal.harm(&two, ("nginx_container", "absent"), "a volume of settings was removed with its container", || {
         docker(&["rm", "--force", &nginx(&two)]);
         docker(&["volume", "rm", &format!("nginx_{two}")]);
     });
@@ -151,30 +150,11 @@ fn a_vandal_s_work_is_undone_and_what_can_t_be_is_told() {
     vandal.harm_unseen(&two, ("php_container", "network"), "PHP was put on the shared network", || {
         docker(&["network", "connect", &instance.tag, &php(&two)]);
     });
-    let volume = format!("php_{one}");
+    let volume = format!("php_{one}:/volume");
     let edit = ["sed", "-i", "s/define/# define/", "/volume/wp-config.php"];
-    vandal.in_volume(&volume, &["cat", "/volume/wp-config.php"]);
     let (caddy, file) = (vandal.caddy(), format!("/etc/caddy/sites/{one}.caddy"));
-    let in_volume = |argv: &[&str]| {
-        let mount = format!("{volume}:/volume");
-        docker(&[
-            "run",
-            "--rm",
-            "--user",
-            "0",
-            "--network",
-            "none",
-            "--volume",
-            &mount,
-            "--entrypoint",
-            argv[0],
-            &images()["PHP_IMAGE"],
-            argv[1],
-            argv[2],
-            argv[3],
-        ]);
-    };
-    vandal.harm_unseen(&one, ("settings", "configuration"), "wp-config.php was edited", || in_volume(&edit));
+    let edit = || as_root(&[&volume], &edit);
+    vandal.harm_unseen(&one, ("settings", "configuration"), "wp-config.php was edited", edit);
     vandal.harm_unseen(&one, ("route", "absent"), "the route's file was removed", || {
         docker(&["exec", &caddy, "rm", &file]);
     });
@@ -209,25 +189,7 @@ fn lose_data_and_bring_it_back(vandal: &Vandal<'_>, site: &str) {
     let (volume, backup) = (format!("wp_{site}"), format!("{}xbackup", instance.tag));
     docker(&["volume", "create", "--label", &instance.label(), &backup]);
     let copy = |from: &str, to: &str| {
-        let (from, to) = (format!("{from}:/from:ro"), format!("{to}:/to"));
-        docker(&[
-            "run",
-            "--rm",
-            "--user",
-            "0",
-            "--network",
-            "none",
-            "--volume",
-            &from,
-            "--volume",
-            &to,
-            "--entrypoint",
-            "cp",
-            &images()["PHP_IMAGE"],
-            "-a",
-            "/from/.",
-            "/to/",
-        ]);
+        as_root(&[&format!("{from}:/from:ro"), &format!("{to}:/to")], &["cp", "-a", "/from/.", "/to/"]);
     };
     copy(&volume, &backup);
     docker(&["rm", "--force", &format!("php_{site}"), &format!("nginx_{site}")]);
