@@ -145,3 +145,42 @@ impl Host {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use hostplane_domain::ids::{JobId, SiteId};
+    use hostplane_domain::kind::Kind;
+    use hostplane_domain::mark::SiteRef;
+    use hostplane_domain::spec_hash::SpecHash;
+    use hostplane_infra::fake::{FakeVolume, FakeWorld, ScriptedGate};
+    use uuid::Uuid;
+
+    use super::*;
+
+    const INSTANCE: InstanceId = InstanceId::new(Uuid::from_u128(1));
+
+    fn volume_of(site: &str) -> FakeVolume {
+        let site = SiteRef { id: SiteId::new(Uuid::from_u128(2)), name: SiteName::parse(site).unwrap() };
+        let (job, spec) = (JobId::new(Uuid::from_u128(3)), SpecHash::of(&"x"));
+        FakeVolume::new(Mark { instance: INSTANCE, site, kind: Kind::FilesVolume, job, spec }.to_labels())
+    }
+
+    #[tokio::test]
+    async fn a_look_costs_five_calls_however_many_sites_there_are() {
+        let (fake, gate) = (FakeWorld::default(), ScriptedGate::new());
+        let world = fake.behind(gate.clone());
+        for sites in [0, 1, 50] {
+            for site in 0..sites {
+                let site = format!("s{site}");
+                fake.state().containers.volumes.insert(format!("wp_{site}"), volume_of(&site));
+            }
+            let before = gate.calls().len();
+            let mut host = Host::look(&world, INSTANCE).await.unwrap();
+            assert_eq!(gate.calls().len() - before, 5, "{sites} sites");
+            assert_eq!(host.found.len(), sites);
+            for site in 0..sites {
+                assert_eq!(host.take(&SiteName::parse(&format!("s{site}")).unwrap()).volumes.len(), 1);
+            }
+        }
+    }
+}

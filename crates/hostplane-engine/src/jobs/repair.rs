@@ -71,7 +71,8 @@ impl Runner {
         Ok(Err(Failure::DataLost { kind: lost[0].kind, what, how }))
     }
 
-    /// A repair ends when nothing is seen that it could mend, and nothing is left that could not be told.
+    /// A repair ends when nothing is seen that it could mend. What holds data and could not be told (WordPress fails for a
+    /// reason of its own) is nothing that it could mend.
     pub(super) async fn prove_mended(
         &self,
         cx: &SiteCx<'_>,
@@ -82,8 +83,11 @@ impl Runner {
             Err(error) => return Ok(Err(error.into())),
         };
         let found = drifts(&resources::observe_all(cx, want, &seen));
-        let is_left =
-            |drift: &&Drift| matches!(drift.way, Way::Repair | Way::Restore) || drift.reason == Reason::Unknown;
+        let is_left = |drift: &&Drift| match drift.way {
+            Way::Repair | Way::Restore => true,
+            Way::Nothing => !resources::of(drift.kind).holds_data(),
+            Way::Upgrade | Way::Operator => false,
+        };
         let left: Vec<String> =
             found.iter().filter(is_left).map(|drift| format!("{} ({})", drift.kind, drift.detail)).collect();
         if left.is_empty() {

@@ -306,8 +306,8 @@ impl<'a> Round<'a> {
                 for site in looked.suspects {
                     self.check(site, Depth::Lists);
                 }
-                // Those of an earlier look that had no turn come again by themselves.
-                self.inside = looked.inside.into();
+                let queued: BTreeSet<SiteId> = self.inside.iter().copied().collect();
+                self.inside.extend(looked.inside.into_iter().filter(|site| !queued.contains(site)));
                 self.look_into_some();
             }
             Err(error) => {
@@ -366,6 +366,8 @@ impl<'a> Round<'a> {
     }
 
     fn tell_who_waits(&mut self) {
+        // Whoever has waited too long has gone.
+        self.waiting.retain(|waiting| !waiting.done.is_closed());
         let is_done = |waiting: &mut Waiting| waiting.left.as_ref().is_some_and(BTreeSet::is_empty);
         if self.looking {
             return;

@@ -11,8 +11,9 @@ use hostplane_domain::spec_hash::SpecHash;
 use hostplane_engine::app::JobView;
 use hostplane_engine::store::JobFilter;
 use hostplane_infra::containers::ContainerState;
-use hostplane_infra::error::Dependency;
+use hostplane_infra::error::{Dependency, EffectError};
 use hostplane_infra::fake::{DatabaseState, FakeVolume, State};
+use hostplane_infra::gate::Verdict;
 
 use crate::bed::{Bed, Running, failure};
 use crate::common::name;
@@ -193,30 +194,6 @@ async fn events_that_say_nothing_of_a_site_disturb_nobody() {
 }
 
 #[tokio::test]
-async fn a_look_costs_the_same_number_of_calls_however_many_sites_there_are() {
-    let bed = Bed::new().await;
-    let running = in_service(&bed).await;
-    let cost = async || {
-        running.app.reconcile(false).await.unwrap();
-        let before = bed.gate.calls().len();
-        running.app.reconcile(false).await.unwrap();
-        bed.gate.calls().split_off(before).iter().map(|call| call.name).collect::<Vec<_>>()
-    };
-    let lists = |calls: &[&str]| {
-        let names = ["docker.containers", "docker.volumes", "docker.networks", "mariadb.tenants", "caddy.routes"];
-        names.map(|name| calls.iter().filter(|call| **call == name).count())
-    };
-    let of_one = lists(&cost().await);
-    for site in ["two", "three", "four", "five"] {
-        running.active(site).await;
-    }
-    let of_five = cost().await;
-    // Besides, one site is looked into: two more of each list but the routes.
-    assert_eq!(lists(&of_five), of_one, "{of_five:?}");
-    running.stop().await;
-}
-
-#[tokio::test]
 async fn what_cannot_be_seen_is_unknown_and_nothing_is_done_about_it() {
     let bed = Bed::new().await;
     let running = in_service(&bed).await;
@@ -373,5 +350,21 @@ async fn a_site_that_a_job_changes_is_looked_at_when_it_has_ended() {
     assert_eq!(running.ended(suspend).await.record.state, JobState::Completed);
     running.app.reconcile(true).await.unwrap();
     assert_eq!((known(&running), repairs(&running).await.len()), (Vec::new(), 0), "it is as it should be");
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_site_whose_wordpress_fails_for_its_own_reasons_is_mended_as_far_as_that_goes() {
+    let bed = Bed::new().await;
+    let running = in_service(&bed).await;
+    php(&mut bed.world.state()).state = ContainerState::Exited;
+    // Each look into it fails: before the repair, after it, and that of the reconciler.
+    for _ in 0..8 {
+        let fails = EffectError::transient_message("wordpress.facts", "php ended with 255");
+        bed.gate.next("wordpress.facts", Verdict::Fail(fails));
+    }
+    running.app.reconcile(false).await.unwrap();
+    assert_eq!(repaired(&running, 1).await.record.state, JobState::Completed);
+    assert_eq!(php(&mut bed.world.state()).state, ContainerState::Running);
     running.stop().await;
 }
