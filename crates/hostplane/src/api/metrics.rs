@@ -27,11 +27,13 @@ static METRICS: LazyLock<Option<Metrics>> = LazyLock::new(Metrics::install);
 /// Names and values, all of them our own words.
 type Labels = Vec<(&'static str, &'static str)>;
 
+type Told = BTreeSet<(&'static str, Labels)>;
+
 struct Metrics {
     handle: PrometheusHandle,
     process: Collector,
     /// Gauges that were told once are told for ever, as 0 when there is nothing of the kind any more.
-    told: Mutex<BTreeSet<(&'static str, Labels)>>,
+    told: Mutex<Told>,
 }
 
 /// Begins to count.
@@ -52,38 +54,47 @@ impl Metrics {
         Some(Self { handle, process, told: Mutex::default() })
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "nothing here is counted up to 2^52")]
-    fn tell(&self, census: &Census) {
-        let mut now = Vec::new();
-        for status in SiteStatus::ALL.iter().filter(|status| **status != SiteStatus::Destroyed) {
-            let count = census.sites.iter().find(|(found, _)| found == status).map_or(0, |(_, count)| *count);
-            now.push(("hostplane_sites", vec![("status", status.as_str())], count));
-        }
-        for (operation, state, count) in &census.jobs {
-            let labels = vec![("operation", operation.as_str()), ("state", state.as_str())];
-            now.push(("hostplane_jobs", labels, *count));
-        }
-        for ((reason, way), count) in &census.drifts {
-            now.push(("hostplane_drifts", vec![("reason", reason.as_str()), ("way", way.as_str())], *count));
-        }
-        for ((what, reason), count) in &census.orphans {
-            now.push(("hostplane_orphans", vec![("kind", what.as_str()), ("reason", *reason)], *count));
-        }
-        for (dependency, is_up) in &census.dependencies {
-            now.push(("hostplane_dependency_up", vec![("dependency", dependency.as_str())], u64::from(*is_up)));
-        }
-        now.push(("hostplane_database_older_than_world", Vec::new(), u64::from(census.is_older_than_world)));
+    /// All that is known, as Prometheus reads it. One scrape at a time: what one tells is not another's to render.
+    fn scrape(&self, census: &Census) -> String {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        for (name, labels) in told.iter() {
-            set(name, labels, 0.0);
-        }
-        for (name, labels, count) in now {
-            set(name, &labels, count as f64);
-            told.insert((name, labels));
-        }
-        if let Some(at) = census.looked_at {
-            set("hostplane_last_look_timestamp_seconds", &[], at.0 as f64 / 1e6);
-        }
+        tell(census, &mut told);
+        self.process.collect();
+        self.handle.run_upkeep();
+        self.handle.render()
+    }
+}
+
+/// Sets every gauge.
+#[expect(clippy::cast_precision_loss, reason = "nothing here is counted up to 2^52")]
+fn tell(census: &Census, told: &mut Told) {
+    let mut now = Vec::new();
+    for status in SiteStatus::ALL.iter().filter(|status| **status != SiteStatus::Destroyed) {
+        let count = census.sites.iter().find(|(found, _)| found == status).map_or(0, |(_, count)| *count);
+        now.push(("hostplane_sites", vec![("status", status.as_str())], count));
+    }
+    for (operation, state, count) in &census.jobs {
+        let labels = vec![("operation", operation.as_str()), ("state", state.as_str())];
+        now.push(("hostplane_jobs", labels, *count));
+    }
+    for ((reason, way), count) in &census.drifts {
+        now.push(("hostplane_drifts", vec![("reason", reason.as_str()), ("way", way.as_str())], *count));
+    }
+    for ((what, reason), count) in &census.orphans {
+        now.push(("hostplane_orphans", vec![("kind", what.as_str()), ("reason", *reason)], *count));
+    }
+    for (dependency, is_up) in &census.dependencies {
+        now.push(("hostplane_dependency_up", vec![("dependency", dependency.as_str())], u64::from(*is_up)));
+    }
+    now.push(("hostplane_database_older_than_world", Vec::new(), u64::from(census.is_older_than_world)));
+    for (name, labels) in told.iter() {
+        set(name, labels, 0.0);
+    }
+    for (name, labels, count) in now {
+        set(name, &labels, count as f64);
+        told.insert((name, labels));
+    }
+    if let Some(at) = census.looked_at {
+        set("hostplane_last_look_timestamp_seconds", &[], at.0 as f64 / 1e6);
     }
 }
 
@@ -114,10 +125,8 @@ pub(super) async fn show(State(api): State<Api>, params: Params) -> Answer<Respo
     params.only(&[])?;
     let text = match &*METRICS {
         Some(metrics) => {
-            metrics.tell(&api.app.census().await?);
-            metrics.process.collect();
-            metrics.handle.run_upkeep();
-            metrics.handle.render()
+            let census = api.app.census().await?;
+            metrics.scrape(&census)
         }
         None => String::new(),
     };
