@@ -1,5 +1,7 @@
 //! A site's life: made, browsed, logged into, looked at, destroyed.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 use crate::browser::Browser;
@@ -86,12 +88,15 @@ async fn log_in(instance: &Instance, site: &str, user: &str, password: &str) {
 /// Its logs, and programs in its container.
 async fn look_inside(instance: &Instance, site: &str) {
     Browser::new(instance.http_port).get(site, "/no/such/page/for-the-log").await;
-    let log = instance.done(&["site", "logs", site, "-n", "1000", "--json"]).json();
-    let lines = log["lines"].as_array().expect("lines");
-    let of = |container: &str, part: &str| {
-        lines.iter().any(|line| text(line, "container") == container && text(line, "text").contains(part))
-    };
-    assert!(of("nginx", "GET /no/such/page/for-the-log") && of("php", "ready to handle connections"), "{log}");
+    // A request is logged when it has been answered, and the Engine passes the line on when it can.
+    instance.until("the lines in the log", Duration::from_secs(20), |instance| {
+        let log = instance.done(&["site", "logs", site, "-n", "1000", "--json"]).json();
+        let lines = log["lines"].as_array().expect("lines");
+        let of = |container: &str, part: &str| {
+            lines.iter().any(|line| text(line, "container") == container && text(line, "text").contains(part))
+        };
+        of("nginx", "GET /no/such/page/for-the-log") && of("php", "ready to handle connections")
+    });
 
     let run = |argv: &[&str]| instance.run(&[&["site", "exec", site, "--timeout", "20", "--"], argv].concat());
     let script = "require 'wp-load.php'; echo get_option('blogname'), '|', posix_getuid(), '|', getcwd();";

@@ -93,7 +93,8 @@ fn as_it_is(instance: &Instance, site: &str) -> Vec<String> {
     }
     facts.push(inspect("network", &format!("site_{site}"))["Id"].to_string());
     for name in ["wp", "php", "nginx"].map(|kind| format!("{kind}_{site}")) {
-        facts.push(format!("{name} {}", inspect("volume", &name)["CreatedAt"]));
+        // The job that made it. The time is that of its directory, which changes with the files in it.
+        facts.push(format!("{name} {}", inspect("volume", &name)["Labels"]));
     }
     facts
 }
@@ -285,7 +286,7 @@ fn a_database_that_is_older_than_the_world_harms_no_site() {
     }
     assert_eq!([&revived, &second].map(|site| as_it_is(&instance, site)), before);
     for visitor in visitors {
-        visitor.end().assert_unharmed(200);
+        visitor.end().assert_unharmed(50);
     }
 }
 
