@@ -206,6 +206,12 @@ impl Inside {
             let message = format!("{} in its container ended with {}", exec.argv[0], output.code);
             return Err(EffectError::unknown_message(call, message));
         }
+        if found_no_container(&output) {
+            return Err(EffectError::transient_message(
+                call,
+                "its container ended before a program could be run in it",
+            ));
+        }
         Ok(output)
     }
 
@@ -229,6 +235,16 @@ impl Inside {
 
 /// Programs that a signal ended have a code above this.
 const KILLED: i64 = 128;
+
+/// The Engine was about to run a program when the container's first process ended: nothing ran, and nobody refused
+/// anything.
+fn found_no_container(output: &ExecOutput) -> bool {
+    let said = |text: &[u8]| {
+        let text = String::from_utf8_lossy(text);
+        text.contains("OCI runtime exec failed") && text.contains("setns process")
+    };
+    matches!(output.code, 126 | 127) && (said(&output.stdout) || said(&output.stderr))
+}
 
 /// Caddy is known to be down.
 fn down(call: &'static str, message: &str) -> EffectError {
@@ -263,6 +279,21 @@ fn complaint(text: &str, staging: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_program_that_found_no_container_refused_nothing() {
+        let of = |code, text: &'static str| {
+            let output = ExecOutput { code, stdout: Bytes::from_static(text.as_bytes()), stderr: Bytes::new() };
+            found_no_container(&output)
+        };
+        assert!(of(
+            126,
+            "OCI runtime exec failed: exec failed: unable to start container process: error executing setns process: \
+             exit status 1: unknown"
+        ));
+        assert!(!of(127, "OCI runtime exec failed: exec failed: exec: \"sync\": executable file not found in $PATH"));
+        assert!(!of(1, "OCI runtime exec failed: setns process"));
+    }
 
     #[test]
     fn a_complaint_is_one_line_without_the_staging_directory() {
