@@ -36,7 +36,7 @@ pub struct Seen {
 
 impl Seen {
     /// Nothing failed, of as many requests as must have been made. One connection may have been closed without an
-    /// answer: a visitor's browser asks again then, and docs/reliability.md says so.
+    /// answer: that was seen once and is not explained, and docs/reliability.md says so.
     pub fn assert_unharmed(&self, at_least: u32) {
         assert_eq!(self.failures, Vec::<String>::new());
         assert!(self.closed.len() <= 1, "{:?}", self.closed);
