@@ -15,7 +15,7 @@ use hostplane_infra::proxy::Served;
 use hostplane_infra::world::World;
 
 use crate::orphans::{Found, What};
-use crate::snapshot::{RouteSeen, Seen, Snapshot};
+use crate::snapshot::{RouteSeen, Seen, Snapshot, UNSETTLED};
 
 /// What was seen.
 pub(crate) struct Host {
@@ -29,9 +29,6 @@ pub(crate) struct Host {
     tenants: Seen<()>,
     routes: Seen<Served>,
 }
-
-/// Why a route is unknown that is on Caddy's disk.
-pub(crate) const UNSETTLED: &str = "Caddy has not loaded its routes since the control plane began";
 
 impl Host {
     /// Looks at everything.

@@ -47,6 +47,9 @@ pub(crate) struct Snapshot {
     pub page: Seen<Option<String>>,
 }
 
+/// Why a route is unknown that is on Caddy's disk.
+pub(crate) const UNSETTLED: &str = "Caddy has not loaded its routes since the control plane began";
+
 /// What there is of a site's route.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct RouteSeen {
@@ -118,6 +121,14 @@ impl Snapshot {
             snapshot.look_inside(cx).await;
         }
         Ok(snapshot)
+    }
+
+    /// Until Caddy has loaded everything once under this process's eyes, no route is known to be served, and that is no
+    /// drift.
+    pub fn doubt_unsettled_route(&mut self) {
+        if matches!(&self.route, Seen::Known(route) if !route.is_settled) {
+            self.route = Seen::Unknown(UNSETTLED.to_owned());
+        }
     }
 
     /// Looks at what lists don't show.

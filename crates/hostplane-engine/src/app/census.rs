@@ -8,7 +8,7 @@ use hostplane_domain::status::SiteStatus;
 use hostplane_infra::clock::Timestamp;
 use hostplane_infra::error::Dependency;
 
-use super::{App, Asked, What};
+use super::{App, Asked, OrphanReason, What};
 
 /// What can be counted.
 #[derive(Debug, Clone)]
@@ -20,7 +20,7 @@ pub struct Census {
     /// What is not as it should be, as last seen.
     pub drifts: BTreeMap<(Reason, Way), u64>,
     /// What no site explains, as last seen, by kind and reason.
-    pub orphans: BTreeMap<(What, &'static str), u64>,
+    pub orphans: BTreeMap<(What, OrphanReason), u64>,
     /// Whether each dependency answers.
     pub dependencies: Vec<(Dependency, bool)>,
     /// When everything was last looked at.
@@ -52,7 +52,7 @@ impl App {
             sites,
             jobs,
             drifts,
-            is_older_than_world: orphans.keys().any(|(_, reason)| *reason == "unknown_job"),
+            is_older_than_world: orphans.keys().any(|(_, reason)| *reason == OrphanReason::UnknownJob),
             orphans,
             dependencies: vec![docker, mariadb, caddy],
             looked_at: report.looked_at,

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use futures_util::join;
+use hostplane_domain::desired::SiteImages;
 use hostplane_domain::drift::{Drift, Way};
 use hostplane_domain::job::JobState;
 use hostplane_domain::name::SiteName;
@@ -10,7 +12,7 @@ use hostplane_domain::subnet::overlap;
 use hostplane_infra::containers::{EngineFacts, Scope};
 use hostplane_infra::error::{Dependency, Effect};
 
-use super::{App, Asked};
+use super::{App, Asked, JobView, OrphanReason};
 use crate::store::JobFilter;
 
 /// How bad it is.
@@ -95,13 +97,19 @@ impl App {
                 "see the control plane's log, and whether the disk of HOSTPLANE_HOME is full",
             ),
         });
-        let engine = self.world.containers.about().await;
+        // At once: while somebody is silent, each would take its whole deadline.
+        let (engine, mariadb, caddy, images, subnets) = join!(
+            self.world.containers.about(),
+            self.answers(Dependency::Mariadb, "MARIADB_CONTAINER, or the server of WP_DSN"),
+            self.answers(Dependency::Caddy, "CADDY_CONTAINER"),
+            self.images(),
+            self.subnets(),
+        );
         findings.push(engine_answers(&engine));
         findings.extend(self.clocks(&engine));
-        findings.push(self.answers(Dependency::Mariadb, "MARIADB_CONTAINER, or the server of WP_DSN").await);
-        findings.push(self.answers(Dependency::Caddy, "CADDY_CONTAINER").await);
-        findings.extend(self.images().await);
-        findings.push(self.subnets().await);
+        findings.extend([mariadb, caddy]);
+        findings.extend(images);
+        findings.push(subnets);
         findings.extend(self.stuck_jobs().await?);
         findings.extend(self.sites_findings(is_complete).await?);
         findings.push(self.orphans_finding());
@@ -137,26 +145,27 @@ impl App {
         })
     }
 
-    async fn images(&self) -> Vec<Finding> {
-        let mut findings = Vec::new();
-        for image in [&self.settings.images.php, &self.settings.images.nginx] {
-            findings.push(match self.world.containers.image_exists(image).await {
-                Ok(true) => Finding::ok("images", format!("{image} is there")),
-                Ok(false) => Finding::bad(
-                    "images",
-                    Severity::Error,
-                    format!("{image} is not on the Engine's machine: no site can be made or remade from it"),
-                    "make images   # or load it with `docker load`",
-                ),
-                Err(error) => Finding::bad(
-                    "images",
-                    Severity::Error,
-                    format!("it can't be told whether {image} is there: {error}"),
-                    "hostplane doctor   # once the Engine answers",
-                ),
-            });
+    async fn images(&self) -> [Finding; 2] {
+        let SiteImages { php, nginx } = &self.settings.images;
+        join!(self.image(php), self.image(nginx)).into()
+    }
+
+    async fn image(&self, image: &str) -> Finding {
+        match self.world.containers.image_exists(image).await {
+            Ok(true) => Finding::ok("images", format!("{image} is there")),
+            Ok(false) => Finding::bad(
+                "images",
+                Severity::Error,
+                format!("{image} is not on the Engine's machine: no site can be made or remade from it"),
+                "make images   # or load it with `docker load`",
+            ),
+            Err(error) => Finding::bad(
+                "images",
+                Severity::Error,
+                format!("it can't be told whether {image} is there: {error}"),
+                "hostplane doctor   # once the Engine answers",
+            ),
         }
-        findings
     }
 
     async fn subnets(&self) -> Finding {
@@ -193,7 +202,7 @@ impl App {
         if stuck.is_empty() {
             return Ok(vec![Finding::ok("jobs", "none needs an operator")]);
         }
-        let finding = |job: &super::JobView| {
+        let finding = |job: &JobView| {
             let (id, operation) = (job.record.id, job.record.operation);
             let why = job.record.error.as_ref().map_or("", |error| error.message.as_str());
             let message = format!("the job {id} ({operation}) needs an operator and holds its site: {why}");
@@ -233,7 +242,7 @@ impl App {
 
     fn orphans_finding(&self) -> Finding {
         let orphans = self.orphans.all();
-        if orphans.iter().any(|orphan| orphan.reason == "unknown_job") {
+        if orphans.iter().any(|orphan| orphan.reason == OrphanReason::UnknownJob) {
             return Finding::bad(
                 "orphans",
                 Severity::Error,

@@ -20,9 +20,9 @@ use hostplane_domain::status::SiteStatus;
 use hostplane_infra::clock::Timestamp;
 use hostplane_infra::error::{Effect, EffectError};
 use hostplane_infra::world::World;
-use tokio::sync::{Mutex, mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
-pub use crate::orphans::{BadOrphanId, OrphanId, OrphanView, What};
+pub use crate::orphans::{BadOrphanId, OrphanId, OrphanReason, OrphanView, What};
 pub use crate::reconciler::{DriftReport, SiteDrift};
 pub use census::Census;
 pub use credentials::Credentials;
@@ -30,7 +30,6 @@ pub use doctor::{Finding, Severity};
 pub use health::Readiness;
 pub use inside::{Ran, SiteContainer};
 pub use jobs::JobView;
-pub use reconcile::DriftView;
 pub use secret::SecretView;
 pub use sites::{ResourceState, ResourceView, SiteDetail, SiteView};
 
@@ -128,7 +127,7 @@ pub enum AppError {
     #[error("{0}")]
     OrphanStays(String),
     /// Nobody looks.
-    #[error("the control plane is stopping and looks at nothing any more")]
+    #[error("the control plane is stopping and looks at nothing any more; ask again when it has started anew")]
     Stopping,
     /// A list is to go on after something that there is not.
     #[error("the cursor is not the next_cursor of an earlier page")]
@@ -187,6 +186,7 @@ pub type Asked<T> = Result<T, AppError>;
 pub struct Background {
     worker: Worker,
     reconciler: Reconciler,
+    asked: mpsc::Receiver<Ask>,
     schedule: Schedule,
     rotation: Rotation,
 }
@@ -198,7 +198,7 @@ impl Background {
             biased;
             () = self.worker.run(stop) => {}
             // They are large, and whoever awaits this holds it.
-            () = Box::pin(self.reconciler.run()) => {}
+            () = Box::pin(self.reconciler.run(self.asked)) => {}
             () = Box::pin(self.schedule.run()) => {}
             () = Box::pin(self.rotation.run()) => {}
         }
@@ -248,13 +248,11 @@ impl App {
             instance,
             secrets: secrets.clone(),
             settings: settings.clone(),
-            pace: settings.pace,
             signal: signal.clone(),
             orphans: Arc::clone(&orphans),
             picture: Arc::clone(&picture),
-            asked: Mutex::new(asked),
         };
-        let background = Background { worker, reconciler, schedule, rotation };
+        let background = Background { worker, reconciler, asked, schedule, rotation };
         Ok((Self { store, world, instance, secrets, rotate, settings, signal, orphans, picture, ask }, background))
     }
 

@@ -2,9 +2,6 @@
 
 use std::time::Duration;
 
-use hostplane_domain::drift::Drift;
-use hostplane_domain::ids::JobId;
-use hostplane_domain::name::SiteName;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
@@ -12,19 +9,8 @@ use super::{App, AppError, Asked, DriftReport, JobView, OrphanId, OrphanView};
 use crate::orphans::RemoveError;
 use crate::reconciler::Ask;
 
-/// What is not as it should be of one site.
-#[derive(Debug, Clone)]
-pub struct DriftView {
-    /// Its name.
-    pub site: SiteName,
-    /// What, and why.
-    pub drift: Drift,
-    /// The job that holds the site.
-    pub job: Option<JobId>,
-}
-
 /// How long somebody who asks for a look at everything waits for its end.
-const PATIENCE: Duration = Duration::from_secs(50);
+const PATIENCE: Duration = Duration::from_secs(40);
 
 impl App {
     /// What is not as it should be, as last seen.
@@ -73,9 +59,10 @@ impl App {
                 "it has our labels, and a name that we don't give: somebody else made it, so remove it where it was made, \
                  as with `docker rm`, `docker volume rm` or `docker network rm`",
             ),
-            Err(RemoveError::World(error)) => {
-                Err(AppError::OrphanStays(format!("it can't be removed: {}", error.chain())))
-            }
+            Err(RemoveError::World(error)) => Err(AppError::OrphanStays(format!(
+                "it can't be removed now: {}; ask again when that is mended",
+                error.chain()
+            ))),
             Err(RemoveError::Store(error)) => Err(error.into()),
         }
     }

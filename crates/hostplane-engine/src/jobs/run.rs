@@ -235,7 +235,9 @@ impl Runner {
             return Ok(Err(older));
         }
         nodes.retain(|node| concerns(claim, node));
-        if let (Goal::Mended, Some(want)) = (goal, want)
+        // Of a site that is there, nothing is made in the place of data that is gone, whatever was asked for.
+        if claim.job.before.is_some()
+            && let Some(want) = want
             && let Some(lost) = repair::lost_data(&cx, want, seen, &nodes).await
         {
             return self.hold(&cx, claim, want, lost).await;

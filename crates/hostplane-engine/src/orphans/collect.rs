@@ -9,7 +9,7 @@ use hostplane_domain::job::OperationName;
 use hostplane_infra::clock::Timestamp;
 use tracing::{info, warn};
 
-use super::{Orphan, OrphanId, OrphanView, Orphans, Unexplained, holds_data};
+use super::{Orphan, OrphanId, OrphanReason, OrphanView, Orphans, Unexplained, goes_only_by_hand};
 use crate::operations;
 use crate::store::StoreError;
 
@@ -33,7 +33,8 @@ impl Orphans {
     /// What may go by itself now, of so many things that there are in all. If it is much, nothing goes.
     pub(super) fn due(&self, orphans: &mut BTreeMap<OrphanId, Orphan>, now: Timestamp, total: usize) -> Due {
         let is_due = |orphan: &&mut Orphan| {
-            let goes = matches!(orphan.why, Unexplained::LeftOver { kind, in_vain: false, .. } if !holds_data(kind));
+            let goes =
+                matches!(orphan.why, Unexplained::LeftOver { kind, in_vain: false, .. } if !goes_only_by_hand(kind));
             goes && orphan.looks >= LOOKS && orphan.first_seen.plus(self.pace.orphan_grace) <= now
         };
         let due: Vec<&mut Orphan> = orphans.values_mut().filter(is_due).collect();
@@ -73,16 +74,16 @@ impl Orphans {
 
     pub(super) fn view(&self, id: &OrphanId, orphan: &Orphan) -> OrphanView {
         let (reason, detail) = match orphan.why {
-            Unexplained::LeftOver { kind, .. } if holds_data(kind) => (
-                "left_over",
+            Unexplained::LeftOver { kind, .. } if goes_only_by_hand(kind) => (
+                OrphanReason::LeftOver,
                 "its site has failed or is destroyed; it may hold data, so it is never removed by itself".to_owned(),
             ),
             Unexplained::LeftOver { .. } if orphan.held_back => (
-                "left_over",
+                OrphanReason::LeftOver,
                 "its site has failed or is destroyed; there are so many that none is removed by itself".to_owned(),
             ),
             Unexplained::LeftOver { in_vain: true, .. } => {
-                ("left_over", "its site has failed or is destroyed; removing it has failed, see its job".to_owned())
+                (OrphanReason::LeftOver, "its site has failed or is destroyed; removing it has failed, see its job".to_owned())
             }
             Unexplained::LeftOver { .. } => {
                 let minutes = self.pace.orphan_grace.max(Duration::from_mins(1)).as_secs().div_ceil(60);
@@ -90,16 +91,16 @@ impl Orphans {
                     "its site has failed or is destroyed; it is removed by itself once it was seen {LOOKS} times over \
                      {minutes} minutes"
                 );
-                ("left_over", detail)
+                (OrphanReason::LeftOver, detail)
             }
             Unexplained::UnknownJob => (
-                "unknown_job",
+                OrphanReason::UnknownJob,
                 "the control database doesn't know the job that made it: the database is older than the world, and \
                  nothing is repaired or removed by itself; restore a newer copy of it"
                     .to_owned(),
             ),
             Unexplained::Misnamed => (
-                "misnamed",
+                OrphanReason::Misnamed,
                 "it has our labels and a name that we don't give: somebody copied the labels; it is left alone, remove it \
                  where it was made"
                     .to_owned(),

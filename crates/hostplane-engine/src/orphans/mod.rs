@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use hostplane_domain::ids::{InstanceId, JobId};
 use hostplane_domain::kind::Kind;
@@ -37,6 +38,9 @@ use crate::host::Host;
 use crate::jobs::Signal;
 use crate::settings::Pace;
 use crate::store::{Store, StoreError};
+
+/// A look that isn't long ago, however seldom there is one.
+const RECENT: Duration = Duration::from_mins(2);
 
 /// Looks for orphans, and remembers whether the database is older than the world.
 pub(crate) struct Orphans {
@@ -114,12 +118,35 @@ pub struct OrphanView {
     pub site: SiteRef,
     /// The job that it says it was made by.
     pub job: JobId,
-    /// `left_over`, `unknown_job` or `misnamed`.
-    pub reason: &'static str,
+    /// Why no site explains it.
+    pub reason: OrphanReason,
     /// What that means, and what comes next.
     pub detail: String,
     /// When it was first seen since the control plane began.
     pub first_seen: Timestamp,
+}
+
+/// Why no site explains an orphan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum OrphanReason {
+    /// Its site has failed or is destroyed.
+    LeftOver,
+    /// No job that the journal knows has made it.
+    UnknownJob,
+    /// Somebody copied our labels.
+    Misnamed,
+}
+
+impl OrphanReason {
+    /// The stable text form, used in the API.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::LeftOver => "left_over",
+            Self::UnknownJob => "unknown_job",
+            Self::Misnamed => "misnamed",
+        }
+    }
 }
 
 /// Why a look broke off.
@@ -154,7 +181,7 @@ impl Orphans {
             return Ok(Arc::clone(&look.unknown));
         }
         let host = Host::look(&self.world, self.instance).await?;
-        Ok(Arc::clone(&self.judge(host.looked_at, host.found, host.blind).await?.unknown))
+        Ok(Arc::clone(&self.judge(host).await?.unknown))
     }
 
     /// All that no site explains, by the last look.
@@ -165,29 +192,21 @@ impl Orphans {
     }
 
     fn recent(&self) -> Option<Arc<Look>> {
-        self.last.borrow().clone().filter(|look| look.at.elapsed() < self.pace.tick * 2)
+        let recent = (self.pace.tick * 2).min(RECENT);
+        self.last.borrow().clone().filter(|look| look.at.elapsed() < recent)
     }
 
     /// Judges a look at everything, and orders the removal of what may go by itself.
     ///
     /// # Errors
     /// When not everything was seen: then nothing can be concluded.
-    pub async fn consider(
-        &self,
-        looked_at: Timestamp,
-        found: Vec<Found>,
-        blind: Option<EffectError>,
-    ) -> Result<(), LookError> {
+    pub async fn consider(&self, host: Host) -> Result<(), LookError> {
         let _alone = self.looking.lock().await;
-        self.judge(looked_at, found, blind).await.map(drop)
+        self.judge(host).await.map(drop)
     }
 
-    async fn judge(
-        &self,
-        looked_at: Timestamp,
-        found: Vec<Found>,
-        blind: Option<EffectError>,
-    ) -> Result<Arc<Look>, LookError> {
+    async fn judge(&self, host: Host) -> Result<Arc<Look>, LookError> {
+        let Host { looked_at, found, blind, .. } = host;
         if let Some(error) = blind {
             return Err(error.into());
         }
@@ -257,7 +276,7 @@ fn names<'a>(found: impl Iterator<Item = &'a Found>) -> String {
     names
 }
 
-/// What is in it can't be made again.
-fn holds_data(kind: Kind) -> bool {
+/// Volumes and databases, whatever is in them: nobody knows any more what that was.
+fn goes_only_by_hand(kind: Kind) -> bool {
     matches!(kind, Kind::FilesVolume | Kind::PhpVolume | Kind::NginxVolume | Kind::Database)
 }

@@ -9,7 +9,7 @@ use hostplane_infra::error::EffectError;
 use tracing::warn;
 
 use super::collect::left_over;
-use super::{LookError, Orphan, OrphanId, Orphans, Unexplained, holds_data};
+use super::{LookError, Orphan, OrphanId, Orphans, Unexplained, goes_only_by_hand};
 use crate::context::SiteCx;
 use crate::host::Host;
 use crate::operations;
@@ -52,7 +52,7 @@ impl Orphans {
         let look = {
             let _alone = self.looking.lock().await;
             let host = Host::look(&self.world, self.instance).await?;
-            self.judge(host.looked_at, host.found, host.blind).await?
+            self.judge(host).await?
         };
         let orphan = look.orphans.get(id).ok_or(RemoveError::None)?;
         match orphan.why {
@@ -61,7 +61,7 @@ impl Orphans {
             Unexplained::LeftOver { site, kind, .. } => {
                 let goes = |other: &&Orphan| match other.why {
                     Unexplained::LeftOver { site: its, kind: other, .. } => {
-                        its == site && (other == kind || !holds_data(other))
+                        its == site && (other == kind || !goes_only_by_hand(other))
                     }
                     Unexplained::UnknownJob | Unexplained::Misnamed => false,
                 };

@@ -13,12 +13,11 @@ use tracing::{debug, error, info, warn};
 use super::Reconciler;
 use super::order::{Turn, WINDOW, repairable, turn};
 use crate::context::SiteCx;
-use crate::host::UNSETTLED;
 use crate::operations;
 use crate::orphans::LookError;
 use crate::resources;
-use crate::snapshot::{Depth, Seen, Snapshot};
-use crate::store::{JobError, StoreError};
+use crate::snapshot::{Depth, Snapshot};
+use crate::store::{JobError, StoreError, Watched};
 
 /// What came of a look at one site.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,8 +43,9 @@ impl Reconciler {
                 Checked::Unseen
             }
             Err(LookError::Store(error)) => {
+                // The next look at everything comes to it again.
                 error!(site_id = %site, error = chain(&error), "a site could not be looked at");
-                Checked::Unseen
+                Checked::Settled
             }
         }
     }
@@ -70,7 +70,7 @@ impl Reconciler {
         }
         let found = drifts(&resources::observe_all(&cx, Some(&want), &seen));
         // What a job has changed meanwhile was seen half before and half after.
-        let is_same = |now: &crate::store::Watched| now.want == want && now.held_by == watched.held_by;
+        let is_same = |now: &Watched| now.want == want && now.held_by == watched.held_by;
         if !self.store.watched_site(site).await?.as_ref().is_some_and(is_same) {
             return Ok(Checked::Busy);
         }
@@ -98,7 +98,7 @@ impl Reconciler {
         let repair = operations::of(OperationName::Repair);
         let words =
             || due.iter().map(|drift| format!("{} {}", drift.kind, drift.reason)).collect::<Vec<_>>().join(", ");
-        let ordered = match turn(&due, &repaired, now, self.pace.repair_rest) {
+        let ordered = match turn(&due, &repaired, now, self.settings.pace.repair_rest) {
             Turn::Now => self.store.add_because(&due, site, repair, now).await.map(|job| {
                 info!(site = %want.site.name, %job, drifts = words(), "repairing");
                 for drift in &due {
@@ -134,17 +134,7 @@ impl Reconciler {
             site: &want.site,
             // Only names the mark of what would be made, and nothing is made here.
             job: JobId::new(want.site.id.uuid()),
-            pace: self.pace,
-        }
-    }
-}
-
-impl Snapshot {
-    /// Until Caddy has loaded everything once under this process's eyes, no route is known to be served, and that is no
-    /// drift.
-    fn doubt_unsettled_route(&mut self) {
-        if matches!(&self.route, Seen::Known(route) if !route.is_settled) {
-            self.route = Seen::Unknown(UNSETTLED.to_owned());
+            pace: self.settings.pace,
         }
     }
 }

@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 use hostplane_domain::ids::InstanceId;
 use hostplane_infra::world::World;
-use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 
 pub(crate) use picture::Picture;
 pub use picture::{DriftReport, SiteDrift};
@@ -28,7 +28,7 @@ pub use picture::{DriftReport, SiteDrift};
 use crate::jobs::Signal;
 use crate::orphans::Orphans;
 use crate::secrets::Secrets;
-use crate::settings::{Pace, SiteSettings};
+use crate::settings::SiteSettings;
 use crate::store::Store;
 
 /// Somebody wants a look at everything now.
@@ -46,19 +46,15 @@ pub(crate) struct Reconciler {
     pub instance: InstanceId,
     pub secrets: Secrets,
     pub settings: SiteSettings,
-    pub pace: Pace,
     /// Wakes the worker.
     pub signal: Signal,
     pub orphans: Arc<Orphans>,
     pub picture: Arc<Picture>,
-    /// Who asks.
-    pub asked: Mutex<mpsc::Receiver<Ask>>,
 }
 
 impl Reconciler {
-    /// Looks for ever.
-    pub async fn run(&self) {
-        let mut asked = self.asked.lock().await;
-        round::Round::new(self).run(&mut asked).await;
+    /// Looks for ever, and when somebody asks.
+    pub async fn run(&self, asked: mpsc::Receiver<Ask>) {
+        round::Round::new(self).run(asked).await;
     }
 }

@@ -100,14 +100,14 @@ impl Picture {
         self.lock().trouble = Some(why);
     }
 
-    /// The sites to look into next: those that nobody looked into for longest, and those that were not as they should
-    /// be inside.
+    /// The sites to look into next: so many of those that nobody looked into for longest, and as many of those that were
+    /// not as they should be inside.
     pub fn next_inside(&self, sites: &[SiteId], share: usize) -> Vec<SiteId> {
         let inner = self.lock();
         let is_worse = |site: &&SiteId| inner.sites.get(site).is_some_and(|seen| seen.drifts.iter().any(is_inside));
-        let mut next: Vec<SiteId> = sites.iter().filter(is_worse).copied().collect();
-        next.truncate(share);
-        let mut rest: Vec<SiteId> = sites.iter().filter(|site| !next.contains(site)).copied().collect();
+        let mut next: Vec<SiteId> = sites.iter().filter(is_worse).take(share).copied().collect();
+        let taken: HashSet<SiteId> = next.iter().copied().collect();
+        let mut rest: Vec<SiteId> = sites.iter().filter(|site| !taken.contains(site)).copied().collect();
         rest.sort_by_key(|site| inner.inside.get(site).copied());
         next.extend(rest.into_iter().take(share));
         next

@@ -1,4 +1,4 @@
-//! What is looked at next. One loop decides; looks go on beside each other, and an event never waits for a slow one.
+//! What is looked at next. One loop decides; looks go on beside each other, and one at lists never waits for a front page.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::future::pending;
@@ -20,10 +20,10 @@ use super::{Ask, Reconciler};
 use crate::orphans::LookError;
 use crate::snapshot::Depth;
 
-/// Sites that are looked into at once, because their turn has come.
-const INSIDE_AT_ONCE: usize = 4;
-/// Sites that are looked at at once, for whatever reason.
-const AT_ONCE: usize = 32;
+/// Sites that are looked into at once, and sites whose lists are looked at at once. Each has places of its own: a front
+/// page may take its time.
+const INSIDE_AT_ONCE: usize = 8;
+const LISTS_AT_ONCE: usize = 24;
 /// Jobs make many changes in a row: so long after one it is seen whether a site has come free.
 const REST: Duration = Duration::from_millis(100);
 
@@ -66,7 +66,7 @@ pub(super) struct Round<'a> {
     me: &'a Reconciler,
     work: FuturesUnordered<BoxFuture<'a, Done>>,
     events: Option<EngineEvents>,
-    /// Since when the Engine's events can't be heard.
+    /// The Engine's events can't be heard, and that was told.
     deaf: bool,
     /// When it is tried to hear them again.
     reconnect: Option<Instant>,
@@ -79,11 +79,8 @@ pub(super) struct Round<'a> {
     under_way: BTreeSet<(SiteId, Depth)>,
     /// Sites that are to be looked at once more.
     again: Suspects,
-    /// Sites that wait for a place.
-    queue: VecDeque<(SiteId, Depth)>,
-    /// Sites to be looked into, in their turn.
-    inside: VecDeque<SiteId>,
-    inside_under_way: BTreeSet<SiteId>,
+    /// Sites that wait for a place, by how far they are to be looked at.
+    queues: BTreeMap<Depth, VecDeque<SiteId>>,
     /// Sites that a job holds: they are looked at when it has ended.
     busy: BTreeSet<SiteId>,
     /// When it is seen whether they have come free.
@@ -103,15 +100,13 @@ impl<'a> Round<'a> {
             events: None,
             deaf: false,
             reconnect: Some(Instant::now()),
-            next_look: Instant::now() + me.pace.tick,
+            next_look: Instant::now() + me.settings.pace.tick,
             looking: false,
             look_again: false,
             failed_looks: 0,
             under_way: BTreeSet::new(),
             again: Suspects::default(),
-            queue: VecDeque::new(),
-            inside: VecDeque::new(),
-            inside_under_way: BTreeSet::new(),
+            queues: BTreeMap::new(),
             busy: BTreeSet::new(),
             free_at: None,
             later: BTreeMap::new(),
@@ -120,7 +115,7 @@ impl<'a> Round<'a> {
         }
     }
 
-    pub(super) async fn run(mut self, asked: &mut mpsc::Receiver<Ask>) {
+    pub(super) async fn run(mut self, mut asked: mpsc::Receiver<Ask>) {
         let mut changes = self.me.store.changes();
         loop {
             let timer = self.next_timer();
@@ -166,7 +161,7 @@ impl<'a> Round<'a> {
         }
         if self.next_look <= now {
             // One that takes longer than the pause is waited for.
-            self.next_look = now + me.pace.tick;
+            self.next_look = now + me.settings.pace.tick;
             if !self.looking {
                 self.look();
             }
@@ -203,7 +198,7 @@ impl<'a> Round<'a> {
             return;
         }
         self.looking = true;
-        self.next_look = Instant::now() + self.me.pace.tick;
+        self.next_look = Instant::now() + self.me.settings.pace.tick;
         let all = self.waiting.iter().any(|waiting| waiting.inside && waiting.left.is_none());
         for waiting in self.waiting.iter_mut().filter(|waiting| waiting.left.is_none()) {
             waiting.left = Some(BTreeSet::new());
@@ -217,8 +212,9 @@ impl<'a> Round<'a> {
             self.again.add(site, depth);
             return;
         }
-        if self.under_way.len() >= AT_ONCE {
-            self.queue.push_back((site, depth));
+        if !self.has_place(depth) {
+            // What something has happened to comes before what only has its turn.
+            self.queues.entry(depth).or_default().push_front(site);
             return;
         }
         self.under_way.insert((site, depth));
@@ -226,12 +222,22 @@ impl<'a> Round<'a> {
         self.work.push(Box::pin(async move { Done::Checked(site, depth, me.check(site, depth).await) }));
     }
 
-    fn look_into_some(&mut self) {
-        while self.inside_under_way.len() < INSIDE_AT_ONCE
-            && let Some(site) = self.inside.pop_front()
-        {
-            self.inside_under_way.insert(site);
-            self.check(site, Depth::Inside);
+    fn has_place(&self, depth: Depth) -> bool {
+        let places = match depth {
+            Depth::Lists => LISTS_AT_ONCE,
+            Depth::Inside => INSIDE_AT_ONCE,
+        };
+        self.under_way.iter().filter(|(_, other)| *other == depth).count() < places
+    }
+
+    /// Gives free places to those who wait.
+    fn fill(&mut self) {
+        for depth in [Depth::Lists, Depth::Inside] {
+            while self.has_place(depth)
+                && let Some(site) = self.queues.entry(depth).or_default().pop_front()
+            {
+                self.check(site, depth);
+            }
         }
     }
 
@@ -254,7 +260,7 @@ impl<'a> Round<'a> {
         self.deaf = true;
         gauge!(CONNECTED).set(0);
         self.events = None;
-        self.reconnect = Some(Instant::now() + self.me.pace.dependency_pause);
+        self.reconnect = Some(Instant::now() + self.me.settings.pace.dependency_pause);
     }
 
     fn done(&mut self, done: Done) {
@@ -306,9 +312,10 @@ impl<'a> Round<'a> {
                 for site in looked.suspects {
                     self.check(site, Depth::Lists);
                 }
-                let queued: BTreeSet<SiteId> = self.inside.iter().copied().collect();
-                self.inside.extend(looked.inside.into_iter().filter(|site| !queued.contains(site)));
-                self.look_into_some();
+                let queue = self.queues.entry(Depth::Inside).or_default();
+                let queued: BTreeSet<SiteId> = queue.iter().copied().collect();
+                queue.extend(looked.inside.into_iter().filter(|site| !queued.contains(site)));
+                self.fill();
             }
             Err(error) => {
                 self.failed_looks += 1;
@@ -328,9 +335,6 @@ impl<'a> Round<'a> {
 
     fn checked(&mut self, site: SiteId, depth: Depth, checked: Checked) {
         self.under_way.remove(&(site, depth));
-        if depth == Depth::Inside {
-            self.inside_under_way.remove(&site);
-        }
         match checked {
             Checked::Settled => {}
             Checked::Busy => {
@@ -356,12 +360,7 @@ impl<'a> Round<'a> {
         if let Some(depth) = self.again.remove(site) {
             self.check(site, depth);
         }
-        while self.under_way.len() < AT_ONCE
-            && let Some((site, depth)) = self.queue.pop_front()
-        {
-            self.check(site, depth);
-        }
-        self.look_into_some();
+        self.fill();
         self.tell_who_waits();
     }
 

@@ -63,14 +63,18 @@ impl Reconciler {
         let ring = self.secrets.now();
         let mut looked = Looked { is_blind: trouble.is_some(), ..Looked::default() };
         let (mut idle, mut there) = (Vec::new(), HashSet::new());
-        for (nth, watched) in watched.into_iter().enumerate() {
+        for (nth, (name, watched)) in watched.into_iter().enumerate() {
             if nth % BATCH == BATCH - 1 {
                 yield_now().await;
             }
             let Watched { want, held_by } = match watched {
                 Ok(watched) => watched,
                 Err(error) => {
-                    error!(error = chain(&error), "a site can't be read, so it isn't watched");
+                    error!(
+                        site = name,
+                        error = chain(&error),
+                        "a site can't be read, so it isn't watched; mend its row with `sqlite3` while no control plane runs"
+                    );
                     continue;
                 }
             };
@@ -99,7 +103,7 @@ impl Reconciler {
         self.picture.looked(host.looked_at, trouble, &there);
         // Without all of it nothing can be said of what no site explains.
         if !looked.is_blind {
-            self.orphans.consider(host.looked_at, host.found, host.blind).await?;
+            self.orphans.consider(host).await?;
         }
         Ok(looked)
     }

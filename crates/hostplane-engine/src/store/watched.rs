@@ -32,7 +32,7 @@ pub struct Repaired {
     pub has_worked: bool,
 }
 
-const WATCHED: &str = "SELECT sites.spec, jobs.id AS job, jobs.state FROM sites LEFT JOIN jobs \
+const WATCHED: &str = "SELECT sites.name, sites.spec, jobs.id AS job, jobs.state FROM sites LEFT JOIN jobs \
     ON jobs.site_id = sites.id AND jobs.state IN ('pending', 'running', 'needs_operator') WHERE sites.status = 'ACTIVE'";
 
 fn read(row: &SqliteRow) -> Stored<Watched> {
@@ -45,13 +45,13 @@ fn read(row: &SqliteRow) -> Stored<Watched> {
 }
 
 impl Store {
-    /// Every site in service. One that can't be read is an error of its own, and hides no other.
+    /// Every site in service, by name. One that can't be read is an error of its own, and hides no other.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn watched(&self) -> Stored<Vec<Stored<Watched>>> {
+    pub async fn watched(&self) -> Stored<Vec<(String, Stored<Watched>)>> {
         let rows = sqlx::query(WATCHED).fetch_all(&mut *self.reading().await?).await?;
-        Ok(rows.iter().map(read).collect())
+        rows.iter().map(|row| Ok((row.try_get("name")?, read(row)))).collect()
     }
 
     /// One site, if it is in service.

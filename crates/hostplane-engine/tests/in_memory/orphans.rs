@@ -5,7 +5,7 @@ use std::time::Duration;
 use hostplane_domain::ids::InstanceId;
 use hostplane_domain::job::{JobState, OperationName};
 use hostplane_domain::mark::{LABEL_INSTANCE, LABEL_OPERATION};
-use hostplane_engine::app::{AppError, OrphanId, OrphanView, What};
+use hostplane_engine::app::{AppError, OrphanId, OrphanReason, OrphanView, What};
 use hostplane_infra::fake::{FakeVolume, State};
 use uuid::Uuid;
 
@@ -174,7 +174,7 @@ async fn copied_labels_are_reported_and_left_alone() {
     }
     let found = running.app.orphans();
     assert_eq!(names(&found), [(What::Volume, "mine")]);
-    assert_eq!(found[0].reason, "misnamed");
+    assert_eq!(found[0].reason, OrphanReason::Misnamed);
     let stays = running.app.remove_orphan(&found[0].id).await.unwrap_err();
     assert!(matches!(&stays, AppError::OrphanStays(why) if why.contains("docker volume rm")), "{stays}");
     assert!(bed.world.state().containers.volumes.contains_key("mine"));

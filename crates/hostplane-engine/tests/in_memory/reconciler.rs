@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use hostplane_domain::change::Change;
 use hostplane_domain::drift::{Reason, Way};
 use hostplane_domain::job::{JobState, OperationName};
 use hostplane_domain::kind::Kind;
@@ -344,7 +345,7 @@ async fn what_breaks_again_and_again_is_left_to_an_operator_with_its_history() {
 async fn a_site_that_a_job_changes_is_looked_at_when_it_has_ended() {
     let bed = Bed::new().await;
     let running = in_service(&bed).await;
-    let suspend = running.app.change_site(&name("hello"), &hostplane_domain::change::Change::Suspended(true)).await;
+    let suspend = running.app.change_site(&name("hello"), &Change::Suspended(true)).await;
     let suspend = suspend.unwrap().record.id;
     running.app.reconcile(false).await.unwrap();
     assert_eq!(running.ended(suspend).await.record.state, JobState::Completed);
@@ -367,4 +368,29 @@ async fn a_site_whose_wordpress_fails_for_its_own_reasons_is_mended_as_far_as_th
     assert_eq!(repaired(&running, 1).await.record.state, JobState::Completed);
     assert_eq!(php(&mut bed.world.state()).state, ContainerState::Running);
     running.stop().await;
+}
+
+#[tokio::test]
+async fn no_change_of_a_site_makes_anything_in_the_place_of_data_that_is_gone() {
+    for change in [Change::Secrets { generation: 1 }, Change::Suspended(true)] {
+        let bed = Bed::new().await;
+        let running = in_service(&bed).await;
+        let before = bed.state();
+        {
+            let mut state = bed.world.state();
+            state.containers.containers.clear();
+            state.containers.volumes.remove("wp_hello").unwrap();
+        }
+        let job = running.app.change_site(&name("hello"), &change).await.unwrap().record.id;
+        let stuck = running.ended(job).await;
+        assert_eq!(stuck.record.state, JobState::NeedsOperator);
+        assert!(failure(&stuck).1.contains("gone"), "{:?}", failure(&stuck));
+        assert!(!bed.world.state().containers.volumes.contains_key("wp_hello"));
+        let kept = before.containers.volumes["wp_hello"].clone();
+        bed.world.state().containers.volumes.insert("wp_hello".to_owned(), kept);
+        running.app.retry_job(job).await.unwrap();
+        running.ended(job).await;
+        assert_eq!(running.not_present("hello").await, Vec::<String>::new());
+        running.stop().await;
+    }
 }

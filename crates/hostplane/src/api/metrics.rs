@@ -80,7 +80,7 @@ fn tell(census: &Census, told: &mut Told) {
         now.push(("hostplane_drifts", vec![("reason", reason.as_str()), ("way", way.as_str())], *count));
     }
     for ((what, reason), count) in &census.orphans {
-        now.push(("hostplane_orphans", vec![("kind", what.as_str()), ("reason", *reason)], *count));
+        now.push(("hostplane_orphans", vec![("kind", what.as_str()), ("reason", reason.as_str())], *count));
     }
     for (dependency, is_up) in &census.dependencies {
         now.push(("hostplane_dependency_up", vec![("dependency", dependency.as_str())], u64::from(*is_up)));
