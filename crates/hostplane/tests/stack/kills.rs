@@ -11,6 +11,8 @@ use crate::probe::{Probe, Seen};
 /// Moments of provisions and of destroys at which the control plane is to be killed, of 41 and 29 there are.
 const OF_PROVISIONS: usize = 39;
 const OF_DESTROYS: usize = 23;
+/// Sites that are made and destroyed for it, at most.
+const SITES: [&str; 10] = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"];
 /// Of 26 there are.
 const OF_WAYS_BACK: usize = 20;
 
@@ -35,21 +37,17 @@ async fn provisions_and_destroys_survive_a_kill_at_every_write() {
     let mut killer = Killer::of(&instance, &["provision", "destroy"]).await;
 
     // A moment that passed too fast is met by the next site.
-    let mut sites = Vec::new();
-    for name in ["one", "two", "three", "four", "five", "six"] {
+    for name in SITES {
         let site = instance.site(name);
         killer.order(&instance, &[vec!["site", "create", &site]]).await;
         killer.see_through(&mut instance).await;
         instance.expect_whole(&site);
-        sites.push(site);
-        if sites.len() > 2 && killer.reached("provision") >= OF_PROVISIONS {
+        killer.order(&instance, &[vec!["site", "destroy", &site, "--yes"]]).await;
+        killer.see_through(&mut instance).await;
+        assert_eq!(instance.traces_of(&site), Vec::<String>::new());
+        if killer.reached("provision") >= OF_PROVISIONS && killer.reached("destroy") >= OF_DESTROYS {
             break;
         }
-    }
-    for site in &sites {
-        killer.order(&instance, &[vec!["site", "destroy", site, "--yes"]]).await;
-        killer.see_through(&mut instance).await;
-        assert_eq!(instance.traces_of(site), Vec::<String>::new());
     }
     assert_eq!(instance.sites_outside(), [bystander.as_str()]);
 

@@ -1,9 +1,13 @@
 //! What there is of an installation's sites outside its database: nothing but looks.
 
 use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
 use crate::docker::docker;
 use crate::instance::Instance;
+
+/// How long candidates of Caddy's configuration may stay after the change they were for.
+const CANDIDATES_PATIENCE: Duration = Duration::from_secs(10);
 
 impl Instance {
     /// A site is there as it should be: its status, each of its resources, its front page.
@@ -75,9 +79,22 @@ impl Instance {
             let rows = self.sql(&format!("SELECT * FROM wp__hostplane.`{table}`"));
             traces.extend(rows.lines().filter(|row| row.contains(site)).map(|row| format!("ledger {row}")));
         }
-        let caddy = format!("{}-caddy", self.tag);
-        let files = self.docker(&["exec", &caddy, "ls", "-R", "/etc/caddy"]);
+        let files = self.settled_routes();
         traces.extend(files.lines().filter(|file| file.contains(site)).map(|file| format!("snippet {file}")));
         traces
+    }
+
+    /// Every file of Caddy's configuration, when no change is on its way: whoever asked for one is answered before
+    /// its candidates are cleared away. Candidates that stay are in it.
+    fn settled_routes(&self) -> String {
+        let caddy = format!("{}-caddy", self.tag);
+        let deadline = Instant::now() + CANDIDATES_PATIENCE;
+        loop {
+            let files = self.docker(&["exec", &caddy, "ls", "-R", "/etc/caddy"]);
+            if !files.lines().any(|line| line == "/etc/caddy/staging:") || Instant::now() > deadline {
+                return files;
+            }
+            std::thread::park_timeout(Duration::from_millis(100));
+        }
     }
 }
