@@ -11,11 +11,11 @@ use hostplane_infra::clock::Timestamp;
 use hostplane_infra::containers::Scope;
 use hostplane_infra::databases::Tenants;
 use hostplane_infra::error::{Effect, EffectError};
-use hostplane_infra::proxy::Served;
+use hostplane_infra::proxy::{RouteFacts, Served};
 use hostplane_infra::world::World;
 
 use crate::orphans::{Found, What};
-use crate::snapshot::{RouteSeen, Seen, Snapshot, UNSETTLED};
+use crate::snapshot::{Seen, Snapshot, UNSETTLED};
 
 /// What was seen.
 pub(crate) struct Host {
@@ -97,7 +97,7 @@ impl Host {
                     host.note(What::Route, &snippet.file, snippet.mark.clone(), instance);
                     if let Some(snapshot) = host.site_of(&snippet.file) {
                         let may_be_served = routes.served.may_have(&snippet.file);
-                        let route = RouteSeen { snippet: Some(snippet), may_be_served, is_settled: true };
+                        let route = RouteFacts { snippet: Some(snippet), may_be_served, is_settled: true };
                         snapshot.route = Seen::Known(route);
                     }
                 }
@@ -120,7 +120,7 @@ impl Host {
             Seen::Known(Served::Unknown) => snapshot.route = Seen::Unknown(UNSETTLED.to_owned()),
             Seen::Known(served) if matches!(snapshot.route, Seen::NotAsked) => {
                 let may_be_served = served.may_have(&naming::snippet_file(site));
-                snapshot.route = Seen::Known(RouteSeen { snippet: None, may_be_served, is_settled: true });
+                snapshot.route = Seen::Known(RouteFacts { snippet: None, may_be_served, is_settled: true });
             }
             Seen::Unknown(why) => snapshot.route = Seen::Unknown(why.clone()),
             Seen::Known(_) | Seen::NotAsked => {}

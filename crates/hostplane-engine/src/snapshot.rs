@@ -11,7 +11,7 @@ use hostplane_domain::render::SettingsVolume;
 use hostplane_infra::containers::{ContainerFacts, ContainerState, NetworkFacts, Scope, Tuning, VolumeFacts};
 use hostplane_infra::databases::{TenantFacts, Tenants};
 use hostplane_infra::error::{Effect, EffectError};
-use hostplane_infra::proxy::{Served, SnippetFacts};
+use hostplane_infra::proxy::RouteFacts;
 use hostplane_infra::wordpress::WordpressFacts;
 
 use crate::context::SiteCx;
@@ -38,7 +38,7 @@ pub(crate) struct Snapshot {
     pub volumes: Vec<VolumeFacts>,
     pub networks: Vec<NetworkFacts>,
     pub tenant: Seen<Option<TenantFacts>>,
-    pub route: Seen<RouteSeen>,
+    pub route: Seen<RouteFacts>,
     /// Facts that no list shows: they are read from the site's containers, one by one.
     pub tunings: Seen<Tunings>,
     pub settings: Seen<SettingsFound>,
@@ -49,16 +49,6 @@ pub(crate) struct Snapshot {
 
 /// Why a route is unknown that is on Caddy's disk.
 pub(crate) const UNSETTLED: &str = "Caddy has not loaded its routes since the control plane began";
-
-/// What there is of a site's route.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct RouteSeen {
-    pub snippet: Option<SnippetFacts>,
-    /// Caddy serves the site's snippet, or may: it can outlive the file.
-    pub may_be_served: bool,
-    /// What Caddy serves is known at all.
-    pub is_settled: bool,
-}
 
 /// What may have been changed on a site's own containers, by their names.
 pub(crate) type Tunings = BTreeMap<String, Tuning>;
@@ -95,23 +85,19 @@ impl Snapshot {
         let (containers, volumes, networks) =
             (names(container_names(site)), names(volume_names(site)), names(vec![naming::network(site)]));
         let tenant = Tenants::Of(site.clone());
-        let (containers, volumes, networks, tenants, routes) = try_join!(
+        let (containers, volumes, networks, tenants, route) = try_join!(
             world.containers.containers(&containers),
             world.containers.volumes(&volumes),
             world.containers.networks(&networks),
             world.databases.tenants(&tenant),
-            world.proxy.routes(),
+            world.proxy.route(site),
         )?;
-        let file = naming::snippet_file(site);
-        let may_be_served = routes.served.may_have(&file);
-        let is_settled = routes.served != Served::Unknown;
-        let snippet = routes.snippets.into_iter().find(|snippet| snippet.file == file);
         let mut snapshot = Self {
             containers,
             volumes,
             networks,
             tenant: Seen::Known(tenants.into_iter().next()),
-            route: Seen::Known(RouteSeen { snippet, may_be_served, is_settled }),
+            route: Seen::Known(route),
             tunings: Seen::NotAsked,
             settings: Seen::NotAsked,
             wordpress: Seen::NotAsked,

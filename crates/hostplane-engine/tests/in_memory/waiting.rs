@@ -85,8 +85,9 @@ async fn while_the_world_can_t_be_seen_as_a_whole_nothing_is_rolled_back() {
     let bed = Bed::new().await;
     // Caddy is there, and never says what it has: to no job, and to nobody who looks for what the journal lacks.
     for _ in 0..200 {
-        let error = EffectError::transient_message("caddy.routes", "no answer");
-        bed.gate.next("caddy.routes", Verdict::Fail(error));
+        for call in ["caddy.route", "caddy.routes"] {
+            bed.gate.next(call, Verdict::Fail(EffectError::transient_message(call, "no answer")));
+        }
     }
     let running = bed.start().await;
     let job = running.create("hello").await;

@@ -156,6 +156,12 @@ impl Containers for GatedContainers {
         pass(&*self.gate, DOWNLOAD, async move { inner.download(&container_id, &dir).await }).await
     }
 
+    async fn download_file(&self, container_id: &str, path: &str) -> Effect<Option<ArchiveEntry>> {
+        let inner = Arc::clone(&self.inner);
+        let (container_id, path) = (container_id.to_owned(), path.to_owned());
+        pass(&*self.gate, DOWNLOAD, async move { inner.download_file(&container_id, &path).await }).await
+    }
+
     async fn exec(&self, container_id: &str, exec: &Exec) -> Effect<ExecOutput> {
         let inner = Arc::clone(&self.inner);
         let (container_id, exec) = (container_id.to_owned(), exec.clone());

@@ -271,6 +271,9 @@ pub trait Containers: Send + Sync {
     /// Reads the regular files below a directory of a container, paths relative to that directory.
     /// At most [`ARCHIVE_LIMIT`] bytes; links and special files are left out.
     async fn download(&self, container_id: &str, dir: &str) -> Effect<Vec<ArchiveEntry>>;
+    /// Reads one regular file of a container, its path as that of the entry; `None` when something else is
+    /// there. Nothing there is `NotFound`, as is a container that is gone.
+    async fn download_file(&self, container_id: &str, path: &str) -> Effect<Option<ArchiveEntry>>;
     /// Runs a program in a running container and waits for its end. A program that can't be started ends
     /// with code 126 or 127; a container that doesn't run is `Transient`.
     async fn exec(&self, container_id: &str, exec: &Exec) -> Effect<ExecOutput>;

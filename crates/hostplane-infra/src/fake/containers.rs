@@ -36,6 +36,8 @@ pub struct ContainersState {
     pub networks: BTreeMap<String, FakeNetwork>,
     /// How many ids were given out: they are counted, so that a run can be repeated.
     pub ids: u64,
+    /// Networks have room without end, as if the sites were on several Engines: for more of them than one can have.
+    pub is_endless: bool,
 }
 
 /// A container.
@@ -432,6 +434,10 @@ impl Containers for FakeWorld {
 
     async fn download(&self, container_id: &str, dir: &str) -> Effect<Vec<ArchiveEntry>> {
         self.view().containers.download(container_id, dir)
+    }
+
+    async fn download_file(&self, container_id: &str, path: &str) -> Effect<Option<ArchiveEntry>> {
+        self.view().containers.download_file(container_id, path)
     }
 
     async fn exec(&self, container_id: &str, exec: &Exec) -> Effect<ExecOutput> {

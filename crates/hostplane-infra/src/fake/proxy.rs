@@ -6,12 +6,13 @@ use std::sync::{MutexGuard, PoisonError};
 use async_trait::async_trait;
 use hostplane_domain::ids::InstanceId;
 use hostplane_domain::mark::SiteRef;
+use hostplane_domain::name::SiteName;
 use hostplane_domain::naming;
 
 use super::FakeWorld;
 use super::injected::Parts;
 use crate::error::{Effect, EffectError, Rejection};
-use crate::proxy::{Proxy, RouteSpec, Routes, Served, snippet};
+use crate::proxy::{Proxy, RouteFacts, RouteSpec, Routes, Served, snippet};
 
 /// What there is in the proxy's directory, and what the proxy runs. Tests plant foreign files in it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -50,7 +51,8 @@ impl ProxyState {
     #[must_use]
     pub fn serving(&self, host: &str) -> Option<&str> {
         let place = snippet::http_place(host);
-        let serves = |contents: &String| snippet::places(contents).contains(&place);
+        // What doesn't name it at all isn't read any closer: there may be thousands.
+        let serves = |contents: &String| contents.contains(host) && snippet::places(contents).contains(&place);
         self.loaded.iter().find(|(_, contents)| serves(contents)).map(|(file, _)| file.as_str())
     }
 
@@ -158,6 +160,20 @@ impl Proxy for FakeWorld {
             Served::Unknown
         };
         Ok(Routes { snippets, served })
+    }
+
+    async fn route(&self, site: &SiteName) -> Effect<RouteFacts> {
+        let state = &self.view().proxy;
+        let seen = self.proxy_seen();
+        let file = naming::snippet_file(site);
+        let known = seen.whole && !seen.doubted.contains(&file);
+        let loaded = state.loaded.get(&file);
+        let facts = |contents: &String| snippet::facts(&file, contents.as_bytes(), known && loaded == Some(contents));
+        Ok(RouteFacts {
+            snippet: state.snippets.get(&file).map(facts),
+            may_be_served: !known || loaded.is_some(),
+            is_settled: seen.whole,
+        })
     }
 
     async fn settle(&self) -> Effect<()> {

@@ -6,8 +6,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use hostplane_domain::ids::InstanceId;
 use hostplane_domain::mark::SiteRef;
+use hostplane_domain::name::SiteName;
 
-use super::{Proxy, RouteSpec, Routes};
+use super::{Proxy, RouteFacts, RouteSpec, Routes};
 use crate::error::{Dependency, Effect};
 use crate::gate::{Call, Gate, pass};
 
@@ -16,6 +17,7 @@ pub(super) const CHANGE_DEADLINE: Duration = Duration::from_mins(1);
 
 const PING: Call = Call::ping("caddy.ping", Dependency::Caddy);
 const ROUTES: Call = Call::read("caddy.routes", Dependency::Caddy, Duration::from_secs(15));
+const ROUTE: Call = Call::read("caddy.route", Dependency::Caddy, Duration::from_secs(15));
 const SETTLE: Call = Call::change("caddy.settle", Dependency::Caddy, CHANGE_DEADLINE);
 const PUT_ROUTE: Call = Call::change("caddy.put_route", Dependency::Caddy, CHANGE_DEADLINE);
 const REMOVE_ROUTE: Call = Call::change("caddy.remove_route", Dependency::Caddy, CHANGE_DEADLINE);
@@ -44,6 +46,11 @@ impl Proxy for GatedProxy {
     async fn routes(&self) -> Effect<Routes> {
         let inner = Arc::clone(&self.inner);
         pass(&*self.gate, ROUTES, async move { inner.routes().await }).await
+    }
+
+    async fn route(&self, site: &SiteName) -> Effect<RouteFacts> {
+        let (inner, site) = (Arc::clone(&self.inner), site.clone());
+        pass(&*self.gate, ROUTE, async move { inner.route(&site).await }).await
     }
 
     async fn settle(&self) -> Effect<()> {

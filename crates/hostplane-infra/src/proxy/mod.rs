@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use async_trait::async_trait;
 use hostplane_domain::ids::InstanceId;
 use hostplane_domain::mark::{Mark, SiteRef};
+use hostplane_domain::name::SiteName;
 
 pub use caddy::{Caddy, CaddyPlace};
 pub use gated::GatedProxy;
@@ -35,6 +36,17 @@ pub struct Routes {
     pub snippets: Vec<SnippetFacts>,
     /// What the proxy serves, whatever is on disk now.
     pub served: Served,
+}
+
+/// What there is of one site's route.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RouteFacts {
+    /// The snippet of its name, whoever wrote it.
+    pub snippet: Option<SnippetFacts>,
+    /// The proxy serves the snippet of its name, or may: it can outlive the file.
+    pub may_be_served: bool,
+    /// What the proxy serves is known at all.
+    pub is_settled: bool,
 }
 
 /// The snippets that a proxy serves.
@@ -77,6 +89,9 @@ pub trait Proxy: Send + Sync {
 
     /// Every snippet there is, and what the proxy serves.
     async fn routes(&self) -> Effect<Routes>;
+
+    /// The same of one site, at a cost that doesn't grow with the others.
+    async fn route(&self, site: &SiteName) -> Effect<RouteFacts>;
 
     /// Has the proxy load what is on disk, unless it is known that it did.
     async fn settle(&self) -> Effect<()>;

@@ -54,7 +54,7 @@ contract! {
         network_missing, started_stopped_and_removed, absent_is_not_found, removed_twice_at_once,
         removal_in_progress, port_taken;
     files: come_back, are_written_again, take_each_others_place, are_written_before_the_first_start,
-        belong_to_the_volume, root_of_a_volume, directory_missing, directory_is_a_file, read_only, written_in_part,
+        belong_to_the_volume, root_of_a_volume, directory_missing, directory_is_a_file, one_by_one, read_only, written_in_part,
         bad_paths, too_many_bytes;
     programs: input_and_its_end, exit_codes, standard_error, output_is_cut, input_that_nobody_reads, user,
         cannot_be_started, not_running, log;

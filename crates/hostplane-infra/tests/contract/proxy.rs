@@ -16,7 +16,7 @@ use hostplane_domain::name::SiteName;
 use hostplane_domain::naming;
 use hostplane_domain::spec_hash::SpecHash;
 use hostplane_infra::error::{Effect, EffectError, Rejection};
-use hostplane_infra::proxy::{Proxy, RouteSpec, SnippetFacts};
+use hostplane_infra::proxy::{Proxy, RouteFacts, RouteSpec, Served, SnippetFacts};
 
 /// A proxy, and hands that reach past the adapter.
 #[async_trait]
@@ -97,8 +97,16 @@ fn file(spec: &RouteSpec) -> String {
     naming::snippet_file(&spec.mark.site.name)
 }
 
+/// What is told of a file, among all and by itself.
 async fn find(bed: &dyn Bed, file: &str) -> Option<SnippetFacts> {
-    bed.proxy().routes().await.unwrap().snippets.into_iter().find(|facts| facts.file == file)
+    let routes = bed.proxy().routes().await.unwrap();
+    let may_be_served = routes.served.may_have(file);
+    let is_settled = routes.served != Served::Unknown;
+    let snippet = routes.snippets.into_iter().find(|facts| facts.file == file);
+    let site = SiteName::parse(file.trim_end_matches(".caddy")).unwrap();
+    let expected = RouteFacts { snippet: snippet.clone(), may_be_served, is_settled };
+    assert_eq!(bed.proxy().route(&site).await.unwrap(), expected);
+    snippet
 }
 
 async fn put(bed: &dyn Bed, spec: &RouteSpec) -> Effect<()> {

@@ -44,14 +44,18 @@ pub(super) fn pack(entries: &[ArchiveEntry]) -> Result<Bytes, ArchiveError> {
     builder.into_inner().map(Bytes::from).map_err(ArchiveError::Pack)
 }
 
-/// Reads a directory of a container as an archive.
+/// The path of what is in a directory: with `/.` the names in the archive are relative to it, and a link to one is
+/// followed.
+pub(super) fn inside(dir: &str) -> String {
+    format!("{}/.", dir.trim_end_matches('/'))
+}
+
+/// Reads what is at a path of a container as an archive.
 pub(super) async fn fetch(
     client: &Client,
     container: &str,
-    dir: &str,
+    path: String,
 ) -> Result<Result<Bytes, ArchiveError>, BollardError> {
-    // With `/.` the names in the archive are relative to the directory, and a link to one is followed.
-    let path = format!("{}/.", dir.trim_end_matches('/'));
     let mut chunks = client.download_from_container(container, Some(DownloadFromContainerOptions { path }));
     let mut archive = BytesMut::new();
     while let Some(chunk) = chunks.try_next().await? {

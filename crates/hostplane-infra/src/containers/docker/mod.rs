@@ -317,8 +317,21 @@ impl Containers for Docker {
         let failed = |error| archive_error(ask.call, error);
         let dir = paths::directory(dir)?;
         let packed: Result<Bytes, _> =
-            self.send(ask, async |client| archive::fetch(&client, container_id, dir).await).await?;
+            self.send(ask, async |client| archive::fetch(&client, container_id, archive::inside(dir)).await).await?;
         packed.and_then(|packed| archive::unpack(&packed)).map_err(failed)
+    }
+
+    async fn download_file(&self, container_id: &str, path: &str) -> Effect<Option<ArchiveEntry>> {
+        let ask = Ask::read("docker.download", "container", paths::segment(container_id)?);
+        let failed = |error| archive_error(ask.call, error);
+        let path = paths::file(path)?;
+        let packed: Result<Bytes, _> =
+            self.send(ask, async |client| archive::fetch(&client, container_id, path.to_owned()).await).await?;
+        let entries = packed.and_then(|packed| archive::unpack(&packed)).map_err(failed)?;
+        // A directory comes with all that is below it.
+        let name = paths::file_name(path);
+        let file = entries.into_iter().find(|entry| entry.path == name);
+        Ok(file.map(|file| ArchiveEntry { path: path.to_owned(), ..file }))
     }
 
     async fn exec(&self, container_id: &str, exec: &Exec) -> Effect<ExecOutput> {

@@ -162,6 +162,18 @@ impl ContainersState {
         }
         Ok(files)
     }
+
+    pub(super) fn download_file(&self, id: &str, path: &str) -> Effect<Option<ArchiveEntry>> {
+        let path = paths::file(path)?;
+        let (id, container) = self.existing(id)?;
+        match self.find(container, path) {
+            Found::Nothing => Err(EffectError::NotFound(format!("{path} in container {id}"))),
+            Found::Directory => Ok(None),
+            Found::File => {
+                Ok(self.entry_at(container, path).map(|entry| ArchiveEntry { path: path.to_owned(), ..entry }))
+            }
+        }
+    }
 }
 
 #[cfg(test)]

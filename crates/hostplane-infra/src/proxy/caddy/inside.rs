@@ -67,15 +67,24 @@ impl Inside {
         }
     }
 
+    /// One snippet, if there is one.
+    pub(super) async fn snippet(&self, call: &'static str, id: &str, file: &str) -> Effect<Option<Bytes>> {
+        let path = format!("{}/{file}", self.path(SITES));
+        match absent_is_none(self.containers.download_file(id, &path).await)? {
+            Some(entry) => Ok(entry.and_then(|entry| entry.contents)),
+            None => self.is_still(call, id).await.map(|()| None),
+        }
+    }
+
+    /// What wasn't found in the container is not there, unless the container has gone.
+    async fn is_still(&self, call: &'static str, id: &str) -> Effect<()> {
+        if self.find(call).await? == id { Ok(()) } else { Err(down(call, "the container was exchanged")) }
+    }
+
     /// Every snippet there is; `None` when there is no directory of them yet.
     pub(super) async fn snippets(&self, call: &'static str, id: &str) -> Effect<Option<Snippets>> {
         let Some(entries) = absent_is_none(self.containers.download(id, &self.path(SITES)).await)? else {
-            // What wasn't found is the directory, unless the container has gone.
-            return if self.find(call).await? == id {
-                Ok(None)
-            } else {
-                Err(down(call, "the container was exchanged"))
-            };
+            return self.is_still(call, id).await.map(|()| None);
         };
         let is_snippet = |path: &str| path.strip_suffix(".caddy").is_some_and(|stem| !stem.contains('/'));
         let snippets = entries.into_iter().filter(|entry| is_snippet(&entry.path));

@@ -44,6 +44,13 @@ impl Loaded {
         }
     }
 
+    /// Whether it is known what Caddy runs, and whether a file is, or may be, in that.
+    pub(super) fn may_have(&self, file: &str) -> (bool, bool) {
+        let known = self.lock();
+        let may_have = !known.whole || known.snippets.contains_key(file) || known.doubted.contains(file);
+        (known.whole, may_have)
+    }
+
     /// Caddy has loaded these.
     pub(super) fn set(&self, snippets: Snippets) {
         *self.lock() = Known { snippets, doubted: BTreeSet::new(), whole: true };

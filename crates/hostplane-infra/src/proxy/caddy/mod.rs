@@ -14,9 +14,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use hostplane_domain::ids::InstanceId;
 use hostplane_domain::mark::SiteRef;
+use hostplane_domain::name::SiteName;
+use hostplane_domain::naming;
 use tokio::sync::mpsc;
 
-use super::{Proxy, RouteSpec, Routes, snippet};
+use super::{Proxy, RouteFacts, RouteSpec, Routes, snippet};
 use crate::containers::Containers;
 use crate::error::{Effect, EffectError};
 use actor::Actor;
@@ -26,6 +28,7 @@ use request::{Change, Request};
 
 const PING: &str = "caddy.ping";
 const ROUTES: &str = "caddy.routes";
+const ROUTE: &str = "caddy.route";
 const SETTLE: &str = "caddy.settle";
 const PUT_ROUTE: &str = "caddy.put_route";
 const REMOVE_ROUTE: &str = "caddy.remove_route";
@@ -98,6 +101,16 @@ impl Proxy for Caddy {
             facts.push(snippet::facts(file, contents, self.loaded.has(file, contents)));
         }
         Ok(Routes { snippets: facts, served: self.loaded.served() })
+    }
+
+    async fn route(&self, site: &SiteName) -> Effect<RouteFacts> {
+        let inside = self.inside();
+        let id = inside.find(ROUTE).await?;
+        let file = naming::snippet_file(site);
+        let found = inside.snippet(ROUTE, &id, &file).await?;
+        let snippet = found.map(|contents| snippet::facts(&file, &contents, self.loaded.has(&file, &contents)));
+        let (is_settled, may_be_served) = self.loaded.may_have(&file);
+        Ok(RouteFacts { snippet, may_be_served, is_settled })
     }
 
     async fn settle(&self) -> Effect<()> {

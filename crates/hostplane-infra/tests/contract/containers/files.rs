@@ -98,6 +98,23 @@ pub async fn directory_is_a_file(bed: &Bed) {
     invalid(bed.containers.download(&id, "/data/a").await);
 }
 
+pub async fn one_by_one(bed: &Bed) {
+    let id = with_volume(bed, "c").await;
+    let entries = [file("a", "one"), file("sub/a", "two")];
+    bed.containers.upload(&id, "/data", &entries).await.unwrap();
+    let read = async |path| bed.containers.download_file(&id, path).await;
+    for (path, contents) in [("/data/a", "one"), ("/data/sub/a", "two")] {
+        let found = read(path).await.unwrap().unwrap();
+        assert_eq!((found.path.as_str(), found.contents.as_deref()), (path, Some(contents.as_bytes())));
+    }
+    assert_eq!(read("/data/sub").await.unwrap(), None, "a directory is no file");
+    assert!(not_found(read("/data/none").await).starts_with("/data/none"));
+    assert!(not_found(read("/data/none/a").await).starts_with("/data/none/a"));
+    for path in ["", "data/a", "/data/../data/a", "/data/a/", "/"] {
+        invalid(read(path).await);
+    }
+}
+
 pub async fn read_only(bed: &Bed) {
     let mut spec = bed.spec("c");
     spec.read_only_root = true;

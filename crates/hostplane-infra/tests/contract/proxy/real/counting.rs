@@ -120,6 +120,10 @@ impl Containers for Counting {
         self.inner.download(container_id, dir).await
     }
 
+    async fn download_file(&self, container_id: &str, path: &str) -> Effect<Option<ArchiveEntry>> {
+        self.inner.download_file(container_id, path).await
+    }
+
     async fn exec(&self, container_id: &str, exec: &Exec) -> Effect<ExecOutput> {
         let program = exec.argv.iter().take(2).map(String::as_str).collect::<Vec<_>>().join(" ");
         let trouble =
