@@ -1,5 +1,7 @@
 //! What each resource of a site is made from, as a hash: what its mark carries and drift is told by.
 
+use std::collections::BTreeMap;
+
 use secrecy::ExposeSecret;
 
 use crate::container;
@@ -39,6 +41,38 @@ impl DesiredSite {
     }
 }
 
+/// The hashes of all of a site's resources. They take longer to make than anything takes that is done with them, and
+/// stay the same as long as the site does.
+#[derive(Debug, Clone)]
+pub struct SpecHashes {
+    site: SpecHash,
+    resources: BTreeMap<Kind, SpecHash>,
+}
+
+impl SpecHashes {
+    /// Those of a site.
+    #[must_use]
+    pub fn of(want: &DesiredSite) -> Self {
+        let resources = Kind::ALL.iter().map(|kind| (*kind, want.spec_hash(*kind))).collect();
+        Self { site: SpecHash::of(want), resources }
+    }
+
+    /// Whether they are of the site as it is to be now.
+    #[must_use]
+    pub fn are_of(&self, want: &DesiredSite) -> bool {
+        self.site == SpecHash::of(want)
+    }
+
+    /// That of one resource.
+    ///
+    /// # Panics
+    /// Never: there is one of each kind.
+    #[must_use]
+    pub fn get(&self, kind: Kind) -> &SpecHash {
+        &self.resources[&kind]
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -52,6 +86,14 @@ mod tests {
         let want = hello();
         let hashes: Vec<String> = Kind::ALL.iter().map(|kind| format!("{kind} {}", want.spec_hash(*kind))).collect();
         assert_eq!(hashes.join("\n"), include_str!("spec_hash.golden").trim_end());
+    }
+
+    #[test]
+    fn kept_hashes_are_those_of_one_site_as_it_was() {
+        let (want, kept) = (hello(), SpecHashes::of(&hello()));
+        assert!(Kind::ALL.iter().all(|kind| *kept.get(*kind) == want.spec_hash(*kind)));
+        assert!(kept.are_of(&want));
+        assert!(!kept.are_of(&DesiredSite { suspended: true, ..hello() }));
     }
 
     #[test]

@@ -10,7 +10,7 @@ pub mod desired;
 pub mod details;
 pub mod drift;
 pub mod events;
-mod fingerprint;
+pub mod fingerprint;
 pub mod ids;
 pub mod job;
 pub mod kind;

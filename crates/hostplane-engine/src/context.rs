@@ -1,10 +1,14 @@
 //! What a verb has at hand: the world, the secrets, and for whom and in which job it works.
 
+use std::borrow::Cow;
+
 use hostplane_domain::desired::{DesiredSite, MailRelay};
+use hostplane_domain::fingerprint::SpecHashes;
 use hostplane_domain::ids::{InstanceId, JobId};
 use hostplane_domain::kind::Kind;
 use hostplane_domain::mark::{Labels, Mark, Owner, SiteRef};
 use hostplane_domain::secret::{Keyring, MasterSecret};
+use hostplane_domain::spec_hash::SpecHash;
 use hostplane_infra::world::World;
 use secrecy::SecretString;
 
@@ -21,6 +25,8 @@ pub(crate) struct SiteCx<'a> {
     pub site: &'a SiteRef,
     pub job: JobId,
     pub pace: Pace,
+    /// Those of the wanted site, where somebody has kept them.
+    pub hashes: Option<&'a SpecHashes>,
 }
 
 impl SiteCx<'_> {
@@ -33,6 +39,11 @@ impl SiteCx<'_> {
     /// password is another's.
     pub fn mail_password(&self, want: &DesiredSite) -> Option<&SecretString> {
         self.mail.filter(|(relay, _)| want.mail.as_ref() == Some(*relay)).map(|(_, password)| password)
+    }
+
+    /// The hash of what one of the wanted site's resources is made from.
+    pub fn spec_hash(&self, kind: Kind, want: &DesiredSite) -> Cow<'_, SpecHash> {
+        self.hashes.map_or_else(|| Cow::Owned(want.spec_hash(kind)), |hashes| Cow::Borrowed(hashes.get(kind)))
     }
 
     /// The mark for what this job makes.

@@ -11,7 +11,7 @@ mod secret;
 mod sites;
 mod tokens;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use hostplane_domain::change::OutOfBounds;
 use hostplane_domain::ids::{InstanceId, JobId};
@@ -251,6 +251,7 @@ impl App {
             signal: signal.clone(),
             orphans: Arc::clone(&orphans),
             picture: Arc::clone(&picture),
+            hashes: Mutex::default(),
         };
         let background = Background { worker, reconciler, asked, schedule, rotation };
         Ok((Self { store, world, instance, secrets, rotate, settings, signal, orphans, picture, ask }, background))

@@ -255,6 +255,7 @@ impl App {
             site: &record.site,
             job,
             pace: self.settings.pace,
+            hashes: None,
         };
         let want = record.spec.as_ref().filter(|_| record.status == SiteStatus::Active);
         let depth = if want.is_some() { Depth::Inside } else { Depth::Lists };

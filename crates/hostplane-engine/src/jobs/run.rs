@@ -423,6 +423,7 @@ impl Runner {
             site: &claim.site.site,
             job: claim.job.id,
             pace: self.settings.pace,
+            hashes: None,
         }
     }
 }

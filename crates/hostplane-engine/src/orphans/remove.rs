@@ -99,6 +99,7 @@ impl Orphans {
             site: &mark.site,
             job: mark.job,
             pace: self.pace,
+            hashes: None,
         };
         warn!(found = %orphan.found, site = %mark.site.name, job = %mark.job, "removing by hand what no job is known to have made");
         resources::of(kind).remove(&cx).await?;

@@ -135,6 +135,7 @@ impl Reconciler {
             // Only names the mark of what would be made, and nothing is made here.
             job: JobId::new(want.site.id.uuid()),
             pace: self.settings.pace,
+            hashes: None,
         }
     }
 }

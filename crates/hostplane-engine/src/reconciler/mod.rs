@@ -16,9 +16,11 @@ mod picture;
 mod round;
 mod tick;
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
 
-use hostplane_domain::ids::InstanceId;
+use hostplane_domain::fingerprint::SpecHashes;
+use hostplane_domain::ids::{InstanceId, SiteId};
 use hostplane_infra::world::World;
 use tokio::sync::{mpsc, oneshot};
 
@@ -50,6 +52,8 @@ pub(crate) struct Reconciler {
     pub signal: Signal,
     pub orphans: Arc<Orphans>,
     pub picture: Arc<Picture>,
+    /// What each site's resources are made from, as of the last look at everything.
+    pub hashes: Mutex<HashMap<SiteId, SpecHashes>>,
 }
 
 impl Reconciler {

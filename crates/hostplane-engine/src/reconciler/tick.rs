@@ -1,8 +1,10 @@
 //! Everything at once: the lists of all sites, in a constant number of calls.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::sync::PoisonError;
 
 use hostplane_domain::drift::drifts;
+use hostplane_domain::fingerprint::SpecHashes;
 use hostplane_domain::ids::SiteId;
 use hostplane_domain::job::JobState;
 use hostplane_infra::error::chain;
@@ -13,6 +15,7 @@ use tracing::{debug, error, warn};
 
 use super::Reconciler;
 use super::order::repairable;
+use crate::context::SiteCx;
 use crate::host::Host;
 use crate::orphans::LookError;
 use crate::resources;
@@ -61,6 +64,9 @@ impl Reconciler {
         };
         let trouble = host.blind.as_ref().map(ToString::to_string);
         let ring = self.secrets.now();
+        // Of sites that are there no more, or are held by a job, none are kept.
+        let mut kept = std::mem::take(&mut *self.hashes.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut hashes_now = HashMap::with_capacity(kept.len());
         let mut looked = Looked { is_blind: trouble.is_some(), ..Looked::default() };
         let (mut idle, mut there) = (Vec::new(), HashSet::new());
         for (nth, (name, watched)) in watched.into_iter().enumerate() {
@@ -89,14 +95,17 @@ impl Reconciler {
                 }
             }
             let seen = host.take(&want.site.name);
-            let cx = self.context(&want, &ring);
+            let hashes = kept.remove(&site).filter(|kept| kept.are_of(&want)).unwrap_or_else(|| SpecHashes::of(&want));
+            let cx = SiteCx { hashes: Some(&hashes), ..self.context(&want, &ring) };
             let found = drifts(&resources::observe_all(&cx, Some(&want), &seen));
+            hashes_now.insert(site, hashes);
             if held_by.is_none() && !repairable(&found).is_empty() {
                 looked.suspects.push(site);
             } else {
                 self.picture.lists(&want.site, found, host.looked_at);
             }
         }
+        *self.hashes.lock().unwrap_or_else(PoisonError::into_inner) = hashes_now;
         let share = if all { idle.len() } else { idle.len().div_ceil(INSIDE_LOOKS) };
         looked.inside = self.picture.next_inside(&idle, share);
         looked.inside.retain(|site| !looked.suspects.contains(site));

@@ -48,7 +48,7 @@ impl Resource for Container {
             Seen::Unknown(_) | Seen::NotAsked => None,
         };
         let differs = want.map(|want| differences(&(self.spec)(want), want, found, tuning));
-        present(cx.owner(&found.labels), self.kind, want, differs.unwrap_or_default())
+        present(cx, cx.owner(&found.labels), self.kind, want, differs.unwrap_or_default())
     }
 
     /// One of ours that was made from something else, or that can't be brought back as it is, is replaced.
@@ -110,43 +110,58 @@ fn differences(
 ) -> Vec<Difference> {
     let mut differs = Vec::new();
     let mut differ = |reason, field, wanted: String, found: String, remedy| {
-        if wanted != found {
-            differs.push(Difference { reason, field, wanted, found, remedy });
-        }
+        differs.push(Difference { reason, field, wanted, found, remedy });
     };
     let state = |state: ContainerState| format!("{state:?}").to_lowercase();
-    let remedy = match found.state {
-        // The Engine starts none that is frozen, and one that is half removed never again.
-        ContainerState::Paused | ContainerState::Dead => Remedy::Recreate,
-        _ => Remedy::InPlace,
-    };
-    differ(Reason::Stopped, "state", state(ContainerState::Running), state(found.state), remedy);
-    let health = |unhealthy: bool| if unhealthy { "unhealthy" } else { "not unhealthy" }.to_owned();
-    differ(Reason::Unhealthy, "health", health(false), health(found.unhealthy), Remedy::Recreate);
+    if found.state != ContainerState::Running {
+        let remedy = match found.state {
+            // The Engine starts none that is frozen, and one that is half removed never again.
+            ContainerState::Paused | ContainerState::Dead => Remedy::Recreate,
+            _ => Remedy::InPlace,
+        };
+        differ(Reason::Stopped, "state", state(ContainerState::Running), state(found.state), remedy);
+    }
+    if found.unhealthy {
+        differ(Reason::Unhealthy, "health", "not unhealthy".to_owned(), "unhealthy".to_owned(), Remedy::Recreate);
+    }
     // The Engine tells an image's id once its name means another: that is nothing which happened to the container.
-    if !found.image.starts_with("sha256:") {
+    if found.image != spec.image && !found.image.starts_with("sha256:") {
         differ(Reason::Image, "image", spec.image.clone(), found.image.clone(), Remedy::Recreate);
     }
     let names = |names: &BTreeSet<String>| names.iter().cloned().collect::<Vec<_>>().join(", ");
     let (wanted, connected) = (networks(spec, want), found.networks.iter().cloned().collect::<BTreeSet<_>>());
-    // What is missing is connected; what is too much would open a way to this site.
-    let remedy = if connected.is_subset(&wanted) { Remedy::InPlace } else { Remedy::Recreate };
-    differ(Reason::Network, "networks", names(&wanted), names(&connected), remedy);
-    differ(Reason::Mounts, "mounts", mounts(&spec.mounts), mounts(&found.mounts), Remedy::Recreate);
+    if connected != wanted {
+        // What is missing is connected; what is too much would open a way to this site.
+        let remedy = if connected.is_subset(&wanted) { Remedy::InPlace } else { Remedy::Recreate };
+        differ(Reason::Network, "networks", names(&wanted), names(&connected), remedy);
+    }
+    if !are_the_same(&spec.mounts, &found.mounts) {
+        differ(Reason::Mounts, "mounts", mounts(&spec.mounts), mounts(&found.mounts), Remedy::Recreate);
+    }
     if let Some(tuning) = tuning {
         let wanted = Tuning::of(spec);
         let mut limit = |field, wanted: i64, found: i64| {
-            differ(Reason::Limits, field, wanted.to_string(), found.to_string(), Remedy::Recreate);
+            if wanted != found {
+                differ(Reason::Limits, field, wanted.to_string(), found.to_string(), Remedy::Recreate);
+            }
         };
         limit("memory", wanted.memory, tuning.memory);
         limit("memory and swap", wanted.memory_and_swap, tuning.memory_and_swap);
         limit("nano_cpus", wanted.nano_cpus, tuning.nano_cpus);
         limit("pids", wanted.pids, tuning.pids);
         let restarts = |always: bool| if always { "always" } else { "not always" }.to_owned();
-        let (wanted, found) = (restarts(wanted.restarts), restarts(tuning.restarts));
-        differ(Reason::Limits, "restart", wanted, found, Remedy::Recreate);
+        if wanted.restarts != tuning.restarts {
+            let (wanted, found) = (restarts(wanted.restarts), restarts(tuning.restarts));
+            differ(Reason::Limits, "restart", wanted, found, Remedy::Recreate);
+        }
     }
     differs
+}
+
+/// Whatever their order.
+fn are_the_same(wanted: &[VolumeMount], found: &[VolumeMount]) -> bool {
+    let all = |these: &[VolumeMount], those: &[VolumeMount]| these.iter().all(|mount| those.contains(mount));
+    all(wanted, found) && all(found, wanted)
 }
 
 fn mounts(mounts: &[VolumeMount]) -> String {

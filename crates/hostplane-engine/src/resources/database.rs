@@ -41,7 +41,7 @@ impl Resource for Database {
         };
         let owner = cx.owner_of_mark(tenant.ledger.clone());
         let differs = want.map(|want| differences(&spec(cx, want), tenant)).unwrap_or_default();
-        present(owner, KIND, want, differs)
+        present(cx, owner, KIND, want, differs)
     }
 
     async fn ensure(&self, cx: &SiteCx<'_>, want: &DesiredSite) -> Effect<()> {

@@ -103,10 +103,16 @@ pub(crate) fn observe_all(cx: &SiteCx<'_>, want: Option<&DesiredSite>, seen: &Sn
 }
 
 /// Present, and as wanted unless the mark's spec says otherwise or something else differs.
-fn present(owner: Owner, kind: Kind, want: Option<&DesiredSite>, mut differs: Vec<Difference>) -> Observed {
+fn present(
+    cx: &SiteCx<'_>,
+    owner: Owner,
+    kind: Kind,
+    want: Option<&DesiredSite>,
+    mut differs: Vec<Difference>,
+) -> Observed {
     if let (Owner::Ours(mark), Some(want)) = (&owner, want) {
-        let wanted = want.spec_hash(kind);
-        if mark.spec != wanted {
+        let wanted = cx.spec_hash(kind, want);
+        if mark.spec != *wanted {
             differs.insert(
                 0,
                 Difference {

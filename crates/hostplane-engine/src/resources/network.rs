@@ -44,7 +44,7 @@ impl Resource for Network {
         // Two networks can have one name: ours counts, whatever else there is.
         match owners.reduce(|a, b| if matches!(a, Owner::Ours(_)) { a } else { b }) {
             None => Observed::Absent,
-            Some(owner) => present(owner, KIND, want, differs.into_iter().collect()),
+            Some(owner) => present(cx, owner, KIND, want, differs.into_iter().collect()),
         }
     }
 

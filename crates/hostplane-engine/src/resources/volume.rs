@@ -40,7 +40,7 @@ impl Resource for Volume {
         let name = naming::of(self.0, &cx.site.name);
         match seen.volumes.iter().find(|volume| volume.name == name) {
             None => Observed::Absent,
-            Some(volume) => present(cx.owner(&volume.labels), self.0, want, Vec::new()),
+            Some(volume) => present(cx, cx.owner(&volume.labels), self.0, want, Vec::new()),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use futures_util::TryStreamExt;
 use hostplane_domain::desired::DesiredSite;
 use hostplane_domain::drift::Drift;
 use hostplane_domain::ids::{JobId, SiteId};
@@ -50,8 +51,14 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn watched(&self) -> Stored<Vec<(String, Stored<Watched>)>> {
-        let rows = sqlx::query(WATCHED).fetch_all(&mut *self.reading().await?).await?;
-        rows.iter().map(|row| Ok((row.try_get("name")?, read(row)))).collect()
+        let mut connection = self.reading().await?;
+        // One after the other: there may be thousands, and all their texts at once would be much.
+        let mut rows = sqlx::query(WATCHED).fetch(&mut *connection);
+        let mut watched = Vec::new();
+        while let Some(row) = rows.try_next().await? {
+            watched.push((row.try_get("name")?, read(&row)));
+        }
+        Ok(watched)
     }
 
     /// One site, if it is in service.
