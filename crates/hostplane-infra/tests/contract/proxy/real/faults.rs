@@ -37,7 +37,7 @@ const RELOAD: &str = "caddy reload";
 async fn a_burst_costs_few_reloads(bed: &Real) {
     let before = bed.containers.count(RELOAD);
     let burst: Vec<RouteSpec> =
-        (0..20).map(|n| route(&format!("burst-{n}"), &format!("burst-{n}.test"), "burst")).collect();
+        (0..100).map(|n| route(&format!("burst-{n}"), &format!("burst-{n}.test"), "burst")).collect();
     for result in join_all(burst.iter().map(|spec| put(bed, spec))).await {
         result.unwrap();
     }
