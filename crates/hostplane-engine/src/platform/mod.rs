@@ -98,7 +98,8 @@ impl Platform {
     /// `Rejected` when a name is held by another, a port is taken or an image is missing; else what may pass.
     pub async fn up(&self) -> Effect<()> {
         let parts = parts::Parts { world: &self.world, instance: self.instance };
-        parts.network(&self.settings.shared_network).await?;
+        let network = parts.network(&self.settings.shared_network);
+        let ((), engine) = futures_util::try_join!(network, self.world.containers.about())?;
         // One that is elsewhere is neither made nor published here.
         let gateway = if self.settings.mariadb_elsewhere {
             None
@@ -113,7 +114,7 @@ impl Platform {
         // connects first renews it.
         let hash = Self::mariadb_passwords(&self.secrets.now()).last().map(mariadb_hash).unwrap_or_default();
         let mariadb = gateway.map(|gateway| servers::mariadb(&self.settings, &gateway.to_string(), &hash));
-        let caddy = servers::caddy(&self.settings);
+        let caddy = servers::caddy(&self.settings, &engine.kernel);
         // Both are waited for even if one fails: a call that is dropped has its effect all the same.
         let mariadb = async {
             match &mariadb {

@@ -132,8 +132,24 @@ pub(super) fn mariadb(settings: &PlatformSettings, gateway: &str, admin_hash: &s
     }
 }
 
-/// Caddy, with the directory of sites that its main configuration imports.
-pub(super) fn caddy(settings: &PlatformSettings) -> Server {
+/// From this kernel on, connections that wait for a listener can go over to another one of the same port.
+const MIGRATES: (u32, u32) = (5, 14);
+
+/// Settings of Caddy's network. At each reload it listens anew and then closes the old listener, and with that the
+/// kernel closes the connections that wait there, which visitors see as an empty answer. A kernel that can give them to
+/// the new listener is told to.
+fn caddy_sysctls(kernel: &str) -> Vec<(String, String)> {
+    let mut numbers = kernel.split(|c: char| !c.is_ascii_digit()).map_while(|number| number.parse::<u32>().ok());
+    let version = (numbers.next().unwrap_or_default(), numbers.next().unwrap_or_default());
+    let mut sysctls = vec![("net.ipv4.ip_unprivileged_port_start".to_owned(), "0".to_owned())];
+    if version >= MIGRATES {
+        sysctls.push(("net.ipv4.tcp_migrate_req".to_owned(), "1".to_owned()));
+    }
+    sysctls
+}
+
+/// Caddy, with the directory of sites that its main configuration imports, for an Engine with a kernel.
+pub(super) fn caddy(settings: &PlatformSettings, kernel: &str) -> Server {
     let name = &settings.caddy_container;
     let conf_dir = settings.caddy_conf_dir.trim_end_matches('/');
     let relative = conf_dir.trim_start_matches('/');
@@ -155,7 +171,7 @@ pub(super) fn caddy(settings: &PlatformSettings) -> Server {
                 ("0.0.0.0".to_owned(), settings.http_port, 80),
                 ("0.0.0.0".to_owned(), settings.https_port, 443),
             ],
-            sysctls: vec![("net.ipv4.ip_unprivileged_port_start".to_owned(), "0".to_owned())],
+            sysctls: caddy_sysctls(kernel),
             capabilities: Vec::new(),
             limits: ContainerLimits { memory_mib: 1024, cpu_milli: 0, pids: 512, log_mib: 10 },
             restart: true,
@@ -166,5 +182,29 @@ pub(super) fn caddy(settings: &PlatformSettings) -> Server {
             file(format!("{relative}/Caddyfile"), 0o644, 1000, render::caddy::main_config("sites")),
             dir("data", 0o700, 1000),
         ],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_migrate_where_the_kernel_can() {
+        for (kernel, can) in [
+            ("6.18.44-fc-v595", true),
+            ("6.1.0-44-amd64", true),
+            ("5.14", true),
+            ("5.14.0-503.el9", true),
+            ("5.10.0-35-amd64", false),
+            ("4.18.0", false),
+            ("5", false),
+            ("", false),
+            ("linux", false),
+        ] {
+            let told =
+                caddy_sysctls(kernel).iter().any(|(name, value)| name.ends_with("tcp_migrate_req") && value == "1");
+            assert_eq!(told, can, "{kernel}");
+        }
     }
 }

@@ -111,6 +111,8 @@ impl Tuning {
 pub struct EngineFacts {
     /// Its version.
     pub version: String,
+    /// Its machine's kernel, as that names its version.
+    pub kernel: String,
     /// Its clock; `None` when it doesn't say.
     pub time: Option<Timestamp>,
     /// Where it keeps everything, on its own machine.

@@ -366,7 +366,8 @@ impl Containers for FakeWorld {
 
     async fn about(&self) -> Effect<EngineFacts> {
         let time = Some(self.clock.now());
-        Ok(EngineFacts { version: "20.10.24".to_owned(), time, data_dir: "/var/lib/docker".to_owned() })
+        let (version, kernel) = ("20.10.24".to_owned(), "6.1.0-44-amd64".to_owned());
+        Ok(EngineFacts { version, kernel, time, data_dir: "/var/lib/docker".to_owned() })
     }
 
     async fn events(&self) -> Effect<EngineEvents> {

@@ -30,6 +30,7 @@ mod random_kills;
 mod reach;
 mod recovery;
 mod relay;
+mod reload;
 mod restart;
 mod rotation;
 mod secrets;

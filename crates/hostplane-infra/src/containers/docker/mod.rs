@@ -194,6 +194,7 @@ impl Containers for Docker {
         let time = info.system_time.and_then(|time| time.parse::<jiff::Timestamp>().ok());
         Ok(EngineFacts {
             version: info.server_version.unwrap_or_default(),
+            kernel: info.kernel_version.unwrap_or_default(),
             time: time.map(|time| Timestamp(time.as_microsecond())),
             data_dir: info.docker_root_dir.unwrap_or_default(),
         })

@@ -24,6 +24,7 @@ pub async fn limits(bed: &Bed) {
 pub async fn about(bed: &Bed) {
     let about = bed.containers.about().await.unwrap();
     assert!(about.version.starts_with(|c: char| c.is_ascii_digit()), "{about:?}");
+    assert!(about.kernel.starts_with(|c: char| c.is_ascii_digit()), "{about:?}");
     assert!(about.data_dir.starts_with('/') && about.time.is_some(), "{about:?}");
 }
 
