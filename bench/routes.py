@@ -107,8 +107,9 @@ def main():
         f"{given} configurations.\n\n"
         "A change is the step `route` of a `site suspend` or `site resume` (`hostplane job show`): it reads the snippets,\n"
         "writes a candidate, has Caddy validate it, renames it into place and has Caddy load it. Each of Caddy's programs\n"
-        "reads all snippets, so this grows with their number; what it would take to be independent of it is one change at\n"
-        "Caddy's administration endpoint (a route by its `@id`), with the files kept for the next start."
+        "reads all snippets, and Caddy builds all routes anew at each load, so this grows with their number. To be\n"
+        "independent of it the routes would have to be no configuration: one for all sites, which finds its upstream by the\n"
+        "request's host name."
     )
 
 
