@@ -12,14 +12,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use hostplane_domain::desired::{PhpSettings, SiteImages, SiteLimits};
 use hostplane_domain::job::{JobState, OperationName};
-use hostplane_domain::mark::Labels;
 use hostplane_engine::app::{App, JobView};
 use hostplane_engine::settings::{Pace, SiteSettings};
 use hostplane_engine::store::{JobFilter, Store};
 use hostplane_infra::clock::Clock;
-use hostplane_infra::containers::{ContainerState, Containers, NetworkSpec};
+use hostplane_infra::containers::ContainerState;
 use hostplane_infra::error::EffectError;
 use hostplane_infra::fake::{FakeClock, FakeWorld, State};
 use hostplane_infra::gate::{Call, Gate, Verdict};
@@ -28,9 +26,6 @@ use tokio::time::sleep;
 
 use common::{new_site, secrets};
 
-const PHP_IMAGE: &str = "hostplane/php:bench";
-const NGINX_IMAGE: &str = "hostplane/nginx:bench";
-const SHARED_NETWORK: &str = "hostplane";
 /// Sites in the smaller and in the larger world.
 const SIZES: [usize; 2] = [1_000, 10_000];
 /// Sites that are made in one go.
@@ -87,29 +82,14 @@ struct Figures {
 
 impl Installation {
     async fn new() -> Self {
-        let (world, calls, home) = (FakeWorld::default(), Arc::new(Counter::default()), TempDir::new().unwrap());
-        world.state().containers.images.extend([PHP_IMAGE.to_owned(), NGINX_IMAGE.to_owned()]);
-        world.state().containers.is_endless = true;
-        let subnet = Some("172.31.0.0/16".parse().unwrap());
-        let shared = NetworkSpec { name: SHARED_NETWORK.into(), subnet, labels: Labels::new() };
-        world.create_network(&shared).await.unwrap();
+        let (world, calls, home) = (common::world().await, Arc::new(Counter::default()), TempDir::new().unwrap());
+        world.state().containers.has_endless_networks = true;
         let bare = world.state().clone();
+        // Looks come when they are asked for.
         let never = Duration::from_hours(1);
-        let settings = SiteSettings {
-            base_domain: "localhost".parse().unwrap(),
-            public_port: 8080,
-            images: SiteImages { php: PHP_IMAGE.into(), nginx: NGINX_IMAGE.into() },
-            limits: SiteLimits::default(),
-            php: PhpSettings::default(),
-            mail: None,
-            mail_password: None,
-            shared_network: SHARED_NETWORK.into(),
-            database_host: "host.docker.internal:3306".into(),
-            subnet_pool: "10.0.0.0/8".parse().unwrap(),
-            concurrency: 20,
-            // Looks come when they are asked for.
-            pace: Pace { tick: never, events_tick: never, ..Pace::default() },
-        };
+        let pace = Pace { tick: never, events_tick: never, ..Pace::default() };
+        let subnet_pool = "10.0.0.0/8".parse().unwrap();
+        let settings = SiteSettings { subnet_pool, concurrency: 20, ..common::settings(pace) };
         let now = FakeClock::default().now();
         let store = Store::open(&home.path().join("hostplane.db"), settings.pace.settle, now).await.unwrap();
         let world_behind = world.behind(calls.clone());

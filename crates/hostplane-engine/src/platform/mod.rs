@@ -99,7 +99,9 @@ impl Platform {
     pub async fn up(&self) -> Effect<()> {
         let parts = parts::Parts { world: &self.world, instance: self.instance };
         let network = parts.network(&self.settings.shared_network);
-        let ((), engine) = futures_util::try_join!(network, self.world.containers.about())?;
+        let (network, engine) = futures_util::join!(network, self.world.containers.about());
+        network?;
+        let kernel = engine?.kernel;
         // One that is elsewhere is neither made nor published here.
         let gateway = if self.settings.mariadb_elsewhere {
             None
@@ -114,7 +116,7 @@ impl Platform {
         // connects first renews it.
         let hash = Self::mariadb_passwords(&self.secrets.now()).last().map(mariadb_hash).unwrap_or_default();
         let mariadb = gateway.map(|gateway| servers::mariadb(&self.settings, &gateway.to_string(), &hash));
-        let caddy = servers::caddy(&self.settings, &engine.kernel);
+        let caddy = servers::caddy(&self.settings, &kernel);
         // Both are waited for even if one fails: a call that is dropped has its effect all the same.
         let mariadb = async {
             match &mariadb {

@@ -4,31 +4,25 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hostplane_domain::desired::{PhpSettings, SiteImages, SiteLimits};
 use hostplane_domain::ids::JobId;
 use hostplane_domain::job::JobState;
-use hostplane_domain::mark::Labels;
 use hostplane_engine::app::{App, Asked, Background, JobView};
 use hostplane_engine::settings::{Pace, SiteSettings};
 use hostplane_engine::store::{JobFilter, Store, StoreGate, Stored};
 use hostplane_infra::clock::{Clock, Timestamp};
-use hostplane_infra::containers::{Containers, NetworkSpec};
 use hostplane_infra::fake::{FakeWorld, State};
 use sqlx::Connection;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use crate::common::{name, secrets};
+use crate::common::{self, name, secrets};
 use crate::gate::FaultGate;
 use crate::journal::{JournalGate, Stillness};
 use crate::secrets::MASTER;
 
-pub const PHP_IMAGE: &str = "hostplane/php:test";
-pub const NGINX_IMAGE: &str = "hostplane/nginx:test";
 pub const OTHER_PHP_IMAGE: &str = "hostplane/php:other";
 pub const OTHER_NGINX_IMAGE: &str = "hostplane/nginx:other";
-const SHARED_NETWORK: &str = "hostplane";
 
 /// All that outlasts a process: the database file and the world, at a time.
 #[derive(Clone)]
@@ -41,15 +35,8 @@ pub struct Stage {
 impl Stage {
     /// No database yet, and a world with images and the network that sites share with Caddy.
     pub async fn empty() -> Self {
-        let world = FakeWorld::default();
-        world
-            .state()
-            .containers
-            .images
-            .extend([PHP_IMAGE, NGINX_IMAGE, OTHER_PHP_IMAGE, OTHER_NGINX_IMAGE].map(str::to_owned));
-        let subnet = Some("172.31.0.0/16".parse().unwrap());
-        let shared = NetworkSpec { name: SHARED_NETWORK.into(), subnet, labels: Labels::new() };
-        world.create_network(&shared).await.unwrap();
+        let world = common::world().await;
+        world.state().containers.images.extend([OTHER_PHP_IMAGE, OTHER_NGINX_IMAGE].map(str::to_owned));
         let state = world.state().clone();
         Self { database: Vec::new(), state, now: world.clock().now() }
     }
@@ -95,21 +82,7 @@ impl Bed {
         let world = FakeWorld::resumed(stage.state.clone(), stage.now);
         let gate = FaultGate::new(world.clone());
         let journal = JournalGate::new(Arc::clone(&gate.dead), Arc::clone(&gate.died));
-        let settings = SiteSettings {
-            base_domain: "localhost".parse().unwrap(),
-            public_port: 8080,
-            images: SiteImages { php: PHP_IMAGE.into(), nginx: NGINX_IMAGE.into() },
-            limits: SiteLimits::default(),
-            php: PhpSettings::default(),
-            mail: None,
-            mail_password: None,
-            shared_network: SHARED_NETWORK.into(),
-            database_host: "host.docker.internal:3306".into(),
-            subnet_pool: "10.213.0.0/16".parse().unwrap(),
-            concurrency: 4,
-            pace: Pace::default(),
-        };
-        Self { world, gate, journal, settings, home }
+        Self { world, gate, journal, settings: common::settings(Pace::default()), home }
     }
 
     pub fn database(&self) -> PathBuf {

@@ -3,29 +3,23 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hostplane_domain::desired::{PhpSettings, SiteImages, SiteLimits};
 use hostplane_domain::ids::JobId;
 use hostplane_domain::job::JobState;
 use hostplane_domain::kind::Kind;
-use hostplane_domain::mark::Labels;
 use hostplane_domain::status::SiteStatus;
 use hostplane_engine::app::{App, JobView, ResourceState};
 use hostplane_engine::secrets::Secrets;
 use hostplane_engine::settings::{Pace, SiteSettings};
 use hostplane_engine::store::Store;
 use hostplane_infra::clock::{Clock, Timestamp};
-use hostplane_infra::containers::{Containers, NetworkSpec};
 use hostplane_infra::fake::{FakeClock, FakeWorld, ScriptedGate, State};
 use hostplane_infra::world::World;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use crate::common::{name, new_site, secrets};
-
-pub const PHP_IMAGE: &str = "hostplane/php:test";
-pub const NGINX_IMAGE: &str = "hostplane/nginx:test";
-pub const SHARED_NETWORK: &str = "hostplane";
+use crate::common::{self, name, new_site, secrets};
+pub use crate::common::{NGINX_IMAGE, PHP_IMAGE, SHARED_NETWORK};
 
 pub struct Bed {
     pub world: FakeWorld,
@@ -58,31 +52,13 @@ fn pace() -> Pace {
 
 impl Bed {
     pub async fn new() -> Self {
-        let bed = Self {
-            world: FakeWorld::default(),
+        Self {
+            world: common::world().await,
             gate: ScriptedGate::new(),
-            settings: SiteSettings {
-                base_domain: "localhost".parse().unwrap(),
-                public_port: 8080,
-                images: SiteImages { php: PHP_IMAGE.into(), nginx: NGINX_IMAGE.into() },
-                limits: SiteLimits::default(),
-                php: PhpSettings::default(),
-                mail: None,
-                mail_password: None,
-                shared_network: SHARED_NETWORK.into(),
-                database_host: "host.docker.internal:3306".into(),
-                subnet_pool: "10.213.0.0/16".parse().unwrap(),
-                concurrency: 4,
-                pace: pace(),
-            },
+            settings: common::settings(pace()),
             secrets: secrets([7; 32]),
             home: TempDir::new().unwrap(),
-        };
-        bed.world.state().containers.images.extend([PHP_IMAGE.to_owned(), NGINX_IMAGE.to_owned()]);
-        let subnet = Some("172.31.0.0/16".parse().unwrap());
-        let shared = NetworkSpec { name: SHARED_NETWORK.into(), subnet, labels: Labels::new() };
-        bed.world.create_network(&shared).await.unwrap();
-        bed
+        }
     }
 
     pub fn gated(&self) -> World {

@@ -394,3 +394,51 @@ async fn no_change_of_a_site_makes_anything_in_the_place_of_data_that_is_gone() 
         running.stop().await;
     }
 }
+
+#[tokio::test]
+async fn what_is_kept_of_a_site_from_look_to_look_goes_with_a_change_of_it() {
+    let bed = Bed::new().await;
+    let running = in_service(&bed).await;
+    running.app.reconcile(false).await.unwrap();
+    let job = running.app.change_site(&name("hello"), &Change::Suspended(true)).await.unwrap().record.id;
+    assert_eq!(running.ended(job).await.record.state, JobState::Completed);
+    // First what looks into the site see, so that the last word is that of the lists.
+    for inside in [true, false] {
+        running.app.reconcile(inside).await.unwrap();
+    }
+    assert_eq!(known(&running), []);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn front_pages_that_never_answer_keep_nobody_from_being_mended() {
+    let bed = Bed::new().await;
+    let running = in_service(&bed).await;
+    for n in 0..8 {
+        running.active(&format!("s{n}")).await;
+    }
+    // As many as there are places for looks into sites.
+    for _ in 0..8 {
+        bed.gate.next("probe.get", Verdict::Hang);
+    }
+    let asked = || bed.gate.calls().iter().filter(|call| call.name == "probe.get").count();
+    let before = asked();
+    let mended = async {
+        while asked() < before + 8 {
+            tokio::task::yield_now().await;
+        }
+        let labels = {
+            let mut state = bed.world.state();
+            php(&mut state).state = ContainerState::Exited;
+            php(&mut state).labels.clone()
+        };
+        bed.world.tell("php_hello", "die", labels);
+        assert_eq!(repaired(&running, 1).await.record.state, JobState::Completed);
+    };
+    tokio::select! {
+        biased;
+        looked = running.app.reconcile(true) => panic!("all was looked into: {looked:?}"),
+        () = mended => {}
+    }
+    running.stop().await;
+}

@@ -30,11 +30,6 @@ pub(crate) fn file(path: &str) -> Effect<&str> {
     if path.ends_with('/') { refuse(format!("{path:?} is not a file")) } else { Ok(path) }
 }
 
-/// The last part of a path.
-pub(crate) fn file_name(path: &str) -> &str {
-    path.rsplit('/').next().unwrap_or(path)
-}
-
 /// Whether a path stays below the directory that it is relative to. `.` doesn't: an engine silently
 /// leaves that entry of an archive out, so a mounted volume's own mode is set from the directory above.
 pub(crate) fn is_below(path: &str) -> bool {

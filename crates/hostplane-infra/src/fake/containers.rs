@@ -37,7 +37,7 @@ pub struct ContainersState {
     /// How many ids were given out: they are counted, so that a run can be repeated.
     pub ids: u64,
     /// Networks have room without end, as if the sites were on several Engines: for more of them than one can have.
-    pub is_endless: bool,
+    pub has_endless_networks: bool,
 }
 
 /// A container.

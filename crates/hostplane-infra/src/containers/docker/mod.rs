@@ -330,8 +330,8 @@ impl Containers for Docker {
             self.send(ask, async |client| archive::fetch(&client, container_id, path.to_owned()).await).await?;
         let entries = packed.and_then(|packed| archive::unpack(&packed)).map_err(failed)?;
         // A directory comes with all that is below it.
-        let name = paths::file_name(path);
-        let file = entries.into_iter().find(|entry| entry.path == name);
+        let name = path.rsplit('/').next();
+        let file = entries.into_iter().find(|entry| Some(entry.path.as_str()) == name);
         Ok(file.map(|file| ArchiveEntry { path: path.to_owned(), ..file }))
     }
 

@@ -112,7 +112,7 @@ impl ContainersState {
     /// Whether one more container can run on a network.
     pub(super) fn check_room(&self, id: &str) -> Effect<()> {
         let Some(network) = self.networks.get(id) else { return Err(absent("network", id)) };
-        if self.is_endless {
+        if self.has_endless_networks {
             return Ok(());
         }
         let used = self.endpoints(id);

@@ -44,11 +44,10 @@ impl Loaded {
         }
     }
 
-    /// Whether it is known what Caddy runs, and whether a file is, or may be, in that.
-    pub(super) fn may_have(&self, file: &str) -> (bool, bool) {
+    /// Whether Caddy runs, or may run, a file; `None` while nothing is known.
+    pub(super) fn may_have(&self, file: &str) -> Option<bool> {
         let known = self.lock();
-        let may_have = !known.whole || known.snippets.contains_key(file) || known.doubted.contains(file);
-        (known.whole, may_have)
+        known.whole.then(|| known.snippets.contains_key(file) || known.doubted.contains(file))
     }
 
     /// Caddy has loaded these.

@@ -109,8 +109,8 @@ impl Proxy for Caddy {
         let file = naming::snippet_file(site);
         let found = inside.snippet(ROUTE, &id, &file).await?;
         let snippet = found.map(|contents| snippet::facts(&file, &contents, self.loaded.has(&file, &contents)));
-        let (is_settled, may_be_served) = self.loaded.may_have(&file);
-        Ok(RouteFacts { snippet, may_be_served, is_settled })
+        let served = self.loaded.may_have(&file);
+        Ok(RouteFacts { snippet, may_be_served: served.unwrap_or(true), is_settled: served.is_some() })
     }
 
     async fn settle(&self) -> Effect<()> {

@@ -208,11 +208,12 @@ async fn a_restart_of_caddy_keeps_serving(bed: &Real) {
     assert_eq!(bed.body("later.test").await.as_deref(), Some("x"));
 }
 
-async fn each_call(proxy: &Caddy) -> [Effect<()>; 4] {
+async fn each_call(proxy: &Caddy) -> [Effect<()>; 5] {
     let spec = route("unreachable", "unreachable.test", "x");
     [
         proxy.ping().await,
         proxy.routes().await.map(drop),
+        proxy.route(&spec.mark.site.name).await.map(drop),
         proxy.put_route(&spec).await,
         proxy.remove_route(spec.mark.instance, &spec.mark.site).await,
     ]
