@@ -22,7 +22,9 @@ def fill(engine, count):
             0o644,
             1000,
             f"http://zz-{number}.localhost {{\n\treverse_proxy nginx_zz-{number}:80 {{\n"
-            f"\t\theader_up X-Hostplane-Site 00000000-0000-0000-0000-{number:012}\n\t}}\n}}\n".encode(),
+            f"\t\theader_up X-Hostplane-Site 00000000-0000-0000-0000-{number:012}\n"
+            "\t\tlb_try_duration 2s\n\t\tlb_try_interval 100ms\n\t\ttransport http {\n\t\t\tdial_timeout 200ms\n"
+            "\t\t}\n\t}\n}\n".encode(),
         )
         for number in range(count)
     ]

@@ -1,6 +1,7 @@
 //! Caddy's main configuration and each site's snippet.
 
 use crate::desired::DesiredSite;
+use crate::ids::SiteId;
 use crate::mark::Mark;
 use crate::naming;
 
@@ -27,19 +28,34 @@ pub const MAINTENANCE_PAGE: &str = "<!doctype html><html lang=\"en\"><head><meta
     <title>Under maintenance</title></head><body><h1>This site is under maintenance.</h1>\
     <p>Please come back later.</p></body></html>";
 
+/// How long a visitor waits for a page of a site whose nginx can't be connected to: so long a container takes to be
+/// started again.
+const TRY: &str = "lb_try_duration 2s";
+const TRY_AGAIN: &str = "lb_try_interval 100ms";
+/// In the own network a connection is there at once or not at all. A packet to a container that has its name already
+/// and its address not yet is lost, and the kernel sends the next after a second.
+const CONNECT: &str = "dial_timeout 200ms";
+
 /// A site's route, without the mark.
 #[must_use]
 pub fn route(want: &DesiredSite) -> String {
-    let upstream = naming::nginx_container(&want.site.name);
     let host = &want.url.host;
-    let id = want.site.id;
     if want.suspended {
         return format!(
             "http://{host} {{\n\theader Content-Type \"text/html; charset=utf-8\"\n\theader Retry-After 3600\n\
              \trespond `{MAINTENANCE_PAGE}` 503\n}}\n"
         );
     }
-    format!("http://{host} {{\n\treverse_proxy {upstream}:80 {{\n\t\theader_up {SITE_HEADER} {id}\n\t}}\n}}\n")
+    route_to(&format!("{}:80", naming::nginx_container(&want.site.name)), host, want.site.id)
+}
+
+/// A route to `upstream`, as host and port, which serves a site under a host name.
+#[must_use]
+pub fn route_to(upstream: &str, host: &str, site: SiteId) -> String {
+    format!(
+        "http://{host} {{\n\treverse_proxy {upstream} {{\n\t\theader_up {SITE_HEADER} {site}\n\
+         \t\t{TRY}\n\t\t{TRY_AGAIN}\n\t\ttransport http {{\n\t\t\t{CONNECT}\n\t\t}}\n\t}}\n}}\n"
+    )
 }
 
 /// A site's snippet: the mark, then the route.
@@ -60,6 +76,11 @@ mod tests {
             "http://hello.localhost {\n\
              \treverse_proxy nginx_hello:80 {\n\
              \t\theader_up X-Hostplane-Site 00000000-0000-0000-0000-000000000001\n\
+             \t\tlb_try_duration 2s\n\
+             \t\tlb_try_interval 100ms\n\
+             \t\ttransport http {\n\
+             \t\t\tdial_timeout 200ms\n\
+             \t\t}\n\
              \t}\n\
              }\n"
         );

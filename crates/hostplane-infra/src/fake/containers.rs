@@ -325,6 +325,11 @@ impl ContainersState {
         let wanted = |(name, volume): &(&String, &FakeVolume)| in_scope(scope, name, &volume.labels);
         let facts =
             |(name, volume): (&String, &FakeVolume)| VolumeFacts { name: name.clone(), labels: volume.labels.clone() };
+        if let Scope::Names(names) = scope {
+            // There may be thousands of others.
+            let names: BTreeSet<&String> = names.iter().collect();
+            return names.into_iter().filter_map(|name| self.volumes.get_key_value(name)).map(facts).collect();
+        }
         self.volumes.iter().filter(wanted).map(facts).collect()
     }
 }

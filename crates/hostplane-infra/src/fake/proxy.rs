@@ -51,9 +51,13 @@ impl ProxyState {
     #[must_use]
     pub fn serving(&self, host: &str) -> Option<&str> {
         let place = snippet::http_place(host);
-        // What doesn't name it at all isn't read any closer: there may be thousands.
-        let serves = |contents: &String| contents.contains(host) && snippet::places(contents).contains(&place);
-        self.loaded.iter().find(|(_, contents)| serves(contents)).map(|(file, _)| file.as_str())
+        let serves =
+            |(_, contents): &(&String, &String)| contents.contains(host) && snippet::places(contents).contains(&place);
+        // There may be thousands, of which one does: most likely that of the host's first label.
+        let label = host.split('.').next().unwrap_or(host);
+        let likely = self.loaded.get_key_value(&format!("{label}.caddy")).filter(serves);
+        let found = likely.or_else(|| self.loaded.iter().find(serves))?;
+        Some(found.0.as_str())
     }
 
     fn put(&mut self, spec: &RouteSpec, known: bool, parts: &mut Parts) -> Effect<()> {
@@ -85,7 +89,7 @@ impl ProxyState {
         self.load(candidate, known, parts)
     }
 
-    /// Puts a configuration into place, unless it is there and known to be loaded.
+    /// Loads a configuration and then puts it on disk, unless it is there and known to be loaded.
     fn load(&mut self, candidate: BTreeMap<String, String>, known: bool, parts: &mut Parts) -> Effect<()> {
         if known && self.loaded == self.snippets && candidate == self.snippets {
             return Ok(());
@@ -95,9 +99,9 @@ impl ProxyState {
             return Err(Rejection::ConfigRejected(message).into());
         }
         parts.next()?;
-        self.snippets = candidate;
+        self.loaded.clone_from(&candidate);
         parts.next()?;
-        self.loaded = self.snippets.clone();
+        self.snippets = candidate;
         Ok(())
     }
 }

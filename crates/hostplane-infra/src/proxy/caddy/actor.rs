@@ -1,21 +1,21 @@
 //! The task that owns all changes to Caddy's configuration. What waits is taken together: one batch is
-//! one validation and one reload.
+//! one load, or, if Caddy refuses it, some validations and another.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
-use tracing::{debug, warn};
+use tracing::debug;
 
 use super::PUT_ROUTE;
-use super::inside::{Inside, Reload, Snippets, Stage};
+use super::inside::{Changes, Inside, Load, Snippets, Stage};
 use super::loaded::Loaded;
 use super::places::{Places, refusal};
 use super::request::{Change, Request};
 use crate::error::{Effect, EffectError, Rejection};
 use crate::proxy::snippet;
 
-/// Changes in a batch; what they name has to fit into an argument vector.
+/// Changes in a batch; the files that go have to fit into an argument vector.
 const BATCH: usize = 200;
 
 /// A change of files that a request comes down to.
@@ -26,12 +26,43 @@ struct Edit {
     contents: Option<Bytes>,
 }
 
-/// The part of a batch that Caddy would load.
-struct Validated {
-    stage: Stage,
-    candidate: Snippets,
-    /// Files whose changes were refused, and why.
-    refused: BTreeMap<String, EffectError>,
+impl Edit {
+    /// Something of it can be refused.
+    fn is_put(&self, present: &Snippets) -> bool {
+        self.contents.is_some() && self.differs(present)
+    }
+
+    fn differs(&self, present: &Snippets) -> bool {
+        self.contents.as_ref() != present.get(&self.file)
+    }
+}
+
+/// What a batch begins with.
+struct Scene {
+    call: &'static str,
+    /// Caddy's container.
+    id: String,
+    present: Snippets,
+    /// There is no directory of snippets yet.
+    make_sites: bool,
+}
+
+impl Scene {
+    fn changes<'a>(&self, edits: impl IntoIterator<Item = &'a Edit>) -> Changes {
+        let differing = edits.into_iter().filter(|edit| edit.differs(&self.present));
+        differing.map(|edit| (edit.file.clone(), edit.contents.clone())).collect()
+    }
+
+    fn after(&self, changes: Changes) -> Snippets {
+        let mut snippets = self.present.clone();
+        for (file, contents) in changes {
+            match contents {
+                Some(contents) => snippets.insert(file, contents),
+                None => snippets.remove(&file),
+            };
+        }
+        snippets
+    }
 }
 
 pub(super) struct Actor {
@@ -92,41 +123,26 @@ impl Actor {
 
     async fn work(&mut self, batch: Vec<Request>) {
         let call = batch.first().map_or(PUT_ROUTE, |request| request.change.call());
-        let id = match self.inside.find(call).await {
-            Ok(id) => id,
+        let scene = match self.look(call).await {
+            Ok(scene) => scene,
             Err(error) => return answer_all(batch, &error),
         };
-        let found = match self.inside.snippets(call, &id).await {
-            Ok(found) => found,
-            Err(error) => return answer_all(batch, &error),
-        };
-        let make_sites = found.is_none();
-        let present = found.unwrap_or_default();
-        let edits = self.decide(batch, &present);
+        let edits = self.decide(batch, &scene.present);
         if edits.is_empty() {
             return;
         }
-        let validated = match self.validate(call, &id, &present, &edits, make_sites).await {
-            Ok(validated) => validated,
-            Err(error) => {
-                answer_all(edits.into_iter().map(|edit| edit.request), &error);
-                return self.clear_staging(call, &id).await;
-            }
-        };
-        let mut accepted = Vec::new();
-        for edit in edits {
-            match validated.refused.get(&edit.file) {
-                Some(error) => edit.request.answer(Err(error.clone())),
-                None => accepted.push(edit),
-            }
+        if let Some((edits, message)) = self.load(&scene, edits).await {
+            self.sort_out(&scene, edits, message).await;
         }
-        if accepted.iter().any(|edit| edit.request.is_stale()) {
-            // What is left was not validated without the stale ones.
-            self.waiting.extend(accepted.into_iter().map(|edit| edit.request));
-        } else if !accepted.is_empty() {
-            self.apply(call, &id, &present, validated, accepted).await;
+        if let Err(error) = self.ensure_clear_staging(&scene).await {
+            debug!(error = %error.chain(), "candidates stay until the next change");
         }
-        self.clear_staging(call, &id).await;
+    }
+
+    async fn look(&self, call: &'static str) -> Effect<Scene> {
+        let id = self.inside.find(call).await?;
+        let found = self.inside.snippets(call, &id).await?;
+        Ok(Scene { call, id, make_sites: found.is_none(), present: found.unwrap_or_default() })
     }
 
     /// Turns changes into edits, and answers those for which there is nothing to do or to hope.
@@ -162,48 +178,100 @@ impl Actor {
         edits
     }
 
-    /// Finds the largest part of the batch that Caddy would load, by halves.
-    async fn validate(
+    /// Has Caddy load the edits, and answers them. Gives them back, with its words, if Caddy refuses them.
+    async fn load(&mut self, scene: &Scene, edits: Vec<Edit>) -> Option<(Vec<Edit>, String)> {
+        let changes = scene.changes(&edits);
+        let stage = match self.stage(scene, &changes).await {
+            Ok(stage) => stage,
+            Err(error) => {
+                answer_all(requests(edits), &error);
+                return None;
+            }
+        };
+        if edits.iter().any(|edit| edit.request.is_stale()) {
+            // The others are tried without the stale ones.
+            self.waiting.extend(requests(edits));
+            return None;
+        }
+        match self.inside.load(scene.call, &scene.id, stage, &changes).await {
+            Ok(Load::Loaded) => {
+                self.loaded.set(scene.after(changes));
+                for request in requests(edits) {
+                    request.answer(Ok(()));
+                }
+            }
+            Ok(Load::Refused(message)) => return Some((edits, message)),
+            Ok(Load::NotReached(message)) => {
+                answer_all(requests(edits), &EffectError::transient_message(scene.call, message));
+            }
+            Err(error) => {
+                // What isn't known can't be put back: whoever looks sees what there is.
+                if matches!(error, EffectError::OutcomeUnknown { .. }) {
+                    self.loaded.doubt(changes.keys().map(String::as_str));
+                }
+                answer_all(requests(edits), &error);
+            }
+        }
+        None
+    }
+
+    /// Caddy has refused the edits together: refuses those of which it wouldn't load the configuration, and has it
+    /// load the others.
+    async fn sort_out(&mut self, scene: &Scene, edits: Vec<Edit>, message: String) {
+        let refused = match self.refused(scene, &edits, message).await {
+            Ok(refused) => refused,
+            Err(error) => return answer_all(requests(edits), &error),
+        };
+        let mut accepted = Vec::new();
+        for edit in edits {
+            match refused.get(&edit.file) {
+                Some(error) => edit.request.answer(Err(error.clone())),
+                None => accepted.push(edit),
+            }
+        }
+        if accepted.is_empty() {
+            return;
+        }
+        match self.load(scene, accepted).await {
+            None => {}
+            Some((edits, _)) if edits.len() > 1 => self.waiting.extend(requests(edits).map(Request::by_itself)),
+            Some((edits, message)) => answer_all(requests(edits), &Rejection::ConfigRejected(message).into()),
+        }
+    }
+
+    /// Which of the edits that Caddy has refused together are refused, and why: by halves, so that the largest part
+    /// is left. `message` is why it refused them all.
+    async fn refused(
         &mut self,
-        call: &'static str,
-        id: &str,
-        present: &Snippets,
+        scene: &Scene,
         edits: &[Edit],
-        make_sites: bool,
-    ) -> Effect<Validated> {
-        self.ensure_clear_staging(call, id).await?;
-        let is_put = |edit: &&Edit| edit.contents.is_some() && edit.contents.as_ref() != present.get(&edit.file);
-        let mut good = present.clone();
-        good.retain(|file, _| !edits.iter().any(|edit| edit.file == *file && edit.contents.is_none()));
+        message: String,
+    ) -> Effect<BTreeMap<String, EffectError>> {
+        let (puts, others): (Vec<&Edit>, Vec<&Edit>) = edits.iter().partition(|edit| edit.is_put(&scene.present));
+        let mut good = scene.changes(others);
+        let mut good_is_valid = false;
         let mut refused = BTreeMap::new();
-        let mut valid = None;
-        let mut groups: Vec<Vec<&Edit>> = vec![edits.iter().filter(is_put).collect()];
+        let mut groups = vec![puts];
+        let mut known = Some(Err(message));
         while let Some(mut group) = groups.pop() {
             let mut candidate = good.clone();
-            candidate.extend(group.iter().filter_map(|edit| Some((edit.file.clone(), edit.contents.clone()?))));
-            let stage = self.next_stage();
-            self.inside.stage(call, id, stage, &candidate, make_sites).await?;
-            let files: Vec<&str> = edits.iter().map(|edit| edit.file.as_str()).collect();
-            let files: Vec<&str> = files.into_iter().filter(|file| candidate.contains_key(*file)).collect();
-            let (verdict, synced) =
-                tokio::join!(self.inside.validate(call, id, stage), self.inside.sync(call, id, stage, &files));
-            synced?;
-            match verdict? {
+            candidate.extend(scene.changes(group.iter().copied()));
+            let verdict = match known.take() {
+                Some(verdict) => verdict,
+                None => self.validate(scene, &candidate).await?,
+            };
+            match verdict {
                 Ok(()) => {
                     good = candidate;
-                    valid = Some(stage);
+                    good_is_valid = true;
                 }
                 Err(message) if group.is_empty() => return Err(broken(&message)),
                 Err(message) if group.len() == 1 => {
-                    if valid.is_none() {
-                        // Without this change, would it be any better?
-                        let stage = self.next_stage();
-                        self.inside.stage(call, id, stage, &good, make_sites).await?;
-                        match self.inside.validate(call, id, stage).await? {
-                            Ok(()) => valid = Some(stage),
-                            Err(message) => return Err(broken(&message)),
-                        }
+                    // Without this change, would it be any better?
+                    if !good_is_valid && let Err(message) = self.validate(scene, &good).await? {
+                        return Err(broken(&message));
                     }
+                    good_is_valid = true;
                     refused.insert(group[0].file.clone(), Rejection::ConfigRejected(message).into());
                 }
                 Err(_) => {
@@ -213,96 +281,38 @@ impl Actor {
                 }
             }
         }
-        let stage = valid.unwrap_or(Stage(self.stages));
-        Ok(Validated { stage, candidate: good, refused })
+        Ok(refused)
     }
 
-    /// Renames what was validated into place and has Caddy load it; puts everything back if it won't.
-    async fn apply(&mut self, call: &'static str, id: &str, present: &Snippets, valid: Validated, edits: Vec<Edit>) {
-        let requests = |edits: Vec<Edit>| edits.into_iter().map(|edit| edit.request);
-        let differs = |edit: &&Edit| edit.contents.as_ref() != present.get(&edit.file);
-        let changed: Vec<(&str, bool)> =
-            edits.iter().filter(differs).map(|edit| (edit.file.as_str(), edit.contents.is_some())).collect();
-        let reloaded = match self.replace(call, id, valid.stage, &changed).await {
-            Ok(()) => self.inside.reload(call, id).await,
-            Err(error) => Err(error),
-        };
-        let refusal = match reloaded {
-            Ok(Reload::Loaded) => {
-                self.loaded.set(valid.candidate);
-                for request in requests(edits) {
-                    request.answer(Ok(()));
-                }
-                return;
-            }
-            Ok(Reload::Refused(message)) => Rejection::ConfigRejected(message).into(),
-            Ok(Reload::NotReached(message)) => EffectError::transient_message(call, message),
-            // What isn't known can't be put back: whoever looks sees what there is.
-            Err(error @ EffectError::OutcomeUnknown { .. }) => {
-                self.loaded.doubt(changed.iter().map(|(file, _)| *file));
-                return answer_all(requests(edits), &error);
-            }
-            Err(error) => error,
-        };
-        self.loaded.doubt(changed.iter().map(|(file, _)| *file));
-        if let Err(error) = self.restore(call, id, present, &changed).await {
-            warn!(error = %error.chain(), "the last good snippets could not be put back");
-            return answer_all(requests(edits), &EffectError::unknown_message(call, refusal.to_string()));
+    async fn validate(&mut self, scene: &Scene, changes: &Changes) -> Effect<Result<(), String>> {
+        let stage = self.stage(scene, changes).await?;
+        self.inside.validate(scene.call, &scene.id, stage, changes).await
+    }
+
+    /// Writes a candidate into a directory that was never used.
+    async fn stage(&mut self, scene: &Scene, changes: &Changes) -> Effect<Stage> {
+        if self.stages == 0 {
+            // What an earlier process left must not get into a candidate.
+            self.ensure_clear_staging(scene).await?;
         }
-        if edits.len() > 1 && matches!(refusal, EffectError::Rejected(_)) {
-            self.waiting.extend(requests(edits).map(Request::by_itself));
-        } else {
-            answer_all(requests(edits), &refusal);
-        }
-    }
-
-    /// Renames staged files into place and takes others away. `files` are names, and whether each stays.
-    async fn replace(&self, call: &'static str, id: &str, stage: Stage, files: &[(&str, bool)]) -> Effect<()> {
-        let those =
-            |stay: bool| -> Vec<&str> { files.iter().filter(|file| file.1 == stay).map(|file| file.0).collect() };
-        self.inside.put_in_place(call, id, stage, &those(true)).await?;
-        self.inside.take_away(call, id, &those(false)).await
-    }
-
-    async fn restore(
-        &mut self,
-        call: &'static str,
-        id: &str,
-        present: &Snippets,
-        files: &[(&str, bool)],
-    ) -> Effect<()> {
-        let stage = self.next_stage();
-        let previous: Snippets =
-            files.iter().filter_map(|(file, _)| Some(((*file).to_owned(), present.get(*file)?.clone()))).collect();
-        self.inside.stage(call, id, stage, &previous, false).await?;
-        let files: Vec<(&str, bool)> = files.iter().map(|(file, _)| (*file, previous.contains_key(*file))).collect();
-        self.replace(call, id, stage, &files).await?;
-        if matches!(self.inside.reload(call, id).await, Ok(Reload::Loaded)) {
-            self.loaded.set(present.clone());
-        }
-        Ok(())
-    }
-
-    fn next_stage(&mut self) -> Stage {
         self.stages += 1;
         self.staging_is_clear = false;
-        Stage(self.stages)
+        let stage = Stage(self.stages);
+        self.inside.stage(scene.call, &scene.id, stage, changes, scene.make_sites).await?;
+        Ok(stage)
     }
 
-    /// What an earlier process left must not get into a candidate.
-    async fn ensure_clear_staging(&mut self, call: &'static str, id: &str) -> Effect<()> {
+    async fn ensure_clear_staging(&mut self, scene: &Scene) -> Effect<()> {
         if !self.staging_is_clear {
-            self.inside.clear_staging(call, id).await?;
+            self.inside.clear_staging(scene.call, &scene.id).await?;
             self.staging_is_clear = true;
         }
         Ok(())
     }
+}
 
-    async fn clear_staging(&mut self, call: &'static str, id: &str) {
-        if let Err(error) = self.ensure_clear_staging(call, id).await {
-            debug!(error = %error.chain(), "candidates stay until the next change");
-        }
-    }
+fn requests(edits: Vec<Edit>) -> impl Iterator<Item = Request> {
+    edits.into_iter().map(|edit| edit.request)
 }
 
 /// The configuration can't be loaded even without the changes that are asked for.

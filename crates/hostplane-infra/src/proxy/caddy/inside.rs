@@ -16,20 +16,30 @@ use crate::error::{Dependency, Effect, EffectError, Message, Rejection, absent_i
 const SITES: &str = "sites";
 /// Where candidates are put, beside it: a rename between the two is atomic.
 const STAGING: &str = "staging";
+/// In a candidate's directory: the files that come.
+const COME: &str = "come";
 /// Whose the candidates are. Only their reader, Caddy, and root need them.
 const UID: u32 = 1000;
 
-const VALIDATE_LIMIT: Duration = Duration::from_secs(15);
+/// How long Caddy may take, after which its program is ended in its container.
+const CADDY_LIMIT: Duration = Duration::from_secs(12);
 const UPLOAD_LIMIT: Duration = Duration::from_secs(5);
 const FILES_LIMIT: Duration = Duration::from_secs(5);
-const RELOAD_LIMIT: Duration = Duration::from_secs(8);
-/// From the first rename to the end of it all: files put in place and taken away, and a reload; then, if
-/// that was refused, the previous files written, put in place and taken away, and a reload.
-pub(super) const LONGEST: Duration =
-    Duration::from_secs(4 * FILES_LIMIT.as_secs() + UPLOAD_LIMIT.as_secs() + 2 * RELOAD_LIMIT.as_secs());
+/// The longest that a candidate's load takes, files put in place.
+pub(super) const LONGEST: Duration = Duration::from_secs(CADDY_LIMIT.as_secs() + FILES_LIMIT.as_secs());
+
+/// Tries a candidate. Its codes are its own: see there.
+const CANDIDATE: &str = include_str!("candidate.sh");
+const NOT_STAGED: i64 = 65;
+const NOT_IN_PLACE: i64 = 66;
+/// What `timeout` exits with.
+const TIMED_OUT: i64 = 124;
 
 /// Snippets by file name.
 pub(super) type Snippets = BTreeMap<String, Bytes>;
+
+/// What is to be another than it is on disk: a file's contents, or `None` for one that goes.
+pub(super) type Changes = BTreeMap<String, Option<Bytes>>;
 
 /// The container and the directory in it.
 pub(super) struct Inside {
@@ -37,13 +47,13 @@ pub(super) struct Inside {
     place: CaddyPlace,
 }
 
-/// A directory with a whole candidate configuration, by its number.
+/// A directory with a candidate configuration, by its number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Stage(pub(super) u64);
 
-/// What came of a reload.
-pub(super) enum Reload {
-    /// Caddy runs what is on disk.
+/// What came of a candidate.
+pub(super) enum Load {
+    /// Caddy runs it, and it is on disk.
     Loaded,
     /// Caddy goes on with what it had, and says why.
     Refused(String),
@@ -91,13 +101,13 @@ impl Inside {
         Ok(Some(snippets.filter_map(|entry| Some((entry.path, entry.contents?))).collect()))
     }
 
-    /// Writes a candidate configuration: the main file and every snippet.
+    /// Writes what a candidate configuration doesn't share with what is on disk.
     pub(super) async fn stage(
         &self,
         call: &'static str,
         id: &str,
         stage: Stage,
-        snippets: &Snippets,
+        changes: &Changes,
         make_sites: bool,
     ) -> Effect<()> {
         let directory = |path: String| ArchiveEntry { path, mode: 0o755, uid: UID, contents: None };
@@ -108,102 +118,92 @@ impl Inside {
             directory(STAGING.to_owned()),
             directory(root.clone()),
             directory(format!("{root}/{SITES}")),
+            directory(format!("{root}/{COME}")),
             file(format!("{root}/Caddyfile"), main_config(SITES).into()),
         ];
         if make_sites {
             entries.push(directory(SITES.to_owned()));
         }
-        for (name, contents) in snippets {
-            entries.push(file(format!("{root}/{SITES}/{name}"), contents.clone()));
+        for (name, contents) in changes {
+            entries.extend(contents.clone().map(|contents| file(format!("{root}/{COME}/{name}"), contents)));
         }
         let work = self.containers.upload(id, &self.place.conf_dir, &entries);
         self.within(call, UPLOAD_LIMIT, work).await.map_err(|error| nothing_changed(call, error))
     }
 
     /// Asks Caddy whether a candidate could be loaded. The inner error is Caddy's, in one line.
-    pub(super) async fn validate(&self, call: &'static str, id: &str, stage: Stage) -> Effect<Result<(), String>> {
-        let config = format!("{}/{}/Caddyfile", self.path(STAGING), stage.0);
-        let argv = ["caddy", "validate", "--config", &config, "--adapter", "caddyfile"];
-        let output = self.run(call, id, &argv, VALIDATE_LIMIT).await.map_err(|error| nothing_changed(call, error))?;
+    pub(super) async fn validate(
+        &self,
+        call: &'static str,
+        id: &str,
+        stage: Stage,
+        changes: &Changes,
+    ) -> Effect<Result<(), String>> {
+        let validated = self.candidate(call, id, "validate", stage, changes).await;
+        let output = validated.map_err(|error| nothing_changed(call, error))?;
         Ok(if output.code == 0 { Ok(()) } else { Err(self.complaint(&output)) })
     }
 
-    /// Brings staged files to the disk: renamed before that, they could be found empty after a power cut,
-    /// and one empty or truncated snippet keeps Caddy from starting.
-    pub(super) async fn sync(&self, call: &'static str, id: &str, stage: Stage, files: &[&str]) -> Effect<()> {
-        if files.is_empty() {
-            return Ok(());
-        }
-        let paths = self.staged(stage, files);
-        let mut argv = vec!["sync", "--"];
-        argv.extend(paths.iter().map(String::as_str));
-        self.must(call, id, &argv, "sync").await.map_err(|error| nothing_changed(call, error))
-    }
-
-    /// Renames staged files into place.
-    pub(super) async fn put_in_place(&self, call: &'static str, id: &str, stage: Stage, files: &[&str]) -> Effect<()> {
-        if files.is_empty() {
-            return Ok(());
-        }
-        let (target, paths) = (self.path(SITES), self.staged(stage, files));
-        let mut argv = vec!["mv", "-f", "-t", &target, "--"];
-        argv.extend(paths.iter().map(String::as_str));
-        self.must(call, id, &argv, "mv").await
-    }
-
-    /// Takes files away.
-    pub(super) async fn take_away(&self, call: &'static str, id: &str, files: &[&str]) -> Effect<()> {
-        if files.is_empty() {
-            return Ok(());
-        }
-        let sites = self.path(SITES);
-        let paths: Vec<String> = files.iter().map(|file| format!("{sites}/{file}")).collect();
-        let mut argv = vec!["rm", "-f", "--"];
-        argv.extend(paths.iter().map(String::as_str));
-        self.must(call, id, &argv, "rm").await
-    }
-
-    /// Makes the running Caddy load what is on disk. Unchanged, it only compares.
-    pub(super) async fn reload(&self, call: &'static str, id: &str) -> Effect<Reload> {
-        let config = self.path("Caddyfile");
-        let argv = ["caddy", "reload", "--config", &config, "--adapter", "caddyfile"];
-        let output = self.run(call, id, &argv, RELOAD_LIMIT).await?;
+    /// Makes the running Caddy load a candidate and then, if it did, puts the files in place: what is on disk is
+    /// at any moment something that Caddy has loaded. Unchanged, Caddy only compares.
+    pub(super) async fn load(&self, call: &'static str, id: &str, stage: Stage, changes: &Changes) -> Effect<Load> {
+        let output = self.candidate(call, id, "load", stage, changes).await?;
         if output.code == 0 {
-            return Ok(Reload::Loaded);
+            return Ok(Load::Loaded);
         }
         let message = self.complaint(&output);
-        if message.contains("connection refused") {
-            Ok(Reload::NotReached(message))
+        if output.code == NOT_IN_PLACE {
+            let message = format!("Caddy runs the change, but its files could not be put in place: {message}");
+            Err(EffectError::unknown_message(call, message))
+        } else if message.contains("connection refused") {
+            Ok(Load::NotReached(message))
         } else if message.contains("performing request") {
             // Sent, and no answer.
             Err(EffectError::unknown_message(call, message))
         } else {
-            Ok(Reload::Refused(message))
+            Ok(Load::Refused(message))
+        }
+    }
+
+    async fn candidate(
+        &self,
+        call: &'static str,
+        id: &str,
+        verb: &str,
+        stage: Stage,
+        changes: &Changes,
+    ) -> Effect<ExecOutput> {
+        let (sites, stage) = (self.path(SITES), format!("{}/{}", self.path(STAGING), stage.0));
+        let limit = CADDY_LIMIT.as_secs().to_string();
+        let mut argv = vec!["sh", "-c", CANDIDATE, "caddy", verb, &sites, &stage, &limit];
+        argv.extend(changes.iter().filter(|(_, contents)| contents.is_none()).map(|(file, _)| file.as_str()));
+        let output = self.run(call, id, &argv, LONGEST).await?;
+        match output.code {
+            NOT_STAGED => Err(self.failed("a candidate", &output)),
+            TIMED_OUT => {
+                let message = format!("Caddy's program took longer than {} s", CADDY_LIMIT.as_secs());
+                Err(EffectError::unknown_message(call, message))
+            }
+            _ => Ok(output),
         }
     }
 
     /// Removes all candidates.
     pub(super) async fn clear_staging(&self, call: &'static str, id: &str) -> Effect<()> {
         let argv = ["rm", "-rf", "--", &self.path(STAGING)];
-        self.must(call, id, &argv, "rm").await.map_err(|error| nothing_changed(call, error))
+        let removed = self.run(call, id, &argv, FILES_LIMIT).await;
+        let output = removed.map_err(|error| nothing_changed(call, error))?;
+        if output.code == 0 { Ok(()) } else { Err(self.failed("rm", &output)) }
     }
 
     fn path(&self, name: &str) -> String {
         format!("{}/{name}", self.place.conf_dir.trim_end_matches('/'))
     }
 
-    fn staged(&self, stage: Stage, files: &[&str]) -> Vec<String> {
-        let root = format!("{}/{}/{SITES}", self.path(STAGING), stage.0);
-        files.iter().map(|file| format!("{root}/{file}")).collect()
-    }
-
-    async fn must(&self, call: &'static str, id: &str, argv: &[&str], program: &str) -> Effect<()> {
-        let output = self.run(call, id, argv, FILES_LIMIT).await?;
-        if output.code == 0 {
-            return Ok(());
-        }
-        let message = format!("{program} in its container: {}", self.complaint(&output));
-        Err(Rejection::Invalid { by: Dependency::Caddy, message }.into())
+    /// Something but Caddy did not work.
+    fn failed(&self, what: &str, output: &ExecOutput) -> EffectError {
+        let message = format!("{what} in its container: {}", self.complaint(output));
+        Rejection::Invalid { by: Dependency::Caddy, message }.into()
     }
 
     async fn run(&self, call: &'static str, id: &str, argv: &[&str], limit: Duration) -> Effect<ExecOutput> {

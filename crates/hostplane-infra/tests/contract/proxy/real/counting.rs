@@ -23,7 +23,7 @@ pub enum Trouble {
 pub struct Counting {
     inner: Arc<Docker>,
     ran: Mutex<Vec<String>>,
-    trouble: Mutex<Option<(&'static str, Trouble)>>,
+    trouble: Mutex<Vec<(&'static str, Trouble)>>,
 }
 
 impl Counting {
@@ -31,14 +31,14 @@ impl Counting {
         Self { inner, ran: Mutex::default(), trouble: Mutex::default() }
     }
 
-    /// How often a program was run, by its first two words.
+    /// How often a program was run, by its first two words; a script by the two that follow its text.
     pub fn count(&self, program: &str) -> usize {
         self.ran.lock().unwrap().iter().filter(|ran| *ran == program).count()
     }
 
     /// The next run of a program goes wrong.
     pub fn next(&self, program: &'static str, trouble: Trouble) {
-        *self.trouble.lock().unwrap() = Some((program, trouble));
+        self.trouble.lock().unwrap().push((program, trouble));
     }
 }
 
@@ -125,9 +125,13 @@ impl Containers for Counting {
     }
 
     async fn exec(&self, container_id: &str, exec: &Exec) -> Effect<ExecOutput> {
-        let program = exec.argv.iter().take(2).map(String::as_str).collect::<Vec<_>>().join(" ");
-        let trouble =
-            self.trouble.lock().unwrap().take_if(|(next, _)| program.starts_with(*next)).map(|trouble| trouble.1);
+        let text = if exec.argv[0] == "sh" { 3 } else { 0 };
+        let program = exec.argv.iter().skip(text).take(2).map(String::as_str).collect::<Vec<_>>().join(" ");
+        let trouble = {
+            let mut waiting = self.trouble.lock().unwrap();
+            let place = waiting.iter().position(|(next, _)| program == *next);
+            place.map(|place| waiting.remove(place).1)
+        };
         self.ran.lock().unwrap().push(program);
         match trouble {
             None => self.inner.exec(container_id, exec).await,
