@@ -88,7 +88,7 @@ def main():
         loading = program(engine, "caddy", "reload", "--force", *config)
         nothing = program(engine, "true")
         # Beyond the adapter's deadline for a load there is nothing to measure.
-        times = turns(sites[0]) if loading < 6 else []
+        times = turns(sites[0]) if loading < 10 else []
         rows.append((count + BURST, times, nothing, adapting, checking, loading))
         if count == 1_000:
             took, given = burst(engine, sites)
@@ -110,10 +110,9 @@ def main():
         f"\n{BURST} sites suspended at once, 20 jobs at a time, with {rows[1][0]} routes: {took:.1f} s, and Caddy was given\n"
         f"{given} configurations.\n\n"
         "A change is the step `route` of a `site suspend` or `site resume` (`hostplane job show`): it reads the snippets,\n"
-        "writes a candidate, has Caddy validate it, renames it into place and has Caddy load it. Each of Caddy's programs\n"
-        "reads all snippets, and Caddy builds all routes anew at each load, so this grows with their number. To be\n"
-        "independent of it the routes would have to be no configuration: one for all sites, which finds its upstream by the\n"
-        "request's host name."
+        "sends a candidate, and has Caddy load it and put it in place. Each of Caddy's programs reads all snippets, and\n"
+        "Caddy builds all routes anew at each load, so this grows with their number. To be independent of it the routes\n"
+        "would have to be no configuration: one for all sites, which finds its upstream by the request's host name."
     )
 
 

@@ -68,8 +68,8 @@ impl SpecHashes {
     /// # Panics
     /// Never: there is one of each kind.
     #[must_use]
-    pub fn get(&self, kind: Kind) -> &SpecHash {
-        &self.resources[&kind]
+    pub fn get(&self, kind: Kind) -> SpecHash {
+        self.resources[&kind]
     }
 }
 
@@ -91,7 +91,7 @@ mod tests {
     #[test]
     fn kept_hashes_are_those_of_one_site_as_it_was() {
         let (want, kept) = (hello(), SpecHashes::of(&hello()));
-        assert!(Kind::ALL.iter().all(|kind| *kept.get(*kind) == want.spec_hash(*kind)));
+        assert!(Kind::ALL.iter().all(|kind| kept.get(*kind) == want.spec_hash(*kind)));
         assert!(kept.are_of(&want));
         assert!(!kept.are_of(&DesiredSite { suspended: true, ..hello() }));
     }

@@ -23,6 +23,10 @@ pub const LABEL_OPERATION: &str = "hostplane.operation";
 /// The hash of the desired state that it was made from.
 pub const LABEL_SPEC: &str = "hostplane.spec";
 
+/// The labels that make up a mark.
+const LABELS_OF_A_MARK: [&str; 6] =
+    [LABEL_INSTANCE, LABEL_SITE, LABEL_SITE_ID, LABEL_RESOURCE, LABEL_OPERATION, LABEL_SPEC];
+
 /// A site by its two names: the one people use and the one that is never reused.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct SiteRef {
@@ -76,6 +80,16 @@ impl Mark {
             job: get(LABEL_OPERATION)?.parse().ok()?,
             spec: get(LABEL_SPEC)?.parse().ok()?,
         })
+    }
+
+    /// Reads a mark, and tells it from the labels beside it: all of them, if there is none.
+    #[must_use]
+    pub fn split(labels: &Labels) -> (Option<Self>, Labels) {
+        let mark = Self::from_labels(labels);
+        let is_beside = |key: &str| mark.is_none() || !LABELS_OF_A_MARK.contains(&key);
+        let beside = labels.iter().filter(|(key, _)| is_beside(key)).map(|(key, value)| (key.clone(), value.clone()));
+        let beside = beside.collect();
+        (mark, beside)
     }
 
     /// The mark as the first line of a generated file, without the line's end.
@@ -154,6 +168,16 @@ pub(crate) mod tests {
         let mark = mark();
         assert_eq!(Mark::from_labels(&mark.to_labels()), Some(mark.clone()));
         assert_eq!(Mark::from_comment(&mark.to_comment()), Some(mark));
+    }
+
+    #[test]
+    fn a_mark_is_told_from_the_labels_beside_it() {
+        let mut labels = mark().to_labels();
+        let beside = Labels::from([("theirs".to_owned(), "x".to_owned())]);
+        labels.extend(beside.clone());
+        assert_eq!(Mark::split(&labels), (Some(mark()), beside));
+        labels.remove(LABEL_SPEC);
+        assert_eq!(Mark::split(&labels), (None, labels.clone()));
     }
 
     #[test]

@@ -7,12 +7,15 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 /// The format's version: changing how specs are serialised must not look like drift by accident.
-const VERSION: &str = "v1";
+const VERSION: u16 = 1;
 
 /// `v1-` and 32 hex digits: half of the SHA-256 of the spec's JSON, which holds neither the job nor a secret.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct SpecHash(String);
+pub struct SpecHash {
+    version: u16,
+    digest: [u8; 16],
+}
 
 /// The text is not a spec hash of any version.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -27,20 +30,16 @@ impl SpecHash {
     #[must_use]
     pub fn of(spec: &impl Serialize) -> Self {
         let json = serde_json::to_vec(spec).expect("specs serialise");
-        let digest = hex::encode(Sha256::digest(json));
-        Self(format!("{VERSION}-{}", &digest[..32]))
-    }
-
-    /// The text form.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
+        let whole: [u8; 32] = Sha256::digest(json).into();
+        let mut digest = [0; 16];
+        digest.copy_from_slice(&whole[..16]);
+        Self { version: VERSION, digest }
     }
 }
 
 impl fmt::Display for SpecHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        write!(f, "v{}-{:032x}", self.version, u128::from_be_bytes(self.digest))
     }
 }
 
@@ -48,14 +47,15 @@ impl FromStr for SpecHash {
     type Err = BadSpecHash;
     fn from_str(text: &str) -> Result<Self, BadSpecHash> {
         // Any version is read, so that an older one shows as a difference and not as a foreign object.
-        let (version, digest) = text.split_once('-').ok_or(BadSpecHash)?;
+        let (version, digits) = text.split_once('-').ok_or(BadSpecHash)?;
         let number = version.strip_prefix('v').ok_or(BadSpecHash)?;
-        let fits = !number.is_empty()
-            && number.len() <= 3
-            && number.bytes().all(|b| b.is_ascii_digit())
-            && digest.len() == 32
-            && digest.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-        if fits { Ok(Self(text.to_owned())) } else { Err(BadSpecHash) }
+        let is_number = number.len() <= 3 && number.bytes().all(|b| b.is_ascii_digit()) && !number.starts_with('0');
+        let is_digest = digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        let mut digest = [0; 16];
+        if !is_number || !is_digest || hex::decode_to_slice(digits, &mut digest).is_err() {
+            return Err(BadSpecHash);
+        }
+        Ok(Self { version: number.parse().map_err(|_| BadSpecHash)?, digest })
     }
 }
 
@@ -68,7 +68,7 @@ impl TryFrom<String> for SpecHash {
 
 impl From<SpecHash> for String {
     fn from(hash: SpecHash) -> Self {
-        hash.0
+        hash.to_string()
     }
 }
 
@@ -79,13 +79,14 @@ mod tests {
     #[test]
     fn the_text_form_is_read_back_and_nothing_else_is() {
         let hash = SpecHash::of(&"x");
-        assert_eq!(hash.as_str().parse(), Ok(hash.clone()));
-        assert_eq!(String::from(hash.clone()), hash.to_string());
+        assert_eq!(hash.to_string().parse(), Ok(hash));
+        assert_eq!(String::from(hash), hash.to_string());
         let digest = "0123456789abcdef0123456789abcdef";
         assert!(format!("v12-{digest}").parse::<SpecHash>().is_ok(), "any version");
         for bad in [
             format!("v-{digest}"),
             format!("v1234-{digest}"),
+            format!("v01-{digest}"),
             format!("vx-{digest}"),
             format!("1-{digest}"),
             format!("v1-{}", &digest[1..]),

@@ -1,12 +1,10 @@
 //! What a verb has at hand: the world, the secrets, and for whom and in which job it works.
 
-use std::borrow::Cow;
-
 use hostplane_domain::desired::{DesiredSite, MailRelay};
 use hostplane_domain::fingerprint::SpecHashes;
 use hostplane_domain::ids::{InstanceId, JobId};
 use hostplane_domain::kind::Kind;
-use hostplane_domain::mark::{Labels, Mark, Owner, SiteRef};
+use hostplane_domain::mark::{Mark, Owner, SiteRef};
 use hostplane_domain::secret::{Keyring, MasterSecret};
 use hostplane_domain::spec_hash::SpecHash;
 use hostplane_infra::world::World;
@@ -42,8 +40,8 @@ impl SiteCx<'_> {
     }
 
     /// The hash of what one of the wanted site's resources is made from.
-    pub fn spec_hash(&self, kind: Kind, want: &DesiredSite) -> Cow<'_, SpecHash> {
-        self.hashes.map_or_else(|| Cow::Owned(want.spec_hash(kind)), |hashes| Cow::Borrowed(hashes.get(kind)))
+    pub fn spec_hash(&self, kind: Kind, want: &DesiredSite) -> SpecHash {
+        self.hashes.map_or_else(|| want.spec_hash(kind), |hashes| hashes.get(kind))
     }
 
     /// The mark for what this job makes.
@@ -52,12 +50,7 @@ impl SiteCx<'_> {
     }
 
     /// Whose a thing with this mark is.
-    pub fn owner_of_mark(&self, mark: Option<Mark>) -> Owner {
-        Owner::judge(mark, self.instance, self.site.id)
-    }
-
-    /// Whose a thing with these labels is.
-    pub fn owner(&self, labels: &Labels) -> Owner {
-        self.owner_of_mark(Mark::from_labels(labels))
+    pub fn owner(&self, mark: Option<&Mark>) -> Owner {
+        Owner::judge(mark.cloned(), self.instance, self.site.id)
     }
 }

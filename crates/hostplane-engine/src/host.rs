@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use futures_util::{join, try_join};
 use hostplane_domain::ids::InstanceId;
-use hostplane_domain::mark::{LABEL_INSTANCE, Labels, Mark};
+use hostplane_domain::mark::{LABEL_INSTANCE, Mark};
 use hostplane_domain::name::SiteName;
 use hostplane_domain::naming;
 use hostplane_infra::clock::Timestamp;
@@ -47,28 +47,30 @@ impl Host {
         };
         let (objects, tenants, routes) = join!(objects, world.databases.tenants(&Tenants::All), world.proxy.routes());
         let (containers, volumes, networks) = objects?;
+        let others = tenants.as_ref().map_or(0, Vec::len) + routes.as_ref().map_or(0, |routes| routes.snippets.len());
+        let all = containers.len() + volumes.len() + networks.len() + others;
         let mut host = Self {
             looked_at,
-            found: Vec::with_capacity(containers.len() + volumes.len() + networks.len()),
+            found: Vec::with_capacity(all),
             blind: None,
             sites: HashMap::new(),
             tenants: Seen::Known(()),
             routes: Seen::NotAsked,
         };
         for container in containers {
-            host.note_labelled(What::Container, &container.name, &container.labels, instance);
+            host.note(What::Container, &container.name, container.mark.as_ref(), instance);
             if let Some(snapshot) = host.site_of(&container.name) {
                 snapshot.containers.push(container);
             }
         }
         for volume in volumes {
-            host.note_labelled(What::Volume, &volume.name, &volume.labels, instance);
+            host.note(What::Volume, &volume.name, volume.mark.as_ref(), instance);
             if let Some(snapshot) = host.site_of(&volume.name) {
                 snapshot.volumes.push(volume);
             }
         }
         for network in networks {
-            host.note_labelled(What::Network, &network.name, &network.labels, instance);
+            host.note(What::Network, &network.name, network.mark.as_ref(), instance);
             if let Some(snapshot) = host.site_of(&network.name) {
                 snapshot.networks.push(network);
             }
@@ -80,7 +82,7 @@ impl Host {
             }
             Ok(tenants) => {
                 for tenant in tenants {
-                    host.note(What::Database, &tenant.name, tenant.ledger.clone(), instance);
+                    host.note(What::Database, &tenant.name, tenant.ledger.as_ref(), instance);
                     if let Some(snapshot) = host.site_of(&tenant.name) {
                         snapshot.tenant = Seen::Known(Some(tenant));
                     }
@@ -94,7 +96,7 @@ impl Host {
             }
             Ok(routes) => {
                 for snippet in routes.snippets {
-                    host.note(What::Route, &snippet.file, snippet.mark.clone(), instance);
+                    host.note(What::Route, &snippet.file, snippet.mark.as_ref(), instance);
                     if let Some(snapshot) = host.site_of(&snippet.file) {
                         let may_be_served = routes.served.may_have(&snippet.file);
                         let route = RouteFacts { snippet: Some(snippet), may_be_served, is_settled: true };
@@ -132,13 +134,9 @@ impl Host {
         Some(self.sites.entry(naming::site_of(name)?).or_default())
     }
 
-    fn note_labelled(&mut self, what: What, name: &str, labels: &Labels, instance: InstanceId) {
-        self.note(what, name, Mark::from_labels(labels), instance);
-    }
-
-    fn note(&mut self, what: What, name: &str, mark: Option<Mark>, instance: InstanceId) {
+    fn note(&mut self, what: What, name: &str, mark: Option<&Mark>, instance: InstanceId) {
         if let Some(mark) = mark.filter(|mark| mark.instance == instance) {
-            self.found.push(Found { what, name: name.to_owned(), mark });
+            self.found.push(Found { what, name: name.to_owned(), mark: mark.clone() });
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use hostplane_domain::ids::InstanceId;
 use hostplane_domain::kind::Kind;
-use hostplane_domain::mark::{Mark, Owner, SiteRef};
+use hostplane_domain::mark::{Owner, SiteRef};
 use hostplane_domain::naming;
 use hostplane_infra::containers::{ContainerFacts, Scope};
 use hostplane_infra::error::Effect;
@@ -17,6 +17,6 @@ pub(crate) async fn container(
 ) -> Effect<Option<ContainerFacts>> {
     let name = naming::of(kind, &site.name);
     let found = world.containers.containers(&Scope::Names(vec![name.clone()])).await?;
-    let owner = |found: &ContainerFacts| Owner::judge(Mark::from_labels(&found.labels), instance, site.id);
+    let owner = |found: &ContainerFacts| Owner::judge(found.mark.clone(), instance, site.id);
     Ok(found.into_iter().find(|found| found.name == name && matches!(owner(found), Owner::Ours(_))))
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use futures_util::{join, try_join};
 use hostplane_domain::desired::DesiredSite;
-use hostplane_domain::mark::{Labels, Owner};
+use hostplane_domain::mark::Owner;
 use hostplane_domain::name::SiteName;
 use hostplane_domain::naming;
 use hostplane_domain::render::SettingsVolume;
@@ -131,7 +131,7 @@ impl Snapshot {
 
     /// The site's own container of a name.
     fn own(&self, cx: &SiteCx<'_>, name: &str) -> Option<&ContainerFacts> {
-        let mine = |c: &&ContainerFacts| c.name == name && matches!(cx.owner(&c.labels), Owner::Ours(_));
+        let mine = |c: &&ContainerFacts| c.name == name && matches!(cx.owner(c.mark.as_ref()), Owner::Ours(_));
         self.containers.iter().find(mine)
     }
 
@@ -181,6 +181,5 @@ impl Snapshot {
 
 /// Whether a list of volumes holds this site's of a name.
 pub(crate) fn own_volume_exists(cx: &SiteCx<'_>, volumes: &[VolumeFacts], name: &str) -> bool {
-    let ours = |labels: &Labels| matches!(cx.owner(labels), Owner::Ours(_));
-    volumes.iter().any(|volume| volume.name == name && ours(&volume.labels))
+    volumes.iter().any(|volume| volume.name == name && matches!(cx.owner(volume.mark.as_ref()), Owner::Ours(_)))
 }

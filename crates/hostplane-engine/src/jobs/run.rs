@@ -198,7 +198,7 @@ impl Runner {
         let tenants = self.world.databases.tenants(&Tenants::Of(cx.site.name.clone())).await?;
         // The journal knows of a confirmation before the world does.
         let was_confirmed =
-            |tenant: TenantFacts| tenant.confirmed && matches!(cx.owner_of_mark(tenant.ledger), Owner::Ours(_));
+            |tenant: TenantFacts| tenant.confirmed && matches!(cx.owner(tenant.ledger.as_ref()), Owner::Ours(_));
         Ok(tenants.into_iter().any(was_confirmed))
     }
 

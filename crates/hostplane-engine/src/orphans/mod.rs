@@ -25,7 +25,7 @@ use hostplane_infra::clock::Timestamp;
 use hostplane_infra::error::EffectError;
 use hostplane_infra::world::World;
 use sha2::{Digest, Sha256};
-use tokio::sync::{Mutex, watch};
+use tokio::sync::{Mutex, MutexGuard, watch};
 use tokio::time::Instant;
 use tracing::{error, info, warn};
 
@@ -196,12 +196,16 @@ impl Orphans {
         self.last.borrow().clone().filter(|look| look.at.elapsed() < recent)
     }
 
-    /// Judges a look at everything, and orders the removal of what may go by itself.
+    /// Waits for a look that is under way, and keeps others from beginning one: who needs one waits for this.
+    pub async fn alone(&self) -> MutexGuard<'_, ()> {
+        self.looking.lock().await
+    }
+
+    /// Judges a look at everything that was made alone, and orders the removal of what may go by itself.
     ///
     /// # Errors
     /// When not everything was seen: then nothing can be concluded.
-    pub async fn consider(&self, host: Host) -> Result<(), LookError> {
-        let _alone = self.looking.lock().await;
+    pub async fn consider(&self, host: Host, _alone: MutexGuard<'_, ()>) -> Result<(), LookError> {
         self.judge(host).await.map(drop)
     }
 

@@ -141,7 +141,7 @@ impl Platform {
             .await?
             .into_iter()
             .filter(|container| container.state != ContainerState::Running)
-            .filter_map(|container| Some((Mark::from_labels(&container.labels)?, container)))
+            .filter_map(|container| Some((container.mark.clone()?, container)))
             .filter(|(mark, _)| matches!(mark.kind, Kind::PhpContainer | Kind::NginxContainer) && is_active(mark))
             .map(|(_, container)| container)
             .collect();

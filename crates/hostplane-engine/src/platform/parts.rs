@@ -2,7 +2,7 @@
 //! never changed, and what has an id is removed by the id that was observed.
 
 use hostplane_domain::ids::InstanceId;
-use hostplane_domain::mark::{LABEL_INSTANCE, LABEL_RESOURCE, LABEL_SPEC, Labels};
+use hostplane_domain::mark::{LABEL_INSTANCE, LABEL_RESOURCE, LABEL_SPEC, Labels, Mark};
 use hostplane_domain::spec_hash::SpecHash;
 use hostplane_infra::containers::{ContainerState, NetworkSpec, Scope};
 use hostplane_infra::error::{Effect, EffectError, Rejection, absent_is_done};
@@ -32,23 +32,21 @@ impl Parts<'_> {
 
     /// # Errors
     /// `NameTaken` unless the labels say that it is this installation's.
-    fn require_own(&self, what: &'static str, name: &str, labels: &Labels) -> Effect<()> {
+    fn require_own(&self, what: &'static str, name: &str, mark: Option<&Mark>, labels: &Labels) -> Effect<()> {
         let instance = self.instance.to_string();
         let get = |key: &str| labels.get(key).map(String::as_str);
         if get(LABEL_INSTANCE) == Some(instance.as_str()) && get(LABEL_RESOURCE) == Some(PLATFORM) {
             return Ok(());
         }
-        let owner = match get(LABEL_INSTANCE) {
-            Some(_) => "another Hostplane installation".to_owned(),
-            None => "somebody else".to_owned(),
-        };
+        let is_hostplane_s = mark.is_some() || get(LABEL_INSTANCE).is_some();
+        let owner = if is_hostplane_s { "another Hostplane installation" } else { "somebody else" }.to_owned();
         Err(Rejection::NameTaken { what, name: name.to_owned(), owner }.into())
     }
 
     pub async fn network(&self, name: &str) -> Effect<()> {
         let found = self.world.containers.networks(&Scope::Names(vec![name.to_owned()])).await?;
         for network in &found {
-            self.require_own("network", name, &network.labels)?;
+            self.require_own("network", name, network.mark.as_ref(), &network.labels)?;
         }
         if found.is_empty() {
             let labels = self.labels(&SpecHash::of(&name));
@@ -61,7 +59,7 @@ impl Parts<'_> {
 
     async fn volume(&self, name: &str) -> Effect<()> {
         let found = self.world.containers.create_volume(name, &self.labels(&SpecHash::of(&name))).await?;
-        self.require_own("volume", name, &found.labels)
+        self.require_own("volume", name, found.mark.as_ref(), &found.labels)
     }
 
     /// The container with its volumes and files, running.
@@ -74,9 +72,9 @@ impl Parts<'_> {
         let found = self.world.containers.containers(&Scope::Names(vec![spec.name.clone()])).await?;
         let mut kept = None;
         for container in found {
-            self.require_own("container", &spec.name, &container.labels)?;
+            self.require_own("container", &spec.name, container.mark.as_ref(), &container.labels)?;
             // One that was never started may lack its files.
-            let same = container.labels.get(LABEL_SPEC).map(String::as_str) == Some(hash.as_str());
+            let same = container.labels.get(LABEL_SPEC) == Some(&hash.to_string());
             if same && matches!(container.state, ContainerState::Running | ContainerState::Exited) {
                 kept = Some(container);
                 continue;

@@ -53,6 +53,7 @@ impl Reconciler {
     }
 
     async fn try_look(&self, all: bool) -> Result<Looked, LookError> {
+        let alone = self.orphans.alone().await;
         // Before the world: what was added since is none that could be missing.
         let watched = self.store.watched().await?;
         let mut host = match Host::look(&self.world, self.instance).await {
@@ -112,7 +113,7 @@ impl Reconciler {
         self.picture.looked(host.looked_at, trouble, &there);
         // Without all of it nothing can be said of what no site explains.
         if !looked.is_blind {
-            self.orphans.consider(host).await?;
+            self.orphans.consider(host, alone).await?;
         }
         Ok(looked)
     }

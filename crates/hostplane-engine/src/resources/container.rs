@@ -48,7 +48,7 @@ impl Resource for Container {
             Seen::Unknown(_) | Seen::NotAsked => None,
         };
         let differs = want.map(|want| differences(&(self.spec)(want), want, found, tuning));
-        present(cx, cx.owner(&found.labels), self.kind, want, differs.unwrap_or_default())
+        present(cx, cx.owner(found.mark.as_ref()), self.kind, want, differs.unwrap_or_default())
     }
 
     /// One of ours that was made from something else, or that can't be brought back as it is, is replaced.
@@ -56,7 +56,7 @@ impl Resource for Container {
         let (spec, mark) = ((self.spec)(want), cx.mark(self.kind, want));
         let mut kept = None;
         for found in find(cx, &spec.name).await? {
-            match cx.owner(&found.labels) {
+            match cx.owner(found.mark.as_ref()) {
                 Owner::Ours(made) if made.spec == mark.spec && is_kept(cx, want, &spec, &found).await? => {
                     kept = Some(found);
                 }
@@ -88,7 +88,7 @@ impl Resource for Container {
 
     async fn remove(&self, cx: &SiteCx<'_>) -> Effect<()> {
         for found in find(cx, &naming::of(self.kind, &cx.site.name)).await? {
-            if matches!(cx.owner(&found.labels), Owner::Ours(_)) {
+            if matches!(cx.owner(found.mark.as_ref()), Owner::Ours(_)) {
                 absent_is_done(cx.world.containers.remove_container(&found.id).await)?;
             }
         }
@@ -204,7 +204,7 @@ async fn bring_up(
 async fn create(cx: &SiteCx<'_>, spec: &ContainerSpec, mark: &Mark) -> Effect<String> {
     let created = cx.world.containers.create_container(spec, &mark.to_labels()).await;
     if let Err(EffectError::Rejected(Rejection::NameTaken { .. })) = &created {
-        let ours = |found: &ContainerFacts| matches!(cx.owner(&found.labels), Owner::Ours(_));
+        let ours = |found: &ContainerFacts| matches!(cx.owner(found.mark.as_ref()), Owner::Ours(_));
         if find(cx, &spec.name).await?.iter().any(ours) {
             return Err(came_late("docker.create_container", &spec.name));
         }
@@ -248,8 +248,9 @@ async fn find(cx: &SiteCx<'_>, name: &str) -> Effect<Vec<ContainerFacts>> {
 /// Connects by the network's id: of two networks of one name, the one that is ours.
 async fn connect(cx: &SiteCx<'_>, want: &DesiredSite, network: &str, container: &str) -> Effect<()> {
     let found = cx.world.containers.networks(&Scope::Names(vec![network.to_owned()])).await?;
-    let is_own =
-        |found: &&NetworkFacts| network == want.shared_network || matches!(cx.owner(&found.labels), Owner::Ours(_));
+    let is_own = |found: &&NetworkFacts| {
+        network == want.shared_network || matches!(cx.owner(found.mark.as_ref()), Owner::Ours(_))
+    };
     match found.iter().find(is_own) {
         Some(own) => cx.world.containers.connect(&own.id, container).await,
         None => Err(EffectError::NotFound(format!("the network {network} of this site"))),

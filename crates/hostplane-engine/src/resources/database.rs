@@ -39,7 +39,7 @@ impl Resource for Database {
             Seen::Unknown(why) => return Observed::Unknown(why.clone()),
             Seen::NotAsked => return Observed::NotAsked,
         };
-        let owner = cx.owner_of_mark(tenant.ledger.clone());
+        let owner = cx.owner(tenant.ledger.as_ref());
         let differs = want.map(|want| differences(&spec(cx, want), tenant)).unwrap_or_default();
         present(cx, owner, KIND, want, differs)
     }

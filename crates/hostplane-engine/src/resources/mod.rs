@@ -112,7 +112,7 @@ fn present(
 ) -> Observed {
     if let (Owner::Ours(mark), Some(want)) = (&owner, want) {
         let wanted = cx.spec_hash(kind, want);
-        if mark.spec != *wanted {
+        if mark.spec != wanted {
             differs.insert(
                 0,
                 Difference {

@@ -31,8 +31,9 @@ impl Resource for Network {
     }
 
     fn observe(&self, cx: &SiteCx<'_>, want: Option<&DesiredSite>, seen: &Snapshot) -> Observed {
-        let owners = seen.networks.iter().map(|network| cx.owner(&network.labels));
-        let ours = seen.networks.iter().filter(|network| matches!(cx.owner(&network.labels), Owner::Ours(_))).count();
+        let owners = seen.networks.iter().map(|network| cx.owner(network.mark.as_ref()));
+        let ours =
+            seen.networks.iter().filter(|network| matches!(cx.owner(network.mark.as_ref()), Owner::Ours(_))).count();
         // A name that two of ours have is ambiguous for the Engine.
         let differs = (ours > 1).then(|| Difference {
             reason: Reason::Network,
@@ -52,7 +53,7 @@ impl Resource for Network {
         let mark = cx.mark(KIND, want);
         let mut kept = false;
         for network in find(cx).await? {
-            match cx.owner(&network.labels) {
+            match cx.owner(network.mark.as_ref()) {
                 // A second one of ours comes from a request whose reply was lost.
                 Owner::Ours(found) if found.spec == mark.spec && !kept => kept = true,
                 Owner::Ours(_) => absent_is_done(cx.world.containers.remove_network(&network.id).await)?,
@@ -66,7 +67,7 @@ impl Resource for Network {
             NetworkSpec { name: naming::network(&cx.site.name), subnet: Some(want.subnet), labels: mark.to_labels() };
         let created = cx.world.containers.create_network(&spec).await.map(|_| ());
         if let Err(EffectError::Rejected(Rejection::NameTaken { .. })) = &created {
-            let ours = |found: &NetworkFacts| matches!(cx.owner(&found.labels), Owner::Ours(_));
+            let ours = |found: &NetworkFacts| matches!(cx.owner(found.mark.as_ref()), Owner::Ours(_));
             if find(cx).await?.iter().any(ours) {
                 return Err(came_late("docker.create_network", &spec.name));
             }
@@ -76,7 +77,7 @@ impl Resource for Network {
 
     async fn remove(&self, cx: &SiteCx<'_>) -> Effect<()> {
         for network in find(cx).await? {
-            if matches!(cx.owner(&network.labels), Owner::Ours(_)) {
+            if matches!(cx.owner(network.mark.as_ref()), Owner::Ours(_)) {
                 absent_is_done(cx.world.containers.remove_network(&network.id).await)?;
             }
         }

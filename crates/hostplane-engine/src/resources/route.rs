@@ -55,7 +55,7 @@ impl Resource for Route {
                 differ(Reason::NotLoaded, "loaded", "yes", "unknown");
             }
         }
-        present(cx, cx.owner_of_mark(snippet.mark.clone()), KIND, want, differs)
+        present(cx, cx.owner(snippet.mark.as_ref()), KIND, want, differs)
     }
 
     async fn ensure(&self, cx: &SiteCx<'_>, want: &DesiredSite) -> Effect<()> {

@@ -11,7 +11,7 @@ use hostplane_domain::container;
 use hostplane_domain::desired::DesiredSite;
 use hostplane_domain::drift::Reason;
 use hostplane_domain::kind::Kind;
-use hostplane_domain::mark::{Mark, Owner};
+use hostplane_domain::mark::Owner;
 use hostplane_domain::naming;
 use hostplane_domain::observed::{Difference, Observed, Remedy};
 use hostplane_domain::render::php::KEY_NAMES;
@@ -48,16 +48,16 @@ impl Resource for Settings {
         let writer = naming::writer_container(&cx.site.name);
         if let Some(left) = seen.containers.iter().find(|container| container.name == writer) {
             let differs = vec![Difference { reason: Reason::LeftOver, ..difference("writer", "absent", "present") }];
-            return Observed::Present { owner: cx.owner(&left.labels), differs };
+            return Observed::Present { owner: cx.owner(left.mark.as_ref()), differs };
         }
         let Some(want) = want else { return Observed::Absent };
         let volume = naming::php_volume(&cx.site.name);
         let Some(volume) = seen.volumes.iter().find(|found| found.name == volume) else { return Observed::Absent };
-        match (&seen.settings, Mark::from_labels(&volume.labels)) {
+        match (&seen.settings, &volume.mark) {
             (Seen::NotAsked, _) => Observed::NotAsked,
             (Seen::Unknown(why), _) => Observed::Unknown(why.clone()),
             (Seen::Known(_), None) => Observed::Absent,
-            (Seen::Known(found), Some(mark)) => inside_ours(mark, differences(&files(cx, want), found)),
+            (Seen::Known(found), Some(mark)) => inside_ours(mark.clone(), differences(&files(cx, want), found)),
         }
     }
 
@@ -73,7 +73,7 @@ impl Resource for Settings {
     async fn remove(&self, cx: &SiteCx<'_>) -> Effect<()> {
         let name = naming::writer_container(&cx.site.name);
         for left in cx.world.containers.containers(&Scope::Names(vec![name.clone()])).await? {
-            match cx.owner(&left.labels) {
+            match cx.owner(left.mark.as_ref()) {
                 Owner::Ours(_) => absent_is_done(cx.world.containers.remove_container(&left.id).await)?,
                 owner => return Err(taken("container", &name, &owner)),
             }

@@ -40,7 +40,7 @@ impl Resource for Volume {
         let name = naming::of(self.0, &cx.site.name);
         match seen.volumes.iter().find(|volume| volume.name == name) {
             None => Observed::Absent,
-            Some(volume) => present(cx, cx.owner(&volume.labels), self.0, want, Vec::new()),
+            Some(volume) => present(cx, cx.owner(volume.mark.as_ref()), self.0, want, Vec::new()),
         }
     }
 
@@ -49,7 +49,7 @@ impl Resource for Volume {
     async fn ensure(&self, cx: &SiteCx<'_>, want: &DesiredSite) -> Effect<()> {
         let name = naming::of(self.0, &cx.site.name);
         let found = cx.world.containers.create_volume(&name, &cx.mark(self.0, want).to_labels()).await?;
-        match cx.owner(&found.labels) {
+        match cx.owner(found.mark.as_ref()) {
             Owner::Ours(_) => Ok(()),
             owner => Err(taken("volume", &name, &owner)),
         }
@@ -58,7 +58,7 @@ impl Resource for Volume {
     async fn remove(&self, cx: &SiteCx<'_>) -> Effect<()> {
         let name = naming::of(self.0, &cx.site.name);
         let found = cx.world.containers.volumes(&Scope::Names(vec![name.clone()])).await?;
-        match found.first().map(|volume| cx.owner(&volume.labels)) {
+        match found.first().map(|volume| cx.owner(volume.mark.as_ref())) {
             Some(Owner::Ours(_)) => absent_is_done(cx.world.containers.remove_volume(&name).await),
             Some(Owner::Predecessor(_) | Owner::Foreign) | None => Ok(()),
         }

@@ -36,7 +36,7 @@ impl Resource for WordpressFiles {
     fn observe(&self, cx: &SiteCx<'_>, want: Option<&DesiredSite>, seen: &Snapshot) -> Observed {
         let volume = naming::files_volume(&cx.site.name);
         let volume = seen.volumes.iter().find(|found| found.name == volume);
-        observe_marker(cx, self.kind(), volume.map(|volume| cx.owner(&volume.labels)), want, seen, |facts| {
+        observe_marker(cx, self.kind(), volume.map(|volume| cx.owner(volume.mark.as_ref())), want, seen, |facts| {
             facts.unpacked
         })
     }

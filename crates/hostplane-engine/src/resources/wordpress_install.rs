@@ -42,7 +42,7 @@ impl Resource for WordpressInstall {
             Seen::Unknown(why) => return Observed::Unknown(why.clone()),
             Seen::NotAsked => return Observed::NotAsked,
         };
-        let owner = tenant.as_ref().map(|tenant| cx.owner_of_mark(tenant.ledger.clone()));
+        let owner = tenant.as_ref().map(|tenant| cx.owner(tenant.ledger.as_ref()));
         observe_marker(cx, self.kind(), owner, want, seen, |facts| facts.installed)
     }
 

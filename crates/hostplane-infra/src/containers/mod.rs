@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use hostplane_domain::container::{ContainerSpec, VolumeMount};
-use hostplane_domain::mark::Labels;
+use hostplane_domain::mark::{Labels, Mark};
 use ipnet::Ipv4Net;
 
 pub use docker::{BadCertificates, ConnectError, Docker, engine_host};
@@ -42,7 +42,9 @@ pub struct ContainerFacts {
     pub id: String,
     /// The name, without the leading slash.
     pub name: String,
-    /// Labels, the image's among them.
+    /// The mark that its labels are, if they are one.
+    pub mark: Option<Mark>,
+    /// Labels beside the mark, the image's among them.
     pub labels: Labels,
     /// The image as it was named when the container was made, or its id once that name means another.
     pub image: String,
@@ -138,7 +140,9 @@ pub type EngineEvents = BoxStream<'static, Effect<EngineEvent>>;
 pub struct VolumeFacts {
     /// The name, which is also its id.
     pub name: String,
-    /// Labels.
+    /// The mark that its labels are, if they are one.
+    pub mark: Option<Mark>,
+    /// Labels beside the mark.
     pub labels: Labels,
 }
 
@@ -149,7 +153,9 @@ pub struct NetworkFacts {
     pub id: String,
     /// The name.
     pub name: String,
-    /// Labels.
+    /// The mark that its labels are, if they are one.
+    pub mark: Option<Mark>,
+    /// Labels beside the mark.
     pub labels: Labels,
     /// The IPv4 subnets.
     pub subnets: Vec<Ipv4Net>,

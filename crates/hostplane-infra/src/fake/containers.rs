@@ -126,6 +126,11 @@ fn check_name(what: &str, name: &str) -> Effect<()> {
     }
 }
 
+fn volume_facts(name: &str, volume: &FakeVolume) -> VolumeFacts {
+    let (mark, labels) = Mark::split(&volume.labels);
+    VolumeFacts { name: name.to_owned(), mark, labels }
+}
+
 fn in_scope(scope: &Scope, name: &str, labels: &Labels) -> bool {
     match scope {
         Scope::All => true,
@@ -187,7 +192,7 @@ impl ContainersState {
     fn create_volume(&mut self, name: &str, labels: &Labels) -> Effect<VolumeFacts> {
         check_name("volume", name)?;
         let volume = self.volumes.entry(name.to_owned()).or_insert_with(|| FakeVolume::new(labels.clone()));
-        Ok(VolumeFacts { name: name.to_owned(), labels: volume.labels.clone() })
+        Ok(volume_facts(name, volume))
     }
 
     fn remove_volume(&mut self, name: &str) -> Effect<()> {
@@ -308,23 +313,26 @@ impl ContainersState {
     fn container_facts(&self, scope: &Scope) -> Vec<ContainerFacts> {
         let wanted =
             |(_, container): &(&String, &FakeContainer)| in_scope(scope, &container.spec.name, &container.labels);
-        let facts = |(id, container): (&String, &FakeContainer)| ContainerFacts {
-            id: id.clone(),
-            name: container.spec.name.clone(),
-            labels: container.labels.clone(),
-            image: container.spec.image.clone(),
-            state: container.state,
-            unhealthy: container.unhealthy,
-            networks: container.networks.keys().cloned().collect(),
-            mounts: mounts(&container.spec),
+        let facts = |(id, container): (&String, &FakeContainer)| {
+            let (mark, labels) = Mark::split(&container.labels);
+            ContainerFacts {
+                id: id.clone(),
+                name: container.spec.name.clone(),
+                mark,
+                labels,
+                image: container.spec.image.clone(),
+                state: container.state,
+                unhealthy: container.unhealthy,
+                networks: container.networks.keys().cloned().collect(),
+                mounts: mounts(&container.spec),
+            }
         };
         self.containers.iter().filter(wanted).map(facts).collect()
     }
 
     fn volume_facts(&self, scope: &Scope) -> Vec<VolumeFacts> {
         let wanted = |(name, volume): &(&String, &FakeVolume)| in_scope(scope, name, &volume.labels);
-        let facts =
-            |(name, volume): (&String, &FakeVolume)| VolumeFacts { name: name.clone(), labels: volume.labels.clone() };
+        let facts = |(name, volume): (&String, &FakeVolume)| volume_facts(name, volume);
         if let Scope::Names(names) = scope {
             // There may be thousands of others.
             let names: BTreeSet<&String> = names.iter().collect();

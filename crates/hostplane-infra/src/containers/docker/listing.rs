@@ -8,7 +8,7 @@ use bollard::errors::Error as BollardError;
 use bollard::models::{ContainerSummary, ContainerSummaryStateEnum, MountPoint, Network, Volume};
 use bollard::query_parameters::{ListContainersOptions, ListNetworksOptions, ListVolumesOptions};
 use hostplane_domain::container::VolumeMount;
-use hostplane_domain::mark::Labels;
+use hostplane_domain::mark::{Labels, Mark};
 
 use crate::containers::{ContainerFacts, ContainerState, NetworkFacts, Scope, VolumeFacts};
 
@@ -106,11 +106,13 @@ fn container(summary: ContainerSummary) -> Option<ContainerFacts> {
     let mounts = summary.mounts.unwrap_or_default().into_iter().filter_map(mount);
     let mut mounts: Vec<VolumeMount> = mounts.collect();
     mounts.sort_by(|one, other| one.path.cmp(&other.path));
+    let (mark, labels) = split(summary.labels);
     Some(ContainerFacts {
         id: summary.id?,
         // One that is half removed may have no name any more.
         name: summary.names.unwrap_or_default().iter().find_map(|name| own(name)).unwrap_or_default(),
-        labels: summary.labels.unwrap_or_default().into_iter().collect(),
+        mark,
+        labels,
         image: summary.image.unwrap_or_default(),
         state: summary.state.map_or(ContainerState::Dead, state),
         // Told in words alone: "Up 3 minutes (unhealthy)".
@@ -118,6 +120,10 @@ fn container(summary: ContainerSummary) -> Option<ContainerFacts> {
         networks,
         mounts,
     })
+}
+
+fn split(labels: Option<HashMap<String, String>>) -> (Option<Mark>, Labels) {
+    Mark::split(&labels.unwrap_or_default().into_iter().collect())
 }
 
 /// A volume in a container; a directory of the host's has its path in the place of a name.
@@ -139,16 +145,19 @@ fn state(state: ContainerSummaryStateEnum) -> ContainerState {
 }
 
 pub(super) fn volume(volume: Volume) -> VolumeFacts {
-    VolumeFacts { name: volume.name, labels: volume.labels.into_iter().collect() }
+    let (mark, labels) = split(Some(volume.labels));
+    VolumeFacts { name: volume.name, mark, labels }
 }
 
 fn network(network: Network) -> Option<NetworkFacts> {
     let configs = network.ipam.and_then(|ipam| ipam.config).unwrap_or_default();
     let address = |text: &str| text.split('/').next().and_then(|text| text.parse::<Ipv4Addr>().ok());
+    let (mark, labels) = split(network.labels);
     Some(NetworkFacts {
         id: network.id?,
         name: network.name?,
-        labels: network.labels.unwrap_or_default().into_iter().collect(),
+        mark,
+        labels,
         subnets: configs.iter().filter_map(|config| config.subnet.as_deref()?.parse().ok()).collect(),
         gateway: configs.iter().find_map(|config| address(config.gateway.as_deref()?)),
     })

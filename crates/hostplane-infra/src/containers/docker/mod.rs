@@ -112,7 +112,7 @@ impl Docker {
         match holder {
             // Dead is `Other` in the facts, but so are paused and restarting: those keep their names.
             Some(facts) if facts.state != ContainerState::Removing && !self.is_dead(call, &facts.id).await => {
-                let owner = owner(&facts.labels, "container", &facts.id);
+                let owner = owner(facts.mark.as_ref(), "container", &facts.id);
                 Rejection::NameTaken { what: "container", name: name.to_owned(), owner }.into()
             }
             _ => EffectError::transient_message(call, format!("the container {name} is being removed")),
@@ -135,7 +135,7 @@ impl Docker {
         match self.send(ask, async |client| listing::networks(&client, &scope).await).await {
             Ok(found) => match found.first() {
                 Some(facts) => {
-                    let owner = owner(&facts.labels, "network", &facts.id);
+                    let owner = owner(facts.mark.as_ref(), "network", &facts.id);
                     Rejection::NameTaken { what: "network", name: name.to_owned(), owner }.into()
                 }
                 None => EffectError::transient_message(call, format!("the network {name} was just removed")),
@@ -146,8 +146,8 @@ impl Docker {
 }
 
 /// Whose an object is, in words.
-fn owner(labels: &Labels, what: &str, id: &str) -> String {
-    match Mark::from_labels(labels) {
+fn owner(mark: Option<&Mark>, what: &str, id: &str) -> String {
+    match mark {
         Some(mark) => format!("the site {} (id {}) of the instance {}", mark.site.name, mark.site.id, mark.instance),
         None => format!("somebody else ({what} {})", id.get(..12).unwrap_or(id)),
     }

@@ -1,5 +1,6 @@
 //! Networks: names, subnets and room.
 
+use hostplane_domain::mark::Mark;
 use ipnet::Ipv4Net;
 
 use super::{ContainersState, FakeContainer, FakeNetwork, absent, in_scope, invalid, owner};
@@ -23,12 +24,16 @@ fn overlap(one: Ipv4Net, other: Ipv4Net) -> bool {
 impl ContainersState {
     pub(super) fn network_facts(&self, scope: &Scope) -> Vec<NetworkFacts> {
         let wanted = |(_, network): &(&String, &FakeNetwork)| in_scope(scope, &network.name, &network.labels);
-        let facts = |(id, network): (&String, &FakeNetwork)| NetworkFacts {
-            id: id.clone(),
-            name: network.name.clone(),
-            labels: network.labels.clone(),
-            subnets: vec![network.subnet],
-            gateway: network.subnet.hosts().next(),
+        let facts = |(id, network): (&String, &FakeNetwork)| {
+            let (mark, labels) = Mark::split(&network.labels);
+            NetworkFacts {
+                id: id.clone(),
+                name: network.name.clone(),
+                mark,
+                labels,
+                subnets: vec![network.subnet],
+                gateway: network.subnet.hosts().next(),
+            }
         };
         self.networks.iter().filter(wanted).map(facts).collect()
     }
