@@ -21,15 +21,10 @@ use hostplane_infra::containers::ContainerState;
 use hostplane_infra::error::EffectError;
 use hostplane_infra::fake::{FakeClock, FakeWorld, State};
 use hostplane_infra::gate::{Call, Gate, Verdict};
-use mimalloc::MiMalloc;
 use tempfile::TempDir;
 use tokio::time::sleep;
 
 use common::{new_site, secrets};
-
-/// As in the program.
-#[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Sites in the smaller and in the larger world.
 const SIZES: [usize; 2] = [1_000, 10_000];

@@ -44,7 +44,7 @@ macro_rules! contract {
 }
 
 contract! {
-    listing: scopes_are_exact;
+    listing: scopes_are_exact, a_mark_is_found_and_told_from_other_labels;
     volumes: made_listed_and_removed, existing_keeps_its_labels, existing_is_mounted_as_it_is, in_use,
         in_use_by_what_runs, made_in_passing, bad_name;
     networks: made_listed_and_removed, name_taken, name_taken_by_a_site, subnet_overlap, ambiguous_name, bad_id,

@@ -47,11 +47,18 @@ impl<'a> Wanted<'a> {
         }
     }
 
-    fn has(&self, name: &str, labels: &Labels) -> bool {
+    fn has_name(&self, name: &str) -> bool {
         match self {
-            Self::Any => true,
             Self::Names(names) => names.contains(name),
-            Self::Label(key, value) => labels.get(*key).is_some_and(|found| found == value),
+            Self::Any | Self::Label(..) => true,
+        }
+    }
+
+    /// Asked of all labels: those of a mark are not among the facts' own.
+    fn has_labels(&self, labels: Option<&HashMap<String, String>>) -> bool {
+        match self {
+            Self::Label(key, value) => labels.and_then(|labels| labels.get(*key)).is_some_and(|found| found == value),
+            Self::Any | Self::Names(_) => true,
         }
     }
 }
@@ -68,8 +75,9 @@ pub(super) async fn containers(client: &Client, scope: &Scope) -> Result<Vec<Con
     let filters = filters(scope, |name| format!("^/?{}$", escaped(name)));
     let options = ListContainersOptions { all: true, filters, ..Default::default() };
     let wanted = Wanted::of(scope);
-    let found = client.list_containers(Some(options)).await?.into_iter().filter_map(container);
-    Ok(found.filter(|facts| wanted.has(&facts.name, &facts.labels)).collect())
+    let found = client.list_containers(Some(options)).await?.into_iter();
+    let found = found.filter(|summary| wanted.has_labels(summary.labels.as_ref())).filter_map(container);
+    Ok(found.filter(|facts| wanted.has_name(&facts.name)).collect())
 }
 
 pub(super) async fn volumes(client: &Client, scope: &Scope) -> Result<Vec<VolumeFacts>, BollardError> {
@@ -78,8 +86,9 @@ pub(super) async fn volumes(client: &Client, scope: &Scope) -> Result<Vec<Volume
     }
     let options = ListVolumesOptions { filters: filters(scope, str::to_owned) };
     let wanted = Wanted::of(scope);
-    let found = client.list_volumes(Some(options)).await?.volumes.unwrap_or_default().into_iter().map(volume);
-    Ok(found.filter(|facts| wanted.has(&facts.name, &facts.labels)).collect())
+    let found = client.list_volumes(Some(options)).await?.volumes.unwrap_or_default().into_iter();
+    let found = found.filter(|found| wanted.has_labels(Some(&found.labels))).map(volume);
+    Ok(found.filter(|facts| wanted.has_name(&facts.name)).collect())
 }
 
 pub(super) async fn networks(client: &Client, scope: &Scope) -> Result<Vec<NetworkFacts>, BollardError> {
@@ -88,8 +97,9 @@ pub(super) async fn networks(client: &Client, scope: &Scope) -> Result<Vec<Netwo
     }
     let options = ListNetworksOptions { filters: filters(scope, str::to_owned) };
     let wanted = Wanted::of(scope);
-    let found = client.list_networks(Some(options)).await?.into_iter().filter_map(network);
-    Ok(found.filter(|facts| wanted.has(&facts.name, &facts.labels)).collect())
+    let found = client.list_networks(Some(options)).await?.into_iter();
+    let found = found.filter(|found| wanted.has_labels(found.labels.as_ref())).filter_map(network);
+    Ok(found.filter(|facts| wanted.has_name(&facts.name)).collect())
 }
 
 fn container(summary: ContainerSummary) -> Option<ContainerFacts> {

@@ -1,9 +1,9 @@
 //! Which objects a scope means.
 
-use hostplane_domain::mark::Labels;
+use hostplane_domain::mark::{LABEL_INSTANCE, LABEL_SITE_ID, Labels, Mark};
 use hostplane_infra::containers::Scope;
 
-use super::bed::{Bed, make_network};
+use super::bed::{Bed, make_network, mark};
 
 /// A label's value is meant whole, and so are its name and a list of names, however long.
 pub async fn scopes_are_exact(bed: &Bed) {
@@ -34,4 +34,28 @@ pub async fn scopes_are_exact(bed: &Bed) {
     let many: Vec<String> = (0..100).map(|number| bed.name(&number.to_string())).chain([bed.name("two")]).collect();
     assert_eq!(found(Scope::Names(many)).await, each("two"));
     assert_eq!(found(Scope::Names(vec![bed.name("tw.")])).await, [vec![""; 0], vec![], vec![]]);
+}
+
+/// The labels of a mark select like all others, and the facts tell the mark apart from what is beside it.
+pub async fn a_mark_is_found_and_told_from_other_labels(bed: &Bed) {
+    let engine = &bed.containers;
+    // A site that no other case has.
+    let mut site = mark();
+    site.site.id = format!("00000000-0000-7000-9000-{:012x}", fastrand::u64(..1 << 48)).parse().unwrap();
+    let labels: Labels = bed.labels().into_iter().chain(site.to_labels()).collect();
+    engine.create_volume(&bed.name("v"), &labels).await.unwrap();
+    make_network(&**engine, &bed.name("n"), &labels, 29).await;
+    engine.create_container(&bed.spec("c"), &labels).await.unwrap();
+    let of_site = Scope::Label(LABEL_SITE_ID.to_owned(), site.site.id.to_string());
+    let is_told = |mark: Option<Mark>, labels: &Labels| {
+        mark.as_ref() == Some(&site)
+            && !labels.contains_key(LABEL_INSTANCE)
+            && bed.labels().keys().all(|key| labels.contains_key(key))
+    };
+    let [container] = &engine.containers(&of_site).await.unwrap()[..] else { panic!("one container") };
+    assert!(container.name == bed.name("c") && is_told(container.mark.clone(), &container.labels), "{container:?}");
+    let [volume] = &engine.volumes(&of_site).await.unwrap()[..] else { panic!("one volume") };
+    assert!(volume.name == bed.name("v") && is_told(volume.mark.clone(), &volume.labels), "{volume:?}");
+    let [network] = &engine.networks(&of_site).await.unwrap()[..] else { panic!("one network") };
+    assert!(network.name == bed.name("n") && is_told(network.mark.clone(), &network.labels), "{network:?}");
 }
