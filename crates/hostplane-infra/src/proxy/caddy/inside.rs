@@ -16,6 +16,8 @@ use crate::error::{Dependency, Effect, EffectError, Message, Rejection, absent_i
 const SITES: &str = "sites";
 /// Where candidates are put, beside it: a rename between the two is atomic.
 const STAGING: &str = "staging";
+/// Where candidates are put together from links: each container has it, in memory.
+const LINKS: &str = "/dev/shm/staging";
 /// In a candidate's directory: the files that come.
 const COME: &str = "come";
 /// Whose the candidates are. Only their reader, Caddy, and root need them.
@@ -117,7 +119,6 @@ impl Inside {
         let mut entries = vec![
             directory(STAGING.to_owned()),
             directory(root.clone()),
-            directory(format!("{root}/{SITES}")),
             directory(format!("{root}/{COME}")),
             file(format!("{root}/Caddyfile"), main_config(SITES).into()),
         ];
@@ -141,7 +142,7 @@ impl Inside {
     ) -> Effect<Result<(), String>> {
         let validated = self.candidate(call, id, "validate", stage, changes).await;
         let output = validated.map_err(|error| nothing_changed(call, error))?;
-        Ok(if output.code == 0 { Ok(()) } else { Err(self.complaint(&output)) })
+        Ok(if output.code == 0 { Ok(()) } else { Err(Self::complaint(&output)) })
     }
 
     /// Makes the running Caddy load a candidate and then, if it did, puts the files in place: what is on disk is
@@ -151,7 +152,7 @@ impl Inside {
         if output.code == 0 {
             return Ok(Load::Loaded);
         }
-        let message = self.complaint(&output);
+        let message = Self::complaint(&output);
         if output.code == NOT_IN_PLACE {
             let message = format!("Caddy runs the change, but its files could not be put in place: {message}");
             Err(EffectError::unknown_message(call, message))
@@ -173,13 +174,14 @@ impl Inside {
         stage: Stage,
         changes: &Changes,
     ) -> Effect<ExecOutput> {
-        let (sites, stage) = (self.path(SITES), format!("{}/{}", self.path(STAGING), stage.0));
+        let (sites, links) = (self.path(SITES), format!("{LINKS}/{}", stage.0));
+        let stage = format!("{}/{}", self.path(STAGING), stage.0);
         let limit = CADDY_LIMIT.as_secs().to_string();
-        let mut argv = vec!["sh", "-c", CANDIDATE, "caddy", verb, &sites, &stage, &limit];
+        let mut argv = vec!["sh", "-c", CANDIDATE, "caddy", verb, &sites, &stage, &links, &limit];
         argv.extend(changes.iter().filter(|(_, contents)| contents.is_none()).map(|(file, _)| file.as_str()));
         let output = self.run(call, id, &argv, LONGEST).await?;
         match output.code {
-            NOT_STAGED => Err(self.failed("a candidate", &output)),
+            NOT_STAGED => Err(Self::failed("a candidate", &output)),
             TIMED_OUT => {
                 let message = format!("Caddy's program took longer than {} s", CADDY_LIMIT.as_secs());
                 Err(EffectError::unknown_message(call, message))
@@ -193,7 +195,7 @@ impl Inside {
         let argv = ["rm", "-rf", "--", &self.path(STAGING)];
         let removed = self.run(call, id, &argv, FILES_LIMIT).await;
         let output = removed.map_err(|error| nothing_changed(call, error))?;
-        if output.code == 0 { Ok(()) } else { Err(self.failed("rm", &output)) }
+        if output.code == 0 { Ok(()) } else { Err(Self::failed("rm", &output)) }
     }
 
     fn path(&self, name: &str) -> String {
@@ -201,8 +203,8 @@ impl Inside {
     }
 
     /// Something but Caddy did not work.
-    fn failed(&self, what: &str, output: &ExecOutput) -> EffectError {
-        let message = format!("{what} in its container: {}", self.complaint(output));
+    fn failed(what: &str, output: &ExecOutput) -> EffectError {
+        let message = format!("{what} in its container: {}", Self::complaint(output));
         Rejection::Invalid { by: Dependency::Caddy, message }.into()
     }
 
@@ -236,9 +238,9 @@ impl Inside {
     }
 
     /// What a program says last, in one line and without the paths of candidates.
-    fn complaint(&self, output: &ExecOutput) -> String {
+    fn complaint(output: &ExecOutput) -> String {
         let text = String::from_utf8_lossy(if output.stderr.is_empty() { &output.stdout } else { &output.stderr });
-        complaint(&text, &format!("{}/", self.path(STAGING)))
+        complaint(&text, &format!("{LINKS}/"))
     }
 }
 
