@@ -3,6 +3,7 @@
 //! the whole story.
 
 use std::collections::BTreeMap;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -57,6 +58,17 @@ impl Vandal<'_> {
             instance.done(&["reconcile", "--inside"]);
         });
     }
+}
+
+/// Does what takes several commands, before the control plane can mend the first of it.
+fn at_one_blow(instance: &Instance, act: impl FnOnce()) {
+    let signal = |name: &str| {
+        let sent = Command::new("kill").args([name, &instance.process().to_string()]).status();
+        assert!(sent.expect("kill runs").success());
+    };
+    signal("-STOP");
+    act();
+    signal("-CONT");
 }
 
 /// Runs a program as root, with volumes, in a container that is gone afterwards.
@@ -138,12 +150,16 @@ fn a_vandal_s_work_is_undone_and_what_can_t_be_is_told() {
         docker(&["network", "disconnect", &format!("site_{two}"), &nginx(&two)]);
     });
     vandal.harm(&one, ("php_container", "absent"), "both containers and the network were removed", || {
-        docker(&["rm", "--force", &php(&one), &nginx(&one)]);
-        docker(&["network", "rm", &format!("site_{one}")]);
+        at_one_blow(&instance, || {
+            docker(&["rm", "--force", &php(&one), &nginx(&one)]);
+            docker(&["network", "rm", &format!("site_{one}")]);
+        });
     });
     vandal.harm(&two, ("nginx_container", "absent"), "a volume of settings was removed with its container", || {
-        docker(&["rm", "--force", &nginx(&two)]);
-        docker(&["volume", "rm", &format!("nginx_{two}")]);
+        at_one_blow(&instance, || {
+            docker(&["rm", "--force", &nginx(&two)]);
+            docker(&["volume", "rm", &format!("nginx_{two}")]);
+        });
     });
 
     // What nobody tells.
@@ -192,8 +208,10 @@ fn lose_data_and_bring_it_back(vandal: &Vandal<'_>, site: &str) {
         as_root(&[&format!("{from}:/from:ro"), &format!("{to}:/to")], &["cp", "-a", "/from/.", "/to/"]);
     };
     copy(&volume, &backup);
-    docker(&["rm", "--force", &format!("php_{site}"), &format!("nginx_{site}")]);
-    docker(&["volume", "rm", &volume]);
+    at_one_blow(instance, || {
+        docker(&["rm", "--force", &format!("php_{site}"), &format!("nginx_{site}")]);
+        docker(&["volume", "rm", &volume]);
+    });
     let held = instance.job_when(site, |job| job["operation"] == "repair" && job["state"] == "needs_operator");
     let message = held["error"]["message"].as_str().expect("a message");
     assert!(message.contains(&volume) && message.contains("backup"), "{message}");
