@@ -87,8 +87,8 @@ impl Mark {
     pub fn split(labels: &Labels) -> (Option<Self>, Labels) {
         let mark = Self::from_labels(labels);
         let is_beside = |key: &str| mark.is_none() || !LABELS_OF_A_MARK.contains(&key);
-        let beside = labels.iter().filter(|(key, _)| is_beside(key)).map(|(key, value)| (key.clone(), value.clone()));
-        let beside = beside.collect();
+        let beside = labels.iter().filter(|(key, _)| is_beside(key));
+        let beside = beside.map(|(key, value)| (key.clone(), value.clone())).collect();
         (mark, beside)
     }
 

@@ -80,7 +80,7 @@ pub struct RouteSpec {
     pub contents: String,
 }
 
-/// The proxy. Changes that wait at the same time are validated and loaded together, so that a burst costs
+/// The proxy. Changes that wait at the same time are loaded together, so that a burst costs
 /// few reloads; one that is refused is set aside and hinders no other.
 #[async_trait]
 pub trait Proxy: Send + Sync {
@@ -96,9 +96,9 @@ pub trait Proxy: Send + Sync {
     /// Has the proxy load what is on disk, unless it is known that it did.
     async fn settle(&self) -> Effect<()>;
 
-    /// Puts a snippet in place: the whole configuration is validated with it, it is renamed into place,
-    /// and the proxy reloads; on refusal the last good configuration stays. Answers when the proxy has
-    /// loaded it. `Rejected`: `HostTaken`, `ConfigRejected`, or `NameTaken` when the file is another's.
+    /// Puts a snippet in place: the proxy loads the whole configuration with it, and then it is renamed into
+    /// place; on refusal the last good configuration stays, on disk too. Answers when it is loaded and in place.
+    /// `Rejected`: `HostTaken`, `ConfigRejected`, or `NameTaken` when the file is another's.
     async fn put_route(&self, spec: &RouteSpec) -> Effect<()>;
 
     /// Takes a site's snippet away if it is this instance's and this site's, and answers when the proxy

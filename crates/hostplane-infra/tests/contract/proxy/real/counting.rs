@@ -16,6 +16,8 @@ use hostplane_infra::error::{Effect, EffectError};
 pub enum Trouble {
     /// It runs and exits with 1, having done nothing.
     Refuses,
+    /// It exits with this code, having done nothing.
+    Exits(i64),
     /// It runs, and the answer is lost.
     AnswerLost,
 }
@@ -138,6 +140,9 @@ impl Containers for Counting {
             Some(Trouble::Refuses) => {
                 let stderr = "Error: sending configuration to instance: refused for the test".into();
                 Ok(ExecOutput { code: 1, stdout: bytes::Bytes::new(), stderr })
+            }
+            Some(Trouble::Exits(code)) => {
+                Ok(ExecOutput { code, stdout: bytes::Bytes::new(), stderr: "ended for the test".into() })
             }
             Some(Trouble::AnswerLost) => {
                 self.inner.exec(container_id, exec).await?;

@@ -29,6 +29,7 @@ cases![
     a_refused_load_changes_nothing,
     a_lost_load_is_unknown_and_the_next_change_loads,
     files_that_can_t_be_put_in_place_are_told,
+    a_candidate_that_can_t_be_made_and_a_caddy_that_takes_too_long_are_told_apart,
     a_new_process_does_not_know_what_is_loaded,
     a_restart_of_caddy_keeps_serving,
     a_caddy_that_is_not_there_is_transient,
@@ -165,6 +166,20 @@ async fn files_that_can_t_be_put_in_place_are_told(bed: &Real) {
     assert!(find(bed, "unplaced.caddy").await.unwrap().loaded);
 }
 
+async fn a_candidate_that_can_t_be_made_and_a_caddy_that_takes_too_long_are_told_apart(bed: &Real) {
+    let spec = route("told-apart", "told-apart.test", "x");
+    bed.containers.next(LOAD, Trouble::Exits(65));
+    let refusal = rejection(put(bed, &spec).await);
+    assert!(refusal.to_string().contains("a candidate in its container: "), "{refusal}");
+    // Caddy may have loaded it before its program was ended.
+    bed.containers.next(LOAD, Trouble::Exits(124));
+    let unknown = put(bed, &spec).await.unwrap_err();
+    assert!(matches!(unknown, EffectError::OutcomeUnknown { .. }), "{unknown:?}");
+    assert!(unknown.chain().contains("took longer than 12 s"), "{}", unknown.chain());
+    put(bed, &spec).await.unwrap();
+    assert_eq!(bed.body("told-apart.test").await.as_deref(), Some("x"));
+}
+
 async fn a_lost_load_is_unknown_and_the_next_change_loads(bed: &Real) {
     let spec = route("lost", "lost.test", "x");
     put(bed, &route("kept", "kept.test", "x")).await.unwrap();
@@ -247,8 +262,7 @@ async fn a_caddy_that_is_not_there_is_transient(bed: &Real) {
     }
 }
 
-/// Who asks for a page gets it. Who sends a form waits in vain: Caddy 2.6 can't send a body once more, and nginx passes
-/// none on that is not whole.
+/// Who asks for a page gets it. Who sends a form waits in vain: Caddy 2.6 can't send a body once more.
 async fn visitors_wait_for_a_site_that_is_about_to_come(bed: &Real) {
     let site = mark("waited");
     let text = route_to("localhost:9099", "waited.test", site.site.id);
