@@ -232,7 +232,9 @@ fn plant(made: &State, state: &mut State) {
         state.containers.volumes.entry(volume.clone()).or_insert_with(|| made.clone());
     }
     for (id, network) in &made.containers.networks {
-        state.containers.networks.entry(id.clone()).or_insert_with(|| network.clone());
+        if !state.containers.networks.contains_key(id) {
+            state.containers.networks.insert(id.clone(), network.clone());
+        }
     }
     for (database, made) in &made.databases.databases {
         state.databases.databases.entry(database.clone()).or_insert_with(|| made.clone());

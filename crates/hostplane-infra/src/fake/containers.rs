@@ -4,6 +4,7 @@
 //! first start, a network under a stopped container can be removed, volumes appear in passing.
 
 mod files;
+mod named;
 mod networks;
 mod programs;
 
@@ -13,6 +14,7 @@ use async_trait::async_trait;
 use hostplane_domain::container::{ContainerSpec, HOST_NETWORK, VolumeMount};
 use hostplane_domain::mark::{Labels, Mark};
 use ipnet::Ipv4Net;
+pub use named::{Name, Named};
 
 use super::FakeWorld;
 use super::injected::Parts;
@@ -29,11 +31,11 @@ pub struct ContainersState {
     /// The images on the host, by reference.
     pub images: BTreeSet<String>,
     /// Containers by id.
-    pub containers: BTreeMap<String, FakeContainer>,
+    pub containers: Named<FakeContainer>,
     /// Volumes by name.
     pub volumes: BTreeMap<String, FakeVolume>,
     /// Networks by id.
-    pub networks: BTreeMap<String, FakeNetwork>,
+    pub networks: Named<FakeNetwork>,
     /// How many ids were given out: they are counted, so that a run can be repeated.
     pub ids: u64,
     /// Networks have room without end, as if the sites were on several Engines: for more of them than one can have.
@@ -59,6 +61,12 @@ pub struct FakeContainer {
     pub unhealthy: bool,
     /// What was changed on it after it was made.
     pub tuning: Tuning,
+}
+
+impl Name for FakeContainer {
+    fn name(&self) -> &str {
+        &self.spec.name
+    }
 }
 
 /// A volume.
@@ -91,6 +99,12 @@ pub struct FakeNetwork {
     pub labels: Labels,
     /// The subnet.
     pub subnet: Ipv4Net,
+}
+
+impl Name for FakeNetwork {
+    fn name(&self) -> &str {
+        &self.name
+    }
 }
 
 fn invalid(message: impl Into<String>) -> EffectError {
@@ -131,11 +145,20 @@ fn volume_facts(name: &str, volume: &FakeVolume) -> VolumeFacts {
     VolumeFacts { name: name.to_owned(), mark, labels }
 }
 
-fn in_scope(scope: &Scope, name: &str, labels: &Labels) -> bool {
+fn in_scope<'a, T: Name>(
+    objects: &'a Named<T>,
+    scope: &'a Scope,
+    labels: fn(&T) -> &Labels,
+) -> Box<dyn Iterator<Item = (&'a String, &'a T)> + 'a> {
     match scope {
-        Scope::All => true,
-        Scope::Names(names) => names.iter().any(|wanted| wanted == name),
-        Scope::Label(key, value) => labels.get(key) == Some(value),
+        Scope::All => Box::new(objects.iter()),
+        Scope::Names(names) => {
+            let names: BTreeSet<&String> = names.iter().collect();
+            Box::new(names.into_iter().flat_map(|name| objects.named(name)))
+        }
+        Scope::Label(key, value) => {
+            Box::new(objects.iter().filter(move |(_, object)| labels(object).get(key) == Some(value)))
+        }
     }
 }
 
@@ -150,7 +173,7 @@ impl ContainersState {
     #[must_use]
     pub fn container(&self, id_or_name: &str) -> Option<(&str, &FakeContainer)> {
         let by_id = self.containers.get_key_value(id_or_name);
-        let found = by_id.or_else(|| self.containers.iter().find(|(_, container)| container.spec.name == id_or_name));
+        let found = by_id.or_else(|| self.containers.named(id_or_name).next());
         found.map(|(id, container)| (id.as_str(), container))
     }
 
@@ -216,7 +239,7 @@ impl ContainersState {
         if spec.limits.memory_mib < 6 {
             return Err(invalid("Minimum memory limit allowed is 6MB"));
         }
-        if let Some((id, holder)) = self.containers.iter().find(|(_, container)| container.spec.name == spec.name) {
+        if let Some((id, holder)) = self.containers.named(&spec.name).next() {
             if holder.state == ContainerState::Removing {
                 let message = format!("the container {} is being removed", spec.name);
                 return Err(EffectError::transient_message("docker.create_container", message));
@@ -311,8 +334,6 @@ impl ContainersState {
     }
 
     fn container_facts(&self, scope: &Scope) -> Vec<ContainerFacts> {
-        let wanted =
-            |(_, container): &(&String, &FakeContainer)| in_scope(scope, &container.spec.name, &container.labels);
         let facts = |(id, container): (&String, &FakeContainer)| {
             let (mark, labels) = Mark::split(&container.labels);
             ContainerFacts {
@@ -327,18 +348,21 @@ impl ContainersState {
                 mounts: mounts(&container.spec),
             }
         };
-        self.containers.iter().filter(wanted).map(facts).collect()
+        in_scope(&self.containers, scope, |container| &container.labels).map(facts).collect()
     }
 
     fn volume_facts(&self, scope: &Scope) -> Vec<VolumeFacts> {
-        let wanted = |(name, volume): &(&String, &FakeVolume)| in_scope(scope, name, &volume.labels);
         let facts = |(name, volume): (&String, &FakeVolume)| volume_facts(name, volume);
-        if let Scope::Names(names) = scope {
-            // There may be thousands of others.
-            let names: BTreeSet<&String> = names.iter().collect();
-            return names.into_iter().filter_map(|name| self.volumes.get_key_value(name)).map(facts).collect();
+        match scope {
+            Scope::All => self.volumes.iter().map(facts).collect(),
+            Scope::Names(names) => {
+                let names: BTreeSet<&String> = names.iter().collect();
+                names.into_iter().filter_map(|name| self.volumes.get_key_value(name)).map(facts).collect()
+            }
+            Scope::Label(key, value) => {
+                self.volumes.iter().filter(|(_, volume)| volume.labels.get(key) == Some(value)).map(facts).collect()
+            }
         }
-        self.volumes.iter().filter(wanted).map(facts).collect()
     }
 }
 

@@ -16,7 +16,7 @@ mod wordpress;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use clock::FakeClock;
-pub use containers::{ContainersState, FakeContainer, FakeNetwork, FakeVolume};
+pub use containers::{ContainersState, FakeContainer, FakeNetwork, FakeVolume, Name, Named};
 pub use databases::{DatabaseState, DatabasesState, LedgerRow, UserState};
 use events::Told;
 pub use gate::ScriptedGate;

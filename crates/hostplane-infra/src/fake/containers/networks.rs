@@ -23,7 +23,6 @@ fn overlap(one: Ipv4Net, other: Ipv4Net) -> bool {
 
 impl ContainersState {
     pub(super) fn network_facts(&self, scope: &Scope) -> Vec<NetworkFacts> {
-        let wanted = |(_, network): &(&String, &FakeNetwork)| in_scope(scope, &network.name, &network.labels);
         let facts = |(id, network): (&String, &FakeNetwork)| {
             let (mark, labels) = Mark::split(&network.labels);
             NetworkFacts {
@@ -35,7 +34,7 @@ impl ContainersState {
                 gateway: network.subnet.hosts().next(),
             }
         };
-        self.networks.iter().filter(wanted).map(facts).collect()
+        in_scope(&self.networks, scope, |network| &network.labels).map(facts).collect()
     }
 
     /// The id of the network of an id or, if it is the only one, a name.
@@ -43,7 +42,7 @@ impl ContainersState {
         if let Some((id, _)) = self.networks.get_key_value(paths::segment(id_or_name)?) {
             return Ok(id);
         }
-        let mut named = self.networks.iter().filter(|(_, network)| network.name == id_or_name);
+        let mut named = self.networks.named(id_or_name);
         match (named.next(), named.count()) {
             (None, _) => Err(absent("network", id_or_name)),
             (Some((id, _)), 0) => Ok(id),
@@ -55,7 +54,7 @@ impl ContainersState {
 
     pub(super) fn create_network(&mut self, spec: &NetworkSpec) -> Effect<String> {
         paths::segment(&spec.name)?;
-        if let Some((id, holder)) = self.networks.iter().find(|(_, network)| network.name == spec.name) {
+        if let Some((id, holder)) = self.networks.named(&spec.name).next() {
             let owner = owner(&holder.labels, "network", id);
             return Err(Rejection::NameTaken { what: "network", name: spec.name.clone(), owner }.into());
         }
