@@ -1,6 +1,6 @@
 //! What each resource of a site is made from, as a hash: what its mark carries and drift is told by.
 
-use std::collections::BTreeMap;
+use std::array;
 
 use secrecy::ExposeSecret;
 
@@ -46,14 +46,15 @@ impl DesiredSite {
 #[derive(Debug, Clone)]
 pub struct SpecHashes {
     site: SpecHash,
-    resources: BTreeMap<Kind, SpecHash>,
+    /// In the order of [`Kind::ALL`].
+    resources: [SpecHash; Kind::ALL.len()],
 }
 
 impl SpecHashes {
     /// Those of a site.
     #[must_use]
     pub fn of(want: &DesiredSite) -> Self {
-        let resources = Kind::ALL.iter().map(|kind| (*kind, want.spec_hash(*kind))).collect();
+        let resources = array::from_fn(|nth| want.spec_hash(Kind::ALL[nth]));
         Self { site: SpecHash::of(want), resources }
     }
 
@@ -64,12 +65,9 @@ impl SpecHashes {
     }
 
     /// That of one resource.
-    ///
-    /// # Panics
-    /// Never: there is one of each kind.
     #[must_use]
-    pub fn get(&self, kind: Kind) -> SpecHash {
-        self.resources[&kind]
+    pub const fn get(&self, kind: Kind) -> SpecHash {
+        self.resources[kind as usize]
     }
 }
 

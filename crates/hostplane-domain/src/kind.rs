@@ -36,7 +36,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Every kind, in a stable order.
+    /// Every kind, in the order in which they are declared.
     pub const ALL: &[Self] = &[
         Self::Network,
         Self::FilesVolume,
@@ -93,6 +93,11 @@ impl FromStr for Kind {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn all_are_listed_in_the_order_of_their_declaration() {
+        assert!(Kind::ALL.iter().enumerate().all(|(nth, kind)| *kind as usize == nth));
+    }
 
     #[test]
     fn text_form_is_read_back_and_agrees_with_the_serialised_one() {

@@ -2,7 +2,7 @@
 //! prints.
 //!
 //! The world is the tests' twin of Engine, MariaDB and Caddy, in the same process: what it costs to ask it is in each
-//! figure, and what it holds in memory too.
+//! figure. What it holds in memory is there before, and what a tick needs is what comes on top of it.
 
 #[path = "../tests/common/mod.rs"]
 mod common;
@@ -219,6 +219,13 @@ impl Installation {
     }
 }
 
+impl Figures {
+    /// What ticks need besides what was there before, in KiB.
+    const fn added(&self) -> usize {
+        self.peak.saturating_sub(self.before)
+    }
+}
+
 /// What this process has used of the cores.
 fn cpu() -> Duration {
     let tasks = fs::read_dir("/proc/self/task").unwrap().flatten();
@@ -272,7 +279,8 @@ fn print(figures: &[Figures]) {
     row("CPU of a tick: a look, and a sixtieth of the sites looked into", &|f| format!("**{:.0} ms**", ms(f.whole)));
     row("outside calls of a look", &|f| f.calls.to_string());
     row("memory before, with the world in it", &|f| format!("{} MiB", f.before / 1024));
-    row("memory at most", &|f| format!("**{} MiB**", f.peak / 1024));
+    row("memory at most", &|f| format!("{} MiB", f.peak / 1024));
+    row("of that, for the ticks", &|f| format!("**{} MiB**", f.added() / 1024));
     row("of 100 drifts planned when the look had ended", &|f| f.planned.to_string());
     row("that look, with the planning", &|f| format!("{:.0} ms", ms(f.planning)));
     row("from its begin to the end of the last repair", &|f| format!("{:.0} ms", ms(f.mending)));
@@ -285,7 +293,7 @@ fn print(figures: &[Figures]) {
         "Targets, of {} sites: CPU of a tick at most 1.0 s: {}; memory at most 200 MB: {};",
         large.sites,
         verdict(large.whole <= Duration::from_secs(1)),
-        verdict(large.peak * 1024 <= 200_000_000)
+        verdict(large.added() * 1024 <= 200_000_000)
     );
     println!(
         "a constant number of calls: {}; {DRIFTS} drifts planned within the tick: {}.",

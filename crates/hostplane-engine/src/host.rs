@@ -8,26 +8,40 @@ use hostplane_domain::mark::{LABEL_INSTANCE, Mark};
 use hostplane_domain::name::SiteName;
 use hostplane_domain::naming;
 use hostplane_infra::clock::Timestamp;
-use hostplane_infra::containers::Scope;
-use hostplane_infra::databases::Tenants;
+use hostplane_infra::containers::{ContainerFacts, NetworkFacts, Scope, VolumeFacts};
+use hostplane_infra::databases::{TenantFacts, Tenants};
 use hostplane_infra::error::{Effect, EffectError};
-use hostplane_infra::proxy::{RouteFacts, Served};
+use hostplane_infra::proxy::{RouteFacts, Served, SnippetFacts};
 use hostplane_infra::world::World;
 
-use crate::orphans::{Found, What};
+use crate::orphans::{Found, Sighting, What};
 use crate::snapshot::{Seen, Snapshot, UNSETTLED};
 
 /// What was seen.
 pub(crate) struct Host {
     /// From when on: what has changed since may be missing.
     pub looked_at: Timestamp,
-    /// All that carries the installation's mark. What belongs to the platform has no mark of a site and isn't among it.
-    pub found: Vec<Found>,
     /// The dependency that could not be asked, besides the Engine, without which nothing is seen at all.
     pub blind: Option<EffectError>,
-    sites: HashMap<SiteName, Snapshot>,
-    tenants: Seen<()>,
-    routes: Seen<Served>,
+    instance: InstanceId,
+    /// What there is under the names of sites, whoever made it.
+    sites: HashMap<SiteName, Listed>,
+    /// What carries the installation's mark under a name that no site has.
+    strays: Vec<Found>,
+    /// Why the database server's tenants are unknown, if they are.
+    tenants: Result<(), String>,
+    /// What Caddy serves, or why that is unknown.
+    served: Result<Served, String>,
+}
+
+/// What lists show under one site's names.
+#[derive(Default)]
+struct Listed {
+    containers: Vec<ContainerFacts>,
+    volumes: Vec<VolumeFacts>,
+    networks: Vec<NetworkFacts>,
+    tenant: Option<TenantFacts>,
+    snippet: Option<SnippetFacts>,
 }
 
 impl Host {
@@ -47,98 +61,118 @@ impl Host {
         };
         let (objects, tenants, routes) = join!(objects, world.databases.tenants(&Tenants::All), world.proxy.routes());
         let (containers, volumes, networks) = objects?;
-        let others = tenants.as_ref().map_or(0, Vec::len) + routes.as_ref().map_or(0, |routes| routes.snippets.len());
-        let all = containers.len() + volumes.len() + networks.len() + others;
         let mut host = Self {
             looked_at,
-            found: Vec::with_capacity(all),
             blind: None,
-            sites: HashMap::new(),
-            tenants: Seen::Known(()),
-            routes: Seen::NotAsked,
+            instance,
+            // One network each.
+            sites: HashMap::with_capacity(networks.len()),
+            strays: Vec::new(),
+            tenants: Ok(()),
+            served: Ok(Served::Unknown),
         };
         for container in containers {
-            host.note(What::Container, &container.name, container.mark.as_ref(), instance);
-            if let Some(snapshot) = host.site_of(&container.name) {
-                snapshot.containers.push(container);
+            match host.site_of(&container.name) {
+                Some(site) => add(&mut site.containers, container),
+                None => host.stray(What::Container, container.name, container.mark),
             }
         }
         for volume in volumes {
-            host.note(What::Volume, &volume.name, volume.mark.as_ref(), instance);
-            if let Some(snapshot) = host.site_of(&volume.name) {
-                snapshot.volumes.push(volume);
+            match host.site_of(&volume.name) {
+                Some(site) => add(&mut site.volumes, volume),
+                None => host.stray(What::Volume, volume.name, volume.mark),
             }
         }
         for network in networks {
-            host.note(What::Network, &network.name, network.mark.as_ref(), instance);
-            if let Some(snapshot) = host.site_of(&network.name) {
-                snapshot.networks.push(network);
+            match host.site_of(&network.name) {
+                Some(site) => add(&mut site.networks, network),
+                None => host.stray(What::Network, network.name, network.mark),
             }
         }
         match tenants {
-            Err(error) => {
-                host.tenants = Seen::Unknown(error.to_string());
-                host.blind = Some(error);
-            }
             Ok(tenants) => {
                 for tenant in tenants {
-                    host.note(What::Database, &tenant.name, tenant.ledger.as_ref(), instance);
-                    if let Some(snapshot) = host.site_of(&tenant.name) {
-                        snapshot.tenant = Seen::Known(Some(tenant));
+                    match host.site_of(&tenant.name) {
+                        Some(site) => site.tenant = Some(tenant),
+                        None => host.stray(What::Database, tenant.name, tenant.ledger),
                     }
                 }
+            }
+            Err(error) => {
+                host.tenants = Err(error.to_string());
+                host.blind = Some(error);
             }
         }
         match routes {
-            Err(error) => {
-                host.routes = Seen::Unknown(error.to_string());
-                host.blind = host.blind.or(Some(error));
-            }
             Ok(routes) => {
                 for snippet in routes.snippets {
-                    host.note(What::Route, &snippet.file, snippet.mark.as_ref(), instance);
-                    if let Some(snapshot) = host.site_of(&snippet.file) {
-                        let may_be_served = routes.served.may_have(&snippet.file);
-                        let route = RouteFacts { snippet: Some(snippet), may_be_served, is_settled: true };
-                        snapshot.route = Seen::Known(route);
+                    match host.site_of(&snippet.file) {
+                        Some(site) => site.snippet = Some(snippet),
+                        None => host.stray(What::Route, snippet.file, snippet.mark),
                     }
                 }
-                host.routes = Seen::Known(routes.served);
+                host.served = Ok(routes.served);
+            }
+            Err(error) => {
+                host.served = Err(error.to_string());
+                host.blind = host.blind.or(Some(error));
             }
         }
         Ok(host)
     }
 
-    /// Takes out what there is under a site's names.
-    pub fn take(&mut self, site: &SiteName) -> Snapshot {
-        let mut snapshot = self.sites.remove(site).unwrap_or_default();
-        match &self.tenants {
-            Seen::Known(()) if matches!(snapshot.tenant, Seen::NotAsked) => snapshot.tenant = Seen::Known(None),
-            Seen::Unknown(why) => snapshot.tenant = Seen::Unknown(why.clone()),
-            Seen::Known(()) | Seen::NotAsked => {}
-        }
-        match &self.routes {
-            // Which route Caddy has is known once it has loaded all of them under this process's eyes.
-            Seen::Known(Served::Unknown) => snapshot.route = Seen::Unknown(UNSETTLED.to_owned()),
-            Seen::Known(served) if matches!(snapshot.route, Seen::NotAsked) => {
-                let may_be_served = served.may_have(&naming::snippet_file(site));
-                snapshot.route = Seen::Known(RouteFacts { snippet: None, may_be_served, is_settled: true });
-            }
-            Seen::Unknown(why) => snapshot.route = Seen::Unknown(why.clone()),
-            Seen::Known(_) | Seen::NotAsked => {}
-        }
-        snapshot
+    /// All that carries the installation's mark and was not taken out. What belongs to the platform has no mark of a
+    /// site and isn't among it.
+    pub fn marked(&self) -> impl Iterator<Item = Sighting<'_>> {
+        let listed = self.sites.values().flat_map(Listed::marked);
+        let strays = self.strays.iter().map(Found::sighting);
+        listed.chain(strays).filter(|sighting| sighting.mark.instance == self.instance)
     }
 
-    fn site_of(&mut self, name: &str) -> Option<&mut Snapshot> {
+    /// Takes out what there is under a site's names.
+    pub fn take(&mut self, site: &SiteName) -> Snapshot {
+        let Listed { containers, volumes, networks, tenant, snippet } = self.sites.remove(site).unwrap_or_default();
+        let tenant = match &self.tenants {
+            Ok(()) => Seen::Known(tenant),
+            Err(why) => Seen::Unknown(why.clone()),
+        };
+        let route = match &self.served {
+            // Which route Caddy has is known once it has loaded all of them under this process's eyes.
+            Ok(Served::Unknown) => Seen::Unknown(UNSETTLED.to_owned()),
+            Ok(served) => {
+                let may_be_served = served.may_have(&naming::snippet_file(site));
+                Seen::Known(RouteFacts { snippet, may_be_served, is_settled: true })
+            }
+            Err(why) => Seen::Unknown(why.clone()),
+        };
+        Snapshot { containers, volumes, networks, tenant, route, ..Snapshot::default() }
+    }
+
+    fn site_of(&mut self, name: &str) -> Option<&mut Listed> {
         Some(self.sites.entry(naming::site_of(name)?).or_default())
     }
 
-    fn note(&mut self, what: What, name: &str, mark: Option<&Mark>, instance: InstanceId) {
-        if let Some(mark) = mark.filter(|mark| mark.instance == instance) {
-            self.found.push(Found { what, name: name.to_owned(), mark: mark.clone() });
-        }
+    fn stray(&mut self, what: What, name: String, mark: Option<Mark>) {
+        self.strays.extend(mark.map(|mark| Found { what, name, mark }));
     }
+}
+
+impl Listed {
+    fn marked(&self) -> impl Iterator<Item = Sighting<'_>> {
+        let containers = self.containers.iter().map(|it| (What::Container, &it.name, &it.mark));
+        let volumes = self.volumes.iter().map(|it| (What::Volume, &it.name, &it.mark));
+        let networks = self.networks.iter().map(|it| (What::Network, &it.name, &it.mark));
+        let tenant = self.tenant.iter().map(|it| (What::Database, &it.name, &it.ledger));
+        let snippet = self.snippet.iter().map(|it| (What::Route, &it.file, &it.mark));
+        let all = containers.chain(volumes).chain(networks).chain(tenant).chain(snippet);
+        all.filter_map(|(what, name, mark)| Some(Sighting { what, name, mark: mark.as_ref()? }))
+    }
+}
+
+/// A site has few things of a sort, and there are thousands of sites: none gets room for things that don't come.
+fn add<T>(to: &mut Vec<T>, one: T) {
+    to.reserve_exact(1);
+    to.push(one);
 }
 
 #[cfg(test)]
@@ -172,7 +206,7 @@ mod tests {
             let before = gate.calls().len();
             let mut host = Host::look(&world, INSTANCE).await.unwrap();
             assert_eq!(gate.calls().len() - before, 5, "{sites} sites");
-            assert_eq!(host.found.len(), sites);
+            assert_eq!(host.marked().count(), sites);
             for site in 0..sites {
                 assert_eq!(host.take(&SiteName::parse(&format!("s{site}")).unwrap()).volumes.len(), 1);
             }

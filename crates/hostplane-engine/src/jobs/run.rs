@@ -276,7 +276,7 @@ impl Runner {
             _ => None,
         });
         let makers: Vec<(Kind, JobId)> = makers.collect();
-        let known = self.store.origins(makers.iter().map(|(_, job)| *job)).await?;
+        let known = self.store.origins(&makers.iter().map(|(_, job)| *job).collect()).await?;
         let unknown = makers.into_iter().find(|(_, job)| !known.contains_key(job));
         Ok(unknown.map(|(kind, job)| Failure::Older { kind, job }))
     }

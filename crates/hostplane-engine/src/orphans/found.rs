@@ -42,7 +42,17 @@ impl fmt::Display for What {
     }
 }
 
-/// Something with a mark of ours.
+/// Something with a mark, where it was seen.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sighting<'a> {
+    pub what: What,
+    /// Under which name.
+    pub name: &'a str,
+    /// Its mark.
+    pub mark: &'a Mark,
+}
+
+/// The same, to be kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Found {
     pub what: What,
@@ -52,19 +62,29 @@ pub(crate) struct Found {
     pub mark: Mark,
 }
 
-impl Found {
+impl Sighting<'_> {
     /// Which resource of the site it is, if it has the name of one.
     pub fn kind_at(&self, site: &SiteName) -> Option<Kind> {
-        let name = self.name.as_str();
         let kinds: &[Kind] = match self.what {
-            What::Container if name == naming::writer_container(site) => return Some(Kind::Settings),
+            What::Container if self.name == naming::writer_container(site) => return Some(Kind::Settings),
             What::Container => &[Kind::PhpContainer, Kind::NginxContainer],
             What::Volume => &[Kind::FilesVolume, Kind::PhpVolume, Kind::NginxVolume],
             What::Network => &[Kind::Network],
             What::Database => &[Kind::Database],
             What::Route => &[Kind::Route],
         };
-        kinds.iter().copied().find(|kind| naming::of(*kind, site) == name)
+        kinds.iter().copied().find(|kind| naming::of(*kind, site) == self.name)
+    }
+
+    /// A copy of it.
+    pub fn keep(&self) -> Found {
+        Found { what: self.what, name: self.name.to_owned(), mark: self.mark.clone() }
+    }
+}
+
+impl Found {
+    pub fn sighting(&self) -> Sighting<'_> {
+        Sighting { what: self.what, name: &self.name, mark: &self.mark }
     }
 }
 

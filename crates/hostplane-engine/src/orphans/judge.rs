@@ -8,7 +8,7 @@ use hostplane_domain::kind::Kind;
 use hostplane_domain::status::SiteStatus;
 use hostplane_infra::clock::Timestamp;
 
-use super::Found;
+use super::{Found, Sighting};
 use crate::store::Origin;
 
 /// Why no site explains a thing.
@@ -29,27 +29,32 @@ pub(crate) enum Unexplained {
     Misnamed,
 }
 
-/// Judges what was seen at or after `looked_at`, and answers what no site explains. After a removal in vain the next
+/// Judges what was seen at or after `looked_at`, and keeps what no site explains. After a removal in vain the next
 /// one comes no sooner than `pause` later.
-pub(super) fn judge(
-    found: Vec<Found>,
+pub(super) fn judge<'a>(
+    seen: impl Iterator<Item = Sighting<'a>>,
     origins: &BTreeMap<JobId, Origin>,
     looked_at: Timestamp,
     pause: Duration,
 ) -> Vec<(Found, Unexplained)> {
-    let verdict = |found: Found| {
-        let why = judge_one(&found, origins.get(&found.mark.job), looked_at, pause)?;
-        Some((found, why))
+    let verdict = |seen: Sighting<'_>| {
+        let why = judge_one(seen, origins.get(&seen.mark.job), looked_at, pause)?;
+        Some((seen.keep(), why))
     };
-    found.into_iter().filter_map(verdict).collect()
+    seen.filter_map(verdict).collect()
 }
 
-fn judge_one(found: &Found, origin: Option<&Origin>, looked_at: Timestamp, pause: Duration) -> Option<Unexplained> {
-    let Some(origin) = origin.filter(|origin| origin.site == found.mark.site.id) else {
+fn judge_one(
+    seen: Sighting<'_>,
+    origin: Option<&Origin>,
+    looked_at: Timestamp,
+    pause: Duration,
+) -> Option<Unexplained> {
+    let Some(origin) = origin.filter(|origin| origin.site == seen.mark.site.id) else {
         return Some(Unexplained::UnknownJob);
     };
     // Its name and what it says of itself: what a mark says may be a copy of another.
-    let named = found.kind_at(&origin.name).filter(|_| found.mark.site.name == origin.name);
+    let named = seen.kind_at(&origin.name).filter(|_| seen.mark.site.name == origin.name);
     let Some(kind) = named else { return Some(Unexplained::Misnamed) };
     match origin.status {
         SiteStatus::Failed | SiteStatus::Destroyed => {}
@@ -92,9 +97,9 @@ mod tests {
         Origin { site: SITE, name, status, at_rest_since, collected_in_vain: None }
     }
 
-    fn judged(found: Found, origin: Origin) -> Option<Unexplained> {
+    fn judged(found: &Found, origin: Origin) -> Option<Unexplained> {
         let origins = BTreeMap::from([(JOB, origin)]);
-        judge(vec![found], &origins, Timestamp(10), PAUSE).pop().map(|(_, why)| why)
+        judge([found.sighting()].into_iter(), &origins, Timestamp(10), PAUSE).pop().map(|(_, why)| why)
     }
 
     const fn left_over(kind: Kind) -> Unexplained {
@@ -106,21 +111,21 @@ mod tests {
         for &status in SiteStatus::ALL {
             let is_gone = matches!(status, SiteStatus::Failed | SiteStatus::Destroyed);
             let expected = is_gone.then_some(left_over(Kind::FilesVolume));
-            assert_eq!(judged(found(SITE), origin(status, Some(9))), expected, "{status}");
+            assert_eq!(judged(&found(SITE), origin(status, Some(9))), expected, "{status}");
         }
     }
 
     #[test]
     fn what_may_have_been_removed_since_is_left_to_the_next_look() {
         for at_rest_since in [Some(10), Some(11), None] {
-            assert_eq!(judged(found(SITE), origin(SiteStatus::Failed, at_rest_since)), None, "{at_rest_since:?}");
+            assert_eq!(judged(&found(SITE), origin(SiteStatus::Failed, at_rest_since)), None, "{at_rest_since:?}");
         }
     }
 
     #[test]
     fn a_site_s_name_is_what_the_journal_says() {
         let other = Origin { name: SiteName::parse("other").unwrap(), ..origin(SiteStatus::Destroyed, Some(9)) };
-        assert_eq!(judged(found(SITE), other), Some(Unexplained::Misnamed));
+        assert_eq!(judged(&found(SITE), other), Some(Unexplained::Misnamed));
     }
 
     #[test]
@@ -129,7 +134,10 @@ mod tests {
             let tried =
                 Origin { collected_in_vain: Some(Timestamp(since)), ..origin(SiteStatus::Destroyed, Some(since)) };
             let origins = BTreeMap::from([(JOB, tried)]);
-            let why = judge(vec![found(SITE)], &origins, Timestamp(10).plus(PAUSE), PAUSE).pop().unwrap().1;
+            let why = judge([found(SITE).sighting()].into_iter(), &origins, Timestamp(10).plus(PAUSE), PAUSE)
+                .pop()
+                .unwrap()
+                .1;
             matches!(why, Unexplained::LeftOver { in_vain: true, .. })
         };
         assert!(in_vain(11) && !in_vain(10));
@@ -139,7 +147,7 @@ mod tests {
     fn each_kind_is_known_by_its_name_and_copied_labels_make_nothing_ours() {
         let judged = |what, name: &str| {
             let found = Found { what, name: name.to_owned(), ..found(SITE) };
-            judged(found, origin(SiteStatus::Destroyed, Some(9)))
+            judged(&found, origin(SiteStatus::Destroyed, Some(9)))
         };
         for (what, name, kind) in [
             (What::Container, "php_hello", Kind::PhpContainer),
@@ -159,10 +167,10 @@ mod tests {
 
     #[test]
     fn what_the_journal_does_not_know_is_never_left_over() {
-        let unknown = judge(vec![found(SITE)], &BTreeMap::new(), Timestamp(10), PAUSE);
+        let unknown = judge([found(SITE).sighting()].into_iter(), &BTreeMap::new(), Timestamp(10), PAUSE);
         assert_eq!(unknown[0].1, Unexplained::UnknownJob);
         let other = SiteId::new(Uuid::from_u128(9));
-        let of_another = judged(found(other), origin(SiteStatus::Failed, Some(9)));
+        let of_another = judged(&found(other), origin(SiteStatus::Failed, Some(9)));
         assert_eq!(of_another, Some(Unexplained::UnknownJob), "another site's job");
     }
 }

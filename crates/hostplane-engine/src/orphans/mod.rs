@@ -29,8 +29,8 @@ use tokio::sync::{Mutex, MutexGuard, watch};
 use tokio::time::Instant;
 use tracing::{error, info, warn};
 
-pub(crate) use found::Found;
 pub use found::What;
+pub(crate) use found::{Found, Sighting};
 use judge::{Unexplained, judge};
 pub(crate) use remove::RemoveError;
 
@@ -181,7 +181,7 @@ impl Orphans {
             return Ok(Arc::clone(&look.unknown));
         }
         let host = Host::look(&self.world, self.instance).await?;
-        Ok(Arc::clone(&self.judge(host).await?.unknown))
+        Ok(Arc::clone(&self.judge(&host).await?.unknown))
     }
 
     /// All that no site explains, by the last look.
@@ -205,20 +205,19 @@ impl Orphans {
     ///
     /// # Errors
     /// When not everything was seen: then nothing can be concluded.
-    pub async fn consider(&self, host: Host, _alone: MutexGuard<'_, ()>) -> Result<(), LookError> {
+    pub async fn consider(&self, host: &Host, _alone: MutexGuard<'_, ()>) -> Result<(), LookError> {
         self.judge(host).await.map(drop)
     }
 
-    async fn judge(&self, host: Host) -> Result<Arc<Look>, LookError> {
-        let Host { looked_at, found, blind, .. } = host;
-        if let Some(error) = blind {
-            return Err(error.into());
+    async fn judge(&self, host: &Host) -> Result<Arc<Look>, LookError> {
+        if let Some(error) = &host.blind {
+            return Err(error.clone().into());
         }
-        let (at, total) = (Instant::now(), found.len());
-        let origins = self.store.origins(found.iter().map(|found| found.mark.job)).await?;
+        let (at, looked_at) = (Instant::now(), host.looked_at);
+        let origins = self.store.origins(&host.marked().map(|seen| seen.mark.job).collect()).await?;
         let before = self.last.borrow().clone();
         let mut orphans = BTreeMap::new();
-        for (found, why) in judge(found, &origins, looked_at, self.pace.collect_pause) {
+        for (found, why) in judge(host.marked(), &origins, looked_at, self.pace.collect_pause) {
             let id = OrphanId::of(&found);
             let known = before.as_ref().and_then(|look| look.orphans.get(&id));
             let (first_seen, looks) = known.map_or((looked_at, 0), |known| (known.first_seen, known.looks));
@@ -226,7 +225,8 @@ impl Orphans {
         }
         let unknown = orphans.values().filter(|orphan| orphan.why == Unexplained::UnknownJob);
         let unknown: Arc<Vec<Found>> = Arc::new(unknown.map(|orphan| orphan.found.clone()).collect());
-        let due = if unknown.is_empty() { self.due(&mut orphans, looked_at, total) } else { BTreeMap::new() };
+        let due =
+            if unknown.is_empty() { self.due(&mut orphans, looked_at, host.marked().count()) } else { BTreeMap::new() };
         let look = Arc::new(Look { at, orphans, unknown });
         tell(before.as_deref(), &look);
         self.last.send_replace(Some(Arc::clone(&look)));

@@ -52,7 +52,7 @@ impl Orphans {
         let look = {
             let _alone = self.looking.lock().await;
             let host = Host::look(&self.world, self.instance).await?;
-            self.judge(host).await?
+            self.judge(&host).await?
         };
         let orphan = look.orphans.get(id).ok_or(RemoveError::None)?;
         match orphan.why {
@@ -90,7 +90,7 @@ impl Orphans {
             Ok(_) | Err(StoreError::Missing(_)) => {}
             Err(error) => return Err(error.into()),
         }
-        let kind: Kind = orphan.found.kind_at(&mark.site.name).ok_or(RemoveError::Misnamed)?;
+        let kind: Kind = orphan.found.sighting().kind_at(&mark.site.name).ok_or(RemoveError::Misnamed)?;
         let cx = SiteCx {
             world: &self.world,
             secrets,

@@ -1,6 +1,6 @@
 //! Everything at once: the lists of all sites, in a constant number of calls.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::PoisonError;
 
 use hostplane_domain::drift::drifts;
@@ -64,10 +64,12 @@ impl Reconciler {
             }
         };
         let trouble = host.blind.as_ref().map(ToString::to_string);
+        // Without all of it nothing can be said of what no site explains.
+        if trouble.is_none() {
+            self.orphans.consider(&host, alone).await?;
+        }
         let ring = self.secrets.now();
-        // Of sites that are there no more, or are held by a job, none are kept.
-        let mut kept = std::mem::take(&mut *self.hashes.lock().unwrap_or_else(PoisonError::into_inner));
-        let mut hashes_now = HashMap::with_capacity(kept.len());
+        let mut hashes = std::mem::take(&mut *self.hashes.lock().unwrap_or_else(PoisonError::into_inner));
         let mut looked = Looked { is_blind: trouble.is_some(), ..Looked::default() };
         let (mut idle, mut there) = (Vec::new(), HashSet::new());
         for (nth, (name, watched)) in watched.into_iter().enumerate() {
@@ -96,25 +98,24 @@ impl Reconciler {
                 }
             }
             let seen = host.take(&want.site.name);
-            let hashes = kept.remove(&site).filter(|kept| kept.are_of(&want)).unwrap_or_else(|| SpecHashes::of(&want));
-            let cx = SiteCx { hashes: Some(&hashes), ..self.context(&want, &ring) };
+            let hashes = hashes.entry(site).or_insert_with(|| SpecHashes::of(&want));
+            if !hashes.are_of(&want) {
+                *hashes = SpecHashes::of(&want);
+            }
+            let cx = SiteCx { hashes: Some(hashes), ..self.context(&want, &ring) };
             let found = drifts(&resources::observe_all(&cx, Some(&want), &seen));
-            hashes_now.insert(site, hashes);
             if held_by.is_none() && !repairable(&found).is_empty() {
                 looked.suspects.push(site);
             } else {
                 self.picture.lists(&want.site, found, host.looked_at);
             }
         }
-        *self.hashes.lock().unwrap_or_else(PoisonError::into_inner) = hashes_now;
+        hashes.retain(|site, _| there.contains(site));
+        *self.hashes.lock().unwrap_or_else(PoisonError::into_inner) = hashes;
         let share = if all { idle.len() } else { idle.len().div_ceil(INSIDE_LOOKS) };
         looked.inside = self.picture.next_inside(&idle, share);
         looked.inside.retain(|site| !looked.suspects.contains(site));
         self.picture.looked(host.looked_at, trouble, &there);
-        // Without all of it nothing can be said of what no site explains.
-        if !looked.is_blind {
-            self.orphans.consider(host, alone).await?;
-        }
         Ok(looked)
     }
 

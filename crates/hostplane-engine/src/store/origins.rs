@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use futures_util::TryStreamExt;
 use hostplane_domain::ids::{JobId, SiteId};
 use hostplane_domain::name::SiteName;
 use hostplane_domain::status::SiteStatus;
@@ -31,9 +32,10 @@ impl Store {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn origins(&self, jobs: impl IntoIterator<Item = JobId>) -> Stored<BTreeMap<JobId, Origin>> {
-        let jobs: BTreeSet<JobId> = jobs.into_iter().collect();
-        let rows = sqlx::query(
+    pub async fn origins(&self, jobs: &BTreeSet<JobId>) -> Stored<BTreeMap<JobId, Origin>> {
+        let mut connection = self.reading().await?;
+        // One after the other, as there may be thousands.
+        let mut rows = sqlx::query(
             "SELECT jobs.id, sites.id AS site, sites.name, sites.status,
                     (SELECT CASE WHEN COUNT(*) = COUNT(finished_at) THEN MAX(finished_at) END
                      FROM jobs AS others WHERE others.site_id = sites.id) AS at_rest_since,
@@ -45,10 +47,10 @@ impl Store {
              FROM jobs JOIN sites ON sites.id = jobs.site_id
              WHERE jobs.id IN (SELECT value FROM json_each($1))",
         )
-        .bind(to_json(&jobs, "job ids")?)
-        .fetch_all(&mut *self.reading().await?)
-        .await?;
-        let origin = |row: &sqlx::sqlite::SqliteRow| {
+        .bind(to_json(jobs, "job ids")?)
+        .fetch(&mut *connection);
+        let mut origins = BTreeMap::new();
+        while let Some(row) = rows.try_next().await? {
             let time =
                 |column| -> Stored<Option<Timestamp>> { Ok(row.try_get::<Option<i64>, _>(column)?.map(Timestamp)) };
             let origin = Origin {
@@ -58,8 +60,8 @@ impl Store {
                 at_rest_since: time("at_rest_since")?,
                 collected_in_vain: time("collected_in_vain")?,
             };
-            Ok((parse(row.try_get("id")?, "jobs.id")?, origin))
-        };
-        rows.iter().map(origin).collect()
+            origins.insert(parse(row.try_get("id")?, "jobs.id")?, origin);
+        }
+        Ok(origins)
     }
 }
