@@ -70,13 +70,13 @@ pub(super) struct Actor {
     queue: mpsc::UnboundedReceiver<Request>,
     waiting: VecDeque<Request>,
     loaded: Loaded,
+    /// Nothing is there that an earlier process or candidate left.
     staging_is_clear: bool,
-    stages: u64,
 }
 
 impl Actor {
     pub(super) fn new(inside: Inside, loaded: Loaded, queue: mpsc::UnboundedReceiver<Request>) -> Self {
-        Self { inside, queue, waiting: VecDeque::new(), loaded, staging_is_clear: false, stages: 0 }
+        Self { inside, queue, waiting: VecDeque::new(), loaded, staging_is_clear: false }
     }
 
     /// Works until nobody can send changes any more.
@@ -131,8 +131,8 @@ impl Actor {
         if edits.is_empty() {
             return;
         }
-        if let Some((edits, message)) = self.load(&scene, edits).await {
-            self.sort_out(&scene, edits, message).await;
+        if let Some((edits, _)) = self.load(&scene, edits).await {
+            self.sort_out(&scene, edits).await;
         }
         if let Err(error) = self.ensure_clear_staging(&scene).await {
             debug!(error = %error.chain(), "candidates stay until the next change");
@@ -193,7 +193,7 @@ impl Actor {
             self.waiting.extend(requests(edits));
             return None;
         }
-        match self.inside.load(scene.call, &scene.id, stage, &changes).await {
+        match self.inside.load(scene.call, &scene.id, &stage, &changes).await {
             Ok(Load::Loaded) => {
                 self.loaded.set(scene.after(changes));
                 for request in requests(edits) {
@@ -217,8 +217,8 @@ impl Actor {
 
     /// Caddy has refused the edits together: refuses those of which it wouldn't load the configuration, and has it
     /// load the others.
-    async fn sort_out(&mut self, scene: &Scene, edits: Vec<Edit>, message: String) {
-        let refused = match self.refused(scene, &edits, message).await {
+    async fn sort_out(&mut self, scene: &Scene, edits: Vec<Edit>) {
+        let refused = match self.refused(scene, &edits).await {
             Ok(refused) => refused,
             Err(error) => return answer_all(requests(edits), &error),
         };
@@ -240,27 +240,17 @@ impl Actor {
     }
 
     /// Which of the edits that Caddy has refused together are refused, and why: by halves, so that the largest part
-    /// is left. `message` is why it refused them all.
-    async fn refused(
-        &mut self,
-        scene: &Scene,
-        edits: &[Edit],
-        message: String,
-    ) -> Effect<BTreeMap<String, EffectError>> {
+    /// is left. It may have been a fault of that moment, so that at first all are looked at again.
+    async fn refused(&mut self, scene: &Scene, edits: &[Edit]) -> Effect<BTreeMap<String, EffectError>> {
         let (puts, others): (Vec<&Edit>, Vec<&Edit>) = edits.iter().partition(|edit| edit.is_put(&scene.present));
         let mut good = scene.changes(others);
         let mut good_is_valid = false;
         let mut refused = BTreeMap::new();
         let mut groups = vec![puts];
-        let mut known = Some(Err(message));
         while let Some(mut group) = groups.pop() {
             let mut candidate = good.clone();
             candidate.extend(scene.changes(group.iter().copied()));
-            let verdict = match known.take() {
-                Some(verdict) => verdict,
-                None => self.validate(scene, &candidate).await?,
-            };
-            match verdict {
+            match self.validate(scene, &candidate).await? {
                 Ok(()) => {
                     good = candidate;
                     good_is_valid = true;
@@ -286,19 +276,13 @@ impl Actor {
 
     async fn validate(&mut self, scene: &Scene, changes: &Changes) -> Effect<Result<(), String>> {
         let stage = self.stage(scene, changes).await?;
-        self.inside.validate(scene.call, &scene.id, stage, changes).await
+        self.inside.validate(scene.call, &scene.id, &stage, changes).await
     }
 
-    /// Writes a candidate into a directory that was never used.
     async fn stage(&mut self, scene: &Scene, changes: &Changes) -> Effect<Stage> {
-        if self.stages == 0 {
-            // What an earlier process left must not get into a candidate.
-            self.ensure_clear_staging(scene).await?;
-        }
-        self.stages += 1;
         self.staging_is_clear = false;
-        let stage = Stage(self.stages);
-        self.inside.stage(scene.call, &scene.id, stage, changes, scene.make_sites).await?;
+        let stage = Stage::new();
+        self.inside.stage(scene.call, &scene.id, &stage, changes, scene.make_sites).await?;
         Ok(stage)
     }
 

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use hostplane_domain::render::caddy::main_config;
 use tokio::time::timeout;
 
 use super::CaddyPlace;
@@ -18,17 +17,20 @@ const SITES: &str = "sites";
 const STAGING: &str = "staging";
 /// Where candidates are put together from links: each container has it, in memory.
 const LINKS: &str = "/dev/shm/staging";
+/// Held by whoever changes something: a program goes on when the process that wanted it is gone.
+const LOCK: &str = "/dev/shm/staging.lock";
 /// In a candidate's directory: the files that come.
 const COME: &str = "come";
 /// Whose the candidates are. Only their reader, Caddy, and root need them.
 const UID: u32 = 1000;
 
-/// How long Caddy may take, after which its program is ended in its container.
-const CADDY_LIMIT: Duration = Duration::from_secs(12);
+/// How long a candidate may take, others that are waited for included, after which its programs are ended in the
+/// container: nothing of it is to happen when nobody counts on it any more.
+const CANDIDATE_LIMIT: Duration = Duration::from_secs(15);
 const UPLOAD_LIMIT: Duration = Duration::from_secs(5);
 const FILES_LIMIT: Duration = Duration::from_secs(5);
-/// The longest that a candidate's load takes, files put in place.
-pub(super) const LONGEST: Duration = Duration::from_secs(CADDY_LIMIT.as_secs() + FILES_LIMIT.as_secs());
+/// The longest that a candidate's answer is waited for.
+pub(super) const LONGEST: Duration = Duration::from_secs(CANDIDATE_LIMIT.as_secs() + 3);
 
 /// Tries a candidate. Its codes are its own: see there.
 const CANDIDATE: &str = include_str!("candidate.sh");
@@ -49,9 +51,15 @@ pub(super) struct Inside {
     place: CaddyPlace,
 }
 
-/// A directory with a candidate configuration, by its number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Stage(pub(super) u64);
+/// A directory for a candidate, by its name, which no other ever had.
+#[derive(Debug)]
+pub(super) struct Stage(String);
+
+impl Stage {
+    pub(super) fn new() -> Self {
+        Self(format!("{:016x}", fastrand::u64(..)))
+    }
+}
 
 /// What came of a candidate.
 pub(super) enum Load {
@@ -103,12 +111,12 @@ impl Inside {
         Ok(Some(snippets.filter_map(|entry| Some((entry.path, entry.contents?))).collect()))
     }
 
-    /// Writes what a candidate configuration doesn't share with what is on disk.
+    /// Writes the files that come.
     pub(super) async fn stage(
         &self,
         call: &'static str,
         id: &str,
-        stage: Stage,
+        stage: &Stage,
         changes: &Changes,
         make_sites: bool,
     ) -> Effect<()> {
@@ -116,12 +124,8 @@ impl Inside {
         let file =
             |path: String, contents: Bytes| ArchiveEntry { path, mode: 0o644, uid: UID, contents: Some(contents) };
         let root = format!("{STAGING}/{}", stage.0);
-        let mut entries = vec![
-            directory(STAGING.to_owned()),
-            directory(root.clone()),
-            directory(format!("{root}/{COME}")),
-            file(format!("{root}/Caddyfile"), main_config(SITES).into()),
-        ];
+        let mut entries =
+            vec![directory(STAGING.to_owned()), directory(root.clone()), directory(format!("{root}/{COME}"))];
         if make_sites {
             entries.push(directory(SITES.to_owned()));
         }
@@ -137,7 +141,7 @@ impl Inside {
         &self,
         call: &'static str,
         id: &str,
-        stage: Stage,
+        stage: &Stage,
         changes: &Changes,
     ) -> Effect<Result<(), String>> {
         let validated = self.candidate(call, id, "validate", stage, changes).await;
@@ -147,7 +151,7 @@ impl Inside {
 
     /// Makes the running Caddy load a candidate and then, if it did, puts the files in place: what is on disk is
     /// at any moment something that Caddy has loaded. Unchanged, Caddy only compares.
-    pub(super) async fn load(&self, call: &'static str, id: &str, stage: Stage, changes: &Changes) -> Effect<Load> {
+    pub(super) async fn load(&self, call: &'static str, id: &str, stage: &Stage, changes: &Changes) -> Effect<Load> {
         let output = self.candidate(call, id, "load", stage, changes).await?;
         if output.code == 0 {
             return Ok(Load::Loaded);
@@ -171,19 +175,25 @@ impl Inside {
         call: &'static str,
         id: &str,
         verb: &str,
-        stage: Stage,
+        stage: &Stage,
         changes: &Changes,
     ) -> Effect<ExecOutput> {
-        let (sites, links) = (self.path(SITES), format!("{LINKS}/{}", stage.0));
+        let conf = self.place.conf_dir.trim_end_matches('/');
+        let links = format!("{LINKS}/{}", stage.0);
         let stage = format!("{}/{}", self.path(STAGING), stage.0);
-        let limit = CADDY_LIMIT.as_secs().to_string();
-        let mut argv = vec!["sh", "-c", CANDIDATE, "caddy", verb, &sites, &stage, &links, &limit];
+        let limit = CANDIDATE_LIMIT.as_secs().to_string();
+        let mut argv = vec!["timeout", "-k", "1", &limit, "flock", LOCK];
+        argv.extend(["sh", "-c", CANDIDATE, "caddy", verb, conf, &stage, &links]);
         argv.extend(changes.iter().filter(|(_, contents)| contents.is_none()).map(|(file, _)| file.as_str()));
         let output = self.run(call, id, &argv, LONGEST).await?;
         match output.code {
-            NOT_STAGED => Err(Self::failed("a candidate", &output)),
+            // Something may have been removed at that moment, or the disk be full: the change is not to blame.
+            NOT_STAGED => {
+                let message = format!("a candidate can't be made in its container: {}", Self::complaint(&output));
+                Err(EffectError::transient_message(call, message))
+            }
             TIMED_OUT => {
-                let message = format!("Caddy's program took longer than {} s", CADDY_LIMIT.as_secs());
+                let message = format!("a change in its container took longer than {} s", CANDIDATE_LIMIT.as_secs());
                 Err(EffectError::unknown_message(call, message))
             }
             _ => Ok(output),
@@ -192,20 +202,18 @@ impl Inside {
 
     /// Removes all candidates.
     pub(super) async fn clear_staging(&self, call: &'static str, id: &str) -> Effect<()> {
-        let argv = ["rm", "-rf", "--", &self.path(STAGING)];
+        let argv = ["flock", LOCK, "rm", "-rf", "--", &self.path(STAGING), LINKS];
         let removed = self.run(call, id, &argv, FILES_LIMIT).await;
         let output = removed.map_err(|error| nothing_changed(call, error))?;
-        if output.code == 0 { Ok(()) } else { Err(Self::failed("rm", &output)) }
+        if output.code == 0 {
+            return Ok(());
+        }
+        let message = format!("rm in its container: {}", Self::complaint(&output));
+        Err(Rejection::Invalid { by: Dependency::Caddy, message }.into())
     }
 
     fn path(&self, name: &str) -> String {
         format!("{}/{name}", self.place.conf_dir.trim_end_matches('/'))
-    }
-
-    /// Something but Caddy did not work.
-    fn failed(what: &str, output: &ExecOutput) -> EffectError {
-        let message = format!("{what} in its container: {}", Self::complaint(output));
-        Rejection::Invalid { by: Dependency::Caddy, message }.into()
     }
 
     async fn run(&self, call: &'static str, id: &str, argv: &[&str], limit: Duration) -> Effect<ExecOutput> {
@@ -280,8 +288,8 @@ fn complaint(text: &str, staging: &str) -> String {
     let mut rest = line;
     while let Some((before, after)) = rest.split_once(staging) {
         message.push_str(before);
-        // The candidate's number goes too.
-        rest = after.trim_start_matches(|c: char| c.is_ascii_digit()).trim_start_matches('/');
+        // The candidate's name goes too.
+        rest = after.trim_start_matches(|c: char| c.is_ascii_hexdigit()).trim_start_matches('/');
     }
     message.push_str(rest);
     message.chars().filter(|c| !c.is_control()).take(LIMIT).collect()
@@ -309,8 +317,8 @@ mod tests {
     #[test]
     fn a_complaint_is_one_line_without_the_staging_directory() {
         let text = "{\"level\":\"info\",\"msg\":\"using provided configuration\"}\n\
-                    Error: adapting config using caddyfile: /etc/caddy/staging/12/sites/b.caddy:2: unrecognized \u{1b}directive: resp\n";
-        assert_eq!(complaint(text, "/etc/caddy/staging/"), "sites/b.caddy:2: unrecognized directive: resp");
+                    Error: adapting config using caddyfile: /dev/shm/staging/12af/sites/b.caddy:2: unrecognized \u{1b}directive: resp\n";
+        assert_eq!(complaint(text, "/dev/shm/staging/"), "sites/b.caddy:2: unrecognized directive: resp");
         assert_eq!(complaint("", "/x/"), "no reason given");
         assert_eq!(complaint("mv: cannot\n\n", "/x/"), "mv: cannot");
         assert_eq!(complaint(&"ä".repeat(1000), "/x/").chars().count(), 300);

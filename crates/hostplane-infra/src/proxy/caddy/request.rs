@@ -14,8 +14,8 @@ use crate::error::Effect;
 use crate::proxy::RouteSpec;
 use crate::proxy::gated::CHANGE_DEADLINE;
 
-/// How long a change may have waited when its files are renamed. With what follows it stays below the
-/// gate's deadline of a change: when that has passed, nothing of the change can happen any more.
+/// How long a change may have waited when its load begins. With what follows it stays below the gate's deadline of a
+/// change: when that has passed, its programs were ended.
 const LATEST: Duration = Duration::from_secs(16);
 const _: () = assert!(LATEST.as_secs() + LONGEST.as_secs() < CHANGE_DEADLINE.as_secs());
 

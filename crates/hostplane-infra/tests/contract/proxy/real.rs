@@ -6,6 +6,7 @@ mod faults;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -13,6 +14,7 @@ use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
 use hostplane_infra::containers::{Containers, Exec};
 use hostplane_infra::proxy::{Caddy, Proxy};
+use tokio::time::timeout;
 
 use super::{Bed, all_cases};
 use crate::caddy::{self, place};
@@ -26,6 +28,9 @@ pub(super) struct Real {
 }
 
 pub(super) type RealCase = for<'a> fn(&'a Real) -> LocalBoxFuture<'a, ()>;
+
+/// A program that takes longer hangs.
+const RUN_PATIENCE: Duration = Duration::from_mins(1);
 
 impl Real {
     async fn start() -> Self {
@@ -48,16 +53,17 @@ impl Real {
     }
 
     async fn get(&self, host: &str) -> Result<reqwest::Response, reqwest::Error> {
-        let client = reqwest::Client::builder().no_proxy().build()?;
+        let client = reqwest::Client::builder().no_proxy().timeout(RUN_PATIENCE).build()?;
         let url = format!("http://127.0.0.1:{}/", self.server.port);
         client.get(url).header("Host", host).send().await
     }
 
     /// Runs a program in the container; answers what it printed.
     pub(super) async fn run(&self, argv: &[&str]) -> String {
-        let argv = argv.iter().map(|&word| word.to_owned()).collect();
-        let exec = Exec { argv, user: None, stdin: Bytes::new() };
-        let output = self.server.docker.exec(&self.server.id, &exec).await.unwrap();
+        let words = argv.iter().map(|&word| word.to_owned()).collect();
+        let exec = Exec { argv: words, user: None, stdin: Bytes::new() };
+        let ran = timeout(RUN_PATIENCE, self.server.docker.exec(&self.server.id, &exec)).await;
+        let output = ran.unwrap_or_else(|_| panic!("{argv:?} doesn't end")).unwrap();
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 }

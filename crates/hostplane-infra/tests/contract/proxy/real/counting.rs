@@ -127,8 +127,15 @@ impl Containers for Counting {
     }
 
     async fn exec(&self, container_id: &str, exec: &Exec) -> Effect<ExecOutput> {
-        let text = if exec.argv[0] == "sh" { 3 } else { 0 };
-        let program = exec.argv.iter().skip(text).take(2).map(String::as_str).collect::<Vec<_>>().join(" ");
+        let script = exec.argv.iter().position(|word| word == "sh");
+        let program = exec
+            .argv
+            .iter()
+            .skip(script.map_or(0, |sh| sh + 3))
+            .take(2)
+            .map(String::as_str)
+            .collect::<Vec<_>>()
+            .join(" ");
         let trouble = {
             let mut waiting = self.trouble.lock().unwrap();
             let place = waiting.iter().position(|(next, _)| program == *next);
