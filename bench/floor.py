@@ -2,7 +2,7 @@
 
 It sends the Engine, MariaDB and Caddy the requests that change something, in the order that they depend on each
 other and otherwise all at once, and looks at nothing besides. What it sends is copied from a site that the control
-plane has made, with another name, so that it can't fall behind what the product does.
+plane has made, with another name, and the scripts are the product's own.
 """
 
 import json
@@ -18,9 +18,9 @@ from engine import Engine
 from installation import HTTP_PORT, TAG, TEMPLATE, WORK, api, host
 
 CADDY, NETWORK = f"{TAG}-caddy", TAG
-CADDY_DIR, STAGING = "/etc/caddy", "bench"
+CADDY_DIR = "/etc/caddy"
 LABEL = {"hostplane-bench": TAG}
-SCRIPTS = Path("/scripts")
+SCRIPTS, CANDIDATE = Path("/scripts"), Path("/candidate.sh")
 # The fields of a container's limits and confinement that the control plane sets.
 HOST_CONFIG = """Memory MemorySwap NanoCpus PidsLimit CapDrop SecurityOpt ReadonlyRootfs Tmpfs RestartPolicy LogConfig
 Mounts ExtraHosts PortBindings Sysctls NetworkMode""".split()
@@ -169,27 +169,13 @@ class FloorSite:
 
     def _route(self, nginx):
         nginx.result()
-        root = f"{STAGING}/{self.name}"
-        snippet = (f"{self.name}.caddy", self._named(self.template.snippet))
-        present = [(path, text) for path, _, _, text in self.engine.download(CADDY, f"{CADDY_DIR}/sites")]
-        [main] = [text for path, _, _, text in self.engine.download(CADDY, CADDY_DIR) if path == "Caddyfile"]
-        members = [(path, 0o755, 1000, None) for path in (STAGING, root, f"{root}/sites")]
-        members.append((f"{root}/Caddyfile", 0o644, 1000, main))
-        members += [(f"{root}/sites/{path}", 0o644, 1000, text) for path, text in present + [snippet]]
+        root = f"staging/{self.name}"
+        members = [(path, 0o755, 1000, None) for path in ("staging", root, f"{root}/come")]
+        members.append((f"{root}/come/{self.name}.caddy", 0o644, 1000, self._named(self.template.snippet)))
         self.engine.upload(CADDY, CADDY_DIR, members)
-        staged = f"{CADDY_DIR}/{root}"
-        with ThreadPoolExecutor(2) as both:
-            checks = [
-                both.submit(self._caddy, "validate", f"{staged}/Caddyfile"),
-                both.submit(self.engine.run, CADDY, ["sync", "--", f"{staged}/sites/{snippet[0]}"]),
-            ]
-        for check in checks:
-            check.result()
-        self.engine.run(CADDY, ["mv", "-f", "-t", f"{CADDY_DIR}/sites", "--", f"{staged}/sites/{snippet[0]}"])
-        self._caddy("reload", f"{CADDY_DIR}/Caddyfile")
-
-    def _caddy(self, command, config):
-        self.engine.run(CADDY, ["caddy", command, "--config", config, "--adapter", "caddyfile"])
+        links = f"/dev/shm/staging/{self.name}"
+        candidate = ["sh", "-c", CANDIDATE.read_text(), "caddy", "load", CADDY_DIR, f"{CADDY_DIR}/{root}", links]
+        self.engine.run(CADDY, ["timeout", "-k", "1", "15", "flock", "/dev/shm/staging.lock", *candidate])
 
     def make(self, clock):
         """Everything, as concurrently as it can be. Ends when WordPress is installed and Caddy has the route."""
@@ -229,8 +215,8 @@ class FloorSite:
         for kind in ("wp", "php", "nginx"):
             self.engine.remove(f"/volumes/{kind}_{self.name}")
         remove_database(self.name)
-        self.engine.run(CADDY, ["rm", "-rf", "--", f"{CADDY_DIR}/{STAGING}", f"{CADDY_DIR}/sites/{self.name}.caddy"])
-        self._caddy("reload", f"{CADDY_DIR}/Caddyfile")
+        self.engine.run(CADDY, ["rm", "-rf", "--", f"{CADDY_DIR}/staging", f"{CADDY_DIR}/sites/{self.name}.caddy"])
+        self.engine.run(CADDY, ["caddy", "reload", "--config", f"{CADDY_DIR}/Caddyfile", "--adapter", "caddyfile"])
 
 
 def remove_database(name):

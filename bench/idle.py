@@ -106,7 +106,7 @@ def main():
         f"at most {TARGET}: {'met' if whole <= TARGET else 'missed'}); 75 s after it {later:.1f} MiB.\n\n"
         "`rss` is memory that no file backs and that belongs to the container's processes; `shared` is what several\n"
         "of them see: opcache's memory and files in memory. `docker stats` adds the page cache of the files that\n"
-        "were read lately, which the kernel gives to whoever needs it. PHP's workers end after 60 s without a\n"
+        "were read lately, which the kernel gives to whoever needs it. PHP's workers end after 10 s without a\n"
         "request; opcache stays."
     )
 

@@ -64,10 +64,13 @@ impl Reconciler {
             }
         };
         let trouble = host.blind.as_ref().map(ToString::to_string);
-        // Without all of it nothing can be said of what no site explains.
-        if trouble.is_none() {
-            self.orphans.consider(&host, alone).await?;
-        }
+        // Without all of it nothing can be said of what no site explains. Whatever comes of it, the sites are compared.
+        let considered = if trouble.is_none() {
+            self.orphans.consider(&host, alone).await
+        } else {
+            drop(alone);
+            Ok(())
+        };
         let ring = self.secrets.now();
         let mut hashes = std::mem::take(&mut *self.hashes.lock().unwrap_or_else(PoisonError::into_inner));
         let mut looked = Looked { is_blind: trouble.is_some(), ..Looked::default() };
@@ -116,7 +119,7 @@ impl Reconciler {
         looked.inside = self.picture.next_inside(&idle, share);
         looked.inside.retain(|site| !looked.suspects.contains(site));
         self.picture.looked(host.looked_at, trouble, &there);
-        Ok(looked)
+        considered.map(|()| looked)
     }
 
     pub(super) fn tell(error: &LookError, failed: u32) {

@@ -160,6 +160,45 @@ async fn a_pass_that_would_remove_much_stops_and_asks() {
 }
 
 #[tokio::test]
+async fn of_a_large_installation_more_may_go_at_once() {
+    let bed = bed().await;
+    let running = bed.start().await;
+    // With the sixteen things below 152, of which a twentieth are seven.
+    for nth in 0..17 {
+        running.active(&format!("s{nth}")).await;
+    }
+    for site in ["one", "two"] {
+        let made = destroyed(&bed, &running, site).await;
+        plant(&bed, &made, site);
+    }
+    for _ in 0..5 {
+        running.app.reconcile(false).await.unwrap();
+    }
+    assert_eq!(newest(&running).await.record.operation, OperationName::Destroy, "eight would go, and seven may");
+    running.active("s17").await;
+    running.app.reconcile(false).await.unwrap();
+    assert_eq!(newest(&running).await.record.operation, OperationName::Collect);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn nothing_goes_by_itself_before_its_time() {
+    let mut bed = bed().await;
+    bed.settings.pace.orphan_grace = Duration::from_hours(1);
+    let running = bed.start().await;
+    let made = destroyed(&bed, &running, "hello").await;
+    plant(&bed, &made, "hello");
+    for _ in 0..5 {
+        running.app.reconcile(false).await.unwrap();
+    }
+    assert_eq!(newest(&running).await.record.operation, OperationName::Destroy);
+    let told = running.app.orphans();
+    assert_eq!(told.len(), 8);
+    assert!(told.iter().any(|orphan| orphan.detail.contains("over 60 minutes")), "{told:?}");
+    running.stop().await;
+}
+
+#[tokio::test]
 async fn copied_labels_are_reported_and_left_alone() {
     let bed = bed().await;
     let running = bed.start().await;

@@ -181,6 +181,66 @@ async fn an_event_of_the_engine_is_enough() {
     running.stop().await;
 }
 
+/// Too many for a listener who doesn't listen, so that some are lost and the stream with them.
+#[tokio::test]
+async fn after_events_were_lost_they_are_heard_anew_and_then_everything_is_looked_at() {
+    let bed = Bed::new().await;
+    let running = in_service(&bed).await;
+    let before = bed.gate.calls().len();
+    php(&mut bed.world.state()).state = ContainerState::Exited;
+    for _ in 0..1_000 {
+        bed.world.tell("mariadb", "health_status", Labels::new());
+    }
+    assert_eq!(repaired(&running, 1).await.record.state, JobState::Completed);
+    assert_eq!(bed.world.listeners(), 1);
+    let calls = bed.gate.calls().split_off(before);
+    let first =
+        |name| calls.iter().position(|call| call.name == name).unwrap_or_else(|| panic!("no {name}: {calls:?}"));
+    assert!(first("docker.events") < first("docker.containers"), "{calls:?}");
+    running.stop().await;
+}
+
+/// What only a look into a site shows is found of all of them, in turn.
+#[tokio::test]
+async fn each_look_at_everything_looks_into_other_sites() {
+    let bed = Bed::new().await;
+    let running = in_service(&bed).await;
+    let sites = ["hello", "second", "third"];
+    for site in &sites[1..] {
+        running.active(site).await;
+    }
+    for site in sites {
+        let php = format!("php_{site}");
+        bed.world.state().containers.write_file(&php, "wp-config.php", "changed");
+    }
+    for nth in 1..=sites.len() {
+        running.app.reconcile(false).await.unwrap();
+        repaired(&running, nth).await;
+    }
+    let mended: std::collections::BTreeSet<_> = repairs(&running).await.into_iter().map(|job| job.site).collect();
+    assert_eq!(mended, sites.map(name).into());
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_front_page_that_fails_or_is_blank_is_told_and_left_to_an_operator() {
+    let bed = Bed::new().await;
+    let running = in_service(&bed).await;
+    let titled = |title: &str| {
+        let mut state = bed.world.state();
+        let tables = &mut state.databases.databases.get_mut("wp_hello").unwrap().tables;
+        tables.insert("wp_options".to_owned(), title.to_owned())
+    };
+    let title = titled("").unwrap();
+    running.app.reconcile(true).await.unwrap();
+    until_known(&running, &[(Kind::Serving, Reason::Page, Way::Operator)]).await;
+    assert_eq!(repairs(&running).await.len(), 0);
+    titled(&title);
+    running.app.reconcile(true).await.unwrap();
+    until_known(&running, &[]).await;
+    running.stop().await;
+}
+
 #[tokio::test]
 async fn events_that_say_nothing_of_a_site_disturb_nobody() {
     let bed = Bed::new().await;

@@ -129,13 +129,17 @@ impl Instance {
     pub fn on_three_hosts(hosts: &ThreeHosts) -> Self {
         let (docker, certificates) = (hosts.docker_host(), hosts.certificates());
         let (dsn, for_sites) = (hosts.state.dsn(&format!("{certificates}/ca.pem")), hosts.state.site_db_host());
-        let settings: [(&str, &str); 4] = [
+        let settings: [(&str, &str); 5] = [
+            // An address that nobody has: sites are asked at `PROBE_ADDRESS`.
+            ("APP_SERVER_IP", "192.0.2.1"),
             ("DOCKER_HOST", &docker),
             ("DOCKER_CERT_DIR", &certificates),
             ("WP_DSN", &dsn),
             ("SITE_DB_HOST", &for_sites),
         ];
         let mut instance = Self::new(&settings);
+        let probe_address = format!("{}:{}", hosts.app, instance.http_port);
+        instance.settings.insert("PROBE_ADDRESS".to_owned(), probe_address);
         instance.engine = Some((hosts.engine.host(), hosts.control.namespace()));
         instance.state = Some(hosts.state.name.clone());
         instance.caddy = hosts.app;
