@@ -23,10 +23,6 @@ pub const LABEL_OPERATION: &str = "hostplane.operation";
 /// The hash of the desired state that it was made from.
 pub const LABEL_SPEC: &str = "hostplane.spec";
 
-/// The labels that make up a mark.
-const LABELS_OF_A_MARK: [&str; 6] =
-    [LABEL_INSTANCE, LABEL_SITE, LABEL_SITE_ID, LABEL_RESOURCE, LABEL_OPERATION, LABEL_SPEC];
-
 /// A site by its two names: the one people use and the one that is never reused.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct SiteRef {
@@ -72,24 +68,26 @@ impl Mark {
     /// make a thing ours.
     #[must_use]
     pub fn from_labels(labels: &Labels) -> Option<Self> {
-        let get = |key: &str| labels.get(key);
-        Some(Self {
-            instance: get(LABEL_INSTANCE)?.parse().ok()?,
-            site: SiteRef { id: get(LABEL_SITE_ID)?.parse().ok()?, name: get(LABEL_SITE)?.parse().ok()? },
-            kind: get(LABEL_RESOURCE)?.parse().ok()?,
-            job: get(LABEL_OPERATION)?.parse().ok()?,
-            spec: get(LABEL_SPEC)?.parse().ok()?,
-        })
+        let mut fields = Fields::default();
+        for (key, value) in labels {
+            fields.take(key, value);
+        }
+        fields.mark()
     }
 
     /// Reads a mark, and tells it from the labels beside it: all of them, if there is none.
     #[must_use]
     pub fn split(labels: &Labels) -> (Option<Self>, Labels) {
-        let mark = Self::from_labels(labels);
-        let is_beside = |key: &str| mark.is_none() || !LABELS_OF_A_MARK.contains(&key);
-        let beside = labels.iter().filter(|(key, _)| is_beside(key));
-        let beside = beside.map(|(key, value)| (key.clone(), value.clone())).collect();
-        (mark, beside)
+        let (mut fields, mut beside) = (Fields::default(), Labels::new());
+        for (key, value) in labels {
+            if !fields.take(key, value) {
+                beside.insert(key.clone(), value.clone());
+            }
+        }
+        match fields.mark() {
+            Some(mark) => (Some(mark), beside),
+            None => (None, labels.clone()),
+        }
     }
 
     /// The mark as the first line of a generated file, without the line's end.
@@ -105,12 +103,50 @@ impl Mark {
     #[must_use]
     pub fn from_comment(line: &str) -> Option<Self> {
         let fields = line.trim_end().strip_prefix("# hostplane ")?;
-        let mut labels = Labels::new();
+        let mut found = Fields::default();
         for field in fields.split(' ') {
             let (key, value) = field.split_once('=')?;
-            labels.insert(format!("hostplane.{key}"), value.to_owned());
+            found.take(&format!("hostplane.{key}"), value);
         }
-        Self::from_labels(&labels)
+        found.mark()
+    }
+}
+
+/// The fields of a mark, as far as they were found. There are thousands of marks, so they are read in one pass.
+#[derive(Default)]
+struct Fields<'a> {
+    instance: Option<&'a str>,
+    site: Option<&'a str>,
+    site_id: Option<&'a str>,
+    kind: Option<&'a str>,
+    job: Option<&'a str>,
+    spec: Option<&'a str>,
+}
+
+impl<'a> Fields<'a> {
+    /// Takes a label, if it is one of a mark's.
+    fn take(&mut self, key: &str, value: &'a str) -> bool {
+        let field = match key {
+            LABEL_INSTANCE => &mut self.instance,
+            LABEL_SITE => &mut self.site,
+            LABEL_SITE_ID => &mut self.site_id,
+            LABEL_RESOURCE => &mut self.kind,
+            LABEL_OPERATION => &mut self.job,
+            LABEL_SPEC => &mut self.spec,
+            _ => return false,
+        };
+        *field = Some(value);
+        true
+    }
+
+    fn mark(&self) -> Option<Mark> {
+        Some(Mark {
+            instance: self.instance?.parse().ok()?,
+            site: SiteRef { id: self.site_id?.parse().ok()?, name: self.site?.parse().ok()? },
+            kind: self.kind?.parse().ok()?,
+            job: self.job?.parse().ok()?,
+            spec: self.spec?.parse().ok()?,
+        })
     }
 }
 
