@@ -200,9 +200,10 @@ impl Inside {
         }
     }
 
-    /// Removes all candidates.
+    /// Removes all candidates, once no script runs any more.
     pub(super) async fn clear_staging(&self, call: &'static str, id: &str) -> Effect<()> {
-        let argv = ["flock", LOCK, "rm", "-rf", "--", &self.path(STAGING), LINKS];
+        let limit = FILES_LIMIT.as_secs().saturating_sub(1).to_string();
+        let argv = ["timeout", "-k", "1", &limit, "flock", LOCK, "rm", "-rf", "--", &self.path(STAGING), LINKS];
         let removed = self.run(call, id, &argv, FILES_LIMIT).await;
         let output = removed.map_err(|error| nothing_changed(call, error))?;
         if output.code == 0 {
