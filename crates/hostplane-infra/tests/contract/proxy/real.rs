@@ -31,6 +31,8 @@ pub(super) type RealCase = for<'a> fn(&'a Real) -> LocalBoxFuture<'a, ()>;
 
 /// A program that takes longer hangs.
 const RUN_PATIENCE: Duration = Duration::from_mins(1);
+/// So does an answer. The Engine's forwarder may take a connection before Caddy listens, and never let go of it.
+const ANSWER_PATIENCE: Duration = Duration::from_secs(5);
 
 impl Real {
     async fn start() -> Self {
@@ -53,7 +55,7 @@ impl Real {
     }
 
     async fn get(&self, host: &str) -> Result<reqwest::Response, reqwest::Error> {
-        let client = reqwest::Client::builder().no_proxy().timeout(RUN_PATIENCE).build()?;
+        let client = reqwest::Client::builder().no_proxy().timeout(ANSWER_PATIENCE).build()?;
         let url = format!("http://127.0.0.1:{}/", self.server.port);
         client.get(url).header("Host", host).send().await
     }
