@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use super::CaddyPlace;
 use crate::containers::{ArchiveEntry, ContainerState, Containers, Exec, ExecOutput, Scope};
-use crate::error::{Dependency, Effect, EffectError, Message, Rejection, absent_is_none};
+use crate::error::{Dependency, Effect, EffectError, Message, absent_is_none};
 
 /// The directory of snippets, in the configuration's.
 const SITES: &str = "sites";
@@ -28,9 +28,11 @@ const UID: u32 = 1000;
 /// container: nothing of it is to happen when nobody counts on it any more.
 const CANDIDATE_LIMIT: Duration = Duration::from_secs(15);
 const UPLOAD_LIMIT: Duration = Duration::from_secs(5);
-const FILES_LIMIT: Duration = Duration::from_secs(5);
+const CLEAR_LIMIT: Duration = Duration::from_secs(4);
+/// How much longer than its own limit a program's answer is waited for.
+const ANSWER: Duration = Duration::from_secs(3);
 /// The longest that a candidate's answer is waited for.
-pub(super) const LONGEST: Duration = Duration::from_secs(CANDIDATE_LIMIT.as_secs() + 3);
+pub(super) const LONGEST: Duration = CANDIDATE_LIMIT.saturating_add(ANSWER);
 
 /// Tries a candidate. Its codes are its own: see there.
 const CANDIDATE: &str = include_str!("candidate.sh");
@@ -149,8 +151,8 @@ impl Inside {
         Ok(if output.code == 0 { Ok(()) } else { Err(Self::complaint(&output)) })
     }
 
-    /// Makes the running Caddy load a candidate and then, if it did, puts the files in place: what is on disk is
-    /// at any moment something that Caddy has loaded. Unchanged, Caddy only compares.
+    /// Makes the running Caddy load a candidate and then, if it did, puts the files in place: of ours nothing is
+    /// on disk that Caddy has not loaded. Unchanged, Caddy only compares.
     pub(super) async fn load(&self, call: &'static str, id: &str, stage: &Stage, changes: &Changes) -> Effect<Load> {
         let output = self.candidate(call, id, "load", stage, changes).await?;
         if output.code == 0 {
@@ -181,11 +183,9 @@ impl Inside {
         let conf = self.place.conf_dir.trim_end_matches('/');
         let links = format!("{LINKS}/{}", stage.0);
         let stage = format!("{}/{}", self.path(STAGING), stage.0);
-        let limit = CANDIDATE_LIMIT.as_secs().to_string();
-        let mut argv = vec!["timeout", "-k", "1", &limit, "flock", LOCK];
-        argv.extend(["sh", "-c", CANDIDATE, "caddy", verb, conf, &stage, &links]);
+        let mut argv = vec!["sh", "-c", CANDIDATE, "caddy", verb, conf, &stage, &links];
         argv.extend(changes.iter().filter(|(_, contents)| contents.is_none()).map(|(file, _)| file.as_str()));
-        let output = self.run(call, id, &argv, LONGEST).await?;
+        let output = self.run_alone(call, id, &argv, CANDIDATE_LIMIT).await?;
         match output.code {
             // Something may have been removed at that moment, or the disk be full: the change is not to blame.
             NOT_STAGED => {
@@ -202,19 +202,25 @@ impl Inside {
 
     /// Removes all candidates, once no script runs any more.
     pub(super) async fn clear_staging(&self, call: &'static str, id: &str) -> Effect<()> {
-        let limit = FILES_LIMIT.as_secs().saturating_sub(1).to_string();
-        let argv = ["timeout", "-k", "1", &limit, "flock", LOCK, "rm", "-rf", "--", &self.path(STAGING), LINKS];
-        let removed = self.run(call, id, &argv, FILES_LIMIT).await;
+        let argv = ["rm", "-rf", "--", &self.path(STAGING), LINKS];
+        let removed = self.run_alone(call, id, &argv, CLEAR_LIMIT).await;
         let output = removed.map_err(|error| nothing_changed(call, error))?;
         if output.code == 0 {
             return Ok(());
         }
-        let message = format!("rm in its container: {}", Self::complaint(&output));
-        Err(Rejection::Invalid { by: Dependency::Caddy, message }.into())
+        let message = format!("rm in its container ended with {}: {}", output.code, Self::complaint(&output));
+        Err(EffectError::transient_message(call, message))
     }
 
     fn path(&self, name: &str) -> String {
         format!("{}/{name}", self.place.conf_dir.trim_end_matches('/'))
+    }
+
+    /// Runs a program when no other that was run so is running any more, and ends it, in the container, at its limit.
+    async fn run_alone(&self, call: &'static str, id: &str, argv: &[&str], limit: Duration) -> Effect<ExecOutput> {
+        let seconds = limit.as_secs().to_string();
+        let alone = [&["timeout", "-k", "1", &seconds, "flock", LOCK], argv].concat();
+        self.run(call, id, &alone, limit + ANSWER).await
     }
 
     async fn run(&self, call: &'static str, id: &str, argv: &[&str], limit: Duration) -> Effect<ExecOutput> {

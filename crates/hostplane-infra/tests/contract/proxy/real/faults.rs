@@ -27,6 +27,7 @@ cases![
     staging_is_cleared_and_stale_candidates_are_ignored,
     what_the_operator_wrote_into_the_main_file_stays,
     a_change_waits_for_what_a_process_before_has_begun,
+    a_load_that_does_not_end_is_ended_and_nothing_of_it_is_put_in_place,
     a_caller_that_gives_up_disturbs_nobody,
     a_fault_of_the_moment_refuses_nothing,
     a_refused_load_changes_nothing,
@@ -164,6 +165,22 @@ async fn a_change_waits_for_what_a_process_before_has_begun(bed: &Real) {
     before.unwrap();
     assert_eq!(bed.body("left-behind.test").await.as_deref(), Some("x"));
     assert_eq!(find(bed, "left-behind.caddy").await.unwrap().contents, spec.contents);
+}
+
+async fn a_load_that_does_not_end_is_ended_and_nothing_of_it_is_put_in_place(bed: &Real) {
+    let spec = route("endless", "endless.test", "x");
+    // Caddy's program waits for somebody to write into what it imports.
+    bed.run(&["mkfifo", "/tmp/never"]).await;
+    set_main_file(bed, "import /tmp/never\n").await;
+    let unknown = put(bed, &spec).await.unwrap_err();
+    assert!(matches!(unknown, EffectError::OutcomeUnknown { .. }), "{unknown:?}");
+    assert!(unknown.chain().contains("took longer than 15 s"), "{}", unknown.chain());
+    // Whatever still held the lock would hold this up.
+    bed.run(&["flock", "/dev/shm/staging.lock", "true"]).await;
+    assert_eq!(find(bed, "endless.caddy").await, None);
+    set_main_file(bed, "").await;
+    put(bed, &spec).await.unwrap();
+    assert_eq!(bed.body("endless.test").await.as_deref(), Some("x"));
 }
 
 async fn a_caller_that_gives_up_disturbs_nobody(bed: &Real) {
