@@ -81,6 +81,15 @@ impl Bed {
         std::fs::write(self.home.path().join("hostplane.db"), copy).unwrap();
     }
 
+    /// Makes the database file from a dump.
+    pub async fn load_database(&self, dump: &'static str) {
+        let file = self.home.path().join("hostplane.db");
+        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(file).create_if_missing(true);
+        let database = sqlx::SqlitePool::connect_with(options.foreign_keys(false)).await.unwrap();
+        sqlx::raw_sql(dump).execute(&database).await.unwrap();
+        database.close().await;
+    }
+
     /// Starts the control plane, as a process start would.
     pub async fn start(&self) -> Running {
         let store = self.store().await;

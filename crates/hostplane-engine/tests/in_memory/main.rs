@@ -15,4 +15,5 @@ mod reconciler;
 mod recovery;
 mod rotation;
 mod schedule;
+mod version_0_1;
 mod waiting;

@@ -60,6 +60,7 @@ pub struct ContainerFacts {
 
 /// What a container is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "fake", derive(serde::Serialize, serde::Deserialize))]
 pub enum ContainerState {
     /// Made, never started.
     Created,
@@ -79,6 +80,7 @@ pub enum ContainerState {
 
 /// What can be changed on a container after it was made, and no list shows. 0 is no limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "fake", derive(serde::Serialize, serde::Deserialize))]
 pub struct Tuning {
     /// Bytes.
     pub memory: i64,
@@ -176,6 +178,7 @@ pub struct NetworkSpec {
 
 /// A file to be written into, or read out of, a container. Its contents may be secret and are never printed.
 #[derive(Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "fake", derive(serde::Serialize, serde::Deserialize))]
 pub struct ArchiveEntry {
     /// Path relative to the archive's directory, without `..`.
     pub path: String,

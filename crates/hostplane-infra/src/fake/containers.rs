@@ -15,6 +15,7 @@ use hostplane_domain::container::{ContainerSpec, HOST_NETWORK, VolumeMount};
 use hostplane_domain::mark::{Labels, Mark};
 use ipnet::Ipv4Net;
 pub use named::{Name, Named};
+use serde::{Deserialize, Serialize};
 
 use super::FakeWorld;
 use super::injected::Parts;
@@ -26,7 +27,7 @@ use crate::containers::{
 use crate::error::{Dependency, Effect, EffectError, Rejection};
 
 /// What the container engine holds. Tests read it and plant foreign things in it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ContainersState {
     /// The images on the host, by reference.
     pub images: BTreeSet<String>,
@@ -43,7 +44,7 @@ pub struct ContainersState {
 }
 
 /// A container.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FakeContainer {
     /// What it was made from, name included.
     pub spec: ContainerSpec,
@@ -56,6 +57,7 @@ pub struct FakeContainer {
     /// Files outside of volumes, by absolute path.
     pub files: BTreeMap<String, ArchiveEntry>,
     /// What its programs have printed.
+    #[serde(skip)]
     pub log: Vec<LogLine>,
     /// Its health check fails.
     pub unhealthy: bool,
@@ -70,7 +72,7 @@ impl Name for FakeContainer {
 }
 
 /// A volume.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FakeVolume {
     /// Labels.
     pub labels: Labels,
@@ -91,7 +93,7 @@ impl FakeVolume {
 }
 
 /// A bridge network.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FakeNetwork {
     /// The name. Two planted networks may have one name.
     pub name: String,

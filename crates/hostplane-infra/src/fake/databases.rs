@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use hostplane_domain::ids::{InstanceId, SiteId};
 use hostplane_domain::mark::Mark;
 use hostplane_domain::naming;
+use serde::{Deserialize, Serialize};
 
 use super::FakeWorld;
 use super::injected::Parts;
@@ -14,7 +15,7 @@ use crate::databases::{Databases, NextEvent, TenantFacts, TenantKey, TenantSpec,
 use crate::error::{Dependency, Effect, Rejection};
 
 /// What there is on the server. Tests plant foreign things in it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DatabasesState {
     /// Databases by name; those of the server itself and the ledger's aren't among them.
     pub databases: BTreeMap<String, DatabaseState>,
@@ -27,7 +28,7 @@ pub struct DatabasesState {
 }
 
 /// A row of the ledger.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LedgerRow {
     /// Whose the tenant is; `None` is a row that can't be read.
     pub mark: Option<Mark>,
@@ -36,7 +37,7 @@ pub struct LedgerRow {
 }
 
 /// A database.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DatabaseState {
     /// The site whose WordPress is installed in it, by the marker that is written last.
     pub installed: Option<SiteId>,
@@ -47,7 +48,7 @@ pub struct DatabaseState {
 }
 
 /// A user.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UserState {
     /// The stored hash.
     pub password_hash: String,

@@ -15,6 +15,8 @@ mod wordpress;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use serde::{Deserialize, Serialize};
+
 pub use clock::FakeClock;
 pub use containers::{ContainersState, FakeContainer, FakeNetwork, FakeVolume, Name, Named};
 pub use databases::{DatabaseState, DatabasesState, LedgerRow, UserState};
@@ -43,8 +45,9 @@ pub struct FakeWorld {
     proxy_seen: Arc<Mutex<ProxySeen>>,
 }
 
-/// The state, by area. Tests read it and plant foreign things in it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// The state, by area. Tests read it and plant foreign things in it. Its JSON is how a test keeps what an earlier
+/// version has made.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct State {
     /// Containers, volumes, networks, images.
     pub containers: ContainersState,

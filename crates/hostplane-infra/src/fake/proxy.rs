@@ -8,6 +8,7 @@ use hostplane_domain::ids::InstanceId;
 use hostplane_domain::mark::SiteRef;
 use hostplane_domain::name::SiteName;
 use hostplane_domain::naming;
+use serde::{Deserialize, Serialize};
 
 use super::FakeWorld;
 use super::injected::Parts;
@@ -15,7 +16,7 @@ use crate::error::{Effect, EffectError, Rejection};
 use crate::proxy::{Proxy, RouteFacts, RouteSpec, Routes, Served, snippet};
 
 /// What there is in the proxy's directory, and what the proxy runs. Tests plant foreign files in it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProxyState {
     /// Snippets by file name.
     pub snippets: BTreeMap<String, String>,

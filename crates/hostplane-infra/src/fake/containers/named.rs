@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, btree_map};
 use std::ops::Deref;
 
+use serde::{Deserialize, Serialize};
+
 /// Something with a name.
 pub trait Name {
     /// Its name. It stays the same as long as the object is there.
@@ -10,7 +12,9 @@ pub trait Name {
 }
 
 /// Objects by id; several may have one name.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "BTreeMap<String, T>", into = "BTreeMap<String, T>")]
+#[serde(bound(serialize = "T: Clone + Serialize", deserialize = "T: Name + Deserialize<'de>"))]
 pub struct Named<T> {
     objects: BTreeMap<String, T>,
     /// The ids of each name.
@@ -73,6 +77,20 @@ impl<T> Deref for Named<T> {
 impl<T> Default for Named<T> {
     fn default() -> Self {
         Self { objects: BTreeMap::new(), names: BTreeSet::new() }
+    }
+}
+
+impl<T: Name> From<BTreeMap<String, T>> for Named<T> {
+    fn from(objects: BTreeMap<String, T>) -> Self {
+        let mut named = Self::default();
+        named.extend(objects);
+        named
+    }
+}
+
+impl<T> From<Named<T>> for BTreeMap<String, T> {
+    fn from(named: Named<T>) -> Self {
+        named.objects
     }
 }
 

@@ -1,0 +1,37 @@
+//! A control plane that takes over what version 0.1 has left: its database, and the world that it made.
+
+use hostplane_domain::job::JobState;
+use hostplane_domain::status::SiteStatus;
+use hostplane_infra::clock::Timestamp;
+use hostplane_infra::fake::FakeWorld;
+
+use crate::bed::Bed;
+use crate::common::name;
+
+const DATABASE: &str = include_str!("version_0_1/database.sql");
+const WORLD: &str = include_str!("version_0_1/world.json");
+/// A moment after version 0.1 was killed.
+const NOW: Timestamp = Timestamp(1_767_225_600_400_000);
+
+#[tokio::test]
+async fn a_job_in_the_middle_is_ended_and_nothing_has_drifted() {
+    let mut bed = Bed::new().await;
+    bed.world = FakeWorld::resumed(serde_json::from_str(WORLD).unwrap(), NOW);
+    bed.load_database(DATABASE).await;
+    let running = bed.start().await;
+    running.app.settle_routes().await.unwrap();
+    let job = running.app.site(&name("shop")).await.unwrap().view.active_job.expect("the change goes on");
+    let ended = running.ended(job).await;
+    assert_eq!(ended.record.state, JobState::Completed, "{:?}", ended.record.error);
+    assert!(running.app.reconcile(true).await.unwrap());
+    let report = running.app.drift();
+    assert!(report.sites.is_empty() && report.trouble.is_none(), "{report:?}");
+    assert!(running.app.orphans().is_empty());
+    for site in ["hello", "shop"] {
+        assert_eq!(running.status(site).await, SiteStatus::Active);
+        assert_eq!(running.not_present(site).await, Vec::<String>::new());
+    }
+    let shop = running.app.site(&name("shop")).await.unwrap().view.record.spec.unwrap();
+    assert_eq!(shop.php.memory_mib, 128);
+    running.stop().await;
+}
