@@ -6,10 +6,10 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::job::{BadText, text_enum};
-use crate::kind::Kind;
 use crate::mark::Owner;
 use crate::observed::{Difference, Observed, Remedy};
 use crate::plan::Node;
+use crate::resource_kind::ResourceKind;
 
 text_enum!(
     /// Why a resource is not as it should be.
@@ -51,7 +51,7 @@ text_enum!(
 
 text_enum!(
     /// What follows from a drift.
-    Way, "way" {
+    Remediation, "remediation" {
         /// It is mended by itself.
         Repair = "repair",
         /// It waits until somebody upgrades the site.
@@ -69,11 +69,12 @@ text_enum!(
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Drift {
     /// Which.
-    pub kind: Kind,
+    pub kind: ResourceKind,
     /// Why, in a word.
     pub reason: Reason,
-    /// What follows.
-    pub way: Way,
+    /// What follows. Stored with the job that it caused, under the name of version 0.1.
+    #[serde(rename = "way")]
+    pub remediation: Remediation,
     /// Why, in full.
     pub detail: String,
 }
@@ -86,33 +87,35 @@ pub fn drifts(nodes: &[Node]) -> Vec<Drift> {
 
 /// What lies in something that is gone is not missed by itself.
 fn goes_with_another(nodes: &[Node], node: &Node) -> bool {
-    let holder = nodes.iter().find(|other| Some(other.kind) == node.inside);
+    let holder = nodes.iter().find(|other| Some(other.kind) == node.within);
     holder.is_some_and(|holder| holder.holds_data && holder.observed == Observed::Absent)
 }
 
 fn drift(nodes: &[Node], node: &Node) -> Option<Drift> {
     let kind = node.kind;
     match &node.observed {
-        Observed::NotAsked => None,
-        Observed::Unknown(why) => Some(Drift { kind, reason: Reason::Unknown, way: Way::Nothing, detail: why.clone() }),
+        Observed::NotObserved => None,
+        Observed::Unknown(why) => {
+            Some(Drift { kind, reason: Reason::Unknown, remediation: Remediation::Nothing, detail: why.clone() })
+        }
         Observed::Absent => {
-            let way = if node.holds_data { lost(nodes, node) } else { Way::Repair };
-            Some(Drift { kind, reason: Reason::Absent, way, detail: "it is not there".to_owned() })
+            let remediation = if node.holds_data { lost(nodes, node) } else { Remediation::Repair };
+            Some(Drift { kind, reason: Reason::Absent, remediation, detail: "it is not there".to_owned() })
         }
         Observed::Present { owner: Owner::Ours(_), differs } => {
             // Of those that weigh the same, the first says most.
             let most = differs.iter().rev().max_by_key(|differs| weight(differs.remedy))?;
-            let way = match most.remedy {
-                Remedy::InPlace | Remedy::Recreate => Way::Repair,
-                Remedy::Upgrade => Way::Upgrade,
-                Remedy::Operator => Way::Operator,
+            let remediation = match most.remedy {
+                Remedy::InPlace | Remedy::Recreate => Remediation::Repair,
+                Remedy::Upgrade => Remediation::Upgrade,
+                Remedy::Operator => Remediation::Operator,
                 Remedy::DataLoss => lost(nodes, node),
             };
-            Some(Drift { kind, reason: most.reason, way, detail: in_words(differs) })
+            Some(Drift { kind, reason: most.reason, remediation, detail: in_words(differs) })
         }
         Observed::Present { owner, .. } => {
             let detail = format!("what has its name belongs to {owner}");
-            Some(Drift { kind, reason: Reason::Foreign, way: Way::Operator, detail })
+            Some(Drift { kind, reason: Reason::Foreign, remediation: Remediation::Operator, detail })
         }
     }
 }
@@ -130,10 +133,10 @@ fn weight(remedy: Remedy) -> u8 {
 
 /// What follows when data is not there. A marker inside of what is there can be lost without the data: as long as
 /// the site isn't seen to fail, it is not taken from its visitors.
-fn lost(nodes: &[Node], node: &Node) -> Way {
+fn lost(nodes: &[Node], node: &Node) -> Remediation {
     let fails = |node: &Node| matches!(&node.observed, Observed::Present { differs, .. } if !differs.is_empty());
-    let page_fails = nodes.iter().any(|node| node.kind == Kind::Serving && fails(node));
-    if node.inside.is_none() || page_fails { Way::Restore } else { Way::Operator }
+    let page_fails = nodes.iter().any(|node| node.kind == ResourceKind::Serving && fails(node));
+    if node.within.is_none() || page_fails { Remediation::Restore } else { Remediation::Operator }
 }
 
 fn in_words(differs: &[Difference]) -> String {
@@ -145,10 +148,11 @@ mod tests {
     use super::*;
     use crate::mark::tests::mark;
 
-    fn node(kind: Kind, observed: Observed) -> Node {
-        let holds_data = matches!(kind, Kind::FilesVolume | Kind::Database | Kind::WordpressFiles);
-        let inside = (kind == Kind::WordpressFiles).then_some(Kind::FilesVolume);
-        Node { kind, needs: &[], inside, holds_data, observed }
+    fn node(kind: ResourceKind, observed: Observed) -> Node {
+        let holds_data =
+            matches!(kind, ResourceKind::FilesVolume | ResourceKind::Database | ResourceKind::WordpressFiles);
+        let within = (kind == ResourceKind::WordpressFiles).then_some(ResourceKind::FilesVolume);
+        Node { kind, needs: &[], within, holds_data, observed }
     }
 
     fn differs(reasons: &[(Reason, Remedy)]) -> Observed {
@@ -162,68 +166,87 @@ mod tests {
         Observed::Present { owner: Owner::Ours(mark()), differs: reasons.iter().map(difference).collect() }
     }
 
-    fn of(nodes: &[Node]) -> Vec<(Kind, Reason, Way)> {
-        drifts(nodes).into_iter().map(|drift| (drift.kind, drift.reason, drift.way)).collect()
+    fn of(nodes: &[Node]) -> Vec<(ResourceKind, Reason, Remediation)> {
+        drifts(nodes).into_iter().map(|drift| (drift.kind, drift.reason, drift.remediation)).collect()
     }
 
-    fn one(kind: Kind, observed: Observed) -> Vec<(Kind, Reason, Way)> {
+    fn one(kind: ResourceKind, observed: Observed) -> Vec<(ResourceKind, Reason, Remediation)> {
         of(&[node(kind, observed)])
     }
 
     #[test]
     fn what_is_as_wanted_or_was_not_asked_is_no_drift() {
-        assert_eq!(one(Kind::Network, differs(&[])), []);
-        assert_eq!(one(Kind::Serving, Observed::NotAsked), []);
+        assert_eq!(one(ResourceKind::Network, differs(&[])), []);
+        assert_eq!(one(ResourceKind::Serving, Observed::NotObserved), []);
+    }
+
+    #[test]
+    fn stored_drifts_of_version_0_1_are_read() {
+        let stored = r#"{"kind":"route","reason":"absent","way":"repair","detail":"it is not there"}"#;
+        let drift: Drift = serde_json::from_str(stored).unwrap();
+        assert_eq!((drift.kind, drift.remediation), (ResourceKind::Route, Remediation::Repair));
+        assert_eq!(serde_json::to_string(&drift).unwrap(), stored);
     }
 
     #[test]
     fn what_is_unknown_is_reason_for_nothing() {
-        let unknown = one(Kind::Database, Observed::Unknown("no answer".into()));
-        assert_eq!(unknown, [(Kind::Database, Reason::Unknown, Way::Nothing)]);
+        let unknown = one(ResourceKind::Database, Observed::Unknown("no answer".into()));
+        assert_eq!(unknown, [(ResourceKind::Database, Reason::Unknown, Remediation::Nothing)]);
     }
 
     #[test]
     fn what_holds_no_data_is_made_again_and_what_holds_data_is_not() {
-        let php = Kind::PhpContainer;
-        assert_eq!(one(php, Observed::Absent), [(php, Reason::Absent, Way::Repair)]);
-        assert_eq!(one(Kind::Database, Observed::Absent), [(Kind::Database, Reason::Absent, Way::Restore)]);
+        let php = ResourceKind::PhpContainer;
+        assert_eq!(one(php, Observed::Absent), [(php, Reason::Absent, Remediation::Repair)]);
+        assert_eq!(
+            one(ResourceKind::Database, Observed::Absent),
+            [(ResourceKind::Database, Reason::Absent, Remediation::Restore)]
+        );
         let database = differs(&[(Reason::Grants, Remedy::InPlace), (Reason::Absent, Remedy::DataLoss)]);
-        assert_eq!(one(Kind::Database, database), [(Kind::Database, Reason::Absent, Way::Restore)]);
+        assert_eq!(
+            one(ResourceKind::Database, database),
+            [(ResourceKind::Database, Reason::Absent, Remediation::Restore)]
+        );
     }
 
     #[test]
     fn the_difference_that_weighs_most_says_what_follows() {
-        let php = Kind::PhpContainer;
+        let php = ResourceKind::PhpContainer;
         let of = |reasons: &[(Reason, Remedy)]| one(php, differs(reasons));
         let (release, stopped) = ((Reason::Release, Remedy::Upgrade), (Reason::Stopped, Remedy::InPlace));
-        assert_eq!(of(&[release]), [(php, Reason::Release, Way::Upgrade)]);
-        assert_eq!(of(&[release, stopped]), [(php, Reason::Stopped, Way::Repair)]);
-        assert_eq!(of(&[stopped, (Reason::Limits, Remedy::Recreate)]), [(php, Reason::Limits, Way::Repair)]);
-        assert_eq!(of(&[stopped, (Reason::NotLoaded, Remedy::InPlace)]), [(php, Reason::Stopped, Way::Repair)]);
-        assert_eq!(of(&[(Reason::Page, Remedy::Operator)]), [(php, Reason::Page, Way::Operator)]);
+        assert_eq!(of(&[release]), [(php, Reason::Release, Remediation::Upgrade)]);
+        assert_eq!(of(&[release, stopped]), [(php, Reason::Stopped, Remediation::Repair)]);
+        assert_eq!(of(&[stopped, (Reason::Limits, Remedy::Recreate)]), [(php, Reason::Limits, Remediation::Repair)]);
+        assert_eq!(of(&[stopped, (Reason::NotLoaded, Remedy::InPlace)]), [(php, Reason::Stopped, Remediation::Repair)]);
+        assert_eq!(of(&[(Reason::Page, Remedy::Operator)]), [(php, Reason::Page, Remediation::Operator)]);
     }
 
     #[test]
     fn a_name_that_another_holds_needs_somebody() {
         let foreign = Observed::Present { owner: Owner::Foreign, differs: vec![] };
-        assert_eq!(one(Kind::Network, foreign), [(Kind::Network, Reason::Foreign, Way::Operator)]);
+        assert_eq!(
+            one(ResourceKind::Network, foreign),
+            [(ResourceKind::Network, Reason::Foreign, Remediation::Operator)]
+        );
     }
 
     #[test]
     fn a_marker_that_is_gone_takes_no_site_down_that_is_not_seen_to_fail() {
-        let (files, serving) = (Kind::WordpressFiles, Kind::Serving);
+        let (files, serving) = (ResourceKind::WordpressFiles, ResourceKind::Serving);
         let way = |page: Observed| {
-            let nodes = [node(Kind::FilesVolume, differs(&[])), node(files, Observed::Absent), node(serving, page)];
+            let nodes =
+                [node(ResourceKind::FilesVolume, differs(&[])), node(files, Observed::Absent), node(serving, page)];
             of(&nodes)[0]
         };
-        assert_eq!(way(Observed::NotAsked), (files, Reason::Absent, Way::Operator));
-        assert_eq!(way(differs(&[])), (files, Reason::Absent, Way::Operator));
-        assert_eq!(way(differs(&[(Reason::Page, Remedy::Operator)])), (files, Reason::Absent, Way::Restore));
+        assert_eq!(way(Observed::NotObserved), (files, Reason::Absent, Remediation::Operator));
+        assert_eq!(way(differs(&[])), (files, Reason::Absent, Remediation::Operator));
+        assert_eq!(way(differs(&[(Reason::Page, Remedy::Operator)])), (files, Reason::Absent, Remediation::Restore));
     }
 
     #[test]
     fn what_lay_in_a_volume_that_is_gone_is_not_missed_besides() {
-        let nodes = [node(Kind::FilesVolume, Observed::Absent), node(Kind::WordpressFiles, Observed::Absent)];
-        assert_eq!(of(&nodes), [(Kind::FilesVolume, Reason::Absent, Way::Restore)]);
+        let nodes =
+            [node(ResourceKind::FilesVolume, Observed::Absent), node(ResourceKind::WordpressFiles, Observed::Absent)];
+        assert_eq!(of(&nodes), [(ResourceKind::FilesVolume, Reason::Absent, Remediation::Restore)]);
     }
 }

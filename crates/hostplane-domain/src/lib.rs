@@ -2,18 +2,16 @@
 //!
 //! Nothing here performs I/O, reads a clock, draws a random number or knows HTTP or SQL, so nothing
 //! here can fail for a reason outside its arguments. Start reading at [`desired`] (what a site should
-//! be), [`kind`] (the resources it is made of) and [`plan`] (how to get there).
+//! be), [`resource_kind`] (the resources it is made of) and [`plan`] (how to get there).
 
-pub mod change;
 pub mod container;
 pub mod desired;
 pub mod details;
 pub mod drift;
-pub mod events;
+pub mod due_events;
 pub mod fingerprint;
 pub mod ids;
 pub mod job;
-pub mod kind;
 pub mod mark;
 pub mod name;
 pub mod naming;
@@ -21,7 +19,9 @@ pub mod observed;
 pub mod plan;
 pub mod program;
 pub mod render;
+pub mod resource_kind;
 pub mod secret;
+pub mod site_change;
 pub mod spec_hash;
 pub mod status;
 pub mod subnet;

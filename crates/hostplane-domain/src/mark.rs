@@ -6,8 +6,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{InstanceId, JobId, SiteId};
-use crate::kind::Kind;
 use crate::name::SiteName;
+use crate::resource_kind::ResourceKind;
 use crate::spec_hash::SpecHash;
 
 /// Label keys. The same keys, without the prefix, make up the first line of a Caddy snippet.
@@ -40,7 +40,7 @@ pub struct Mark {
     /// The site it belongs to.
     pub site: SiteRef,
     /// What it is.
-    pub kind: Kind,
+    pub kind: ResourceKind,
     /// The job that made it.
     pub job: JobId,
     /// The desired state it was made from.
@@ -193,7 +193,7 @@ pub(crate) mod tests {
         Mark {
             instance: InstanceId::new(Uuid::from_u128(1)),
             site: SiteRef { id: SiteId::new(Uuid::from_u128(2)), name: SiteName::parse("hello").unwrap() },
-            kind: Kind::Network,
+            kind: ResourceKind::Network,
             job: JobId::new(Uuid::from_u128(3)),
             spec: SpecHash::of(&"x"),
         }

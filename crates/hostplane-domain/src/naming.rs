@@ -3,9 +3,9 @@
 use sha2::{Digest, Sha256};
 
 use crate::ids::InstanceId;
-use crate::kind::Kind;
 use crate::mark::{LABEL_INSTANCE, LABEL_SITE_ID, Labels};
 use crate::name::SiteName;
+use crate::resource_kind::ResourceKind;
 
 /// The ledger of tenants' databases. No site can have this name: `_` is not allowed in site names.
 pub const LEDGER_DATABASE: &str = "wp__hostplane";
@@ -114,20 +114,20 @@ pub fn site_of(name: &str) -> Option<SiteName> {
 
 /// The name under which a resource is found outside, as shown to people.
 #[must_use]
-pub fn of(kind: Kind, site: &SiteName) -> String {
+pub fn of(kind: ResourceKind, site: &SiteName) -> String {
     match kind {
-        Kind::Network => network(site),
-        Kind::FilesVolume => files_volume(site),
-        Kind::PhpVolume => php_volume(site),
-        Kind::NginxVolume => nginx_volume(site),
-        Kind::Database => database(site),
-        Kind::Settings => format!("{}, {}", php_volume(site), nginx_volume(site)),
-        Kind::PhpContainer => php_container(site),
-        Kind::NginxContainer => nginx_container(site),
-        Kind::WordpressFiles => format!("{}:{DOCROOT}", files_volume(site)),
-        Kind::WordpressInstall => format!("{}.wp_options", database(site)),
-        Kind::Route => snippet_file(site),
-        Kind::Serving => "front page".to_owned(),
+        ResourceKind::Network => network(site),
+        ResourceKind::FilesVolume => files_volume(site),
+        ResourceKind::PhpVolume => php_volume(site),
+        ResourceKind::NginxVolume => nginx_volume(site),
+        ResourceKind::Database => database(site),
+        ResourceKind::Settings => format!("{}, {}", php_volume(site), nginx_volume(site)),
+        ResourceKind::PhpContainer => php_container(site),
+        ResourceKind::NginxContainer => nginx_container(site),
+        ResourceKind::WordpressFiles => format!("{}:{DOCROOT}", files_volume(site)),
+        ResourceKind::WordpressInstall => format!("{}.wp_options", database(site)),
+        ResourceKind::Route => snippet_file(site),
+        ResourceKind::Serving => "front page".to_owned(),
     }
 }
 
@@ -173,8 +173,8 @@ mod tests {
     #[test]
     fn each_name_leads_back_to_its_site() {
         let site = SiteName::parse("my-shop").unwrap();
-        let of_kinds = Kind::ALL.iter().filter(|kind| {
-            use Kind as K;
+        let of_kinds = ResourceKind::ALL.iter().filter(|kind| {
+            use ResourceKind as K;
             !matches!(kind, K::Settings | K::WordpressFiles | K::WordpressInstall | K::Serving)
         });
         let names = of_kinds.map(|kind| of(*kind, &site)).chain([writer_container(&site), database(&site)]);

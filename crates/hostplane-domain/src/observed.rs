@@ -13,7 +13,7 @@ pub enum Observed {
     /// Seen to be absent.
     Absent,
     /// Nobody looked: the snapshot doesn't show it.
-    NotAsked,
+    NotObserved,
     /// Could not tell, and why. Never treated as absent.
     Unknown(String),
     /// There, with its owner and each difference from what is wanted.
@@ -37,7 +37,7 @@ impl Observed {
     pub fn is_none_of_ours(&self) -> bool {
         match self {
             Self::Absent | Self::Present { owner: Owner::Predecessor(_) | Owner::Foreign, .. } => true,
-            Self::NotAsked | Self::Unknown(_) | Self::Present { owner: Owner::Ours(_), .. } => false,
+            Self::NotObserved | Self::Unknown(_) | Self::Present { owner: Owner::Ours(_), .. } => false,
         }
     }
 }
@@ -103,7 +103,7 @@ mod tests {
         assert!(Observed::Absent.is_none_of_ours());
         assert!(Observed::Present { owner: Owner::Foreign, differs: vec![] }.is_none_of_ours());
         assert!(!Observed::Unknown("why".into()).is_none_of_ours());
-        assert!(!Observed::NotAsked.is_none_of_ours());
+        assert!(!Observed::NotObserved.is_none_of_ours());
         assert!(!ours(vec![]).is_none_of_ours());
     }
 }

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use crate::drift::{Way, drifts};
-use crate::kind::Kind;
+use crate::drift::{Remediation, drifts};
 use crate::mark::Owner;
 use crate::observed::Observed;
+use crate::resource_kind::ResourceKind;
 
 /// Which of the two verbs that change something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
@@ -39,18 +39,18 @@ pub enum Goal {
     Absent,
     /// What has drifted is as it was, and nothing else is touched: neither what holds data, nor what waits for an
     /// upgrade.
-    Mended,
+    Repaired,
 }
 
 /// One resource, as the planner needs it.
 #[derive(Debug, Clone)]
 pub struct Node {
     /// Which.
-    pub kind: Kind,
+    pub kind: ResourceKind,
     /// What has to be there before it. In a removal it goes before these.
-    pub needs: &'static [Kind],
+    pub needs: &'static [ResourceKind],
     /// The resource whose removal takes this one along, if it has no removal of its own.
-    pub inside: Option<Kind>,
+    pub within: Option<ResourceKind>,
     /// What is in it can't be made again.
     pub holds_data: bool,
     /// What was found.
@@ -61,18 +61,18 @@ pub struct Node {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
     /// Of what.
-    pub kind: Kind,
+    pub kind: ResourceKind,
     /// What to do.
     pub verb: Verb,
     /// The steps of this plan that have to be done first.
-    pub after: Vec<Kind>,
+    pub after: Vec<ResourceKind>,
 }
 
 /// A name that the site needs is held by another: nothing is begun.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Held {
     /// Under whose name.
-    pub kind: Kind,
+    pub kind: ResourceKind,
     /// By whom.
     pub owner: Owner,
 }
@@ -87,7 +87,7 @@ pub fn converge(nodes: &[Node], goal: Goal) -> Result<Vec<Step>, Held> {
     match goal {
         Goal::Present => ensure_all(nodes),
         Goal::Absent => Ok(remove_all(nodes)),
-        Goal::Mended => mend(nodes),
+        Goal::Repaired => repair(nodes),
     }
 }
 
@@ -99,10 +99,11 @@ fn ensure_all(nodes: &[Node]) -> Result<Vec<Step>, Held> {
 
 /// What could not be told is ensured too, unless it holds data: a repair takes containers away through which it
 /// would be seen.
-fn mend(nodes: &[Node]) -> Result<Vec<Step>, Held> {
+fn repair(nodes: &[Node]) -> Result<Vec<Step>, Held> {
     require_free(nodes)?;
     let unknown = nodes.iter().filter(|node| matches!(node.observed, Observed::Unknown(_)) && !node.holds_data);
-    let drifted = drifts(nodes).into_iter().filter(|drift| drift.way == Way::Repair).map(|drift| drift.kind);
+    let drifted =
+        drifts(nodes).into_iter().filter(|drift| drift.remediation == Remediation::Repair).map(|drift| drift.kind);
     let due = unknown.map(|node| node.kind).chain(drifted).collect();
     Ok(ensure(nodes, &due))
 }
@@ -116,7 +117,7 @@ fn require_free(nodes: &[Node]) -> Result<(), Held> {
     Ok(())
 }
 
-fn ensure(nodes: &[Node], due: &BTreeSet<Kind>) -> Vec<Step> {
+fn ensure(nodes: &[Node], due: &BTreeSet<ResourceKind>) -> Vec<Step> {
     let due_nodes = nodes.iter().filter(|node| due.contains(&node.kind));
     due_nodes
         .map(|node| Step { kind: node.kind, verb: Verb::Ensure, after: ensured_before(nodes, due, node) })
@@ -124,7 +125,7 @@ fn ensure(nodes: &[Node], due: &BTreeSet<Kind>) -> Vec<Step> {
 }
 
 /// Everything that `node` needs, directly or through others that have no step, comes first.
-fn ensured_before(nodes: &[Node], due: &BTreeSet<Kind>, node: &Node) -> Vec<Kind> {
+fn ensured_before(nodes: &[Node], due: &BTreeSet<ResourceKind>, node: &Node) -> Vec<ResourceKind> {
     let mut first = BTreeSet::new();
     let mut seen = BTreeSet::new();
     let mut open = node.needs.to_vec();
@@ -142,9 +143,9 @@ fn ensured_before(nodes: &[Node], due: &BTreeSet<Kind>, node: &Node) -> Vec<Kind
 }
 
 fn remove_all(nodes: &[Node]) -> Vec<Step> {
-    let due: BTreeSet<Kind> = nodes
+    let due: BTreeSet<ResourceKind> = nodes
         .iter()
-        .filter(|node| node.inside.is_none() && !node.observed.is_none_of_ours())
+        .filter(|node| node.within.is_none() && !node.observed.is_none_of_ours())
         .map(|node| node.kind)
         .collect();
     nodes
@@ -155,7 +156,7 @@ fn remove_all(nodes: &[Node]) -> Vec<Step> {
 }
 
 /// Everything that needs `kind`, directly or through others that have no step, goes first.
-fn removed_before(nodes: &[Node], due: &BTreeSet<Kind>, kind: Kind) -> Vec<Kind> {
+fn removed_before(nodes: &[Node], due: &BTreeSet<ResourceKind>, kind: ResourceKind) -> Vec<ResourceKind> {
     let mut first = BTreeSet::new();
     let mut seen = BTreeSet::from([kind]);
     let mut open = vec![kind];
@@ -181,15 +182,18 @@ mod tests {
     use crate::mark::tests::mark;
     use crate::observed::{Difference, Remedy};
 
-    fn node(kind: Kind, needs: &'static [Kind], observed: Observed) -> Node {
-        Node { kind, needs, inside: None, holds_data: kind == Kind::Database, observed }
+    fn node(kind: ResourceKind, needs: &'static [ResourceKind], observed: Observed) -> Node {
+        Node { kind, needs, within: None, holds_data: kind == ResourceKind::Database, observed }
     }
 
     fn chain(observed: &Observed) -> Vec<Node> {
         vec![
-            node(Kind::Network, &[], observed.clone()),
-            Node { inside: Some(Kind::Network), ..node(Kind::Settings, &[Kind::Network], observed.clone()) },
-            node(Kind::PhpContainer, &[Kind::Settings], observed.clone()),
+            node(ResourceKind::Network, &[], observed.clone()),
+            Node {
+                within: Some(ResourceKind::Network),
+                ..node(ResourceKind::Settings, &[ResourceKind::Network], observed.clone())
+            },
+            node(ResourceKind::PhpContainer, &[ResourceKind::Settings], observed.clone()),
         ]
     }
 
@@ -197,7 +201,7 @@ mod tests {
         Observed::Present { owner: Owner::Ours(mark()), differs: Vec::new() }
     }
 
-    fn step(kind: Kind, verb: Verb, after: &[Kind]) -> Step {
+    fn step(kind: ResourceKind, verb: Verb, after: &[ResourceKind]) -> Step {
         Step { kind, verb, after: after.to_vec() }
     }
 
@@ -208,9 +212,9 @@ mod tests {
         assert_eq!(
             converge(&nodes, Goal::Present).unwrap(),
             [
-                step(Kind::Network, Verb::Ensure, &[]),
-                step(Kind::Settings, Verb::Ensure, &[Kind::Network]),
-                step(Kind::PhpContainer, Verb::Ensure, &[Kind::Settings]),
+                step(ResourceKind::Network, Verb::Ensure, &[]),
+                step(ResourceKind::Settings, Verb::Ensure, &[ResourceKind::Network]),
+                step(ResourceKind::PhpContainer, Verb::Ensure, &[ResourceKind::Settings]),
             ]
         );
     }
@@ -221,7 +225,10 @@ mod tests {
         nodes[1].observed = as_wanted();
         assert_eq!(
             converge(&nodes, Goal::Present).unwrap(),
-            [step(Kind::Network, Verb::Ensure, &[]), step(Kind::PhpContainer, Verb::Ensure, &[Kind::Network]),]
+            [
+                step(ResourceKind::Network, Verb::Ensure, &[]),
+                step(ResourceKind::PhpContainer, Verb::Ensure, &[ResourceKind::Network]),
+            ]
         );
     }
 
@@ -230,7 +237,7 @@ mod tests {
         let mut nodes = chain(&Observed::Absent);
         nodes[2].observed = Observed::Present { owner: Owner::Foreign, differs: vec![] };
         let held = converge(&nodes, Goal::Present).unwrap_err();
-        assert_eq!(held, Held { kind: Kind::PhpContainer, owner: Owner::Foreign });
+        assert_eq!(held, Held { kind: ResourceKind::PhpContainer, owner: Owner::Foreign });
     }
 
     #[test]
@@ -238,7 +245,10 @@ mod tests {
         let nodes = chain(&Observed::Unknown("no answer".into()));
         assert_eq!(
             converge(&nodes, Goal::Absent).unwrap(),
-            [step(Kind::Network, Verb::Remove, &[Kind::PhpContainer]), step(Kind::PhpContainer, Verb::Remove, &[]),]
+            [
+                step(ResourceKind::Network, Verb::Remove, &[ResourceKind::PhpContainer]),
+                step(ResourceKind::PhpContainer, Verb::Remove, &[]),
+            ]
         );
     }
 
@@ -250,25 +260,27 @@ mod tests {
             Observed::Present { owner: Owner::Ours(mark()), differs: vec![difference] }
         };
         let mut nodes = chain(&as_wanted());
-        nodes.push(node(Kind::Database, &[], Observed::Absent));
-        nodes.push(node(Kind::Serving, &[Kind::PhpContainer], Observed::NotAsked));
+        nodes.push(node(ResourceKind::Database, &[], Observed::Absent));
+        nodes.push(node(ResourceKind::Serving, &[ResourceKind::PhpContainer], Observed::NotObserved));
         assert_eq!(
-            converge(&nodes, Goal::Mended).unwrap(),
+            converge(&nodes, Goal::Repaired).unwrap(),
             [],
             "what holds data isn't made, and what wasn't asked neither"
         );
         nodes[3].observed = Observed::Unknown("no answer".into());
         for remedy in [Remedy::Upgrade, Remedy::Operator] {
             nodes[2].observed = differs(remedy);
-            assert_eq!(converge(&nodes, Goal::Mended).unwrap(), [], "{remedy:?}");
+            assert_eq!(converge(&nodes, Goal::Repaired).unwrap(), [], "{remedy:?}");
         }
         nodes[1].observed = Observed::Unknown("no answer".into());
         nodes[2].observed = differs(Remedy::InPlace);
-        let steps =
-            [step(Kind::Settings, Verb::Ensure, &[]), step(Kind::PhpContainer, Verb::Ensure, &[Kind::Settings])];
-        assert_eq!(converge(&nodes, Goal::Mended).unwrap(), steps);
+        let steps = [
+            step(ResourceKind::Settings, Verb::Ensure, &[]),
+            step(ResourceKind::PhpContainer, Verb::Ensure, &[ResourceKind::Settings]),
+        ];
+        assert_eq!(converge(&nodes, Goal::Repaired).unwrap(), steps);
         nodes[0].observed = Observed::Present { owner: Owner::Foreign, differs: vec![] };
-        assert_eq!(converge(&nodes, Goal::Mended).unwrap_err().kind, Kind::Network);
+        assert_eq!(converge(&nodes, Goal::Repaired).unwrap_err().kind, ResourceKind::Network);
     }
 
     #[test]

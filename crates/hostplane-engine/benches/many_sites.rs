@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 
 use hostplane_domain::job::{JobState, OperationName};
 use hostplane_engine::app::{App, JobView};
-use hostplane_engine::settings::{Pace, SiteSettings};
 use hostplane_engine::store::{JobFilter, Store};
+use hostplane_engine::{pace::Pace, site_settings::SiteSettings};
 use hostplane_infra::clock::Clock;
 use hostplane_infra::containers::ContainerState;
 use hostplane_infra::error::EffectError;
@@ -93,7 +93,7 @@ impl Installation {
         let bare = world.state().clone();
         // Looks come when they are asked for.
         let never = Duration::from_hours(1);
-        let pace = Pace { tick: never, events_tick: never, ..Pace::default() };
+        let pace = Pace { scan_interval: never, wp_cron_tick: never, ..Pace::default() };
         let subnet_pool = "10.0.0.0/8".parse().unwrap();
         let settings = SiteSettings { subnet_pool, concurrency: 20, ..common::settings(pace) };
         let now = FakeClock::default().now();
@@ -292,7 +292,9 @@ fn print(figures: &[Figures]) {
     row("a look at everything, median", &|f| format!("{:.0} ms", ms(median(&f.walls))));
     row("the same, longest", &|f| format!("{:.0} ms", ms(f.walls.iter().copied().max().unwrap_or_default())));
     row("CPU of a look, median", &|f| format!("**{:.0} ms**", ms(median(&f.cpus))));
-    row("CPU of a tick: a look, and a sixtieth of the sites looked into", &|f| format!("**{:.0} ms**", ms(f.whole)));
+    row("CPU of a scan_interval: a look, and a sixtieth of the sites looked into", &|f| {
+        format!("**{:.0} ms**", ms(f.whole))
+    });
     row("of that, the twin's answers", &|f| format!("{:.0} ms", ms(f.asking)));
     row("outside calls of a look", &|f| f.calls.to_string());
     row("memory before, with the world in it", &|f| format!("{} MiB", f.before / 1024));
@@ -314,7 +316,7 @@ fn print(figures: &[Figures]) {
         verdict(large.added() * 1024 <= 200_000_000)
     );
     println!(
-        "a constant number of calls: {}; {DRIFTS} drifts planned within the tick: {}.",
+        "a constant number of calls: {}; {DRIFTS} drifts planned within the scan_interval: {}.",
         verdict(large.calls == small.calls),
         verdict(large.planned == DRIFTS)
     );

@@ -3,15 +3,15 @@
 use hostplane_domain::desired::{DesiredSite, MailRelay};
 use hostplane_domain::fingerprint::SpecHashes;
 use hostplane_domain::ids::{InstanceId, JobId};
-use hostplane_domain::kind::Kind;
 use hostplane_domain::mark::{Mark, Owner, SiteRef};
+use hostplane_domain::resource_kind::ResourceKind;
 use hostplane_domain::secret::{Keyring, MasterSecret};
 use hostplane_domain::spec_hash::SpecHash;
 use hostplane_infra::world::World;
 use secrecy::SecretString;
 
+use crate::pace::Pace;
 use crate::secrets;
-use crate::settings::Pace;
 
 /// The context of one job's verbs.
 pub(crate) struct SiteCx<'a> {
@@ -40,12 +40,12 @@ impl SiteCx<'_> {
     }
 
     /// The hash of what one of the wanted site's resources is made from.
-    pub fn spec_hash(&self, kind: Kind, want: &DesiredSite) -> SpecHash {
+    pub fn spec_hash(&self, kind: ResourceKind, want: &DesiredSite) -> SpecHash {
         self.hashes.map_or_else(|| want.spec_hash(kind), |hashes| hashes.get(kind))
     }
 
     /// The mark for what this job makes.
-    pub fn mark(&self, kind: Kind, want: &DesiredSite) -> Mark {
+    pub fn mark(&self, kind: ResourceKind, want: &DesiredSite) -> Mark {
         Mark { instance: self.instance, site: self.site.clone(), kind, job: self.job, spec: want.spec_hash(kind) }
     }
 

@@ -7,17 +7,16 @@
 
 pub mod app;
 mod context;
-mod host;
+mod inventory;
 mod jobs;
 pub mod operations;
 mod orphans;
-mod own;
+pub mod pace;
 pub mod platform;
 mod reconciler;
 mod resources;
 mod rotation;
-mod schedule;
 pub mod secrets;
-pub mod settings;
-mod snapshot;
+pub mod site_settings;
 pub mod store;
+mod wp_cron;

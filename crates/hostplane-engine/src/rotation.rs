@@ -9,11 +9,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
-use hostplane_domain::change::Change;
 use hostplane_domain::desired::DesiredSite;
 use hostplane_domain::ids::{JobId, SiteId};
 use hostplane_domain::job::JobState;
 use hostplane_domain::secret::Keyring;
+use hostplane_domain::site_change::SiteChange;
 use hostplane_domain::status::SiteStatus;
 use hostplane_infra::error::chain;
 use hostplane_infra::world::World;
@@ -22,9 +22,9 @@ use tokio::time::{Instant, timeout};
 use tracing::{error, info, warn};
 
 use crate::jobs::Signal;
-use crate::orphans::{LookError, Orphans};
+use crate::orphans::{Orphans, ScanError};
+use crate::pace::Pace;
 use crate::secrets::Secrets;
-use crate::settings::Pace;
 use crate::store::{SiteFilter, Store, StoreError, Stored};
 
 /// Sites that are rotated at once.
@@ -32,8 +32,8 @@ const AT_ONCE: usize = 2;
 /// Between two looks for sites that are behind: one that was being made, or was mended, is seen then.
 const TICK: Duration = Duration::from_mins(5);
 /// How long until a site that could not be rotated is tried again; it doubles up to a day.
-const FIRST_REST: Duration = Duration::from_mins(5);
-const LONGEST_REST: Duration = Duration::from_hours(24);
+const FIRST_BACKOFF: Duration = Duration::from_mins(5);
+const LONGEST_BACKOFF: Duration = Duration::from_hours(24);
 /// Sites that are read at once.
 const PAGE: u32 = 500;
 
@@ -45,30 +45,30 @@ pub(crate) struct Rotation {
     /// Wakes the worker.
     pub signal: Signal,
     /// Tells of a new generation.
-    pub told: watch::Receiver<()>,
+    pub generations: watch::Receiver<()>,
     /// Knows whether the control database is older than the world.
     pub orphans: Arc<Orphans>,
     pub pace: Pace,
 }
 
 /// Whether a pass could look at the world.
-enum Looked {
-    Well,
-    InVain,
+enum Pass {
+    Complete,
+    Unreachable,
 }
 
 /// When a site that could not be rotated is tried again, and how long it rested.
-type Rests = BTreeMap<SiteId, (Instant, Duration)>;
+type Backoffs = BTreeMap<SiteId, (Instant, Duration)>;
 
 impl Rotation {
     /// Rotates whatever is behind, again and again, for ever.
     pub async fn run(mut self) {
-        let mut rests = Rests::new();
+        let mut backoffs = Backoffs::new();
         loop {
-            self.told.mark_unchanged();
-            let pause = match self.pass(&mut rests).await {
-                Ok(Looked::Well) => TICK,
-                Ok(Looked::InVain) => self.pace.dependency_pause,
+            self.generations.mark_unchanged();
+            let pause = match self.pass(&mut backoffs).await {
+                Ok(Pass::Complete) => TICK,
+                Ok(Pass::Unreachable) => self.pace.dependency_pause,
                 Err(error) => {
                     error!(
                         error = chain(&error),
@@ -78,33 +78,33 @@ impl Rotation {
                 }
             };
             // The sender lives in the app; without it there will be no new generation.
-            let told = async {
-                if self.told.changed().await.is_err() {
+            let generation = async {
+                if self.generations.changed().await.is_err() {
                     std::future::pending::<()>().await;
                 }
             };
-            if timeout(pause, told).await.is_ok() {
-                rests.clear();
+            if timeout(pause, generation).await.is_ok() {
+                backoffs.clear();
             }
         }
     }
 
-    async fn pass(&self, rests: &mut Rests) -> Stored<Looked> {
+    async fn pass(&self, backoffs: &mut Backoffs) -> Stored<Pass> {
         let generation = self.secrets.now().newest();
         let behind = behind(&self.store, generation).await?;
-        rests.retain(|site, _| behind.contains(site));
+        backoffs.retain(|site, _| behind.contains(site));
         let now = Instant::now();
         let due: Vec<SiteId> =
-            behind.into_iter().filter(|site| rests.get(site).is_none_or(|(until, _)| *until <= now)).collect();
+            behind.into_iter().filter(|site| backoffs.get(site).is_none_or(|(until, _)| *until <= now)).collect();
         if due.is_empty() {
-            return Ok(Looked::Well);
+            return Ok(Pass::Complete);
         }
         // What a database from an older copy says of its sites is not to be made true.
         match self.orphans.unknown().await {
             Ok(unknown) if unknown.is_empty() => {}
-            Ok(_) => return Ok(Looked::Well),
-            Err(LookError::World(_)) => return Ok(Looked::InVain),
-            Err(LookError::Store(error)) => return Err(error),
+            Ok(_) => return Ok(Pass::Complete),
+            Err(ScanError::World(_)) => return Ok(Pass::Unreachable),
+            Err(ScanError::Store(error)) => return Err(error),
         }
         info!(generation, sites = due.len(), "giving sites passwords from the newest secret");
         let rotated = |site| async move { self.rotate(site, generation).await.map(|()| site) };
@@ -112,8 +112,8 @@ impl Rotation {
         let tried = outcomes.into_iter().collect::<Stored<Vec<SiteId>>>()?;
         let left = self::behind(&self.store, generation).await?;
         for site in tried.into_iter().filter(|site| left.contains(site)) {
-            let rest = rests.get(&site).map_or(FIRST_REST, |(_, rest)| (*rest * 2).min(LONGEST_REST));
-            rests.insert(site, (Instant::now() + rest, rest));
+            let rest = backoffs.get(&site).map_or(FIRST_BACKOFF, |(_, rest)| (*rest * 2).min(LONGEST_BACKOFF));
+            backoffs.insert(site, (Instant::now() + rest, rest));
         }
         if left.is_empty() {
             info!(generation, "every site's passwords come from the newest secret");
@@ -124,7 +124,7 @@ impl Rotation {
                 "sites still have passwords from an older secret; trying again later"
             );
         }
-        Ok(Looked::Well)
+        Ok(Pass::Complete)
     }
 
     /// Has one site rotated, as soon as no other job holds it.
@@ -136,7 +136,7 @@ impl Rotation {
             if record.spec.is_none_or(|spec| spec.secret_generation >= generation) {
                 return Ok(());
             }
-            match self.store.add_change(site, &Change::Secrets { generation }, self.world.clock.now()).await {
+            match self.store.enqueue_change(site, &SiteChange::Secrets { generation }, self.world.clock.now()).await {
                 Ok(job) => {
                     self.signal.wake();
                     return self.ended(job, &mut changes).await;

@@ -75,7 +75,7 @@ pub type Kept = Pin<Box<dyn Future<Output = ()> + Send>>;
 pub trait Gate: Send + Sync {
     /// Asked before each call.
     fn admit(&self, call: &Call) -> Verdict;
-    /// Told after each call.
+    /// EventBus after each call.
     fn ended(&self, call: &Call, elapsed: Duration, error: Option<&EffectError>);
     /// Given each call that was judged [`Verdict::Late`]; a gate that never judges so has nothing to keep.
     fn keep(&self, _call: &Call, _work: Kept) {}

@@ -1,12 +1,12 @@
 //! Removes every trace of this installation from Docker, and from a MariaDB and a Caddy that aren't its own.
 
 use crate::config::Config;
-use crate::down::{AtRest, PlatformError, persistently};
+use crate::down::{PlatformError, StoppedInstallation, persistently};
 
 /// Removes everything but the home, which still holds what would be needed to go on after a failure.
 pub(crate) async fn clean(config: &Config) -> Result<(), PlatformError> {
     let home = config.home().display();
-    let Some(at_rest) = AtRest::find(config).await? else {
+    let Some(at_rest) = StoppedInstallation::find(config).await? else {
         eprintln!("nothing was ever made from {home}; nothing to remove");
         return Ok(());
     };

@@ -4,9 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hostplane_engine::pace::Pace;
 use hostplane_engine::platform::Platform;
 use hostplane_engine::secrets::Secrets;
-use hostplane_engine::settings::Pace;
 use hostplane_engine::store::{Store, StoreError};
 use hostplane_infra::clock::{Clock, SystemClock};
 use hostplane_infra::error::{Effect, EffectError};
@@ -37,14 +37,14 @@ impl From<EffectError> for PlatformError {
 }
 
 /// An installation at rest: this process owns its home, so no control plane runs.
-pub(crate) struct AtRest {
+pub(crate) struct StoppedInstallation {
     pub platform: Platform,
     pub store: Store,
     // Given up last.
     _home: Home,
 }
 
-impl AtRest {
+impl StoppedInstallation {
     /// `None` when nothing was ever made from this home.
     pub async fn find(config: &Config) -> Result<Option<Self>, PlatformError> {
         if !config.home().exists() {
@@ -89,7 +89,7 @@ pub(crate) async fn persistently(attempt: impl AsyncFn() -> Effect<()>) -> Effec
 
 /// Stops what runs.
 pub(crate) async fn down(config: &Config) -> Result<(), PlatformError> {
-    let Some(at_rest) = AtRest::find(config).await? else {
+    let Some(at_rest) = StoppedInstallation::find(config).await? else {
         eprintln!("nothing was ever made from {}; nothing to stop", config.home().display());
         return Ok(());
     };

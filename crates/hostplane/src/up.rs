@@ -105,9 +105,9 @@ mod tests {
     use std::sync::Arc;
 
     use hostplane_domain::secret::{Keyring, MasterSecret};
+    use hostplane_engine::pace::Pace;
     use hostplane_engine::platform::PlatformSettings;
     use hostplane_engine::secrets::Secrets;
-    use hostplane_engine::settings::Pace;
     use hostplane_infra::clock::{Clock, SystemClock};
     use hostplane_infra::containers::{Containers, NetworkSpec};
     use hostplane_infra::error::Dependency;
@@ -116,14 +116,14 @@ mod tests {
 
     use super::*;
 
-    struct Bed {
+    struct Harness {
         up: Up,
         world: FakeWorld,
         gate: Arc<ScriptedGate>,
         _dir: TempDir,
     }
 
-    async fn bed() -> Bed {
+    async fn new_harness() -> Harness {
         let settings = PlatformSettings {
             mariadb_elsewhere: false,
             shared_network: "hostplane".into(),
@@ -151,38 +151,38 @@ mod tests {
         let keep = |ring: &Keyring| Ok(ring.clone());
         let secret = Secrets::new(Keyring::new(MasterSecret::new([7; 32])), Arc::new(keep));
         let platform = Platform::new(world.behind(gate.clone()), settings, instance, secret);
-        Bed { up: Up::new(platform, store), world, gate, _dir: dir }
+        Harness { up: Up::new(platform, store), world, gate, _dir: dir }
     }
 
     #[tokio::test]
     async fn it_waits_for_an_engine_that_does_not_answer_yet() {
-        let bed = bed().await;
-        bed.gate.cut_off(Dependency::Docker);
-        let mut progress = bed.up.progress();
+        let harness = new_harness().await;
+        harness.gate.cut_off(Dependency::Docker);
+        let mut progress = harness.up.progress();
         let reconnect = async {
             progress.wait_for(|error| error.as_ref().is_some_and(|error| error.contains("refused"))).await.unwrap();
-            bed.gate.reconnect(Dependency::Docker);
+            harness.gate.reconnect(Dependency::Docker);
         };
-        let (made, ()) = tokio::join!(bed.up.run(), reconnect);
+        let (made, ()) = tokio::join!(harness.up.run(), reconnect);
         made.unwrap();
-        assert_eq!(*bed.up.progress().borrow(), None);
-        assert!(bed.world.state().containers.container("caddy").is_some());
+        assert_eq!(*harness.up.progress().borrow(), None);
+        assert!(harness.world.state().containers.container("caddy").is_some());
     }
 
     #[tokio::test]
     async fn what_no_attempt_can_mend_ends_it() {
-        let bed = bed().await;
-        bed.world.state().containers.images.clear();
-        let error = bed.up.run().await.unwrap_err();
+        let harness = new_harness().await;
+        harness.world.state().containers.images.clear();
+        let error = harness.up.run().await.unwrap_err();
         assert!(matches!(error, UpError::Refused(_)) && error.to_string().contains("image"), "{error}");
-        assert!(bed.up.progress().borrow().is_some(), "never ready");
+        assert!(harness.up.progress().borrow().is_some(), "never ready");
     }
 
     #[tokio::test]
     async fn a_foreign_name_is_named_with_the_settings_for_it() {
-        let bed = bed().await;
-        bed.world.create_volume("caddy_data", &std::collections::BTreeMap::new()).await.unwrap();
-        let error = bed.up.run().await.unwrap_err().to_string();
+        let harness = new_harness().await;
+        harness.world.create_volume("caddy_data", &std::collections::BTreeMap::new()).await.unwrap();
+        let error = harness.up.run().await.unwrap_err().to_string();
         assert!(error.contains("caddy_data") && error.contains("CADDY_CONTAINER"), "{error}");
     }
 }

@@ -107,9 +107,9 @@ mod tests {
         let mark = Mark {
             instance: crate::ids::InstanceId::new(uuid::Uuid::from_u128(1)),
             site: want.site.clone(),
-            kind: crate::kind::Kind::Route,
+            kind: crate::resource_kind::ResourceKind::Route,
             job: crate::ids::JobId::new(uuid::Uuid::from_u128(3)),
-            spec: want.spec_hash(crate::kind::Kind::Route),
+            spec: want.spec_hash(crate::resource_kind::ResourceKind::Route),
         };
         let snippet = snippet(&want, &mark);
         let (first, rest) = snippet.split_once('\n').unwrap();

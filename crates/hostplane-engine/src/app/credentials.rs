@@ -4,7 +4,7 @@ use hostplane_domain::name::SiteName;
 use hostplane_domain::url::SiteUrl;
 use secrecy::SecretString;
 
-use super::{App, AppError, Asked};
+use super::{App, AppError, AppResult};
 use crate::secrets;
 
 /// Where and how WordPress's first administrator logs in.
@@ -23,7 +23,7 @@ impl App {
     ///
     /// # Errors
     /// [`AppError::NoSite`]; [`AppError::WrongStatus`] while nothing is installed.
-    pub async fn credentials(&self, name: &SiteName) -> Asked<Credentials> {
+    pub async fn credentials(&self, name: &SiteName) -> AppResult<Credentials> {
         let record = self.record(name).await?;
         let Some(spec) = record.spec else {
             let hint = "it has credentials once it is ACTIVE";

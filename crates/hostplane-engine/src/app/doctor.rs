@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::join;
 use hostplane_domain::desired::SiteImages;
-use hostplane_domain::drift::{Drift, Way};
+use hostplane_domain::drift::{Drift, Remediation};
 use hostplane_domain::job::JobState;
 use hostplane_domain::name::SiteName;
 use hostplane_domain::naming;
@@ -12,7 +12,7 @@ use hostplane_domain::subnet::overlap;
 use hostplane_infra::containers::{EngineFacts, Scope};
 use hostplane_infra::error::{Dependency, Effect};
 
-use super::{App, Asked, JobView, OrphanReason};
+use super::{App, AppResult, JobView, OrphanReason};
 use crate::store::JobFilter;
 
 /// How bad it is.
@@ -85,7 +85,7 @@ impl App {
     ///
     /// # Errors
     /// When the control database fails.
-    pub async fn examine(&self) -> Asked<Vec<Finding>> {
+    pub async fn examine(&self) -> AppResult<Vec<Finding>> {
         let is_complete = self.reconcile(true).await?;
         let mut findings = vec![Finding::ok("control plane", "it answers")];
         findings.push(match self.store.ping().await {
@@ -196,7 +196,7 @@ impl App {
         }
     }
 
-    async fn stuck_jobs(&self) -> Asked<Vec<Finding>> {
+    async fn stuck_jobs(&self) -> AppResult<Vec<Finding>> {
         let filter = JobFilter { state: Some(JobState::NeedsOperator), limit: JOBS, ..JobFilter::default() };
         let stuck = self.jobs(None, &filter).await?;
         if stuck.is_empty() {
@@ -212,8 +212,8 @@ impl App {
         Ok(stuck.iter().map(finding).collect())
     }
 
-    async fn sites_findings(&self, is_complete: bool) -> Asked<Vec<Finding>> {
-        let report = self.picture.report();
+    async fn sites_findings(&self, is_complete: bool) -> AppResult<Vec<Finding>> {
+        let report = self.drift_cache.report();
         let mut findings = Vec::new();
         if let Some(trouble) = &report.trouble {
             let message = format!("not everything could be seen, so not everything is told here: {trouble}");
@@ -282,32 +282,32 @@ fn engine_answers(engine: &Effect<EngineFacts>) -> Finding {
 fn drift_finding(site: &SiteName, drift: &Drift) -> Finding {
     let name = naming::of(drift.kind, site);
     let what = format!("{} {name} ({}: {})", drift.kind, drift.reason, drift.detail);
-    match drift.way {
-        Way::Repair => Finding::bad(
+    match drift.remediation {
+        Remediation::Repair => Finding::bad(
             "sites",
             Severity::Warning,
             format!("{what}: it is being mended by itself"),
             format!("hostplane job list --site {site}"),
         ),
-        Way::Upgrade => Finding::bad(
+        Remediation::Upgrade => Finding::bad(
             "sites",
             Severity::Warning,
             format!("{what}: it was made by an earlier release, and works"),
             format!("hostplane site upgrade {site}"),
         ),
-        Way::Restore => Finding::bad(
+        Remediation::Restore => Finding::bad(
             "sites",
             Severity::Error,
             format!("{what}: data is gone, and visitors get a maintenance page"),
             format!("bring it back from a backup, then retry the site's job: hostplane job list --site {site}"),
         ),
-        Way::Operator => Finding::bad(
+        Remediation::Operator => Finding::bad(
             "sites",
             Severity::Error,
             format!("{what}: only somebody who knows the site can mend it"),
             format!("hostplane site logs {site}"),
         ),
-        Way::Nothing => Finding::bad(
+        Remediation::Nothing => Finding::bad(
             "sites",
             Severity::Warning,
             format!("{what}: it could not be told"),

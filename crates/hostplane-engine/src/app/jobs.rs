@@ -6,7 +6,7 @@ use hostplane_domain::name::SiteName;
 use hostplane_domain::status::SiteStatus;
 use tokio::sync::watch;
 
-use super::{App, AppError, Asked};
+use super::{App, AppError, AppResult};
 use crate::operations;
 use crate::store::{JobFilter, JobRecord, StepRecord, StoreError};
 
@@ -26,7 +26,7 @@ impl App {
     ///
     /// # Errors
     /// [`AppError::NoJob`].
-    pub async fn job(&self, id: JobId) -> Asked<JobView> {
+    pub async fn job(&self, id: JobId) -> AppResult<JobView> {
         let record = match self.store.job(id).await {
             Err(StoreError::Missing(_)) => return Err(AppError::NoJob),
             other => other?,
@@ -38,7 +38,7 @@ impl App {
     ///
     /// # Errors
     /// [`AppError::NoSite`] when no site ever had the name; [`AppError::NoCursor`].
-    pub async fn jobs(&self, site: Option<&SiteName>, filter: &JobFilter) -> Asked<Vec<JobView>> {
+    pub async fn jobs(&self, site: Option<&SiteName>, filter: &JobFilter) -> AppResult<Vec<JobView>> {
         if let Some(name) = site
             && !self.store.knew_site(name).await?
         {
@@ -61,7 +61,7 @@ impl App {
     ///
     /// # Errors
     /// [`AppError::NoJob`], [`AppError::NotRetriable`], [`AppError::Busy`].
-    pub async fn retry_job(&self, id: JobId) -> Asked<JobView> {
+    pub async fn retry_job(&self, id: JobId) -> AppResult<JobView> {
         let job = self.job(id).await?.record;
         let site = self.store.site_by_id(job.site_id).await?;
         let next = match (job.state, job.operation, site.status) {
@@ -71,7 +71,7 @@ impl App {
             },
             (JobState::Failed | JobState::Cancelled, OperationName::Provision, SiteStatus::Failed) => {
                 let provision = operations::of(OperationName::Provision);
-                match self.store.add_job(site.site.id, provision, self.now()).await {
+                match self.store.enqueue(site.site.id, provision, self.now()).await {
                     Err(StoreError::JobActive) => return Err(self.busy(&site).await?),
                     Err(StoreError::Illegal(_)) => return Err(AppError::NotRetriable),
                     other => other?,
@@ -89,7 +89,7 @@ impl App {
     ///
     /// # Errors
     /// [`AppError::NoJob`], [`AppError::NotCancellable`].
-    pub async fn cancel_job(&self, id: JobId) -> Asked<JobView> {
+    pub async fn cancel_job(&self, id: JobId) -> AppResult<JobView> {
         let job = self.job(id).await?.record;
         let is_nobody_s = matches!(job.operation, OperationName::Collect | OperationName::Repair);
         if is_nobody_s && job.state == JobState::NeedsOperator {
@@ -132,7 +132,7 @@ impl App {
     ///
     /// # Errors
     /// [`AppError::NoJob`].
-    pub async fn job_when(&self, id: JobId, seen: impl Fn(&JobView) -> bool) -> Asked<JobView> {
+    pub async fn job_when(&self, id: JobId, seen: impl Fn(&JobView) -> bool) -> AppResult<JobView> {
         let mut changes = self.store.changes();
         loop {
             changes.mark_unchanged();
@@ -151,7 +151,7 @@ impl App {
         self.store.changes()
     }
 
-    async fn job_view(&self, record: JobRecord) -> Asked<JobView> {
+    async fn job_view(&self, record: JobRecord) -> AppResult<JobView> {
         let site = self.store.site_by_id(record.site_id).await?.site.name;
         let steps = self.store.steps(record.id).await?;
         Ok(JobView { record, site, steps })

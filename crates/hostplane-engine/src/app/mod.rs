@@ -1,46 +1,50 @@
 //! All that a front end may call.
 
-mod census;
 mod credentials;
 mod doctor;
+mod exec;
 mod health;
-mod inside;
 mod jobs;
+mod logs;
 mod reconcile;
 mod secret;
+mod site_container;
 mod sites;
+mod statistics;
 mod tokens;
 
 use std::sync::{Arc, Mutex};
 
-use hostplane_domain::change::OutOfBounds;
 use hostplane_domain::ids::{InstanceId, JobId};
 use hostplane_domain::name::SiteName;
+use hostplane_domain::site_change::OutOfBounds;
 use hostplane_domain::status::SiteStatus;
 use hostplane_infra::clock::Timestamp;
 use hostplane_infra::error::{Effect, EffectError};
 use hostplane_infra::world::World;
 use tokio::sync::{mpsc, oneshot, watch};
 
-pub use crate::orphans::{BadOrphanId, OrphanId, OrphanReason, OrphanView, What};
+pub use crate::inventory::ObjectKind;
+pub use crate::orphans::{BadOrphanId, OrphanId, OrphanReason, OrphanView};
 pub use crate::reconciler::{DriftReport, SiteDrift};
-pub use census::Census;
 pub use credentials::Credentials;
 pub use doctor::{Finding, Severity};
+pub use exec::ProgramOutput;
 pub use health::Readiness;
-pub use inside::{Ran, SiteContainer};
 pub use jobs::JobView;
 pub use secret::SecretView;
+pub use site_container::SiteContainer;
 pub use sites::{ResourceState, ResourceView, SiteDetail, SiteView};
+pub use statistics::Statistics;
 
 use crate::jobs::{Signal, Worker};
 use crate::orphans::Orphans;
-use crate::reconciler::{Ask, Picture, Reconciler};
+use crate::reconciler::{DriftCache, Reconciler, ScanRequest};
 use crate::rotation::Rotation;
-use crate::schedule::Schedule;
 use crate::secrets::Secrets;
-use crate::settings::SiteSettings;
+use crate::site_settings::SiteSettings;
 use crate::store::{Store, StoreError, Stored};
+use crate::wp_cron::WpCron;
 
 /// The engine, as front ends see it.
 #[derive(Clone)]
@@ -54,9 +58,9 @@ pub struct App {
     settings: SiteSettings,
     signal: Signal,
     orphans: Arc<Orphans>,
-    picture: Arc<Picture>,
+    drift_cache: Arc<DriftCache>,
     /// Asks for a look at everything.
-    ask: mpsc::Sender<Ask>,
+    scan_requests: mpsc::Sender<ScanRequest>,
 }
 
 /// Why something that was asked for is not done. The messages say what to do next.
@@ -179,15 +183,15 @@ impl From<StoreError> for AppError {
 }
 
 /// The result of a request.
-pub type Asked<T> = Result<T, AppError>;
+pub type AppResult<T> = Result<T, AppError>;
 
 /// The part that carries jobs out, compares what there is with what should be, runs the sites' scheduled events, and
 /// renews what comes from an older secret.
 pub struct Background {
     worker: Worker,
     reconciler: Reconciler,
-    asked: mpsc::Receiver<Ask>,
-    schedule: Schedule,
+    scan_requests: mpsc::Receiver<ScanRequest>,
+    wp_cron: WpCron,
     rotation: Rotation,
 }
 
@@ -198,8 +202,8 @@ impl Background {
             biased;
             () = self.worker.run(stop) => {}
             // They are large, and whoever awaits this holds it.
-            () = Box::pin(self.reconciler.run(self.asked)) => {}
-            () = Box::pin(self.schedule.run()) => {}
+            () = Box::pin(self.reconciler.run(self.scan_requests)) => {}
+            () = Box::pin(self.wp_cron.run()) => {}
             () = Box::pin(self.rotation.run()) => {}
         }
     }
@@ -229,19 +233,19 @@ impl App {
             orphans: Arc::clone(&orphans),
         };
         let worker = Worker::new(runner, signal.clone(), settings.concurrency);
-        let schedule = Schedule::new(store.clone(), world.clone(), instance, settings.pace);
+        let wp_cron = WpCron::new(store.clone(), world.clone(), instance, settings.pace);
         let rotate = watch::Sender::new(());
         let rotation = Rotation {
             store: store.clone(),
             world: world.clone(),
             secrets: secrets.clone(),
             signal: signal.clone(),
-            told: rotate.subscribe(),
+            generations: rotate.subscribe(),
             orphans: Arc::clone(&orphans),
             pace: settings.pace,
         };
-        let picture = Arc::new(Picture::default());
-        let (ask, asked) = mpsc::channel(1);
+        let drift_cache = Arc::new(DriftCache::default());
+        let (request_scan, scan_requests) = mpsc::channel(1);
         let reconciler = Reconciler {
             store: store.clone(),
             world: world.clone(),
@@ -250,11 +254,25 @@ impl App {
             settings: settings.clone(),
             signal: signal.clone(),
             orphans: Arc::clone(&orphans),
-            picture: Arc::clone(&picture),
+            drift_cache: Arc::clone(&drift_cache),
             hashes: Mutex::default(),
         };
-        let background = Background { worker, reconciler, asked, schedule, rotation };
-        Ok((Self { store, world, instance, secrets, rotate, settings, signal, orphans, picture, ask }, background))
+        let background = Background { worker, reconciler, scan_requests, wp_cron, rotation };
+        Ok((
+            Self {
+                store,
+                world,
+                instance,
+                secrets,
+                rotate,
+                settings,
+                signal,
+                orphans,
+                drift_cache,
+                scan_requests: request_scan,
+            },
+            background,
+        ))
     }
 
     /// Has Caddy load the routes that are on disk, unless it is known that it did. Until then nothing is known
@@ -265,7 +283,7 @@ impl App {
     pub async fn settle_routes(&self) -> Effect<()> {
         self.world.proxy.settle().await?;
         // If others ask already, or nobody looks, nothing is lost.
-        let _ = self.ask.try_send(Ask { inside: false, done: oneshot::channel().0 });
+        let _ = self.scan_requests.try_send(ScanRequest { deep: false, done: oneshot::channel().0 });
         Ok(())
     }
 

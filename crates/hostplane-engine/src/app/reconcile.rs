@@ -5,9 +5,9 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::{App, AppError, Asked, DriftReport, JobView, OrphanId, OrphanView};
+use super::{App, AppError, AppResult, DriftReport, JobView, OrphanId, OrphanView};
 use crate::orphans::RemoveError;
-use crate::reconciler::Ask;
+use crate::reconciler::ScanRequest;
 
 /// How long somebody who asks for a look at everything waits for its end.
 const PATIENCE: Duration = Duration::from_secs(40);
@@ -16,7 +16,7 @@ impl App {
     /// What is not as it should be, as last seen.
     #[must_use]
     pub fn drift(&self) -> DriftReport {
-        self.picture.report()
+        self.drift_cache.report()
     }
 
     /// Has everything looked at now; with `inside`, also what lists don't show of each site. `false` when that takes
@@ -24,10 +24,10 @@ impl App {
     ///
     /// # Errors
     /// [`AppError::Stopping`].
-    pub async fn reconcile(&self, inside: bool) -> Asked<bool> {
+    pub async fn reconcile(&self, deep: bool) -> AppResult<bool> {
         let (done, looked) = oneshot::channel();
         let looked = async {
-            self.ask.send(Ask { inside, done }).await.map_err(|_| AppError::Stopping)?;
+            self.scan_requests.send(ScanRequest { deep, done }).await.map_err(|_| AppError::Stopping)?;
             looked.await.map_err(|_| AppError::Stopping)
         };
         timeout(PATIENCE, looked).await.map_or(Ok(false), |ended| ended.map(|()| true))
@@ -44,7 +44,7 @@ impl App {
     ///
     /// # Errors
     /// [`AppError::NoOrphan`], [`AppError::OrphanStays`].
-    pub async fn remove_orphan(&self, id: &OrphanId) -> Asked<Option<JobView>> {
+    pub async fn remove_orphan(&self, id: &OrphanId) -> AppResult<Option<JobView>> {
         let removed = self.orphans.remove(id, &self.secrets.now()).await;
         let stays = |why: &str| Err(AppError::OrphanStays(why.to_owned()));
         match removed {
@@ -71,7 +71,7 @@ impl App {
     ///
     /// # Errors
     /// [`AppError::NoOrphan`].
-    pub fn orphan(&self, id: &OrphanId) -> Asked<OrphanView> {
+    pub fn orphan(&self, id: &OrphanId) -> AppResult<OrphanView> {
         self.orphans.all().into_iter().find(|orphan| orphan.id == *id).ok_or(AppError::NoOrphan)
     }
 }

@@ -2,7 +2,7 @@
 
 use tracing::info;
 
-use super::{App, AppError, Asked};
+use super::{App, AppError, AppResult};
 use crate::rotation;
 
 /// How far the newest generation of the installation's secret has come.
@@ -19,7 +19,7 @@ impl App {
     ///
     /// # Errors
     /// When the control database fails.
-    pub async fn secret(&self) -> Asked<SecretView> {
+    pub async fn secret(&self) -> AppResult<SecretView> {
         let generation = self.secrets.now().newest();
         let sites_behind = rotation::behind(&self.store, generation).await?.len();
         Ok(SecretView { generation, sites_behind })
@@ -30,7 +30,7 @@ impl App {
     ///
     /// # Errors
     /// [`AppError::SecretNotKept`]: then nothing has changed.
-    pub async fn rotate_secret(&self) -> Asked<SecretView> {
+    pub async fn rotate_secret(&self) -> AppResult<SecretView> {
         let generation = self.secrets.add().await.map_err(AppError::SecretNotKept)?;
         info!(generation, "the installation has a new secret");
         self.rotate.send_replace(());

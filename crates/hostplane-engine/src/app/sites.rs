@@ -1,22 +1,22 @@
 //! Sites: create, list, show, destroy.
 
-use hostplane_domain::change::Change;
 use hostplane_domain::ids::JobId;
 use hostplane_domain::job::{JobState, OperationName};
-use hostplane_domain::kind::Kind;
 use hostplane_domain::mark::Owner;
 use hostplane_domain::name::SiteName;
 use hostplane_domain::naming;
 use hostplane_domain::observed::Observed;
+use hostplane_domain::resource_kind::ResourceKind;
+use hostplane_domain::site_change::SiteChange;
 use hostplane_domain::status::SiteStatus;
 use hostplane_domain::url::SiteUrl;
 
-use super::{App, AppError, Asked, JobView, SiteDrift};
+use super::{App, AppError, AppResult, JobView, SiteDrift};
 use crate::context::SiteCx;
+use crate::inventory::snapshot::{Depth, Snapshot};
 use crate::operations;
 use crate::resources;
-use crate::settings::SiteSettings;
-use crate::snapshot::{Depth, Snapshot};
+use crate::site_settings::SiteSettings;
 use crate::store::{NewSite, SiteFilter, SiteRecord, StoreError};
 
 /// A site, as shown.
@@ -47,7 +47,7 @@ pub struct SiteDetail {
 #[derive(Debug, Clone)]
 pub struct ResourceView {
     /// What it is.
-    pub kind: Kind,
+    pub kind: ResourceKind,
     /// Under which name it is found.
     pub name: String,
     /// How it is.
@@ -90,7 +90,7 @@ impl App {
     ///
     /// # Errors
     /// [`AppError::NameTaken`] when a site of this name exists.
-    pub async fn create_site(&self, new: &NewSite) -> Asked<(SiteView, JobView)> {
+    pub async fn create_site(&self, new: &NewSite) -> AppResult<(SiteView, JobView)> {
         let (record, job) = match self.store.add_site(new, self.now()).await {
             Err(StoreError::NameExists) => {
                 let status = self.record(&new.name).await?.status;
@@ -107,7 +107,7 @@ impl App {
     ///
     /// # Errors
     /// [`AppError::NoCursor`].
-    pub async fn sites(&self, filter: &SiteFilter) -> Asked<Vec<SiteView>> {
+    pub async fn sites(&self, filter: &SiteFilter) -> AppResult<Vec<SiteView>> {
         if let Some(after) = filter.after {
             match self.store.site_by_id(after).await {
                 Err(StoreError::Missing(_)) => return Err(AppError::NoCursor),
@@ -126,11 +126,11 @@ impl App {
     ///
     /// # Errors
     /// [`AppError::NoSite`].
-    pub async fn site(&self, name: &SiteName) -> Asked<SiteDetail> {
+    pub async fn site(&self, name: &SiteName) -> AppResult<SiteDetail> {
         let record = self.record(name).await?;
         let active = self.store.active_job(record.site.id).await?;
-        let resources = self.look_at(&record).await;
-        let drift = self.picture.of_site(record.site.id);
+        let resources = self.observe_resources(&record).await;
+        let drift = self.drift_cache.of_site(record.site.id);
         Ok(SiteDetail { view: self.view(record, active), resources, drift })
     }
 
@@ -138,9 +138,9 @@ impl App {
     ///
     /// # Errors
     /// [`AppError::NoSite`], [`AppError::Busy`], [`AppError::WrongStatus`], [`AppError::OutOfBounds`].
-    pub async fn change_site(&self, name: &SiteName, change: &Change) -> Asked<JobView> {
+    pub async fn change_site(&self, name: &SiteName, change: &SiteChange) -> AppResult<JobView> {
         let record = self.record(name).await?;
-        match self.store.add_change(record.site.id, change, self.now()).await {
+        match self.store.enqueue_change(record.site.id, change, self.now()).await {
             Ok(job) => {
                 self.signal.wake();
                 self.job(job).await
@@ -159,17 +159,17 @@ impl App {
     ///
     /// # Errors
     /// Those of [`App::change_site`].
-    pub async fn upgrade_site(&self, name: &SiteName) -> Asked<JobView> {
+    pub async fn upgrade_site(&self, name: &SiteName) -> AppResult<JobView> {
         let SiteSettings { images, mail, .. } = &self.settings;
-        self.change_site(name, &Change::Upgrade { images: images.clone(), mail: mail.clone() }).await
+        self.change_site(name, &SiteChange::Upgrade { images: images.clone(), mail: mail.clone() }).await
     }
 
     /// Takes the order to give a site new passwords.
     ///
     /// # Errors
     /// Those of [`App::change_site`].
-    pub async fn rotate_site(&self, name: &SiteName) -> Asked<JobView> {
-        self.change_site(name, &Change::Secrets { generation: self.secrets.now().newest() }).await
+    pub async fn rotate_site(&self, name: &SiteName) -> AppResult<JobView> {
+        self.change_site(name, &SiteChange::Secrets { generation: self.secrets.now().newest() }).await
     }
 
     /// Takes the order to destroy a site: from now on there is no way back. A job of the site that needs an
@@ -177,10 +177,10 @@ impl App {
     ///
     /// # Errors
     /// [`AppError::NoSite`], [`AppError::Busy`], [`AppError::WrongStatus`].
-    pub async fn destroy_site(&self, name: &SiteName) -> Asked<JobView> {
+    pub async fn destroy_site(&self, name: &SiteName) -> AppResult<JobView> {
         let record = self.record(name).await?;
         let destroy = operations::of(OperationName::Destroy);
-        match self.store.add_job(record.site.id, destroy, self.now()).await {
+        match self.store.enqueue(record.site.id, destroy, self.now()).await {
             Ok(job) => {
                 self.signal.wake();
                 self.job(job).await
@@ -195,7 +195,7 @@ impl App {
     }
 
     /// The order to destroy a site that another job holds.
-    async fn destroy_instead(&self, record: &SiteRecord) -> Asked<JobView> {
+    async fn destroy_instead(&self, record: &SiteRecord) -> AppResult<JobView> {
         let stuck = match self.store.active_job(record.site.id).await? {
             Some(job) => self.store.job(job).await?,
             None => return Err(self.busy(record).await?),
@@ -208,7 +208,7 @@ impl App {
         } else {
             let given_up = operations::of(stuck.operation).rolled_back();
             let destroy = operations::of(OperationName::Destroy);
-            self.store.add_instead(&stuck, given_up, destroy, self.now()).await
+            self.store.enqueue_instead(&stuck, given_up, destroy, self.now()).await
         };
         match destroy {
             Ok(job) => {
@@ -220,14 +220,14 @@ impl App {
         }
     }
 
-    pub(super) async fn record(&self, name: &SiteName) -> Asked<SiteRecord> {
+    pub(super) async fn record(&self, name: &SiteName) -> AppResult<SiteRecord> {
         match self.store.site(name).await {
             Err(StoreError::Missing(_)) => Err(AppError::NoSite(name.clone())),
             other => Ok(other?),
         }
     }
 
-    pub(super) async fn busy(&self, record: &SiteRecord) -> Asked<AppError> {
+    pub(super) async fn busy(&self, record: &SiteRecord) -> AppResult<AppError> {
         let job = self.store.active_job(record.site.id).await?;
         let stuck = match job {
             Some(job) => self.store.job(job).await?.state == JobState::NeedsOperator,
@@ -243,7 +243,7 @@ impl App {
         SiteView { record, url, active_job, upgrade_pending }
     }
 
-    async fn look_at(&self, record: &SiteRecord) -> Vec<ResourceView> {
+    async fn observe_resources(&self, record: &SiteRecord) -> Vec<ResourceView> {
         // Only names the mark of what would be made, and nothing is made here.
         let job = JobId::new(record.site.id.uuid());
         let ring = self.secrets.now();
@@ -258,23 +258,23 @@ impl App {
             hashes: None,
         };
         let want = record.spec.as_ref().filter(|_| record.status == SiteStatus::Active);
-        let depth = if want.is_some() { Depth::Inside } else { Depth::Lists };
+        let depth = if want.is_some() { Depth::Deep } else { Depth::Shallow };
         let nodes = match Snapshot::of_site(&cx, depth).await {
             Ok(seen) => resources::observe_all(&cx, want, &seen),
             Err(error) => {
-                let unknown = |kind: Kind| ResourceView {
+                let unknown = |kind: ResourceKind| ResourceView {
                     kind,
                     name: naming::of(kind, &record.site.name),
                     state: ResourceState::Unknown,
                     detail: Some(error.to_string()),
                 };
-                return Kind::ALL.iter().copied().map(unknown).collect();
+                return ResourceKind::ALL.iter().copied().map(unknown).collect();
             }
         };
         // What no snapshot shows is no resource to be listed.
         nodes
             .into_iter()
-            .filter(|node| node.kind != Kind::Serving)
+            .filter(|node| node.kind != ResourceKind::Serving)
             .map(|node| {
                 let (state, detail) = state_of(&node.observed);
                 ResourceView { kind: node.kind, name: naming::of(node.kind, &record.site.name), state, detail }
@@ -286,7 +286,7 @@ impl App {
 fn state_of(observed: &Observed) -> (ResourceState, Option<String>) {
     match observed {
         Observed::Absent => (ResourceState::Absent, None),
-        Observed::NotAsked => (ResourceState::Unknown, Some("not looked at".to_owned())),
+        Observed::NotObserved => (ResourceState::Unknown, Some("not looked at".to_owned())),
         Observed::Unknown(why) => (ResourceState::Unknown, Some(why.clone())),
         Observed::Present { owner: Owner::Ours(_), differs } if differs.is_empty() => (ResourceState::Present, None),
         Observed::Present { owner: Owner::Ours(_), differs } => {

@@ -4,7 +4,7 @@ use hostplane_domain::ids::TokenId;
 use hostplane_infra::clock::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{App, AppError, Asked};
+use super::{App, AppError, AppResult};
 use crate::store::{NewToken, StoreError, TokenFilter, TokenRecord};
 
 impl App {
@@ -12,7 +12,7 @@ impl App {
     ///
     /// # Errors
     /// When the control database fails.
-    pub async fn set_token(&self, token: &str) -> Asked<()> {
+    pub async fn set_token(&self, token: &str) -> AppResult<()> {
         Ok(self.store.set_token(token, self.now()).await?)
     }
 
@@ -20,7 +20,7 @@ impl App {
     ///
     /// # Errors
     /// When the control database fails.
-    pub async fn shown_token(&self, token: &str) -> Asked<Option<TokenRecord>> {
+    pub async fn shown_token(&self, token: &str) -> AppResult<Option<TokenRecord>> {
         Ok(self.store.shown_token(token).await?.filter(|token| token.is_valid(self.now())))
     }
 
@@ -28,7 +28,7 @@ impl App {
     ///
     /// # Errors
     /// When the control database fails.
-    pub async fn is_valid_token(&self, id: TokenId) -> Asked<bool> {
+    pub async fn is_valid_token(&self, id: TokenId) -> AppResult<bool> {
         match self.store.token(id).await {
             Ok(token) => Ok(token.is_valid(self.now())),
             Err(StoreError::Missing(_)) => Ok(false),
@@ -40,7 +40,7 @@ impl App {
     ///
     /// # Errors
     /// When the control database fails.
-    pub async fn add_token(&self, token: &SecretString, new: &NewToken) -> Asked<TokenId> {
+    pub async fn add_token(&self, token: &SecretString, new: &NewToken) -> AppResult<TokenId> {
         Ok(self.store.add_token(token.expose_secret(), new, self.now()).await?)
     }
 
@@ -48,7 +48,7 @@ impl App {
     ///
     /// # Errors
     /// When the control database fails.
-    pub async fn tokens(&self, filter: &TokenFilter) -> Asked<Vec<TokenRecord>> {
+    pub async fn tokens(&self, filter: &TokenFilter) -> AppResult<Vec<TokenRecord>> {
         Ok(self.store.tokens(filter).await?)
     }
 
@@ -56,7 +56,7 @@ impl App {
     ///
     /// # Errors
     /// [`AppError::NoToken`]; [`AppError::HomeToken`], which only a new file in the home replaces.
-    pub async fn revoke_token(&self, id: TokenId) -> Asked<()> {
+    pub async fn revoke_token(&self, id: TokenId) -> AppResult<()> {
         if self.store.revoke_token(id).await? {
             return Ok(());
         }

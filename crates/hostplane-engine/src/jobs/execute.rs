@@ -7,8 +7,8 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use hostplane_domain::desired::DesiredSite;
 use hostplane_domain::job::{Direction, StepState};
-use hostplane_domain::kind::Kind;
 use hostplane_domain::plan::{Step, Verb};
+use hostplane_domain::resource_kind::ResourceKind;
 use hostplane_infra::error::{Dependency, Effect, EffectError};
 use metrics::histogram;
 use tokio::time::{Instant, sleep};
@@ -25,7 +25,7 @@ pub(super) struct Plan<'a> {
     pub claim: &'a Claim,
     pub direction: Direction,
     pub want: Option<&'a DesiredSite>,
-    pub pivot: Option<Kind>,
+    pub pivot: Option<ResourceKind>,
 }
 
 impl Runner {
@@ -38,7 +38,7 @@ impl Runner {
         steps: Vec<Step>,
     ) -> Result<Result<(), Failure>, Lost> {
         let mut waiting = steps;
-        let mut open: BTreeSet<Kind> = waiting.iter().map(|step| step.kind).collect();
+        let mut open: BTreeSet<ResourceKind> = waiting.iter().map(|step| step.kind).collect();
         let mut running = FuturesUnordered::new();
         let mut failure: Option<Failure> = None;
         let mut lost: Option<Lost> = None;

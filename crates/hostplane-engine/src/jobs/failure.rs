@@ -1,7 +1,7 @@
 //! How a run can fail.
 
 use hostplane_domain::ids::JobId;
-use hostplane_domain::kind::Kind;
+use hostplane_domain::resource_kind::ResourceKind;
 use hostplane_infra::error::{Dependency, EffectError, Rejection};
 
 use crate::store::{JobError, StoreError};
@@ -22,7 +22,7 @@ pub(super) enum Failure {
     /// A look at the world failed, or a step.
     Effect {
         /// The step that failed.
-        step: Option<Kind>,
+        step: Option<ResourceKind>,
         /// What it failed with.
         error: EffectError,
     },
@@ -31,7 +31,7 @@ pub(super) enum Failure {
     /// Data of the site is gone, and nothing that could be made would bring it back.
     DataLost {
         /// The first that lacks it.
-        kind: Kind,
+        kind: ResourceKind,
         /// All that is known of it.
         what: String,
         /// What else has to be done to bring it back, if it takes more than a backup.
@@ -39,9 +39,9 @@ pub(super) enum Failure {
     },
     /// Something of the site was made by a job that the journal doesn't know: the database is older than the
     /// world, and says nothing about what may be removed.
-    Older {
+    StaleDatabase {
         /// What was made.
-        kind: Kind,
+        kind: ResourceKind,
         /// By which job.
         job: JobId,
     },
@@ -54,7 +54,7 @@ impl Failure {
     }
 
     /// A step's.
-    pub fn of(step: Kind, error: EffectError) -> Self {
+    pub fn of(step: ResourceKind, error: EffectError) -> Self {
         Self::Effect { step: Some(step), error }
     }
 
@@ -62,12 +62,12 @@ impl Failure {
     pub fn is_permanent(&self) -> bool {
         match self {
             Self::Effect { error, .. } => matches!(error, EffectError::Rejected(_)),
-            Self::Cancelled | Self::DataLost { .. } | Self::Older { .. } => true,
+            Self::Cancelled | Self::DataLost { .. } | Self::StaleDatabase { .. } => true,
         }
     }
 
     /// What can't even be looked at says nothing about the site.
-    pub fn is_a_look(&self) -> bool {
+    pub fn is_observation(&self) -> bool {
         matches!(self, Self::Effect { step: None, .. })
     }
 
@@ -85,10 +85,10 @@ impl Failure {
     }
 
     /// The step that failed.
-    pub fn step(&self) -> Option<Kind> {
+    pub fn step(&self) -> Option<ResourceKind> {
         match self {
             Self::Effect { step, .. } => *step,
-            Self::DataLost { kind, .. } | Self::Older { kind, .. } => Some(*kind),
+            Self::DataLost { kind, .. } | Self::StaleDatabase { kind, .. } => Some(*kind),
             Self::Cancelled => None,
         }
     }
@@ -102,7 +102,7 @@ impl Failure {
                 "data of the site is gone ({what}), so nothing was made in its place and visitors get a maintenance page; \
                  bring it back from a backup{how}, or destroy the site"
             ),
-            Self::Older { kind, job } => format!(
+            Self::StaleDatabase { kind, job } => format!(
                 "the site's {kind} was made by the job {job}, which this control database doesn't know: the database \
                  is older than the world (restored from a copy?), so nothing of the site is changed"
             ),
@@ -135,11 +135,11 @@ mod tests {
 
     use super::*;
 
-    fn permanent(step: Option<Kind>) -> Failure {
+    fn permanent(step: Option<ResourceKind>) -> Failure {
         Failure::Effect { step, error: Rejection::PoolExhausted("10.0.0.0/29".to_owned()).into() }
     }
 
-    fn passing(step: Option<Kind>, down: Option<Dependency>) -> Failure {
+    fn passing(step: Option<ResourceKind>, down: Option<Dependency>) -> Failure {
         match EffectError::transient_message("docker.ping", "no answer") {
             EffectError::Transient { call, source, .. } => {
                 Failure::Effect { step, error: EffectError::Transient { call, source, down } }
@@ -148,57 +148,58 @@ mod tests {
         }
     }
 
-    fn older() -> Failure {
-        Failure::Older { kind: Kind::Network, job: JobId::new(Uuid::from_u128(7)) }
+    fn stale() -> Failure {
+        Failure::StaleDatabase { kind: ResourceKind::Network, job: JobId::new(Uuid::from_u128(7)) }
     }
 
     #[test]
     fn what_can_t_pass_is_permanent() {
-        for failure in [permanent(None), Failure::Cancelled, older()] {
+        for failure in [permanent(None), Failure::Cancelled, stale()] {
             assert!(failure.is_permanent(), "{failure:?}");
         }
         assert!(!passing(None, None).is_permanent());
         let unknown = EffectError::unknown_message("docker.create_network", "the reply was lost");
-        assert!(!Failure::of(Kind::Network, unknown).is_permanent());
+        assert!(!Failure::of(ResourceKind::Network, unknown).is_permanent());
     }
 
     #[test]
     fn a_look_is_what_has_no_step() {
-        assert!(passing(None, None).is_a_look() && permanent(None).is_a_look());
-        for failure in [passing(Some(Kind::Network), None), Failure::Cancelled, older()] {
-            assert!(!failure.is_a_look(), "{failure:?}");
+        assert!(passing(None, None).is_observation() && permanent(None).is_observation());
+        for failure in [passing(Some(ResourceKind::Network), None), Failure::Cancelled, stale()] {
+            assert!(!failure.is_observation(), "{failure:?}");
         }
     }
 
     #[test]
     fn it_names_the_dependency_that_is_down_and_its_step() {
-        let failure = passing(Some(Kind::Route), Some(Dependency::Caddy));
-        assert_eq!((failure.down(), failure.step()), (Some(Dependency::Caddy), Some(Kind::Route)));
+        let failure = passing(Some(ResourceKind::Route), Some(Dependency::Caddy));
+        assert_eq!((failure.down(), failure.step()), (Some(Dependency::Caddy), Some(ResourceKind::Route)));
         assert_eq!((permanent(None).down(), permanent(None).step()), (None, None));
-        assert_eq!((older().down(), older().step()), (None, Some(Kind::Network)));
+        assert_eq!((stale().down(), stale().step()), (None, Some(ResourceKind::Network)));
         assert_eq!(Failure::Cancelled.step(), None);
     }
 
     #[test]
     fn only_an_overlap_is_one() {
         let overlap = Rejection::SubnetOverlap("10.0.0.0/29".parse().unwrap());
-        assert!(Failure::of(Kind::Network, overlap.into()).is_subnet_overlap());
-        assert!(!permanent(Some(Kind::Network)).is_subnet_overlap());
+        assert!(Failure::of(ResourceKind::Network, overlap.into()).is_subnet_overlap());
+        assert!(!permanent(Some(ResourceKind::Network)).is_subnet_overlap());
     }
 
     #[test]
     fn the_log_gets_the_whole_chain_and_the_job_the_sentence() {
-        let failure = passing(Some(Kind::Network), None);
+        let failure = passing(Some(ResourceKind::Network), None);
         assert!(failure.chain().contains("no answer"), "{}", failure.chain());
-        assert_eq!(failure.for_job(), JobError { step: Some(Kind::Network), message: failure.message() });
-        assert!(older().chain().contains("older than the world"));
-        assert_eq!(older().chain(), older().message());
+        assert_eq!(failure.for_job(), JobError { step: Some(ResourceKind::Network), message: failure.message() });
+        assert!(stale().chain().contains("older than the world"));
+        assert_eq!(stale().chain(), stale().message());
         assert_eq!(Failure::Cancelled.message(), "cancelled by request");
     }
 
     #[test]
     fn the_first_permanent_one_says_most() {
-        let (passing, permanent) = (passing(Some(Kind::Network), None), permanent(Some(Kind::Database)));
+        let (passing, permanent) =
+            (passing(Some(ResourceKind::Network), None), permanent(Some(ResourceKind::Database)));
         assert!(passing.says_more_than(None) && permanent.says_more_than(None));
         assert!(permanent.says_more_than(Some(&passing)));
         assert!(!passing.says_more_than(Some(&permanent)) && !passing.says_more_than(Some(&passing)));

@@ -6,11 +6,11 @@ use std::time::Duration;
 use hostplane_domain::desired::DesiredSite;
 use hostplane_domain::ids::{InstanceId, JobId};
 use hostplane_domain::job::{Direction, JobState, OperationName};
-use hostplane_domain::kind::Kind;
 use hostplane_domain::mark::Owner;
 use hostplane_domain::naming;
 use hostplane_domain::observed::Observed;
 use hostplane_domain::plan::{Goal, Held, Node, converge};
+use hostplane_domain::resource_kind::ResourceKind;
 use hostplane_domain::secret::Keyring;
 use hostplane_infra::containers::Scope;
 use hostplane_infra::databases::{TenantFacts, TenantKey, Tenants};
@@ -24,13 +24,16 @@ use super::execute::Plan;
 use super::failure::{Failure, Lost};
 use super::repair;
 use crate::context::SiteCx;
+use crate::inventory::snapshot::{Depth, Snapshot};
 use crate::operations::{self, Operation};
-use crate::orphans::{LookError, Orphans};
+use crate::orphans::{Orphans, ScanError};
 use crate::resources;
 use crate::secrets::Secrets;
-use crate::settings::{JOB_ATTEMPTS, STEP_TRIES, SiteSettings};
-use crate::snapshot::{Depth, Snapshot};
 use crate::store::{Claim, JobError, PutBack, Store, StoreError};
+use crate::{
+    pace::{JOB_ATTEMPTS, STEP_TRIES},
+    site_settings::SiteSettings,
+};
 
 /// Runs jobs.
 pub(crate) struct Runner {
@@ -56,9 +59,9 @@ const OLDER: &str = "the control database is older than the world, so nothing is
 const UNSEEN: &str = "the world can't be seen as a whole, so nothing is rolled back";
 
 /// What to do about a failure that doesn't pass by itself.
-enum Way {
+enum FailureAction {
     /// Converge on what was before.
-    Back,
+    RollBack,
     /// Try again with another subnet.
     AnotherSubnet,
     /// Wait for a dependency.
@@ -104,7 +107,7 @@ impl Runner {
         self.store.begin_run(&claim, event, self.world.clock.now()).await?;
         claim.job.waiting_for = None;
         loop {
-            let failure = if claim.job.is_to_turn_back() {
+            let failure = if claim.job.must_roll_back() {
                 Failure::Cancelled
             } else {
                 match self.attempt(&mut claim, operation).await? {
@@ -119,7 +122,7 @@ impl Runner {
                 return self.wait_for(&claim, down).await;
             }
             // What can't even be looked at says nothing about the site: it is the dependency's trouble.
-            if (!failure.is_permanent() || failure.is_a_look())
+            if (!failure.is_permanent() || failure.is_observation())
                 && let Some(down) = self.which_is_down().await
             {
                 return self.wait_for(&claim, down).await;
@@ -128,22 +131,22 @@ impl Runner {
                 let pause = self.world.clock.jitter(self.settings.pace.backoff(claim.job.attempt));
                 return self.put_back(&claim, &PutBack::Failed(&failure.for_job()), pause).await;
             }
-            match self.way_on(&claim, operation, &failure).await? {
-                Way::Wait(down) => return self.wait_for(&claim, down).await,
-                Way::Operator(why) => {
+            match self.failure_action(&claim, operation, &failure).await? {
+                FailureAction::Wait(down) => return self.wait_for(&claim, down).await,
+                FailureAction::Operator(why) => {
                     let error = self.what_is_left(&claim, &failure, why).await;
                     self.store.needs_operator(&claim, &error).await?;
                     return Ok(End::NeedsOperator);
                 }
-                Way::AnotherSubnet => {
+                FailureAction::AnotherSubnet => {
                     let until = self.world.clock.now().plus(self.settings.pace.subnet_block);
                     self.store.block_subnet(&claim, until).await?;
                     claim.job.after = None;
                     info!(error = %failure.message(), "taking another subnet");
                 }
-                Way::Back => {
-                    warn!(error = %failure.chain(), step = ?failure.step().map(Kind::as_str), "turning back");
-                    self.store.turn_back(&claim, &failure.for_job()).await?;
+                FailureAction::RollBack => {
+                    warn!(error = %failure.chain(), step = ?failure.step().map(ResourceKind::as_str), "turning back");
+                    self.store.roll_back(&claim, &failure.for_job()).await?;
                     claim.job.direction = Direction::Back;
                     claim.job.attempt = 1;
                     claim.job.error = Some(failure.for_job());
@@ -153,31 +156,36 @@ impl Runner {
     }
 
     /// What to do about a failure that doesn't pass by itself.
-    async fn way_on(&self, claim: &Claim, operation: &dyn Operation, failure: &Failure) -> Result<Way, Lost> {
+    async fn failure_action(
+        &self,
+        claim: &Claim,
+        operation: &dyn Operation,
+        failure: &Failure,
+    ) -> Result<FailureAction, Lost> {
         // The pivot may have been passed in this very attempt.
         let job = self.store.job(claim.job.id).await?;
         let may_turn = operation.pivot().is_some() && !job.past_pivot && job.direction == Direction::Forward;
-        if !may_turn || matches!(failure, Failure::Older { .. }) {
-            return Ok(Way::Operator(None));
+        if !may_turn || matches!(failure, Failure::StaleDatabase { .. }) {
+            return Ok(FailureAction::Operator(None));
         }
         // Of a site that is there, the subnet stays.
         if failure.is_subnet_overlap() && claim.job.before.is_none() {
-            return Ok(Way::AnotherSubnet);
+            return Ok(FailureAction::AnotherSubnet);
         }
         let mut tried = 0;
         loop {
-            match self.is_older(claim).await {
-                Ok(false) => return Ok(Way::Back),
-                Ok(true) => return Ok(Way::Operator(Some(OLDER))),
-                Err(LookError::Store(error)) => return Err(error.into()),
-                Err(LookError::World(_)) => {}
+            match self.is_database_stale(claim).await {
+                Ok(false) => return Ok(FailureAction::RollBack),
+                Ok(true) => return Ok(FailureAction::Operator(Some(OLDER))),
+                Err(ScanError::Store(error)) => return Err(error.into()),
+                Err(ScanError::World(_)) => {}
             }
             if let Some(down) = self.which_is_down().await {
-                return Ok(Way::Wait(down));
+                return Ok(FailureAction::Wait(down));
             }
             tried += 1;
             if tried >= STEP_TRIES {
-                return Ok(Way::Operator(Some(UNSEEN)));
+                return Ok(FailureAction::Operator(Some(UNSEEN)));
             }
             sleep(self.world.clock.jitter(self.settings.pace.backoff(tried))).await;
         }
@@ -185,7 +193,7 @@ impl Runner {
 
     /// Whether the world shows what the journal doesn't know. A rollback removes, and that a database which is
     /// older than the world must not do: the site may have been completed, and used, since the copy was taken.
-    async fn is_older(&self, claim: &Claim) -> Result<bool, LookError> {
+    async fn is_database_stale(&self, claim: &Claim) -> Result<bool, ScanError> {
         if !self.orphans.unknown().await?.is_empty() {
             return Ok(true);
         }
@@ -219,13 +227,13 @@ impl Runner {
         let claim: &Claim = claim;
         let want = match goal {
             Goal::Present if forward => claim.job.after.as_ref(),
-            Goal::Present | Goal::Mended => claim.job.before.as_ref(),
+            Goal::Present | Goal::Repaired => claim.job.before.as_ref(),
             Goal::Absent => None,
         };
         let ring = self.secrets.now();
         let cx = self.context(claim, &ring);
         // What an earlier job of this site left can only be seen by looking: this is also the recovery.
-        let depth = if goal == Goal::Absent { Depth::Lists } else { Depth::Inside };
+        let depth = if goal == Goal::Absent { Depth::Shallow } else { Depth::Deep };
         let seen = match Snapshot::of_site(&cx, depth).await {
             Ok(seen) => seen,
             Err(error) => return Ok(Err(error.into())),
@@ -252,21 +260,21 @@ impl Runner {
         }
         match goal {
             Goal::Present if forward && claim.job.before.is_none() => self.confirm(&cx, claim).await,
-            Goal::Present => self.prove_present(&cx, want).await,
-            Goal::Absent => self.prove_gone(&cx, claim).await,
-            Goal::Mended => self.prove_mended(&cx, want).await,
+            Goal::Present => self.verify_present(&cx, want).await,
+            Goal::Absent => self.verify_gone(&cx, claim).await,
+            Goal::Repaired => self.verify_repaired(&cx, want).await,
         }
     }
 
     /// Leaves a trace in the world that there is no way back, once the journal has it: a copy of the control
     /// database that was taken before can't know, and takes the job up as if it were in the middle of it.
     async fn confirm(&self, cx: &SiteCx<'_>, claim: &Claim) -> Result<Result<(), Failure>, Lost> {
-        if self.store.job(claim.job.id).await?.is_to_turn_back() {
+        if self.store.job(claim.job.id).await?.must_roll_back() {
             return Ok(Err(Failure::Cancelled));
         }
         let tenant = TenantKey { instance: cx.instance, site: cx.site.clone() };
         let confirmed = self.world.databases.confirm_tenant(&tenant).await;
-        Ok(confirmed.map_err(|error| Failure::of(Kind::Database, error)))
+        Ok(confirmed.map_err(|error| Failure::of(ResourceKind::Database, error)))
     }
 
     /// The first resource of the site whose maker the journal doesn't know.
@@ -275,10 +283,10 @@ impl Runner {
             Observed::Present { owner: Owner::Ours(mark), .. } => Some((node.kind, mark.job)),
             _ => None,
         });
-        let makers: Vec<(Kind, JobId)> = makers.collect();
+        let makers: Vec<(ResourceKind, JobId)> = makers.collect();
         let known = self.store.origins(&makers.iter().map(|(_, job)| *job).collect()).await?;
         let unknown = makers.into_iter().find(|(_, job)| !known.contains_key(job));
-        Ok(unknown.map(|(kind, job)| Failure::Older { kind, job }))
+        Ok(unknown.map(|(kind, job)| Failure::StaleDatabase { kind, job }))
     }
 
     /// Decides what the site is to be: its subnet above all, chosen beside those in use.
@@ -295,7 +303,7 @@ impl Runner {
         let now = self.world.clock.now();
         let Some(subnet) = self.store.allocate_subnet(claim, pool, &in_use, now).await? else {
             let error = Rejection::PoolExhausted(pool.to_string()).into();
-            return Ok(Err(Failure::of(Kind::Network, error)));
+            return Ok(Err(Failure::of(ResourceKind::Network, error)));
         };
         let site = &claim.site;
         let generation = self.secrets.now().newest();
@@ -306,20 +314,20 @@ impl Runner {
 
     /// A change of a site that is there ends only when all of it is seen to be as wanted: one look that was out of
     /// date must not pass for a change that was made, or taken back.
-    async fn prove_present(&self, cx: &SiteCx<'_>, want: Option<&DesiredSite>) -> Result<Result<(), Failure>, Lost> {
-        let seen = match Snapshot::of_site(cx, Depth::Inside).await {
+    async fn verify_present(&self, cx: &SiteCx<'_>, want: Option<&DesiredSite>) -> Result<Result<(), Failure>, Lost> {
+        let seen = match Snapshot::of_site(cx, Depth::Deep).await {
             Ok(seen) => seen,
             Err(error) => return Ok(Err(error.into())),
         };
         let nodes = resources::observe_all(cx, want, &seen);
         // No snapshot shows whether it serves: that was asked.
-        let differs = nodes.iter().filter(|node| node.kind != Kind::Serving && !node.observed.is_as_wanted());
+        let differs = nodes.iter().filter(|node| node.kind != ResourceKind::Serving && !node.observed.is_as_wanted());
         Ok(none_of(differs, "not as wanted after the change"))
     }
 
     /// A removal ends only when nothing is seen of what was to go, after the last moment at which an effect
     /// whose reply was lost may land.
-    async fn prove_gone(&self, cx: &SiteCx<'_>, claim: &Claim) -> Result<Result<(), Failure>, Lost> {
+    async fn verify_gone(&self, cx: &SiteCx<'_>, claim: &Claim) -> Result<Result<(), Failure>, Lost> {
         let settles_at = self.store.settles_at(claim.job.site_id).await?;
         let pause = settles_at.map_or(Duration::ZERO, |at| at.since(self.world.clock.now()));
         // A clock that was set back must not make it longer.
@@ -328,7 +336,7 @@ impl Runner {
             info!(wait_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX), "waiting for lost calls to settle");
             sleep(pause).await;
         }
-        let seen = match Snapshot::of_site(cx, Depth::Lists).await {
+        let seen = match Snapshot::of_site(cx, Depth::Shallow).await {
             Ok(seen) => seen,
             Err(error) => return Ok(Err(error.into())),
         };
@@ -347,7 +355,7 @@ impl Runner {
             }
             (Direction::Forward, Goal::Present) => (JobState::Completed, operation.completed(), &claim.job.after),
             (Direction::Forward, Goal::Absent) => (JobState::Completed, operation.completed(), &None),
-            (Direction::Forward, Goal::Mended) => (JobState::Completed, operation.completed(), before),
+            (Direction::Forward, Goal::Repaired) => (JobState::Completed, operation.completed(), before),
         };
         Ok(match self.store.finish(claim, state, event, spec, now).await? {
             JobState::Completed => End::Completed,
@@ -383,15 +391,15 @@ impl Runner {
         let goal = operations::of(claim.job.operation).goal();
         let want = match (goal, claim.job.direction) {
             (Goal::Present, Direction::Forward) => claim.job.after.as_ref(),
-            (Goal::Present, Direction::Back) | (Goal::Mended, _) => claim.job.before.as_ref(),
+            (Goal::Present, Direction::Back) | (Goal::Repaired, _) => claim.job.before.as_ref(),
             (Goal::Absent, _) => None,
         };
         let want = want.filter(|_| claim.job.before.is_some());
         let is_left = |node: &Node| match want {
-            Some(_) => !node.observed.is_as_wanted() && node.observed != Observed::NotAsked,
+            Some(_) => !node.observed.is_as_wanted() && node.observed != Observed::NotObserved,
             None => !node.observed.is_none_of_ours(),
         };
-        let left = match Snapshot::of_site(&cx, Depth::Lists).await {
+        let left = match Snapshot::of_site(&cx, Depth::Shallow).await {
             Err(error) => format!("what is left can't be seen: {error}"),
             Ok(snapshot) => {
                 let left = resources::observe_all(&cx, want, &snapshot)
@@ -457,15 +465,15 @@ pub(super) fn none_of<'a>(nodes: impl Iterator<Item = &'a Node>, what: &str) -> 
 
 fn name_taken(cx: &SiteCx<'_>, held: &Held) -> Failure {
     let what = match held.kind {
-        Kind::Network => "network",
-        Kind::FilesVolume | Kind::PhpVolume | Kind::NginxVolume => "volume",
-        Kind::Database => "database or database user",
-        Kind::PhpContainer | Kind::NginxContainer | Kind::Settings => "container",
-        Kind::Route => "Caddy snippet",
-        Kind::WordpressFiles | Kind::WordpressInstall | Kind::Serving => "resource",
+        ResourceKind::Network => "network",
+        ResourceKind::FilesVolume | ResourceKind::PhpVolume | ResourceKind::NginxVolume => "volume",
+        ResourceKind::Database => "database or database user",
+        ResourceKind::PhpContainer | ResourceKind::NginxContainer | ResourceKind::Settings => "container",
+        ResourceKind::Route => "Caddy snippet",
+        ResourceKind::WordpressFiles | ResourceKind::WordpressInstall | ResourceKind::Serving => "resource",
     };
     let name = match held.kind {
-        Kind::Settings => naming::writer_container(&cx.site.name),
+        ResourceKind::Settings => naming::writer_container(&cx.site.name),
         kind => naming::of(kind, &cx.site.name),
     };
     let error = Rejection::NameTaken { what, name, owner: held.owner.to_string() }.into();

@@ -2,8 +2,8 @@
 //! asked for; turned back, it is what it was before.
 
 use hostplane_domain::job::OperationName;
-use hostplane_domain::kind::Kind;
 use hostplane_domain::plan::Goal;
+use hostplane_domain::resource_kind::ResourceKind;
 use hostplane_domain::status::SiteEvent;
 
 use super::Operation;
@@ -26,8 +26,8 @@ impl Operation for Change {
         Goal::Present
     }
 
-    fn pivot(&self) -> Option<Kind> {
-        Some(Kind::Serving)
+    fn pivot(&self) -> Option<ResourceKind> {
+        Some(ResourceKind::Serving)
     }
 
     fn begun(&self) -> SiteEvent {

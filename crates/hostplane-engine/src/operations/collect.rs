@@ -1,8 +1,8 @@
 //! Nothing → nothing: what landed after its own job had ended is removed.
 
 use hostplane_domain::job::OperationName;
-use hostplane_domain::kind::Kind;
 use hostplane_domain::plan::Goal;
+use hostplane_domain::resource_kind::ResourceKind;
 use hostplane_domain::status::SiteEvent;
 
 use super::Operation;
@@ -19,7 +19,7 @@ impl Operation for Collect {
         Goal::Absent
     }
 
-    fn pivot(&self) -> Option<Kind> {
+    fn pivot(&self) -> Option<ResourceKind> {
         None
     }
 

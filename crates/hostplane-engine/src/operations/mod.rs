@@ -8,8 +8,8 @@ mod provision;
 mod repair;
 
 use hostplane_domain::job::OperationName;
-use hostplane_domain::kind::Kind;
 use hostplane_domain::plan::Goal;
+use hostplane_domain::resource_kind::ResourceKind;
 use hostplane_domain::status::SiteEvent;
 
 /// An operation.
@@ -21,7 +21,7 @@ pub trait Operation: Send + Sync {
     fn goal(&self) -> Goal;
 
     /// The step from which there is no way back. Without one there is never a way back.
-    fn pivot(&self) -> Option<Kind>;
+    fn pivot(&self) -> Option<ResourceKind>;
 
     /// What happens to the site's status when it begins: when it is asked for, or when the job of a site that
     /// is asked for with it first runs.

@@ -1,8 +1,8 @@
 //! Nothing → site.
 
 use hostplane_domain::job::OperationName;
-use hostplane_domain::kind::Kind;
 use hostplane_domain::plan::Goal;
+use hostplane_domain::resource_kind::ResourceKind;
 use hostplane_domain::status::SiteEvent;
 
 use super::Operation;
@@ -19,8 +19,8 @@ impl Operation for Provision {
         Goal::Present
     }
 
-    fn pivot(&self) -> Option<Kind> {
-        Some(Kind::Serving)
+    fn pivot(&self) -> Option<ResourceKind> {
+        Some(ResourceKind::Serving)
     }
 
     fn begun(&self) -> SiteEvent {

@@ -1,8 +1,8 @@
 //! Site → site: what has drifted is as it was, and nothing else is touched, so a site that serves is never taken down.
 
 use hostplane_domain::job::OperationName;
-use hostplane_domain::kind::Kind;
 use hostplane_domain::plan::Goal;
+use hostplane_domain::resource_kind::ResourceKind;
 use hostplane_domain::status::SiteEvent;
 
 use super::Operation;
@@ -16,10 +16,10 @@ impl Operation for Repair {
     }
 
     fn goal(&self) -> Goal {
-        Goal::Mended
+        Goal::Repaired
     }
 
-    fn pivot(&self) -> Option<Kind> {
+    fn pivot(&self) -> Option<ResourceKind> {
         None
     }
 

@@ -3,18 +3,18 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use hostplane_domain::drift::{Drift, Reason, Way};
+use hostplane_domain::drift::{Drift, Reason, Remediation};
 use hostplane_domain::ids::SiteId;
 use hostplane_domain::job::OperationName;
 use hostplane_infra::clock::Timestamp;
 use tracing::{info, warn};
 
-use super::{Orphan, OrphanId, OrphanReason, OrphanView, Orphans, Unexplained, goes_only_by_hand};
+use super::{Orphan, OrphanClass, OrphanId, OrphanReason, OrphanView, Orphans, goes_only_by_hand};
 use crate::operations;
 use crate::store::StoreError;
 
 /// How often it has to be seen before it goes.
-const LOOKS: u32 = 3;
+const SCANS: u32 = 3;
 /// So many things may go at once, and of larger installations a share of all that is there.
 const FEW: usize = 5;
 const SHARE: usize = 20;
@@ -24,18 +24,17 @@ pub(super) type Due = BTreeMap<SiteId, Vec<Drift>>;
 
 /// As it is told and written down.
 pub(super) fn left_over(orphan: &Orphan) -> Option<(SiteId, Drift)> {
-    let Unexplained::LeftOver { site, kind, .. } = orphan.why else { return None };
+    let OrphanClass::LeftOver { site, kind, .. } = orphan.why else { return None };
     let detail = format!("{} is there although its site is gone", orphan.found);
-    Some((site, Drift { kind, reason: Reason::LeftOver, way: Way::Repair, detail }))
+    Some((site, Drift { kind, reason: Reason::LeftOver, remediation: Remediation::Repair, detail }))
 }
 
 impl Orphans {
     /// What may go by itself now, of so many things that there are in all. If it is much, nothing goes.
     pub(super) fn due(&self, orphans: &mut BTreeMap<OrphanId, Orphan>, now: Timestamp, total: usize) -> Due {
         let is_due = |orphan: &&mut Orphan| {
-            let goes =
-                matches!(orphan.why, Unexplained::LeftOver { kind, in_vain: false, .. } if !goes_only_by_hand(kind));
-            goes && orphan.looks >= LOOKS && orphan.first_seen.plus(self.pace.orphan_grace) <= now
+            let goes = matches!(orphan.why, OrphanClass::LeftOver { kind, removal_failed: false, .. } if !goes_only_by_hand(kind));
+            goes && orphan.scans >= SCANS && orphan.first_seen.plus(self.pace.orphan_grace) <= now
         };
         let due: Vec<&mut Orphan> = orphans.values_mut().filter(is_due).collect();
         if due.len() > FEW.max(total / SHARE) {
@@ -58,7 +57,7 @@ impl Orphans {
     pub(super) async fn collect(&self, due: Due) -> Result<(), StoreError> {
         for (site, why) in due {
             let collect = operations::of(OperationName::Collect);
-            match self.store.add_because(&why, site, collect, self.world.clock.now()).await {
+            match self.store.enqueue_for_findings(&why, site, collect, self.world.clock.now()).await {
                 Ok(job) => {
                     let what = why.iter().map(|drift| drift.kind.as_str()).collect::<Vec<_>>().join(", ");
                     info!(%job, site_id = %site, what, "removing orphans that have been there for a while");
@@ -74,32 +73,32 @@ impl Orphans {
 
     pub(super) fn view(&self, id: &OrphanId, orphan: &Orphan) -> OrphanView {
         let (reason, detail) = match orphan.why {
-            Unexplained::LeftOver { kind, .. } if goes_only_by_hand(kind) => (
+            OrphanClass::LeftOver { kind, .. } if goes_only_by_hand(kind) => (
                 OrphanReason::LeftOver,
                 "its site has failed or is destroyed; it may hold data, so it is never removed by itself".to_owned(),
             ),
-            Unexplained::LeftOver { .. } if orphan.held_back => (
+            OrphanClass::LeftOver { .. } if orphan.held_back => (
                 OrphanReason::LeftOver,
                 "its site has failed or is destroyed; there are so many that none is removed by itself".to_owned(),
             ),
-            Unexplained::LeftOver { in_vain: true, .. } => {
+            OrphanClass::LeftOver { removal_failed: true, .. } => {
                 (OrphanReason::LeftOver, "its site has failed or is destroyed; removing it has failed, see its job".to_owned())
             }
-            Unexplained::LeftOver { .. } => {
+            OrphanClass::LeftOver { .. } => {
                 let minutes = self.pace.orphan_grace.max(Duration::from_mins(1)).as_secs().div_ceil(60);
                 let detail = format!(
-                    "its site has failed or is destroyed; it is removed by itself once it was seen {LOOKS} times over \
+                    "its site has failed or is destroyed; it is removed by itself once it was seen {SCANS} times over \
                      {minutes} minutes"
                 );
                 (OrphanReason::LeftOver, detail)
             }
-            Unexplained::UnknownJob => (
+            OrphanClass::UnknownJob => (
                 OrphanReason::UnknownJob,
                 "the control database doesn't know the job that made it: the database is older than the world, and \
                  nothing is repaired or removed by itself; restore a newer copy of it"
                     .to_owned(),
             ),
-            Unexplained::Misnamed => (
+            OrphanClass::Misnamed => (
                 OrphanReason::Misnamed,
                 "it has our labels and a name that we don't give: somebody copied the labels; it is left alone, remove it \
                  where it was made"
@@ -108,7 +107,7 @@ impl Orphans {
         };
         OrphanView {
             id: id.clone(),
-            what: orphan.found.what,
+            kind: orphan.found.kind,
             name: orphan.found.name.clone(),
             site: orphan.found.mark.site.clone(),
             job: orphan.found.mark.job,

@@ -7,9 +7,8 @@
 //! All of it is reported. By itself only goes what holds no data, of sites that are proved to be gone, once it has been
 //! seen several times over a while; by a job, under the site's lock. Never much at once: then somebody is asked.
 
+mod classify;
 mod collect;
-mod found;
-mod judge;
 mod remove;
 
 use std::collections::BTreeMap;
@@ -19,8 +18,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hostplane_domain::ids::{InstanceId, JobId};
-use hostplane_domain::kind::Kind;
 use hostplane_domain::mark::SiteRef;
+use hostplane_domain::resource_kind::ResourceKind;
 use hostplane_infra::clock::Timestamp;
 use hostplane_infra::error::EffectError;
 use hostplane_infra::world::World;
@@ -29,14 +28,12 @@ use tokio::sync::{Mutex, MutexGuard, watch};
 use tokio::time::Instant;
 use tracing::{error, info, warn};
 
-pub use found::What;
-pub(crate) use found::{Found, Sighting};
-use judge::{Unexplained, judge};
+use classify::{OrphanClass, classify};
 pub(crate) use remove::RemoveError;
 
-use crate::host::Host;
+use crate::inventory::{Inventory, ObjectKind, OwnedObject};
 use crate::jobs::Signal;
-use crate::settings::Pace;
+use crate::pace::Pace;
 use crate::store::{Store, StoreError};
 
 /// A look that isn't long ago, however seldom there is one.
@@ -50,16 +47,16 @@ pub(crate) struct Orphans {
     signal: Signal,
     pace: Pace,
     /// One look at a time.
-    looking: Mutex<()>,
-    last: watch::Sender<Option<Arc<Look>>>,
+    scanning: Mutex<()>,
+    last: watch::Sender<Option<Arc<OrphanScan>>>,
 }
 
 /// What a look saw that no site explains.
-struct Look {
+struct OrphanScan {
     at: Instant,
     orphans: BTreeMap<OrphanId, Orphan>,
     /// Those of them that the journal doesn't know.
-    unknown: Arc<Vec<Found>>,
+    unknown: Arc<Vec<OwnedObject>>,
 }
 
 /// Names an orphan as long as it is there: by what it is, its name and its mark.
@@ -80,7 +77,7 @@ impl FromStr for OrphanId {
 }
 
 impl OrphanId {
-    fn of(found: &Found) -> Self {
+    fn of(found: &OwnedObject) -> Self {
         let mark = found.mark.to_labels();
         let digest = Sha256::digest(format!("{found} {mark:?}"));
         Self(hex::encode(&digest[..6]))
@@ -96,11 +93,11 @@ impl OrphanId {
 /// Something that no site explains.
 #[derive(Debug, Clone)]
 pub(crate) struct Orphan {
-    pub found: Found,
-    pub why: Unexplained,
+    pub found: OwnedObject,
+    pub why: OrphanClass,
     pub first_seen: Timestamp,
     /// How many looks have seen it.
-    pub looks: u32,
+    pub scans: u32,
     /// It would go by itself, and together with others it would be too much.
     pub held_back: bool,
 }
@@ -111,7 +108,7 @@ pub struct OrphanView {
     /// Its id.
     pub id: OrphanId,
     /// What sort of thing it is.
-    pub what: What,
+    pub kind: ObjectKind,
     /// Under which name it is found.
     pub name: String,
     /// The site that it says it was made for.
@@ -151,7 +148,7 @@ impl OrphanReason {
 
 /// Why a look broke off.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum LookError {
+pub(crate) enum ScanError {
     /// The world could not be seen.
     #[error(transparent)]
     World(#[from] EffectError),
@@ -162,8 +159,8 @@ pub(crate) enum LookError {
 
 impl Orphans {
     pub fn new(store: Store, world: World, instance: InstanceId, signal: Signal, pace: Pace) -> Self {
-        let (looking, last) = (Mutex::default(), watch::Sender::new(None));
-        Self { store, world, instance, signal, pace, looking, last }
+        let (scanning, last) = (Mutex::default(), watch::Sender::new(None));
+        Self { store, world, instance, signal, pace, scanning, last }
     }
 
     /// What was made by jobs that the journal doesn't know, by a look that isn't long ago. While there is any,
@@ -171,106 +168,109 @@ impl Orphans {
     ///
     /// # Errors
     /// When nobody has looked of late and the world or the database can't be asked now.
-    pub async fn unknown(&self) -> Result<Arc<Vec<Found>>, LookError> {
-        if let Some(look) = self.recent() {
-            return Ok(Arc::clone(&look.unknown));
+    pub async fn unknown(&self) -> Result<Arc<Vec<OwnedObject>>, ScanError> {
+        if let Some(scan) = self.recent() {
+            return Ok(Arc::clone(&scan.unknown));
         }
-        let _alone = self.looking.lock().await;
+        let _alone = self.scanning.lock().await;
         // Somebody else may have looked meanwhile.
-        if let Some(look) = self.recent() {
-            return Ok(Arc::clone(&look.unknown));
+        if let Some(scan) = self.recent() {
+            return Ok(Arc::clone(&scan.unknown));
         }
-        let host = Host::look(&self.world, self.instance).await?;
-        Ok(Arc::clone(&self.judge(&host).await?.unknown))
+        let inventory = Inventory::scan(&self.world, self.instance).await?;
+        Ok(Arc::clone(&self.classify(&inventory).await?.unknown))
     }
 
     /// All that no site explains, by the last look.
     pub fn all(&self) -> Vec<OrphanView> {
-        let look = self.last.borrow().clone();
-        let orphans = look.iter().flat_map(|look| &look.orphans);
+        let scan = self.last.borrow().clone();
+        let orphans = scan.iter().flat_map(|scan| &scan.orphans);
         orphans.map(|(id, orphan)| self.view(id, orphan)).collect()
     }
 
-    fn recent(&self) -> Option<Arc<Look>> {
-        let recent = (self.pace.tick * 2).min(RECENT);
-        self.last.borrow().clone().filter(|look| look.at.elapsed() < recent)
+    fn recent(&self) -> Option<Arc<OrphanScan>> {
+        let recent = (self.pace.scan_interval * 2).min(RECENT);
+        self.last.borrow().clone().filter(|scan| scan.at.elapsed() < recent)
     }
 
     /// Waits for a look that is under way, and keeps others from beginning one: who needs one waits for this.
-    pub async fn alone(&self) -> MutexGuard<'_, ()> {
-        self.looking.lock().await
+    pub async fn exclusive(&self) -> MutexGuard<'_, ()> {
+        self.scanning.lock().await
     }
 
     /// Judges a look at everything that was made alone, and orders the removal of what may go by itself.
     ///
     /// # Errors
     /// When not everything was seen: then nothing can be concluded.
-    pub async fn consider(&self, host: &Host, _alone: MutexGuard<'_, ()>) -> Result<(), LookError> {
-        self.judge(host).await.map(drop)
+    pub async fn assess(&self, inventory: &Inventory, _alone: MutexGuard<'_, ()>) -> Result<(), ScanError> {
+        self.classify(inventory).await.map(drop)
     }
 
-    async fn judge(&self, host: &Host) -> Result<Arc<Look>, LookError> {
-        if let Some(error) = &host.blind {
+    async fn classify(&self, inventory: &Inventory) -> Result<Arc<OrphanScan>, ScanError> {
+        if let Some(error) = &inventory.unreachable {
             return Err(error.clone().into());
         }
-        let (at, looked_at) = (Instant::now(), host.looked_at);
-        let origins = self.store.origins(&host.marked().map(|seen| seen.mark.job).collect()).await?;
+        let (at, scanned_at) = (Instant::now(), inventory.scanned_at);
+        let origins = self.store.origins(&inventory.marked().map(|seen| seen.mark.job).collect()).await?;
         let before = self.last.borrow().clone();
         let mut orphans = BTreeMap::new();
-        for (found, why) in judge(host.marked(), &origins, looked_at, self.pace.collect_pause) {
+        for (found, why) in classify(inventory.marked(), &origins, scanned_at, self.pace.collect_backoff) {
             let id = OrphanId::of(&found);
-            let known = before.as_ref().and_then(|look| look.orphans.get(&id));
-            let (first_seen, looks) = known.map_or((looked_at, 0), |known| (known.first_seen, known.looks));
-            orphans.insert(id, Orphan { found, why, first_seen, looks: looks.saturating_add(1), held_back: false });
+            let known = before.as_ref().and_then(|scan| scan.orphans.get(&id));
+            let (first_seen, scans) = known.map_or((scanned_at, 0), |known| (known.first_seen, known.scans));
+            orphans.insert(id, Orphan { found, why, first_seen, scans: scans.saturating_add(1), held_back: false });
         }
-        let unknown = orphans.values().filter(|orphan| orphan.why == Unexplained::UnknownJob);
-        let unknown: Arc<Vec<Found>> = Arc::new(unknown.map(|orphan| orphan.found.clone()).collect());
-        let due =
-            if unknown.is_empty() { self.due(&mut orphans, looked_at, host.marked().count()) } else { BTreeMap::new() };
-        let look = Arc::new(Look { at, orphans, unknown });
-        tell(before.as_deref(), &look);
-        self.last.send_replace(Some(Arc::clone(&look)));
+        let unknown = orphans.values().filter(|orphan| orphan.why == OrphanClass::UnknownJob);
+        let unknown: Arc<Vec<OwnedObject>> = Arc::new(unknown.map(|orphan| orphan.found.clone()).collect());
+        let due = if unknown.is_empty() {
+            self.due(&mut orphans, scanned_at, inventory.marked().count())
+        } else {
+            BTreeMap::new()
+        };
+        let scan = Arc::new(OrphanScan { at, orphans, unknown });
+        report(before.as_deref(), &scan);
+        self.last.send_replace(Some(Arc::clone(&scan)));
         self.collect(due).await?;
-        Ok(look)
+        Ok(scan)
     }
 }
 
 /// Tells what is new about what was found.
-fn tell(before: Option<&Look>, look: &Look) {
+fn report(before: Option<&OrphanScan>, scan: &OrphanScan) {
     let known = |id: &OrphanId| before.is_some_and(|before| before.orphans.contains_key(id));
     let is_new = |(id, _): &(&OrphanId, &Orphan)| !known(id);
     let was_older = before.is_some_and(|before| !before.unknown.is_empty());
-    if !look.unknown.is_empty() && before.is_none_or(|before| before.unknown != look.unknown) {
+    if !scan.unknown.is_empty() && before.is_none_or(|before| before.unknown != scan.unknown) {
         error!(
-            unknown = names(look.unknown.iter()),
+            unknown = names(scan.unknown.iter()),
             "the control database is older than the world: it doesn't know what made these, so nothing is \
              repaired or removed by itself; restore a newer copy of the database"
         );
-    } else if look.unknown.is_empty() && was_older {
+    } else if scan.unknown.is_empty() && was_older {
         info!("the control database knows again all that is in the world");
     }
-    for (id, orphan) in look.orphans.iter().filter(is_new) {
+    for (id, orphan) in scan.orphans.iter().filter(is_new) {
         let (orphan_id, found) = (id.as_str(), &orphan.found);
         let (site, job) = (&found.mark.site.name, found.mark.job);
         match orphan.why {
-            Unexplained::LeftOver { .. } => {
-                warn!(orphan_id, what = %found.what, name = found.name, %site, %job, "found an orphan: its site is gone");
+            OrphanClass::LeftOver { .. } => {
+                warn!(orphan_id, what = %found.kind, name = found.name, %site, %job, "found an orphan: its site is gone");
             }
-            Unexplained::Misnamed => warn!(
-                orphan_id, what = %found.what, name = found.name, %site, %job,
+            OrphanClass::Misnamed => warn!(
+                orphan_id, what = %found.kind, name = found.name, %site, %job,
                 "found our labels under a name that we don't give: somebody copied them; it is left alone"
             ),
             // Told above, all together.
-            Unexplained::UnknownJob => {}
+            OrphanClass::UnknownJob => {}
         }
     }
     let before = before.iter().flat_map(|before| &before.orphans);
-    for (id, orphan) in before.filter(|(id, _)| !look.orphans.contains_key(id)) {
-        info!(orphan_id = id.as_str(), what = %orphan.found.what, name = orphan.found.name, "an orphan is gone");
+    for (id, orphan) in before.filter(|(id, _)| !scan.orphans.contains_key(id)) {
+        info!(orphan_id = id.as_str(), what = %orphan.found.kind, name = orphan.found.name, "an orphan is gone");
     }
 }
 
-fn names<'a>(found: impl Iterator<Item = &'a Found>) -> String {
+fn names<'a>(found: impl Iterator<Item = &'a OwnedObject>) -> String {
     let mut names = String::new();
     for found in found {
         let separator = if names.is_empty() { "" } else { ", " };
@@ -281,6 +281,9 @@ fn names<'a>(found: impl Iterator<Item = &'a Found>) -> String {
 }
 
 /// Volumes and databases, whatever is in them: nobody knows any more what that was.
-fn goes_only_by_hand(kind: Kind) -> bool {
-    matches!(kind, Kind::FilesVolume | Kind::PhpVolume | Kind::NginxVolume | Kind::Database)
+fn goes_only_by_hand(kind: ResourceKind) -> bool {
+    matches!(
+        kind,
+        ResourceKind::FilesVolume | ResourceKind::PhpVolume | ResourceKind::NginxVolume | ResourceKind::Database
+    )
 }

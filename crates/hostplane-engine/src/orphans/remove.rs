@@ -2,16 +2,16 @@
 
 use hostplane_domain::ids::JobId;
 use hostplane_domain::job::OperationName;
-use hostplane_domain::kind::Kind;
+use hostplane_domain::resource_kind::ResourceKind;
 use hostplane_domain::secret::Keyring;
 use hostplane_domain::status::SiteStatus;
 use hostplane_infra::error::EffectError;
 use tracing::warn;
 
 use super::collect::left_over;
-use super::{LookError, Orphan, OrphanId, Orphans, Unexplained, goes_only_by_hand};
+use super::{Orphan, OrphanClass, OrphanId, Orphans, ScanError, goes_only_by_hand};
 use crate::context::SiteCx;
-use crate::host::Host;
+use crate::inventory::Inventory;
 use crate::operations;
 use crate::resources;
 use crate::store::StoreError;
@@ -33,11 +33,11 @@ pub(crate) enum RemoveError {
     Store(#[from] StoreError),
 }
 
-impl From<LookError> for RemoveError {
-    fn from(error: LookError) -> Self {
+impl From<ScanError> for RemoveError {
+    fn from(error: ScanError) -> Self {
         match error {
-            LookError::World(error) => Self::World(error),
-            LookError::Store(error) => Self::Store(error),
+            ScanError::World(error) => Self::World(error),
+            ScanError::Store(error) => Self::Store(error),
         }
     }
 }
@@ -49,26 +49,26 @@ impl Orphans {
     /// # Errors
     /// [`RemoveError`] says why it stays.
     pub async fn remove(&self, id: &OrphanId, secrets: &Keyring) -> Result<Option<JobId>, RemoveError> {
-        let look = {
-            let _alone = self.looking.lock().await;
-            let host = Host::look(&self.world, self.instance).await?;
-            self.judge(&host).await?
+        let scan = {
+            let _alone = self.scanning.lock().await;
+            let inventory = Inventory::scan(&self.world, self.instance).await?;
+            self.classify(&inventory).await?
         };
-        let orphan = look.orphans.get(id).ok_or(RemoveError::None)?;
+        let orphan = scan.orphans.get(id).ok_or(RemoveError::None)?;
         match orphan.why {
-            Unexplained::Misnamed => Err(RemoveError::Misnamed),
-            Unexplained::UnknownJob => self.remove_unknown(orphan, secrets).await.map(|()| None),
-            Unexplained::LeftOver { site, kind, .. } => {
+            OrphanClass::Misnamed => Err(RemoveError::Misnamed),
+            OrphanClass::UnknownJob => self.remove_unknown(orphan, secrets).await.map(|()| None),
+            OrphanClass::LeftOver { site, kind, .. } => {
                 let goes = |other: &&Orphan| match other.why {
-                    Unexplained::LeftOver { site: its, kind: other, .. } => {
+                    OrphanClass::LeftOver { site: its, kind: other, .. } => {
                         its == site && (other == kind || !goes_only_by_hand(other))
                     }
-                    Unexplained::UnknownJob | Unexplained::Misnamed => false,
+                    OrphanClass::UnknownJob | OrphanClass::Misnamed => false,
                 };
                 let why: Vec<_> =
-                    look.orphans.values().filter(goes).filter_map(left_over).map(|(_, why)| why).collect();
+                    scan.orphans.values().filter(goes).filter_map(left_over).map(|(_, why)| why).collect();
                 let collect = operations::of(OperationName::Collect);
-                match self.store.add_because(&why, site, collect, self.world.clock.now()).await {
+                match self.store.enqueue_for_findings(&why, site, collect, self.world.clock.now()).await {
                     Ok(job) => {
                         warn!(%job, orphan_id = id.as_str(), found = %orphan.found, "an orphan is removed by hand");
                         self.signal.wake();
@@ -90,7 +90,7 @@ impl Orphans {
             Ok(_) | Err(StoreError::Missing(_)) => {}
             Err(error) => return Err(error.into()),
         }
-        let kind: Kind = orphan.found.sighting().kind_at(&mark.site.name).ok_or(RemoveError::Misnamed)?;
+        let kind: ResourceKind = orphan.found.as_ref().kind_at(&mark.site.name).ok_or(RemoveError::Misnamed)?;
         let cx = SiteCx {
             world: &self.world,
             secrets,

@@ -13,8 +13,8 @@ use futures_util::StreamExt;
 use futures_util::future::{ready, try_join_all};
 use futures_util::stream;
 use hostplane_domain::ids::InstanceId;
-use hostplane_domain::kind::Kind;
 use hostplane_domain::mark::{LABEL_INSTANCE, Mark};
+use hostplane_domain::resource_kind::ResourceKind;
 use hostplane_domain::secret::{Keyring, mariadb_hash};
 use hostplane_infra::containers::{ContainerFacts, ContainerState, NetworkFacts, Scope};
 use hostplane_infra::error::{Dependency, Effect, EffectError};
@@ -23,8 +23,8 @@ use secrecy::SecretString;
 use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
+use crate::pace::{Pace, STEP_TRIES};
 use crate::secrets::Secrets;
-use crate::settings::{Pace, STEP_TRIES};
 
 /// User of MariaDB as whom the control plane administers it.
 pub const MARIADB_ADMIN: &str = "hostplane";
@@ -142,7 +142,9 @@ impl Platform {
             .into_iter()
             .filter(|container| container.state != ContainerState::Running)
             .filter_map(|container| Some((container.mark.clone()?, container)))
-            .filter(|(mark, _)| matches!(mark.kind, Kind::PhpContainer | Kind::NginxContainer) && is_active(mark))
+            .filter(|(mark, _)| {
+                matches!(mark.kind, ResourceKind::PhpContainer | ResourceKind::NginxContainer) && is_active(mark)
+            })
             .map(|(_, container)| container)
             .collect();
         let starts = stream::iter(&stopped).map(|container| self.start_site(container));

@@ -11,13 +11,13 @@ use metrics::counter;
 use tracing::{debug, error, info, warn};
 
 use super::Reconciler;
-use super::order::{Turn, WINDOW, repairable, turn};
+use super::repair_policy::{RepairDecision, WINDOW, decide, repairable};
 use crate::context::SiteCx;
+use crate::inventory::snapshot::{Depth, Snapshot};
 use crate::operations;
-use crate::orphans::LookError;
+use crate::orphans::ScanError;
 use crate::resources;
-use crate::snapshot::{Depth, Snapshot};
-use crate::store::{JobError, StoreError, Watched};
+use crate::store::{JobError, ReconcileTarget, StoreError};
 
 /// What came of a look at one site.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,12 +37,12 @@ impl Reconciler {
     pub(super) async fn check(&self, site: SiteId, depth: Depth) -> Checked {
         match self.try_check(site, depth).await {
             Ok(checked) => checked,
-            Err(LookError::World(error)) => {
+            Err(ScanError::World(error)) => {
                 // What could not be seen says nothing; the next look at everything tells whoever is down.
                 debug!(site_id = %site, error = %error.chain(), "a site could not be looked at");
                 Checked::Unseen
             }
-            Err(LookError::Store(error)) => {
+            Err(ScanError::Store(error)) => {
                 // The next look at everything comes to it again.
                 error!(site_id = %site, error = chain(&error), "a site could not be looked at");
                 Checked::Settled
@@ -50,33 +50,33 @@ impl Reconciler {
         }
     }
 
-    async fn try_check(&self, site: SiteId, depth: Depth) -> Result<Checked, LookError> {
-        let Some(watched) = self.store.watched_site(site).await? else {
-            self.picture.forget(site);
+    async fn try_check(&self, site: SiteId, depth: Depth) -> Result<Checked, ScanError> {
+        let Some(target) = self.store.reconcile_target(site).await? else {
+            self.drift_cache.forget(site);
             return Ok(Checked::Settled);
         };
-        let is_stuck = match watched.held_by {
+        let is_stuck = match target.held_by {
             None => false,
             Some((_, JobState::NeedsOperator)) => true,
             Some(_) => return Ok(Checked::Busy),
         };
-        let (want, ring) = (watched.want, self.secrets.now());
+        let (want, ring) = (target.want, self.secrets.now());
         let cx = self.context(&want, &ring);
         let begun = self.world.clock.now();
         let mut seen = Snapshot::of_site(&cx, depth).await?;
         seen.doubt_unsettled_route();
-        if depth == Depth::Inside {
-            seen.look_at_page(&cx, &want).await;
+        if depth == Depth::Deep {
+            seen.read_page(&cx, &want).await;
         }
         let found = drifts(&resources::observe_all(&cx, Some(&want), &seen));
         // What a job has changed meanwhile was seen half before and half after.
-        let is_same = |now: &Watched| now.want == want && now.held_by == watched.held_by;
-        if !self.store.watched_site(site).await?.as_ref().is_some_and(is_same) {
+        let is_same = |now: &ReconcileTarget| now.want == want && now.held_by == target.held_by;
+        if !self.store.reconcile_target(site).await?.as_ref().is_some_and(is_same) {
             return Ok(Checked::Busy);
         }
         match depth {
-            Depth::Lists => self.picture.lists(&want.site, found.clone(), begun),
-            Depth::Inside => self.picture.inside(&want.site, found.clone(), begun),
+            Depth::Shallow => self.drift_cache.record_shallow(&want.site, found.clone(), begun),
+            Depth::Deep => self.drift_cache.record_deep(&want.site, found.clone(), begun),
         }
         let due = repairable(&found);
         if due.is_empty() || is_stuck {
@@ -86,7 +86,7 @@ impl Reconciler {
     }
 
     /// Orders a repair, unless it is too early or too often.
-    async fn order(&self, want: &DesiredSite, due: Vec<Drift>) -> Result<Checked, LookError> {
+    async fn order(&self, want: &DesiredSite, due: Vec<Drift>) -> Result<Checked, ScanError> {
         // What a database from an older copy says of its sites is not to be made true.
         if !self.orphans.unknown().await?.is_empty() {
             debug!(site = %want.site.name, "not repaired: the control database is older than the world");
@@ -98,22 +98,22 @@ impl Reconciler {
         let repair = operations::of(OperationName::Repair);
         let words =
             || due.iter().map(|drift| format!("{} {}", drift.kind, drift.reason)).collect::<Vec<_>>().join(", ");
-        let ordered = match turn(&due, &repaired, now, self.settings.pace.repair_rest) {
-            Turn::Now => self.store.add_because(&due, site, repair, now).await.map(|job| {
+        let ordered = match decide(&due, &repaired, now, self.settings.pace.repair_backoff) {
+            RepairDecision::Now => self.store.enqueue_for_findings(&due, site, repair, now).await.map(|job| {
                 info!(site = %want.site.name, %job, drifts = words(), "repairing");
                 for drift in &due {
                     counter!("hostplane_repairs_ordered_total", "reason" => drift.reason.as_str()).increment(1);
                 }
                 self.signal.wake();
             }),
-            Turn::At(at) => {
+            RepairDecision::At(at) => {
                 let wait_ms = u64::try_from(at.since(now).as_millis()).unwrap_or(u64::MAX);
                 info!(site = %want.site.name, drifts = words(), wait_ms, "repaired before: repairing again later");
                 return Ok(Checked::Later(at));
             }
-            Turn::Never(kind, history) => {
+            RepairDecision::Never(kind, history) => {
                 let error = JobError { step: Some(kind), message: history };
-                self.store.add_stuck(&due, site, repair, &error, now).await.map(|job| {
+                self.store.enqueue_operator_required(&due, site, repair, &error, now).await.map(|job| {
                     warn!(site = %want.site.name, %job, drifts = words(), "breaks again and again: needs an operator");
                 })
             }

@@ -10,11 +10,11 @@
 //! *Invariant:* what could not be seen is no reason to do anything.
 
 mod check;
-mod events;
-mod order;
-mod picture;
-mod round;
-mod tick;
+mod drift_cache;
+mod engine_events;
+mod full_scan;
+mod repair_policy;
+mod scheduler;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -24,19 +24,19 @@ use hostplane_domain::ids::{InstanceId, SiteId};
 use hostplane_infra::world::World;
 use tokio::sync::{mpsc, oneshot};
 
-pub(crate) use picture::Picture;
-pub use picture::{DriftReport, SiteDrift};
+pub(crate) use drift_cache::DriftCache;
+pub use drift_cache::{DriftReport, SiteDrift};
 
 use crate::jobs::Signal;
 use crate::orphans::Orphans;
 use crate::secrets::Secrets;
-use crate::settings::SiteSettings;
+use crate::site_settings::SiteSettings;
 use crate::store::Store;
 
 /// Somebody wants a look at everything now.
-pub(crate) struct Ask {
+pub(crate) struct ScanRequest {
     /// And into every site.
-    pub inside: bool,
+    pub deep: bool,
     /// Told when all of it was looked at.
     pub done: oneshot::Sender<()>,
 }
@@ -51,14 +51,14 @@ pub(crate) struct Reconciler {
     /// Wakes the worker.
     pub signal: Signal,
     pub orphans: Arc<Orphans>,
-    pub picture: Arc<Picture>,
+    pub drift_cache: Arc<DriftCache>,
     /// What each site's resources are made from, as of the last look at everything.
     pub hashes: Mutex<HashMap<SiteId, SpecHashes>>,
 }
 
 impl Reconciler {
     /// Looks for ever, and when somebody asks.
-    pub async fn run(&self, asked: mpsc::Receiver<Ask>) {
-        round::Round::new(self).run(asked).await;
+    pub async fn run(&self, requests: mpsc::Receiver<ScanRequest>) {
+        scheduler::Scheduler::new(self).run(requests).await;
     }
 }

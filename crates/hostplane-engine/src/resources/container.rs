@@ -7,35 +7,35 @@ use async_trait::async_trait;
 use hostplane_domain::container::{self, ContainerSpec, VolumeMount};
 use hostplane_domain::desired::DesiredSite;
 use hostplane_domain::drift::Reason;
-use hostplane_domain::kind::Kind;
 use hostplane_domain::mark::{Mark, Owner};
 use hostplane_domain::naming;
 use hostplane_domain::observed::{Difference, Observed, Remedy};
+use hostplane_domain::resource_kind::ResourceKind;
 use hostplane_infra::containers::{ContainerFacts, ContainerState, NetworkFacts, Scope, Tuning};
 use hostplane_infra::error::{Effect, EffectError, Rejection, absent_is_done};
 
 use super::{Resource, came_late, present, taken};
 use crate::context::SiteCx;
-use crate::own;
-use crate::snapshot::{Seen, Snapshot, own_volume_exists};
+use crate::inventory::lookup;
+use crate::inventory::snapshot::{Fact, Snapshot, own_volume_exists};
 
 /// One of the two.
 pub(super) struct Container {
-    kind: Kind,
+    kind: ResourceKind,
     spec: fn(&DesiredSite) -> ContainerSpec,
 }
 
-pub(super) const PHP: Container = Container { kind: Kind::PhpContainer, spec: container::php };
-pub(super) const NGINX: Container = Container { kind: Kind::NginxContainer, spec: container::nginx };
+pub(super) const PHP: Container = Container { kind: ResourceKind::PhpContainer, spec: container::php };
+pub(super) const NGINX: Container = Container { kind: ResourceKind::NginxContainer, spec: container::nginx };
 
 #[async_trait]
 impl Resource for Container {
-    fn kind(&self) -> Kind {
+    fn kind(&self) -> ResourceKind {
         self.kind
     }
 
-    fn needs(&self) -> &'static [Kind] {
-        &[Kind::Network, Kind::Settings]
+    fn needs(&self) -> &'static [ResourceKind] {
+        &[ResourceKind::Network, ResourceKind::Settings]
     }
 
     fn observe(&self, cx: &SiteCx<'_>, want: Option<&DesiredSite>, seen: &Snapshot) -> Observed {
@@ -44,8 +44,8 @@ impl Resource for Container {
             return Observed::Absent;
         };
         let tuning = match &seen.tunings {
-            Seen::Known(tunings) => tunings.get(&name),
-            Seen::Unknown(_) | Seen::NotAsked => None,
+            Fact::Known(tunings) => tunings.get(&name),
+            Fact::Unknown(_) | Fact::NotObserved => None,
         };
         let differs = want.map(|want| differences(&(self.spec)(want), want, found, tuning));
         present(cx, cx.owner(found.mark.as_ref()), self.kind, want, differs.unwrap_or_default())
@@ -230,9 +230,9 @@ pub(super) async fn require_volumes(cx: &SiteCx<'_>, spec: &ContainerSpec) -> Ef
 }
 
 /// The site's own running container of a kind.
-pub(super) async fn running(cx: &SiteCx<'_>, kind: Kind) -> Effect<ContainerFacts> {
+pub(super) async fn running(cx: &SiteCx<'_>, kind: ResourceKind) -> Effect<ContainerFacts> {
     let name = naming::of(kind, &cx.site.name);
-    match own::container(cx.world, cx.instance, cx.site, kind).await? {
+    match lookup::container(cx.world, cx.instance, cx.site, kind).await? {
         Some(container) if container.state == ContainerState::Running => Ok(container),
         Some(_) => {
             Err(EffectError::transient_message("docker.containers", format!("the container {name} doesn't run")))

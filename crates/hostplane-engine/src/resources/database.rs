@@ -3,28 +3,28 @@
 use async_trait::async_trait;
 use hostplane_domain::desired::DesiredSite;
 use hostplane_domain::drift::Reason;
-use hostplane_domain::kind::Kind;
 use hostplane_domain::observed::{Difference, Observed, Remedy};
+use hostplane_domain::resource_kind::ResourceKind;
 use hostplane_domain::secret::{Purpose, mariadb_hash};
 use hostplane_infra::databases::{TenantFacts, TenantKey, TenantSpec};
 use hostplane_infra::error::Effect;
 
 use super::{Resource, present};
 use crate::context::SiteCx;
-use crate::snapshot::{Seen, Snapshot};
+use crate::inventory::snapshot::{Fact, Snapshot};
 
-const KIND: Kind = Kind::Database;
+const KIND: ResourceKind = ResourceKind::Database;
 
 /// `wp_<site>` on the database server.
 pub(super) struct Database;
 
 #[async_trait]
 impl Resource for Database {
-    fn kind(&self) -> Kind {
+    fn kind(&self) -> ResourceKind {
         KIND
     }
 
-    fn needs(&self) -> &'static [Kind] {
+    fn needs(&self) -> &'static [ResourceKind] {
         &[]
     }
 
@@ -34,10 +34,10 @@ impl Resource for Database {
 
     fn observe(&self, cx: &SiteCx<'_>, want: Option<&DesiredSite>, seen: &Snapshot) -> Observed {
         let tenant = match &seen.tenant {
-            Seen::Known(Some(tenant)) => tenant,
-            Seen::Known(None) => return Observed::Absent,
-            Seen::Unknown(why) => return Observed::Unknown(why.clone()),
-            Seen::NotAsked => return Observed::NotAsked,
+            Fact::Known(Some(tenant)) => tenant,
+            Fact::Known(None) => return Observed::Absent,
+            Fact::Unknown(why) => return Observed::Unknown(why.clone()),
+            Fact::NotObserved => return Observed::NotObserved,
         };
         let owner = cx.owner(tenant.ledger.as_ref());
         let differs = want.map(|want| differences(&spec(cx, want), tenant)).unwrap_or_default();

@@ -14,7 +14,7 @@ mod database;
 mod network;
 mod route;
 pub(crate) mod serving;
-mod settings;
+mod settings_files;
 mod volume;
 mod wordpress_files;
 mod wordpress_install;
@@ -22,27 +22,27 @@ mod wordpress_install;
 use async_trait::async_trait;
 use hostplane_domain::desired::DesiredSite;
 use hostplane_domain::drift::Reason;
-use hostplane_domain::kind::Kind;
 use hostplane_domain::mark::{Mark, Owner};
 use hostplane_domain::observed::{Difference, Observed, Remedy};
 use hostplane_domain::plan::Node;
+use hostplane_domain::resource_kind::ResourceKind;
 use hostplane_infra::error::{Effect, EffectError, Rejection};
 
 use crate::context::SiteCx;
-use crate::settings::STEP_TRIES;
-use crate::snapshot::Snapshot;
+use crate::inventory::snapshot::Snapshot;
+use crate::pace::STEP_TRIES;
 
 /// A kind of thing that a site is made of.
 #[async_trait]
 pub(crate) trait Resource: Send + Sync {
     /// Which.
-    fn kind(&self) -> Kind;
+    fn kind(&self) -> ResourceKind;
 
     /// What has to be there before it; it is removed before these.
-    fn needs(&self) -> &'static [Kind];
+    fn needs(&self) -> &'static [ResourceKind];
 
     /// The resource whose removal takes this one along, if it has no removal of its own.
-    fn inside(&self) -> Option<Kind> {
+    fn within(&self) -> Option<ResourceKind> {
         None
     }
 
@@ -73,7 +73,7 @@ pub(crate) const RESOURCES: &[&dyn Resource] = &[
     &volume::PHP,
     &volume::NGINX,
     &database::Database,
-    &settings::Settings,
+    &settings_files::SettingsFiles,
     &container::PHP,
     &container::NGINX,
     &wordpress_files::WordpressFiles,
@@ -83,7 +83,7 @@ pub(crate) const RESOURCES: &[&dyn Resource] = &[
 ];
 
 /// The resource of a kind.
-pub(crate) fn of(kind: Kind) -> &'static dyn Resource {
+pub(crate) fn of(kind: ResourceKind) -> &'static dyn Resource {
     let found = RESOURCES.iter().find(|resource| resource.kind() == kind);
     *found.expect("every kind has a resource: there is a test")
 }
@@ -95,7 +95,7 @@ pub(crate) fn observe_all(cx: &SiteCx<'_>, want: Option<&DesiredSite>, seen: &Sn
         .map(|resource| Node {
             kind: resource.kind(),
             needs: resource.needs(),
-            inside: resource.inside(),
+            within: resource.within(),
             holds_data: resource.holds_data(),
             observed: resource.observe(cx, want, seen),
         })
@@ -106,7 +106,7 @@ pub(crate) fn observe_all(cx: &SiteCx<'_>, want: Option<&DesiredSite>, seen: &Sn
 fn present(
     cx: &SiteCx<'_>,
     owner: Owner,
-    kind: Kind,
+    kind: ResourceKind,
     want: Option<&DesiredSite>,
     mut differs: Vec<Difference>,
 ) -> Observed {
@@ -130,7 +130,7 @@ fn present(
 }
 
 /// A thing of no mark of its own, inside something of ours.
-fn inside_ours(mark: Mark, differs: Vec<Difference>) -> Observed {
+fn within_ours(mark: Mark, differs: Vec<Difference>) -> Observed {
     Observed::Present { owner: Owner::Ours(mark), differs }
 }
 

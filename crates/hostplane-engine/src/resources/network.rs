@@ -4,29 +4,29 @@
 use async_trait::async_trait;
 use hostplane_domain::desired::DesiredSite;
 use hostplane_domain::drift::Reason;
-use hostplane_domain::kind::Kind;
 use hostplane_domain::mark::Owner;
 use hostplane_domain::naming;
 use hostplane_domain::observed::{Difference, Observed, Remedy};
+use hostplane_domain::resource_kind::ResourceKind;
 use hostplane_infra::containers::{NetworkFacts, NetworkSpec, Scope};
 use hostplane_infra::error::{Effect, EffectError, Rejection, absent_is_done};
 
 use super::{Resource, came_late, present, taken};
 use crate::context::SiteCx;
-use crate::snapshot::Snapshot;
+use crate::inventory::snapshot::Snapshot;
 
-const KIND: Kind = Kind::Network;
+const KIND: ResourceKind = ResourceKind::Network;
 
 /// `site_<site>`.
 pub(super) struct Network;
 
 #[async_trait]
 impl Resource for Network {
-    fn kind(&self) -> Kind {
+    fn kind(&self) -> ResourceKind {
         KIND
     }
 
-    fn needs(&self) -> &'static [Kind] {
+    fn needs(&self) -> &'static [ResourceKind] {
         &[]
     }
 

@@ -3,36 +3,36 @@
 use async_trait::async_trait;
 use hostplane_domain::desired::DesiredSite;
 use hostplane_domain::drift::Reason;
-use hostplane_domain::kind::Kind;
 use hostplane_domain::observed::{Difference, Observed, Remedy};
 use hostplane_domain::render::caddy;
+use hostplane_domain::resource_kind::ResourceKind;
 use hostplane_infra::error::Effect;
 use hostplane_infra::proxy::RouteSpec;
 
 use super::{Resource, present};
 use crate::context::SiteCx;
-use crate::snapshot::{Seen, Snapshot};
+use crate::inventory::snapshot::{Fact, Snapshot};
 
-const KIND: Kind = Kind::Route;
+const KIND: ResourceKind = ResourceKind::Route;
 
 /// `<site>.caddy`.
 pub(super) struct Route;
 
 #[async_trait]
 impl Resource for Route {
-    fn kind(&self) -> Kind {
+    fn kind(&self) -> ResourceKind {
         KIND
     }
 
-    fn needs(&self) -> &'static [Kind] {
-        &[Kind::NginxContainer]
+    fn needs(&self) -> &'static [ResourceKind] {
+        &[ResourceKind::NginxContainer]
     }
 
     fn observe(&self, cx: &SiteCx<'_>, want: Option<&DesiredSite>, seen: &Snapshot) -> Observed {
         let route = match &seen.route {
-            Seen::Known(route) => route,
-            Seen::Unknown(why) => return Observed::Unknown(why.clone()),
-            Seen::NotAsked => return Observed::NotAsked,
+            Fact::Known(route) => route,
+            Fact::Unknown(why) => return Observed::Unknown(why.clone()),
+            Fact::NotObserved => return Observed::NotObserved,
         };
         let Some(snippet) = &route.snippet else {
             // A removal that broke off before Caddy reloaded leaves a route that is on no disk.

@@ -3,15 +3,15 @@
 use async_trait::async_trait;
 use hostplane_domain::desired::DesiredSite;
 use hostplane_domain::drift::Reason;
-use hostplane_domain::kind::Kind;
 use hostplane_domain::observed::{Difference, Observed, Remedy};
 use hostplane_domain::render::caddy::MAINTENANCE_PAGE;
+use hostplane_domain::resource_kind::ResourceKind;
 use hostplane_infra::error::{Effect, EffectError};
 use tokio::time::{Instant, sleep};
 
-use super::{Resource, inside_ours};
+use super::{Resource, within_ours};
 use crate::context::SiteCx;
-use crate::snapshot::{Seen, Snapshot};
+use crate::inventory::snapshot::{Fact, Snapshot};
 
 /// What visitors see first.
 pub(crate) const FRONT_PAGE: &str = "/";
@@ -23,25 +23,25 @@ pub(super) struct Serving;
 
 #[async_trait]
 impl Resource for Serving {
-    fn kind(&self) -> Kind {
-        Kind::Serving
+    fn kind(&self) -> ResourceKind {
+        ResourceKind::Serving
     }
 
-    fn needs(&self) -> &'static [Kind] {
-        &[Kind::WordpressInstall, Kind::Route]
+    fn needs(&self) -> &'static [ResourceKind] {
+        &[ResourceKind::WordpressInstall, ResourceKind::Route]
     }
 
-    fn inside(&self) -> Option<Kind> {
-        Some(Kind::Route)
+    fn within(&self) -> Option<ResourceKind> {
+        Some(ResourceKind::Route)
     }
 
     /// Lists don't show it. When all else is as it should be, a page that fails is WordPress's own trouble.
     fn observe(&self, cx: &SiteCx<'_>, want: Option<&DesiredSite>, seen: &Snapshot) -> Observed {
         let Some(want) = want else { return Observed::Absent };
         let fault = match &seen.page {
-            Seen::NotAsked => return Observed::NotAsked,
-            Seen::Unknown(why) => return Observed::Unknown(why.clone()),
-            Seen::Known(fault) => fault,
+            Fact::NotObserved => return Observed::NotObserved,
+            Fact::Unknown(why) => return Observed::Unknown(why.clone()),
+            Fact::Known(fault) => fault,
         };
         let differs = fault.iter().map(|fault| Difference {
             reason: Reason::Page,
@@ -50,7 +50,7 @@ impl Resource for Serving {
             found: fault.clone(),
             remedy: Remedy::Operator,
         });
-        inside_ours(cx.mark(Kind::Serving, want), differs.collect())
+        within_ours(cx.mark(ResourceKind::Serving, want), differs.collect())
     }
 
     /// It is patient by itself.

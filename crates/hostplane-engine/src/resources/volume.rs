@@ -3,37 +3,37 @@
 
 use async_trait::async_trait;
 use hostplane_domain::desired::DesiredSite;
-use hostplane_domain::kind::Kind;
 use hostplane_domain::mark::Owner;
 use hostplane_domain::naming;
 use hostplane_domain::observed::Observed;
+use hostplane_domain::resource_kind::ResourceKind;
 use hostplane_infra::containers::Scope;
 use hostplane_infra::error::{Effect, absent_is_done};
 
 use super::{Resource, present, taken};
 use crate::context::SiteCx;
-use crate::snapshot::Snapshot;
+use crate::inventory::snapshot::Snapshot;
 
 /// One of the three.
-pub(super) struct Volume(Kind);
+pub(super) struct Volume(ResourceKind);
 
-pub(super) const FILES: Volume = Volume(Kind::FilesVolume);
-pub(super) const PHP: Volume = Volume(Kind::PhpVolume);
-pub(super) const NGINX: Volume = Volume(Kind::NginxVolume);
+pub(super) const FILES: Volume = Volume(ResourceKind::FilesVolume);
+pub(super) const PHP: Volume = Volume(ResourceKind::PhpVolume);
+pub(super) const NGINX: Volume = Volume(ResourceKind::NginxVolume);
 
 #[async_trait]
 impl Resource for Volume {
-    fn kind(&self) -> Kind {
+    fn kind(&self) -> ResourceKind {
         self.0
     }
 
-    fn needs(&self) -> &'static [Kind] {
+    fn needs(&self) -> &'static [ResourceKind] {
         &[]
     }
 
     /// The other two are filled again from the database.
     fn holds_data(&self) -> bool {
-        self.0 == Kind::FilesVolume
+        self.0 == ResourceKind::FilesVolume
     }
 
     fn observe(&self, cx: &SiteCx<'_>, want: Option<&DesiredSite>, seen: &Snapshot) -> Observed {

@@ -2,31 +2,31 @@
 
 use async_trait::async_trait;
 use hostplane_domain::desired::DesiredSite;
-use hostplane_domain::kind::Kind;
 use hostplane_domain::naming;
 use hostplane_domain::observed::Observed;
+use hostplane_domain::resource_kind::ResourceKind;
 use hostplane_infra::error::Effect;
 
 use super::wordpress_install::observe_marker;
 use super::{Resource, container};
 use crate::context::SiteCx;
-use crate::snapshot::Snapshot;
+use crate::inventory::snapshot::Snapshot;
 
 /// What is in `wp_<site>`.
 pub(super) struct WordpressFiles;
 
 #[async_trait]
 impl Resource for WordpressFiles {
-    fn kind(&self) -> Kind {
-        Kind::WordpressFiles
+    fn kind(&self) -> ResourceKind {
+        ResourceKind::WordpressFiles
     }
 
-    fn needs(&self) -> &'static [Kind] {
-        &[Kind::PhpContainer]
+    fn needs(&self) -> &'static [ResourceKind] {
+        &[ResourceKind::PhpContainer]
     }
 
-    fn inside(&self) -> Option<Kind> {
-        Some(Kind::FilesVolume)
+    fn within(&self) -> Option<ResourceKind> {
+        Some(ResourceKind::FilesVolume)
     }
 
     fn holds_data(&self) -> bool {
@@ -42,7 +42,7 @@ impl Resource for WordpressFiles {
     }
 
     async fn ensure(&self, cx: &SiteCx<'_>, _want: &DesiredSite) -> Effect<()> {
-        let php = container::running(cx, Kind::PhpContainer).await?;
+        let php = container::running(cx, ResourceKind::PhpContainer).await?;
         cx.world.wordpress.unpack(&php.id, cx.site.id).await
     }
 

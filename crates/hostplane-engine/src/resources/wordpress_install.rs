@@ -4,32 +4,32 @@ use async_trait::async_trait;
 use hostplane_domain::desired::DesiredSite;
 use hostplane_domain::drift::Reason;
 use hostplane_domain::ids::SiteId;
-use hostplane_domain::kind::Kind;
 use hostplane_domain::mark::Owner;
 use hostplane_domain::observed::{Difference, Observed, Remedy};
+use hostplane_domain::resource_kind::ResourceKind;
 use hostplane_infra::error::Effect;
 use hostplane_infra::wordpress::{Installation, WordpressFacts};
 
-use super::{Resource, container, inside_ours};
+use super::{Resource, container, within_ours};
 use crate::context::SiteCx;
+use crate::inventory::snapshot::{Fact, Snapshot};
 use crate::secrets;
-use crate::snapshot::{Seen, Snapshot};
 
 /// What is in the database `wp_<site>`.
 pub(super) struct WordpressInstall;
 
 #[async_trait]
 impl Resource for WordpressInstall {
-    fn kind(&self) -> Kind {
-        Kind::WordpressInstall
+    fn kind(&self) -> ResourceKind {
+        ResourceKind::WordpressInstall
     }
 
-    fn needs(&self) -> &'static [Kind] {
-        &[Kind::Database, Kind::WordpressFiles]
+    fn needs(&self) -> &'static [ResourceKind] {
+        &[ResourceKind::Database, ResourceKind::WordpressFiles]
     }
 
-    fn inside(&self) -> Option<Kind> {
-        Some(Kind::Database)
+    fn within(&self) -> Option<ResourceKind> {
+        Some(ResourceKind::Database)
     }
 
     fn holds_data(&self) -> bool {
@@ -38,16 +38,16 @@ impl Resource for WordpressInstall {
 
     fn observe(&self, cx: &SiteCx<'_>, want: Option<&DesiredSite>, seen: &Snapshot) -> Observed {
         let tenant = match &seen.tenant {
-            Seen::Known(tenant) => tenant,
-            Seen::Unknown(why) => return Observed::Unknown(why.clone()),
-            Seen::NotAsked => return Observed::NotAsked,
+            Fact::Known(tenant) => tenant,
+            Fact::Unknown(why) => return Observed::Unknown(why.clone()),
+            Fact::NotObserved => return Observed::NotObserved,
         };
         let owner = tenant.as_ref().map(|tenant| cx.owner(tenant.ledger.as_ref()));
         observe_marker(cx, self.kind(), owner, want, seen, |facts| facts.installed)
     }
 
     async fn ensure(&self, cx: &SiteCx<'_>, want: &DesiredSite) -> Effect<()> {
-        let php = container::running(cx, Kind::PhpContainer).await?;
+        let php = container::running(cx, ResourceKind::PhpContainer).await?;
         let installation = Installation {
             site: cx.site.id,
             url: want.url.clone(),
@@ -65,25 +65,25 @@ impl Resource for WordpressInstall {
 /// Judges a marker by the owner of what it lies in and by the site id that it holds.
 pub(super) fn observe_marker(
     cx: &SiteCx<'_>,
-    kind: Kind,
-    lies_in: Option<Owner>,
+    kind: ResourceKind,
+    container_owner: Option<Owner>,
     want: Option<&DesiredSite>,
     seen: &Snapshot,
     marker: fn(&WordpressFacts) -> Option<SiteId>,
 ) -> Observed {
     // What another's volume or database holds is reported there.
-    let (Some(Owner::Ours(mark)), Some(_)) = (lies_in, want) else { return Observed::Absent };
+    let (Some(Owner::Ours(mark)), Some(_)) = (container_owner, want) else { return Observed::Absent };
     match &seen.wordpress {
-        Seen::NotAsked => Observed::NotAsked,
-        Seen::Unknown(why) => Observed::Unknown(why.clone()),
-        Seen::Known(facts) => match marker(facts) {
+        Fact::NotObserved => Observed::NotObserved,
+        Fact::Unknown(why) => Observed::Unknown(why.clone()),
+        Fact::Known(facts) => match marker(facts) {
             None => Observed::Absent,
-            Some(id) if id == cx.site.id => inside_ours(mark, Vec::new()),
-            Some(id) => inside_ours(
+            Some(id) if id == cx.site.id => within_ours(mark, Vec::new()),
+            Some(id) => within_ours(
                 mark,
                 vec![Difference {
                     reason: Reason::Data,
-                    field: if kind == Kind::WordpressFiles { "unpacked" } else { "installed" },
+                    field: if kind == ResourceKind::WordpressFiles { "unpacked" } else { "installed" },
                     wanted: cx.site.id.to_string(),
                     found: id.to_string(),
                     remedy: Remedy::DataLoss,

@@ -2,8 +2,8 @@
 
 use hostplane_domain::desired::DesiredSite;
 use hostplane_domain::job::{Direction, JobState, StepState};
-use hostplane_domain::kind::Kind;
 use hostplane_domain::plan::Verb;
+use hostplane_domain::resource_kind::ResourceKind;
 use hostplane_domain::status::SiteEvent;
 use hostplane_domain::subnet::SubnetPool;
 use hostplane_infra::clock::Timestamp;
@@ -14,7 +14,7 @@ use sqlx::{Row, SqliteConnection};
 use tracing::error;
 
 use super::jobs::{COLUMNS, read};
-use super::{JobError, JobRecord, SiteRecord, Store, StoreError, Stored, lost, sites, subnets, to_json};
+use super::{JobError, JobRecord, SiteRecord, Store, StoreError, Stored, requeue, sites, subnets, to_json};
 
 /// A job that this process has claimed, with its site.
 #[derive(Debug, Clone)]
@@ -103,7 +103,7 @@ impl Store {
         let mut job = read(row)?;
         let site = sites::by_id(tx, job.site_id).await?;
         // Whoever ran it before has lost it: what was under way is to be observed, and may still land.
-        job.settles_at = lost::void(tx, &job.id.to_string(), now, self.settle).await?.or(job.settles_at);
+        job.settles_at = requeue::void(tx, &job.id.to_string(), now, self.settle).await?.or(job.settles_at);
         Ok(Claim { job, site })
     }
 
@@ -181,13 +181,13 @@ impl Store {
         &self,
         claim: &Claim,
         direction: Direction,
-        kind: Kind,
+        kind: ResourceKind,
         verb: Verb,
         now: Timestamp,
     ) -> Stored<i64> {
         let mut tx = self.writing("intend").await?;
         let job = self.fenced(&mut tx, claim, "epoch = epoch", &[]).await?;
-        if job.is_to_turn_back() {
+        if job.must_roll_back() {
             return Err(StoreError::Cancelled);
         }
         let seq: i64 = sqlx::query_scalar(
@@ -261,8 +261,8 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Fenced`] when the claim is void.
-    pub async fn turn_back(&self, claim: &Claim, error: &JobError) -> Stored<()> {
-        let mut tx = self.writing("turn_back").await?;
+    pub async fn roll_back(&self, claim: &Claim, error: &JobError) -> Stored<()> {
+        let mut tx = self.writing("roll_back").await?;
         let set = "direction = 'back', attempt = 1, error = $3";
         self.fenced(&mut tx, claim, set, &[Some(to_json(error, "jobs.error")?)]).await?;
         tx.commit().await
@@ -300,7 +300,7 @@ impl Store {
                    error = CASE WHEN $3 = 'completed' THEN NULL ELSE error END";
         let values = [Some(state.as_str().to_owned()), Some(now.0.to_string())];
         let job = self.fenced(&mut tx, claim, set, &values).await?;
-        if job.is_to_turn_back() {
+        if job.must_roll_back() {
             return Err(StoreError::Cancelled);
         }
         sites::transition(&mut tx, claim.job.site_id, event, Some(spec), now).await?;

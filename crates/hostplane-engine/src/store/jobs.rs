@@ -4,8 +4,8 @@ use hostplane_domain::desired::DesiredSite;
 use hostplane_domain::drift::Drift;
 use hostplane_domain::ids::{JobId, SiteId};
 use hostplane_domain::job::{Direction, JobState, OperationName, StepState};
-use hostplane_domain::kind::Kind;
 use hostplane_domain::name::SiteName;
+use hostplane_domain::resource_kind::ResourceKind;
 use hostplane_infra::clock::Timestamp;
 use serde::{Deserialize, Serialize};
 use sqlx::Row;
@@ -57,7 +57,7 @@ pub struct JobRecord {
 impl JobRecord {
     /// Somebody asked for it to turn back, and it can.
     #[must_use]
-    pub fn is_to_turn_back(&self) -> bool {
+    pub fn must_roll_back(&self) -> bool {
         self.cancel_requested && !self.past_pivot && self.direction == Direction::Forward
     }
 }
@@ -66,7 +66,7 @@ impl JobRecord {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobError {
     /// The resource whose step failed.
-    pub step: Option<Kind>,
+    pub step: Option<ResourceKind>,
     /// What happened and what to do about it.
     pub message: String,
 }
@@ -79,7 +79,7 @@ pub struct StepRecord {
     /// In which direction.
     pub direction: Direction,
     /// Of what.
-    pub resource: Kind,
+    pub resource: ResourceKind,
     /// `ensure` or `remove`.
     pub action: String,
     /// What became of it.

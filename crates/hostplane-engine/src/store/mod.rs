@@ -1,19 +1,19 @@
 //! The control database: the single source of truth. Every statement of SQL is in this module.
 
-mod access;
-mod census;
 mod claims;
+mod connections;
+mod counts;
+mod enqueue;
 mod identity;
 mod jobs;
-mod lost;
-mod orders;
 mod origins;
+mod reconcile_target;
+mod requeue;
 mod sites;
 mod subnets;
 #[cfg(test)]
 mod tests;
 mod tokens;
-mod watched;
 
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
@@ -21,19 +21,19 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hostplane_domain::change::OutOfBounds;
+use hostplane_domain::site_change::OutOfBounds;
 use hostplane_domain::status::IllegalTransition;
 use hostplane_infra::clock::Timestamp;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use tokio::sync::watch;
 
-pub use access::{Commit, StoreGate, Turn};
 pub use claims::{Claim, Outcome, PutBack};
+pub use connections::{Commit, Permit, StoreGate};
 pub use jobs::{JobError, JobFilter, JobRecord, StepRecord};
 pub use origins::Origin;
+pub use reconcile_target::{ReconcileTarget, Repaired};
 pub use sites::{NewSite, SiteFilter, SiteRecord};
 pub use tokens::{NewToken, TokenFilter, TokenRecord};
-pub use watched::{Repaired, Watched};
 
 /// Why the store could not do something.
 #[derive(Debug, thiserror::Error)]
@@ -110,7 +110,7 @@ impl Store {
     /// # Errors
     /// When the file can't be opened or updated.
     pub async fn open(file: &Path, settle: Duration, now: Timestamp) -> Stored<Self> {
-        Self::open_behind(Arc::new(access::Open), file, settle, now).await
+        Self::open_behind(Arc::new(connections::Open), file, settle, now).await
     }
 
     /// The same, with every call passing a gate.
@@ -118,7 +118,7 @@ impl Store {
     /// # Errors
     /// When the file can't be opened or updated.
     pub async fn open_behind(gate: Arc<dyn StoreGate>, file: &Path, settle: Duration, now: Timestamp) -> Stored<Self> {
-        let turn = gate.enter().await;
+        let permit = gate.enter().await;
         // Its owner's alone; SQLite gives its other files the same mode.
         std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(file).map_err(sqlx::Error::Io)?;
         let options = SqliteConnectOptions::from_str("sqlite://")?
@@ -138,7 +138,7 @@ impl Store {
         let read = pool(4).connect_with(options.read_only(true)).await?;
         let changes = Arc::new(watch::Sender::new(()));
         let mut store = Self { write, read, epoch: 0, settle, taken_up: 0, changes, gate };
-        drop(turn);
+        drop(permit);
         (store.epoch, store.taken_up) = store.begin_epoch(now).await?;
         Ok(store)
     }
@@ -179,7 +179,7 @@ impl Store {
         )
         .fetch_one(&mut *tx)
         .await?;
-        let taken_up = lost::take_up(&mut tx, now, self.settle).await?;
+        let taken_up = requeue::take_up(&mut tx, now, self.settle).await?;
         tx.commit().await?;
         Ok((epoch, taken_up))
     }

@@ -13,7 +13,7 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
 use uuid::Uuid;
 
-use super::orders::{self, Asked};
+use super::enqueue::{self, JobInput};
 use super::{Store, StoreError, Stored, from_json, parse, to_json, violates};
 
 /// A site, as stored.
@@ -135,7 +135,7 @@ impl Store {
             Err(error) if violates(&error, "sites.name") => return Err(StoreError::NameExists),
             other => other?,
         };
-        let job = orders::add(&mut tx, id, OperationName::Provision, Asked::default(), now).await?;
+        let job = enqueue::add(&mut tx, id, OperationName::Provision, JobInput::default(), now).await?;
         let site = by_id(&mut tx, id).await?;
         tx.commit().await?;
         Ok((site, job))

@@ -78,7 +78,7 @@ async fn a_name_is_unique_and_a_site_has_one_active_job() {
     let store = open(&home).await;
     let (site, _) = store.add_site(&hello(), NOW).await.unwrap();
     assert!(matches!(store.add_site(&hello(), NOW).await, Err(StoreError::NameExists)));
-    let second = store.add_job(site.site.id, operations::of(OperationName::Provision), NOW).await;
+    let second = store.enqueue(site.site.id, operations::of(OperationName::Provision), NOW).await;
     assert!(matches!(second, Err(StoreError::JobActive)), "{second:?}");
 }
 
@@ -100,7 +100,7 @@ async fn a_later_start_voids_claims_and_refuses_what_they_still_write() {
     let (_, job) = store.add_site(&hello(), NOW).await.unwrap();
     let claim = store.claim(NOW).await.unwrap().unwrap();
     store.begin_run(&claim, Some(SiteEvent::ProvisionStarted), NOW).await.unwrap();
-    let kind = hostplane_domain::kind::Kind::Network;
+    let kind = hostplane_domain::resource_kind::ResourceKind::Network;
     let direction = hostplane_domain::job::Direction::Forward;
     let verb = hostplane_domain::plan::Verb::Ensure;
     store.intend(&claim, direction, kind, verb, NOW).await.unwrap();
@@ -123,7 +123,7 @@ async fn a_job_that_is_claimed_again_by_the_same_process_fences_off_the_run_befo
     let store = open(&home).await;
     store.add_site(&hello(), NOW).await.unwrap();
     let first = store.claim(NOW).await.unwrap().unwrap();
-    let (kind, verb) = (hostplane_domain::kind::Kind::Network, hostplane_domain::plan::Verb::Ensure);
+    let (kind, verb) = (hostplane_domain::resource_kind::ResourceKind::Network, hostplane_domain::plan::Verb::Ensure);
     store.intend(&first, Direction::Forward, kind, verb, NOW).await.unwrap();
     let again = "UPDATE jobs SET state = 'pending', epoch = NULL";
     sqlx::query(again).execute(&store.write).await.unwrap();
@@ -131,8 +131,8 @@ async fn a_job_that_is_claimed_again_by_the_same_process_fences_off_the_run_befo
     assert_eq!(store.steps(second.job.id).await.unwrap()[0].state.as_str(), "unknown");
     assert_eq!(second.job.settles_at, Some(NOW.plus(SETTLE)), "the step may still have its effect");
     let error = JobError { step: None, message: "late".to_owned() };
-    assert!(matches!(store.turn_back(&first, &error).await, Err(StoreError::Fenced)));
-    store.turn_back(&second, &error).await.unwrap();
+    assert!(matches!(store.roll_back(&first, &error).await, Err(StoreError::Fenced)));
+    store.roll_back(&second, &error).await.unwrap();
 }
 
 #[tokio::test]
@@ -143,12 +143,12 @@ async fn a_cancelled_job_begins_nothing_on_its_way_forward_and_is_not_completed(
     let claim = store.claim(NOW).await.unwrap().unwrap();
     store.begin_run(&claim, Some(SiteEvent::ProvisionStarted), NOW).await.unwrap();
     assert!(store.request_cancel(job, NOW).await.unwrap());
-    let (kind, verb) = (hostplane_domain::kind::Kind::Network, hostplane_domain::plan::Verb::Ensure);
+    let (kind, verb) = (hostplane_domain::resource_kind::ResourceKind::Network, hostplane_domain::plan::Verb::Ensure);
     let forward = store.intend(&claim, Direction::Forward, kind, verb, NOW).await;
     assert!(matches!(forward, Err(StoreError::Cancelled)), "{forward:?}");
     let finished = store.finish(&claim, JobState::Completed, SiteEvent::ProvisionConfirmed, &None, NOW).await;
     assert!(matches!(finished, Err(StoreError::Cancelled)), "{finished:?}");
-    store.turn_back(&claim, &JobError { step: None, message: "cancelled".to_owned() }).await.unwrap();
+    store.roll_back(&claim, &JobError { step: None, message: "cancelled".to_owned() }).await.unwrap();
     store.intend(&claim, Direction::Back, kind, hostplane_domain::plan::Verb::Remove, NOW).await.unwrap();
     store.finish(&claim, JobState::Cancelled, SiteEvent::ProvisionRolledBack, &None, NOW).await.unwrap();
     assert!(!store.request_cancel(job, NOW).await.unwrap(), "it has ended");
@@ -378,7 +378,7 @@ async fn a_site_is_idle_when_it_is_active_and_no_job_holds_it() {
     assert_eq!((idle.site.name.as_str(), idle.php), ("hello", hostplane_domain::desired::PhpSettings::default()));
     for state in ["pending", "running", "needs_operator"] {
         let repair = operations::of(OperationName::Repair);
-        let job = store.add_job(id, repair, NOW).await.unwrap();
+        let job = store.enqueue(id, repair, NOW).await.unwrap();
         let statement = "UPDATE jobs SET state = $2, epoch = CASE WHEN $2 = 'running' THEN 1 END WHERE id = $1";
         sqlx::query(statement).bind(job.to_string()).bind(state).execute(&store.write).await.unwrap();
         assert_eq!(store.idle_site(id).await.unwrap(), None, "{state}");

@@ -8,8 +8,8 @@ use hostplane_domain::mark::Labels;
 use hostplane_domain::name::SiteName;
 use hostplane_domain::secret::{Keyring, MasterSecret};
 use hostplane_engine::secrets::Secrets;
-use hostplane_engine::settings::{Pace, SiteSettings};
 use hostplane_engine::store::NewSite;
+use hostplane_engine::{pace::Pace, site_settings::SiteSettings};
 use hostplane_infra::containers::{Containers, NetworkSpec};
 use hostplane_infra::fake::FakeWorld;
 

@@ -4,15 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use hostplane_domain::ids::SiteId;
 use hostplane_domain::job::JobState;
-use hostplane_domain::kind::Kind;
 use hostplane_domain::mark::Labels;
 use hostplane_domain::naming;
+use hostplane_domain::resource_kind::ResourceKind;
 use hostplane_domain::status::SiteStatus;
 use hostplane_engine::app::{JobView, ResourceState};
 use hostplane_infra::fake::{DatabaseState, FakeNetwork, FakeVolume, State, UserState};
 
-use crate::bed::{Bed, Running};
 use crate::common::name;
+use crate::harness::{Harness, Running};
 use crate::secrets;
 
 /// What was found to be wrong.
@@ -36,7 +36,7 @@ pub fn plant_foreign(state: &mut State) {
 /// Whether a name is one of a site's.
 pub fn is_of(site: &str, found: &str) -> bool {
     let site = name(site);
-    let names = Kind::ALL.iter().map(|kind| naming::of(*kind, &site));
+    let names = ResourceKind::ALL.iter().map(|kind| naming::of(*kind, &site));
     let more = [naming::writer_container(&site), naming::snippet_file(&site), naming::database(&site)];
     names.chain(more).any(|name| name == found)
 }
@@ -92,8 +92,8 @@ fn whole(site: &str) -> Vec<String> {
 }
 
 /// The site is all there and as wanted, and there is nothing more of it.
-pub async fn is_whole(bed: &Bed, running: &Running, site: &str) -> Verdict {
-    let found = names_of(&bed.world.state(), site);
+pub async fn is_whole(harness: &Harness, running: &Running, site: &str) -> Verdict {
+    let found = names_of(&harness.world.state(), site);
     if found != whole(site) {
         return Err(format!("{site} consists of {found:?}"));
     }
@@ -107,8 +107,8 @@ pub async fn is_whole(bed: &Bed, running: &Running, site: &str) -> Verdict {
 }
 
 /// Nothing of the site is there.
-pub fn is_gone(bed: &Bed, site: &str) -> Verdict {
-    let found = names_of(&bed.world.state(), site);
+pub fn is_gone(harness: &Harness, site: &str) -> Verdict {
+    let found = names_of(&harness.world.state(), site);
     if found.is_empty() { Ok(()) } else { Err(format!("of {site} there is {found:?}")) }
 }
 
@@ -139,8 +139,8 @@ pub fn is_legal(jobs: &[JobView]) -> Verdict {
 }
 
 /// None of these sites' secrets is in the journal or in the log.
-pub fn keeps_secrets(bed: &Bed, log: &[u8], sites: impl IntoIterator<Item = SiteId>) -> Verdict {
-    let written = bed.everything_written();
+pub fn keeps_secrets(harness: &Harness, log: &[u8], sites: impl IntoIterator<Item = SiteId>) -> Verdict {
+    let written = harness.everything_written();
     for site in sites {
         let values = secrets::values(site);
         for (place, text) in [("journal", &written[..]), ("log", log)] {
@@ -153,18 +153,18 @@ pub fn keeps_secrets(bed: &Bed, log: &[u8], sites: impl IntoIterator<Item = Site
 }
 
 /// Nothing changes any more, however long one waits.
-pub async fn is_quiet(bed: &Bed, running: &Running) -> Verdict {
-    let (before, calls) = (bed.world.state().clone(), bed.gate.calls().len());
+pub async fn is_quiet(harness: &Harness, running: &Running) -> Verdict {
+    let (before, calls) = (harness.world.state().clone(), harness.gate.calls().len());
     let jobs = running.all_jobs().await.len();
     running.for_a_while(std::time::Duration::from_secs(70)).await;
-    let more = bed.gate.calls().split_off(calls);
+    let more = harness.gate.calls().split_off(calls);
     if let Some(call) = more.iter().find(|call| call.changes) {
         return Err(format!("it isn't quiet: {} was called", call.name));
     }
     if more.is_empty() {
         return Err("nobody looks any more".to_owned());
     }
-    let is_same = *bed.world.state() == before;
+    let is_same = *harness.world.state() == before;
     if !is_same || running.all_jobs().await.len() != jobs {
         return Err("it isn't quiet: something changed".to_owned());
     }

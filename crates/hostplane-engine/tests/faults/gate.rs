@@ -19,7 +19,7 @@ enum Landing {
     /// Before this call.
     At(usize),
     /// When somebody says so.
-    Asked,
+    AppResult,
 }
 
 #[derive(Default)]
@@ -162,7 +162,7 @@ impl FaultGate {
                 Verdict::Late
             }
             CallFault::LateAfterEnd => {
-                script.landing = Some(Landing::Asked);
+                script.landing = Some(Landing::AppResult);
                 Verdict::Late
             }
             CallFault::Hang => Verdict::Hang,

@@ -10,7 +10,7 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use hostplane_engine::store::{Commit, StoreGate, Turn};
+use hostplane_engine::store::{Commit, Permit, StoreGate};
 use tokio::sync::{Notify, Semaphore};
 
 use crate::fault::WriteFault;
@@ -76,7 +76,7 @@ impl Stillness {
 }
 
 impl StoreGate for JournalGate {
-    fn enter(&self) -> Pin<Box<dyn Future<Output = Turn> + Send>> {
+    fn enter(&self) -> Pin<Box<dyn Future<Output = Permit> + Send>> {
         let (turns, dead) = (Arc::clone(&self.turns), Arc::clone(&self.dead));
         Box::pin(async move {
             let turn = turns.acquire_owned().await.expect("never closed");

@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use hostplane_domain::job::JobState;
 use hostplane_domain::status::SiteStatus;
-use hostplane_engine::app::{AppError, Asked};
+use hostplane_engine::app::{AppError, AppResult};
 use hostplane_engine::store::SiteFilter;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, watch};
 
-use crate::bed::{Bed, Running, Stage, is_at_rest};
 use crate::check::{self, Verdict};
 use crate::common::{name, new_site};
 use crate::fault::{CallFault, WriteFault};
+use crate::harness::{Harness, Running, Stage, is_at_rest};
 use crate::scenario::CHANGES;
 use crate::secrets::Log;
 
@@ -54,7 +54,7 @@ mod as_text {
 }
 
 pub struct Machine {
-    bed: Bed,
+    harness: Harness,
     running: Running,
     paused: watch::Receiver<usize>,
     waiting: Vec<Arc<Notify>>,
@@ -75,18 +75,18 @@ pub type Trace = (Vec<&'static str>, Vec<&'static str>);
 
 impl Machine {
     pub async fn new(stage: &Stage) -> Self {
-        let bed = Bed::on(stage);
-        let before = without_sites(&bed);
-        let running = bed.start().await;
-        let paused = bed.gate.paused.subscribe();
+        let harness = Harness::on(stage);
+        let before = without_sites(&harness);
+        let running = harness.start().await;
+        let paused = harness.gate.paused.subscribe();
         running.for_a_while(Duration::from_secs(1)).await;
-        bed.gate.arm(Vec::new());
-        bed.journal.arm(Vec::new());
-        Self { bed, running, paused, waiting: Vec::new(), before }
+        harness.gate.arm(Vec::new());
+        harness.journal.arm(Vec::new());
+        Self { harness, running, paused, waiting: Vec::new(), before }
     }
 
     pub fn trace(&self) -> Trace {
-        (self.bed.gate.calls().iter().map(|call| call.name).collect(), self.bed.journal.writes())
+        (self.harness.gate.calls().iter().map(|call| call.name).collect(), self.harness.journal.writes())
     }
 
     pub async fn act(&mut self, action: &Action) -> Verdict {
@@ -107,7 +107,7 @@ impl Machine {
             Action::Cancel(site) => self.order_about_newest(site, false).await,
             Action::Pass(seconds) => {
                 self.pass(Duration::from_secs(seconds)).await;
-                self.bed.gate.reconnect();
+                self.harness.gate.reconnect();
                 self.let_go();
                 Ok(())
             }
@@ -116,15 +116,15 @@ impl Machine {
                 Ok(())
             }
             Action::Call(after, fault) => {
-                self.bed.gate.strike_after(after, fault);
+                self.harness.gate.strike_after(after, fault);
                 Ok(())
             }
             Action::Write(after, fault) => {
-                self.bed.journal.strike_after(after, fault);
+                self.harness.journal.strike_after(after, fault);
                 Ok(())
             }
             Action::Land => {
-                self.bed.gate.land();
+                self.harness.gate.land();
                 Ok(())
             }
         }
@@ -142,10 +142,10 @@ impl Machine {
     }
 
     /// An order is taken, or refused for a reason that can be told; or the process dies over it.
-    async fn order(&mut self, order: impl Future<Output = Asked<()>>) -> Verdict {
+    async fn order(&mut self, order: impl Future<Output = AppResult<()>>) -> Verdict {
         let asked = tokio::select! {
             biased;
-            () = self.bed.gate.died.notified() => None,
+            () = self.harness.gate.died.notified() => None,
             asked = order => Some(asked),
         };
         match asked {
@@ -168,7 +168,7 @@ impl Machine {
         loop {
             tokio::select! {
                 biased;
-                () = self.bed.gate.died.notified() => self.restart().await,
+                () = self.harness.gate.died.notified() => self.restart().await,
                 Ok(()) = self.paused.changed() => self.let_others_act().await,
                 () = tokio::time::sleep_until(end) => break,
             }
@@ -176,10 +176,10 @@ impl Machine {
     }
 
     async fn let_others_act(&mut self) {
-        while let Some((fault, go_on)) = self.bed.gate.waiting() {
+        while let Some((fault, go_on)) = self.harness.gate.waiting() {
             let acted = tokio::select! {
                 biased;
-                () = self.bed.gate.died.notified() => None,
+                () = self.harness.gate.died.notified() => None,
                 acted = self.meanwhile(fault, go_on) => Some(acted),
             };
             match acted {
@@ -187,7 +187,7 @@ impl Machine {
                 Some(Meanwhile::Nothing) => {}
                 Some(Meanwhile::Waits(go_on)) => self.waiting.push(go_on),
                 Some(Meanwhile::Stolen(thief)) => {
-                    self.bed.kill(&mut self.running).await;
+                    self.harness.kill(&mut self.running).await;
                     self.running = *thief;
                 }
             }
@@ -197,13 +197,13 @@ impl Machine {
     async fn meanwhile(&self, fault: CallFault, go_on: Arc<Notify>) -> Meanwhile {
         match fault {
             CallFault::DeliveredTwice => {
-                let calls = self.bed.gate.calls().len();
-                self.bed.gate.let_go_after(calls * 7 % 13 + 1, Arc::clone(&go_on));
-                self.bed.deliver_again().await;
+                let calls = self.harness.gate.calls().len();
+                self.harness.gate.let_go_after(calls * 7 % 13 + 1, Arc::clone(&go_on));
+                self.harness.deliver_again().await;
                 Meanwhile::Waits(go_on)
             }
             CallFault::ClaimStolen => {
-                let thief = self.bed.start_another().await;
+                let thief = self.harness.start_another().await;
                 thief.for_a_while(Duration::from_secs(20)).await;
                 go_on.notify_one();
                 thief.for_a_while(Duration::from_secs(1)).await;
@@ -221,18 +221,18 @@ impl Machine {
     }
 
     async fn restart(&mut self) {
-        self.bed.kill(&mut self.running).await;
+        self.harness.kill(&mut self.running).await;
         self.waiting.clear();
-        self.bed.gate.restarted();
-        self.running = self.bed.start().await;
+        self.harness.gate.restarted();
+        self.running = self.harness.start().await;
     }
 
     /// The faults end, and so must every job: by itself, or once an operator retries it.
     pub async fn see_the_end(&mut self, log: &Log) -> Verdict {
-        self.bed.gate.disarm();
-        self.bed.journal.disarm();
+        self.harness.gate.disarm();
+        self.harness.journal.disarm();
         self.pass(Duration::from_secs(70)).await;
-        self.bed.gate.land();
+        self.harness.gate.land();
         for _ in 0..30 {
             self.let_go();
             self.pass(Duration::from_secs(140)).await;
@@ -259,21 +259,21 @@ impl Machine {
         for site in SITES {
             let status = there.iter().find(|view| view.record.site.name == name(site)).map(|view| view.record.status);
             match status {
-                Some(SiteStatus::Active) => check::is_whole(&self.bed, &self.running, site).await?,
-                None | Some(SiteStatus::Failed) => check::is_gone(&self.bed, site)?,
+                Some(SiteStatus::Active) => check::is_whole(&self.harness, &self.running, site).await?,
+                None | Some(SiteStatus::Failed) => check::is_gone(&self.harness, site)?,
                 Some(other) => return Err(format!("{site} is {other} though nothing is under way")),
             }
         }
-        check::is_quiet(&self.bed, &self.running).await?;
-        if without_sites(&self.bed) != self.before {
+        check::is_quiet(&self.harness, &self.running).await?;
+        if without_sites(&self.harness) != self.before {
             return Err("something else changed".to_owned());
         }
-        check::is_whole(&self.bed, &self.running, "bystander").await?;
-        check::keeps_secrets(&self.bed, &log.text(), jobs.iter().map(|job| job.record.site_id))
+        check::is_whole(&self.harness, &self.running, "bystander").await?;
+        check::keeps_secrets(&self.harness, &log.text(), jobs.iter().map(|job| job.record.site_id))
     }
 }
 
-fn without_sites(bed: &Bed) -> hostplane_infra::fake::State {
-    let state = bed.world.state().clone();
+fn without_sites(harness: &Harness) -> hostplane_infra::fake::State {
+    let state = harness.world.state().clone();
     SITES.iter().fold(state, |state, site| check::without(&state, site))
 }

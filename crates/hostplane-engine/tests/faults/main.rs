@@ -5,13 +5,13 @@
 //! A plan that fails prints its text form, and `FAULT_PLAN='…' cargo test -p hostplane-engine --test faults
 //! replay -- --nocapture` runs it again. Time is virtual, and what runs next never depends on the machine.
 
-mod bed;
 mod check;
 #[path = "../common/mod.rs"]
 mod common;
 mod count;
 mod fault;
 mod gate;
+mod harness;
 mod journal;
 mod machine;
 mod pairs;

@@ -8,17 +8,17 @@ use hostplane_domain::ids::{JobId, SiteId};
 use hostplane_domain::job::{JobState, OperationName};
 use hostplane_domain::plan::Goal;
 use hostplane_domain::status::SiteStatus;
-use hostplane_engine::app::{Asked, JobView};
+use hostplane_engine::app::{AppResult, JobView};
 use hostplane_engine::operations::OPERATIONS;
 use hostplane_infra::fake::State;
 use hostplane_infra::gate::Call;
 use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
 
-use crate::bed::{Bed, Running, in_virtual_time, is_at_rest};
 use crate::check::{self, Verdict};
 use crate::common::{name, new_site};
 use crate::fault::{CallFault, Rival};
+use crate::harness::{Harness, Running, in_virtual_time, is_at_rest};
 use crate::plan::Plan;
 use crate::scenario::{CHANGES, SITE, Scenario};
 use crate::secrets::Log;
@@ -50,7 +50,7 @@ pub fn recording(scenario: Scenario) -> Recording {
     let recording = match turning_point(scenario) {
         None => Recording { calls: recorded.calls, writes: recorded.writes, first_call: 0, first_write: 0 },
         Some(call) => {
-            let first_write = recorded.writes.iter().position(|write| *write == "turn_back").expect("it turned back");
+            let first_write = recorded.writes.iter().position(|write| *write == "roll_back").expect("it turned back");
             Recording { calls: recorded.calls, writes: recorded.writes, first_call: call + 1, first_write }
         }
     };
@@ -82,7 +82,7 @@ pub fn execute(plan: &Plan) -> Result<Report, String> {
     let (log, guard) = Log::capture();
     let (said, plan) = (log.clone(), plan.clone());
     let run = in_virtual_time(async move {
-        let mut run = Run::begin(&plan, Bed::on(&stage), calls).await;
+        let mut run = Run::begin(&plan, Harness::on(&stage), calls).await;
         run.see_the_end(&log).await.map(|()| run.report(&plan))
     });
     drop(guard);
@@ -102,7 +102,7 @@ enum Meanwhile {
 
 struct Run {
     scenario: Scenario,
-    bed: Bed,
+    harness: Harness,
     running: Running,
     paused: watch::Receiver<usize>,
     /// What is nobody's business here, as it was before.
@@ -116,28 +116,28 @@ struct Run {
 }
 
 impl Run {
-    async fn begin(plan: &Plan, bed: Bed, calls: Vec<(usize, CallFault)>) -> Self {
+    async fn begin(plan: &Plan, harness: Harness, calls: Vec<(usize, CallFault)>) -> Self {
         let scenario = plan.scenario;
-        let (app, store, background) = bed.open().await;
-        let rest = check::without(&bed.world.state(), SITE);
-        let paused = bed.gate.paused.subscribe();
+        let (app, store, background) = harness.open().await;
+        let rest = check::without(&harness.world.state(), SITE);
+        let paused = harness.gate.paused.subscribe();
         // A repair begins with the first look, every other operation with an order.
         let begins_by_itself = scenario.operation == OperationName::Repair;
         let arm = || {
-            bed.gate.arm(calls.clone());
-            bed.journal.arm(plan.writes());
+            harness.gate.arm(calls.clone());
+            harness.journal.arm(plan.writes());
         };
         if begins_by_itself {
             arm();
         }
-        let running = Bed::run(app, store, background);
+        let running = Harness::run(app, store, background);
         if !begins_by_itself {
             running.for_a_while(Duration::from_secs(1)).await;
             arm();
         }
         Self {
             scenario,
-            bed,
+            harness,
             running,
             paused,
             rest,
@@ -159,21 +159,21 @@ impl Run {
         if timeout(PATIENCE, self.until_rest(job)).await.is_err() {
             return Err(format!("the job never ends: {:#?}", self.running.app.job(job).await));
         }
-        self.bed.gate.disarm();
-        self.bed.journal.disarm();
+        self.harness.gate.disarm();
+        self.harness.journal.disarm();
         let ended = self.retried_by_the_operator(job).await?;
         self.settle().await?;
         self.ends_at_one_end(&ended).await?;
         self.can_go_on(&ended).await?;
         let jobs = self.running.all_jobs().await;
         check::is_legal(&jobs)?;
-        check::is_quiet(&self.bed, &self.running).await?;
-        if check::without(&self.bed.world.state(), SITE) != self.rest {
+        check::is_quiet(&self.harness, &self.running).await?;
+        if check::without(&self.harness.world.state(), SITE) != self.rest {
             return Err("something else changed".to_owned());
         }
-        check::is_whole(&self.bed, &self.running, "bystander").await?;
+        check::is_whole(&self.harness, &self.running, "bystander").await?;
         let sites: Vec<SiteId> = jobs.iter().map(|job| job.record.site_id).collect();
-        check::keeps_secrets(&self.bed, &log.text(), sites)
+        check::keeps_secrets(&self.harness, &log.text(), sites)
     }
 
     /// Gives the order until it is taken: what fails without having done anything is asked for again.
@@ -185,7 +185,7 @@ impl Run {
             // It may have been taken although nobody was told.
             let newest = tokio::select! {
                 biased;
-                () = self.bed.gate.died.notified() => None,
+                () = self.harness.gate.died.notified() => None,
                 newest = self.scenario.newest(&self.running.app) => Some(newest),
             };
             match newest {
@@ -193,7 +193,7 @@ impl Run {
                 // Whoever is told that a dependency is down asks again when it may be up.
                 Some(_) => {
                     tokio::time::sleep(OUTAGE).await;
-                    self.bed.gate.reconnect();
+                    self.harness.gate.reconnect();
                 }
                 None => self.restart().await,
             }
@@ -201,17 +201,17 @@ impl Run {
     }
 
     /// Gives the order once; `None` when the process died over it.
-    async fn asked(&mut self) -> Option<Asked<JobId>> {
+    async fn asked(&mut self) -> Option<AppResult<JobId>> {
         // A task of its own: it goes on while others act.
         let mut order = tokio::spawn(self.scenario.ask(self.running.app.clone()));
         loop {
             tokio::select! {
                 biased;
-                () = self.bed.gate.died.notified() => break,
+                () = self.harness.gate.died.notified() => break,
                 Ok(()) = self.paused.changed() => self.let_others_act(None).await,
                 asked = &mut order => return Some(asked.expect("an order never panics")),
                 () = tokio::time::sleep(OUTAGE) => {
-                    self.bed.gate.reconnect();
+                    self.harness.gate.reconnect();
                     self.waits.drain(..).for_each(|go_on| go_on.notify_one());
                 }
             }
@@ -227,23 +227,23 @@ impl Run {
         loop {
             tokio::select! {
                 biased;
-                () = self.bed.gate.died.notified() => self.restart().await,
+                () = self.harness.gate.died.notified() => self.restart().await,
                 Ok(()) = self.paused.changed() => self.let_others_act(Some(job)).await,
                 view = self.running.app.job_when(job, is_at_rest) => {
                     if view.is_ok() {
                         break;
                     }
                 }
-                () = tokio::time::sleep(OUTAGE) => self.bed.gate.reconnect(),
+                () = tokio::time::sleep(OUTAGE) => self.harness.gate.reconnect(),
             }
         }
         // What looks at its work when it has ended is no part of it.
-        (self.calls, self.writes) = (self.bed.gate.calls(), self.bed.journal.writes());
+        (self.calls, self.writes) = (self.harness.gate.calls(), self.harness.journal.writes());
         // Whoever still waits goes on now, and may even die of it.
         self.waits.drain(..).for_each(|go_on| go_on.notify_one());
         let died = tokio::select! {
             biased;
-            () = self.bed.gate.died.notified() => true,
+            () = self.harness.gate.died.notified() => true,
             () = self.running.for_a_while(Duration::from_secs(1)) => false,
         };
         if died {
@@ -252,17 +252,17 @@ impl Run {
     }
 
     async fn restart(&mut self) {
-        self.bed.kill(&mut self.running).await;
-        self.bed.gate.restarted();
-        self.running = self.bed.start().await;
+        self.harness.kill(&mut self.running).await;
+        self.harness.gate.restarted();
+        self.running = self.harness.start().await;
     }
 
     /// Others act while a call is under way; or the process dies over it.
     async fn let_others_act(&mut self, job: Option<JobId>) {
-        while let Some((fault, go_on)) = self.bed.gate.waiting() {
+        while let Some((fault, go_on)) = self.harness.gate.waiting() {
             let acted = tokio::select! {
                 biased;
-                () = self.bed.gate.died.notified() => None,
+                () = self.harness.gate.died.notified() => None,
                 acted = self.meanwhile(fault, go_on, job) => Some(acted),
             };
             match acted {
@@ -271,7 +271,7 @@ impl Run {
                 Some(Meanwhile::Waits(go_on)) => self.waits.push(go_on),
                 Some(Meanwhile::Cancelled) => self.cancelled = true,
                 Some(Meanwhile::Stolen(thief)) => {
-                    self.bed.kill(&mut self.running).await;
+                    self.harness.kill(&mut self.running).await;
                     self.running = *thief;
                 }
             }
@@ -282,22 +282,22 @@ impl Run {
         match (fault, job) {
             (CallFault::DeliveredTwice, _) => {
                 // The first run goes on in the middle of the second.
-                let calls = self.bed.gate.calls().len();
-                self.bed.gate.let_go_after(calls * 7 % 13 + 1, Arc::clone(&go_on));
-                self.bed.deliver_again().await;
+                let calls = self.harness.gate.calls().len();
+                self.harness.gate.let_go_after(calls * 7 % 13 + 1, Arc::clone(&go_on));
+                self.harness.deliver_again().await;
                 Meanwhile::Waits(go_on)
             }
             (CallFault::ClaimStolen, _) => {
                 // The first run goes on when the second has ended.
-                let thief = self.bed.start_another().await;
+                let thief = self.harness.start_another().await;
                 while let Some(job) = job {
                     tokio::select! {
                         biased;
                         _ = thief.at_rest(job) => break,
                         () = tokio::time::sleep(OUTAGE) => {
-                            self.bed.gate.reconnect();
+                            self.harness.gate.reconnect();
                             // Nobody acts while the thief is held up.
-                            while let Some((_, go_on)) = self.bed.gate.waiting() {
+                            while let Some((_, go_on)) = self.harness.gate.waiting() {
                                 go_on.notify_one();
                             }
                         }
@@ -381,7 +381,7 @@ impl Run {
     /// hand.
     async fn settle(&mut self) -> Verdict {
         self.running.for_a_while(Duration::from_secs(1)).await;
-        self.bed.gate.land();
+        self.harness.gate.land();
         for _ in 0..20 {
             self.running.for_a_while(Duration::from_secs(70)).await;
             let orphans = self.running.remove_orphans().await;
@@ -402,11 +402,15 @@ impl Run {
             return Err(format!("the job is {state}, cancelled: {}", self.cancelled));
         }
         let is_there = match state {
-            JobState::Completed => matches!(goal, Some(Goal::Present | Goal::Mended)),
+            JobState::Completed => matches!(goal, Some(Goal::Present | Goal::Repaired)),
             _ => before.is_some(),
         };
-        if is_there { check::is_whole(&self.bed, &self.running, SITE).await } else { check::is_gone(&self.bed, SITE) }
-            .map_err(|wrong| format!("the job is {state}, and {wrong}; {:#?}", ended.record))?;
+        if is_there {
+            check::is_whole(&self.harness, &self.running, SITE).await
+        } else {
+            check::is_gone(&self.harness, SITE)
+        }
+        .map_err(|wrong| format!("the job is {state}, and {wrong}; {:#?}", ended.record))?;
         if !is_there || goal != Some(Goal::Present) {
             return Ok(());
         }
@@ -441,6 +445,6 @@ impl Run {
         if next.record.state != JobState::Completed {
             return Err(format!("the next job is {}: {:?}", next.record.state, next.record.error));
         }
-        check::is_whole(&self.bed, &self.running, SITE).await
+        check::is_whole(&self.harness, &self.running, SITE).await
     }
 }

@@ -6,25 +6,25 @@ use std::str::FromStr;
 use std::sync::{LazyLock, Mutex};
 use std::time::Duration;
 
-use hostplane_domain::change::{Change, LimitsPatch, PhpPatch, SettingsPatch};
 use hostplane_domain::desired::SiteImages;
 use hostplane_domain::ids::JobId;
 use hostplane_domain::job::{JobState, OperationName};
 use hostplane_domain::naming;
+use hostplane_domain::site_change::{LimitsPatch, PhpPatch, SettingsPatch, SiteChange};
 use hostplane_domain::status::SiteStatus;
-use hostplane_engine::app::{App, AppError, Asked};
+use hostplane_engine::app::{App, AppError, AppResult};
 use hostplane_engine::operations::OPERATIONS;
 use hostplane_infra::fake::State;
 
-use crate::bed::{Bed, OTHER_NGINX_IMAGE, OTHER_PHP_IMAGE, Stage, in_virtual_time, jobs_of};
 use crate::check;
 use crate::common::{name, new_site};
+use crate::harness::{Harness, OTHER_NGINX_IMAGE, OTHER_PHP_IMAGE, Stage, in_virtual_time, jobs_of};
 
 /// The site that everything is done to.
 pub const SITE: &str = "hello";
 
 /// One change for each operation that changes a site that is there, as wide as that operation can be.
-pub static CHANGES: LazyLock<Vec<Change>> = LazyLock::new(|| {
+pub static CHANGES: LazyLock<Vec<SiteChange>> = LazyLock::new(|| {
     let limits = LimitsPatch {
         php_workers: Some(7),
         database_connections: Some(30),
@@ -34,11 +34,11 @@ pub static CHANGES: LazyLock<Vec<Change>> = LazyLock::new(|| {
     let images = SiteImages { php: OTHER_PHP_IMAGE.to_owned(), nginx: OTHER_NGINX_IMAGE.to_owned() };
     let php = PhpPatch { memory_mib: Some(128), ..PhpPatch::default() };
     vec![
-        Change::Settings(SettingsPatch { limits, php }),
-        Change::Upgrade { images, mail: None },
-        Change::Suspended(true),
-        Change::Suspended(false),
-        Change::Secrets { generation: 1 },
+        SiteChange::Settings(SettingsPatch { limits, php }),
+        SiteChange::Upgrade { images, mail: None },
+        SiteChange::Suspended(true),
+        SiteChange::Suspended(false),
+        SiteChange::Secrets { generation: 1 },
     ]
 });
 
@@ -78,32 +78,32 @@ impl Scenario {
 
     async fn prepare(self) -> Stage {
         let base = with_bystanders().await;
-        let bed = Bed::on(&base);
-        let running = bed.start().await;
+        let harness = Harness::on(&base);
+        let running = harness.start().await;
         let mut made = None;
         if self.from != SiteStatus::Created {
-            bed.gate.arm(Vec::new());
+            harness.gate.arm(Vec::new());
             if self.from == SiteStatus::Failed {
-                bed.gate.refuse_next("wordpress.install");
+                harness.gate.refuse_next("wordpress.install");
             }
             let job = running.app.create_site(&new_site(SITE)).await.unwrap().1.record.id;
             if self.from == SiteStatus::Failed {
                 assert_eq!(running.at_rest(job).await.record.state, JobState::Failed);
-                made = Some(bed.gate.at_refusal());
+                made = Some(harness.gate.at_refusal());
             } else {
                 assert_eq!(running.at_rest(job).await.record.state, JobState::Completed);
-                made = Some(bed.world.state().clone());
+                made = Some(harness.world.state().clone());
             }
             if self.from == SiteStatus::Destroyed {
                 let job = running.app.destroy_site(&name(SITE)).await.unwrap().record.id;
                 assert_eq!(running.at_rest(job).await.record.state, JobState::Completed);
             }
             if self.operation == OperationName::Resume {
-                let job = running.app.change_site(&name(SITE), &Change::Suspended(true)).await.unwrap().record.id;
+                let job = running.app.change_site(&name(SITE), &SiteChange::Suspended(true)).await.unwrap().record.id;
                 assert_eq!(running.at_rest(job).await.record.state, JobState::Completed);
             }
         }
-        let mut stage = bed.leave(running).await;
+        let mut stage = harness.leave(running).await;
         match (self.operation, self.from) {
             (OperationName::Repair, _) => wreck(&mut stage.state),
             (OperationName::Collect, _) => plant(&made.expect("something was made"), &mut stage.state),
@@ -113,7 +113,7 @@ impl Scenario {
     }
 
     /// Gives the order. Nobody orders a repair: it begins by itself.
-    pub async fn ask(self, app: App) -> Asked<JobId> {
+    pub async fn ask(self, app: App) -> AppResult<JobId> {
         match self.operation {
             OperationName::Provision if self.from == SiteStatus::Created => {
                 Ok(app.create_site(&new_site(SITE)).await?.1.record.id)
@@ -151,7 +151,7 @@ impl Scenario {
     }
 
     /// The newest job of the site, if it is one of this operation that has not failed before.
-    pub async fn newest(self, app: &App) -> Asked<Option<JobId>> {
+    pub async fn newest(self, app: &App) -> AppResult<Option<JobId>> {
         let jobs = match jobs_of(app, SITE).await {
             Err(AppError::NoSite(_)) => return Ok(None),
             jobs => jobs?,
@@ -195,17 +195,17 @@ impl FromStr for Scenario {
 pub async fn with_bystanders() -> Stage {
     let mut stage = Stage::empty().await;
     check::plant_foreign(&mut stage.state);
-    let bed = Bed::on(&stage);
-    let theirs = bed.start().await;
+    let harness = Harness::on(&stage);
+    let theirs = harness.start().await;
     let job = theirs.app.create_site(&new_site("theirs")).await.unwrap().1.record.id;
     assert_eq!(theirs.at_rest(job).await.record.state, JobState::Completed);
-    let left = bed.leave(theirs).await;
-    let bed = Bed::on(&Stage { database: Vec::new(), ..left });
-    let ours = bed.start().await;
+    let left = harness.leave(theirs).await;
+    let harness = Harness::on(&Stage { database: Vec::new(), ..left });
+    let ours = harness.start().await;
     // The other installation has the first subnet, which ours finds out by itself.
     let job = ours.app.create_site(&new_site("bystander")).await.unwrap().1.record.id;
     assert_eq!(ours.at_rest(job).await.record.state, JobState::Completed);
-    bed.leave(ours).await
+    harness.leave(ours).await
 }
 
 /// All that can be made again is gone, or is not as it should be.

@@ -13,8 +13,8 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
-use crate::bed::{Stage, in_virtual_time};
 use crate::fault::{CallFault, WriteFault};
+use crate::harness::{Stage, in_virtual_time};
 use crate::machine::{Action, Machine, SITES, Trace};
 use crate::scenario::{CHANGES, with_bystanders};
 use crate::secrets::Log;

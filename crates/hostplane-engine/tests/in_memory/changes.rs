@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use hostplane_domain::change::{Change, LimitsPatch, PhpPatch, SettingsPatch};
 use hostplane_domain::desired::{MailRelay, MailTls, SiteImages};
 use hostplane_domain::job::JobState;
-use hostplane_domain::kind::Kind;
+use hostplane_domain::resource_kind::ResourceKind;
+use hostplane_domain::site_change::{LimitsPatch, PhpPatch, SettingsPatch, SiteChange};
 use hostplane_domain::status::SiteStatus;
 use hostplane_engine::app::{AppError, JobView};
 use hostplane_engine::store::JobFilter;
@@ -15,22 +15,22 @@ use hostplane_infra::fake::State;
 use hostplane_infra::gate::Verdict;
 use hostplane_infra::probe::{Page, SiteProbe};
 
-use crate::bed::{Bed, NGINX_IMAGE, PHP_IMAGE, Running, failure};
 use crate::common::{name, new_site};
+use crate::harness::{Harness, NGINX_IMAGE, PHP_IMAGE, Running, failure};
 
 impl Running {
-    async fn changed(&self, change: &Change) -> JobView {
+    async fn changed(&self, change: &SiteChange) -> JobView {
         let job = self.app.change_site(&name("hello"), change).await.unwrap().record.id;
         self.ended(job).await
     }
 }
 
-fn limits(patch: LimitsPatch) -> Change {
-    Change::Settings(SettingsPatch { limits: patch, ..SettingsPatch::default() })
+fn limits(patch: LimitsPatch) -> SiteChange {
+    SiteChange::Settings(SettingsPatch { limits: patch, ..SettingsPatch::default() })
 }
 
-fn images(php: &str) -> Change {
-    Change::Upgrade { images: SiteImages { php: php.to_owned(), nginx: NGINX_IMAGE.to_owned() }, mail: None }
+fn images(php: &str) -> SiteChange {
+    SiteChange::Upgrade { images: SiteImages { php: php.to_owned(), nginx: NGINX_IMAGE.to_owned() }, mail: None }
 }
 
 /// The site's own files.
@@ -42,32 +42,32 @@ fn id_of(state: &State, container: &str) -> String {
     state.containers.container(container).expect("it is there").0.to_owned()
 }
 
-async fn front_page(bed: &Bed, running: &Running) -> Page {
+async fn front_page(harness: &Harness, running: &Running) -> Page {
     let site = running.app.site(&name("hello")).await.unwrap();
-    bed.world.get(&site.view.url, "/").await.unwrap()
+    harness.world.get(&site.view.url, "/").await.unwrap()
 }
 
 #[tokio::test]
 async fn a_change_of_limits_replaces_what_depends_on_them_and_nothing_else() {
-    let bed = Bed::new().await;
-    let running = bed.start().await;
+    let harness = Harness::new().await;
+    let running = harness.start().await;
     running.active("hello").await;
-    let before = bed.state();
+    let before = harness.state();
     let job = running.changed(&limits(LimitsPatch { database_connections: Some(30), ..Default::default() })).await;
     assert_eq!(job.record.state, JobState::Completed, "{:?}", job.record.error);
-    let steps: Vec<Kind> = job.steps.iter().map(|step| step.resource).collect();
-    assert_eq!(steps, [Kind::Database, Kind::Serving]);
-    assert_eq!(bed.state().databases.users["wp_hello"].max_connections, 30);
-    assert_eq!(bed.state().containers, before.containers);
+    let steps: Vec<ResourceKind> = job.steps.iter().map(|step| step.resource).collect();
+    assert_eq!(steps, [ResourceKind::Database, ResourceKind::Serving]);
+    assert_eq!(harness.state().databases.users["wp_hello"].max_connections, 30);
+    assert_eq!(harness.state().containers, before.containers);
 
     let job = running.changed(&limits(LimitsPatch { php_workers: Some(7), ..Default::default() })).await;
     assert_eq!(job.record.state, JobState::Completed, "{:?}", job.record.error);
-    let after = bed.state();
+    let after = harness.state();
     assert_eq!(id_of(&after, "nginx_hello"), id_of(&before, "nginx_hello"));
     assert_ne!(id_of(&after, "php_hello"), id_of(&before, "php_hello"));
     // It is confirmed only after the new container is there.
     let place = |kind| job.steps.iter().find(|step| step.resource == kind).expect("it has a step");
-    assert!(place(Kind::Serving).started_at >= place(Kind::PhpContainer).finished_at.unwrap());
+    assert!(place(ResourceKind::Serving).started_at >= place(ResourceKind::PhpContainer).finished_at.unwrap());
     let shown = running.app.site(&name("hello")).await.unwrap();
     assert_eq!(shown.view.record.status, SiteStatus::Active);
     let limits = shown.view.record.spec.unwrap().limits;
@@ -78,73 +78,73 @@ async fn a_change_of_limits_replaces_what_depends_on_them_and_nothing_else() {
 
 #[tokio::test]
 async fn an_upgrade_to_an_image_that_is_missing_changes_nothing() {
-    let bed = Bed::new().await;
-    let running = bed.start().await;
+    let harness = Harness::new().await;
+    let running = harness.start().await;
     running.active("hello").await;
-    let before = bed.state();
+    let before = harness.state();
     let job = running.changed(&images("hostplane/php:missing")).await;
     assert_eq!(job.record.state, JobState::Failed);
     let (step, message) = failure(&job);
     assert_eq!(step, Some("php_container"));
     assert!(message.contains("hostplane/php:missing"), "{message}");
-    assert_eq!(bed.state(), before, "what served was not taken away");
+    assert_eq!(harness.state(), before, "what served was not taken away");
     assert_eq!(running.status("hello").await, SiteStatus::Active);
     running.stop().await;
 }
 
 #[tokio::test]
 async fn an_upgrade_that_does_not_serve_is_taken_back() {
-    let bed = Bed::new().await;
-    bed.world.state().containers.images.insert("hostplane/php:bad".to_owned());
-    let running = bed.start().await;
+    let harness = Harness::new().await;
+    harness.world.state().containers.images.insert("hostplane/php:bad".to_owned());
+    let running = harness.start().await;
     running.active("hello").await;
-    let before = bed.state();
+    let before = harness.state();
     // Its front page is broken from now on.
-    let index = files(&mut bed.world.state()).remove("index.php").unwrap();
+    let index = files(&mut harness.world.state()).remove("index.php").unwrap();
     let order = running.app.change_site(&name("hello"), &images("hostplane/php:bad")).await.unwrap().record.id;
     let turned = |job: &JobView| job.steps.iter().any(|step| step.direction.as_str() == "back");
     running.app.job_when(order, turned).await.unwrap();
-    files(&mut bed.world.state()).insert("index.php".to_owned(), index);
+    files(&mut harness.world.state()).insert("index.php".to_owned(), index);
     let job = running.ended(order).await;
     assert_eq!(job.record.state, JobState::Failed);
     assert_eq!(failure(&job).0, Some("serving"));
-    let after = bed.state();
+    let after = harness.state();
     let image = |state: &State| state.containers.container("php_hello").unwrap().1.spec.image.clone();
     assert_eq!((image(&after), image(&before)), (PHP_IMAGE.to_owned(), PHP_IMAGE.to_owned()));
     assert_eq!(running.not_present("hello").await, Vec::<String>::new());
-    assert_eq!(front_page(&bed, &running).await.status, 200);
+    assert_eq!(front_page(&harness, &running).await.status, 200);
     running.stop().await;
 }
 
 #[tokio::test]
 async fn other_images_of_new_sites_are_an_upgrade_pending_and_no_drift() {
-    let mut bed = Bed::new().await;
-    let running = bed.start().await;
+    let mut harness = Harness::new().await;
+    let running = harness.start().await;
     running.active("hello").await;
     assert!(!running.app.site(&name("hello")).await.unwrap().view.upgrade_pending);
     running.stop().await;
-    bed.settings.images.php = "hostplane/php:next".to_owned();
-    bed.world.state().containers.images.insert("hostplane/php:next".to_owned());
-    let running = bed.start().await;
+    harness.settings.images.php = "hostplane/php:next".to_owned();
+    harness.world.state().containers.images.insert("hostplane/php:next".to_owned());
+    let running = harness.start().await;
     running.app.settle_routes().await.unwrap();
     assert!(running.app.site(&name("hello")).await.unwrap().view.upgrade_pending);
     assert_eq!(running.not_present("hello").await, Vec::<String>::new());
     let job = running.app.upgrade_site(&name("hello")).await.unwrap().record.id;
     assert_eq!(running.ended(job).await.record.state, JobState::Completed);
     assert!(!running.app.site(&name("hello")).await.unwrap().view.upgrade_pending);
-    assert_eq!(bed.state().containers.container("php_hello").unwrap().1.spec.image, "hostplane/php:next");
+    assert_eq!(harness.state().containers.container("php_hello").unwrap().1.spec.image, "hostplane/php:next");
     running.stop().await;
 }
 
 #[tokio::test]
 async fn another_mail_server_for_new_sites_is_an_upgrade_pending_too() {
-    let mut bed = Bed::new().await;
-    let running = bed.start().await;
+    let mut harness = Harness::new().await;
+    let running = harness.start().await;
     running.active("hello").await;
     running.stop().await;
     let relay = MailRelay { host: "mail".to_owned(), port: 25, tls: MailTls::None, user: None, from: None };
-    bed.settings.mail = Some(relay.clone());
-    let running = bed.start().await;
+    harness.settings.mail = Some(relay.clone());
+    let running = harness.start().await;
     assert!(running.app.site(&name("hello")).await.unwrap().view.upgrade_pending);
     let job = running.app.upgrade_site(&name("hello")).await.unwrap().record.id;
     assert_eq!(running.ended(job).await.record.state, JobState::Completed);
@@ -156,20 +156,21 @@ async fn another_mail_server_for_new_sites_is_an_upgrade_pending_too() {
 
 #[tokio::test]
 async fn other_settings_of_php_are_what_its_container_reads_from_then_on() {
-    let bed = Bed::new().await;
-    let running = bed.start().await;
+    let harness = Harness::new().await;
+    let running = harness.start().await;
     running.active("hello").await;
-    let file =
-        |name: &str| String::from_utf8(bed.state().containers.read_file("php_hello", name).unwrap().into()).unwrap();
+    let file = |name: &str| {
+        String::from_utf8(harness.state().containers.read_file("php_hello", name).unwrap().into()).unwrap()
+    };
     assert!(file("php-fpm.conf").contains("php_value[memory_limit] = 256M"));
     assert!(file("wp-config.php").contains("DISALLOW_FILE_EDIT', true"));
-    let before = bed.state();
+    let before = harness.state();
     let php = PhpPatch { memory_mib: Some(128), disallow_file_edit: Some(false), ..PhpPatch::default() };
-    let job = running.changed(&Change::Settings(SettingsPatch { php, ..SettingsPatch::default() })).await;
+    let job = running.changed(&SiteChange::Settings(SettingsPatch { php, ..SettingsPatch::default() })).await;
     assert_eq!(job.record.state, JobState::Completed, "{:?}", job.record.error);
     assert!(file("php-fpm.conf").contains("php_value[memory_limit] = 128M"));
     assert!(!file("wp-config.php").contains("DISALLOW_FILE_EDIT', true"));
-    let after = bed.state();
+    let after = harness.state();
     assert_ne!(id_of(&after, "php_hello"), id_of(&before, "php_hello"), "PHP reads them when it starts");
     assert_eq!(id_of(&after, "nginx_hello"), id_of(&before, "nginx_hello"));
     assert_eq!(running.not_present("hello").await, Vec::<String>::new());
@@ -178,21 +179,21 @@ async fn other_settings_of_php_are_what_its_container_reads_from_then_on() {
 
 #[tokio::test]
 async fn a_suspended_site_shows_a_maintenance_page_until_it_is_resumed() {
-    let bed = Bed::new().await;
-    let running = bed.start().await;
+    let harness = Harness::new().await;
+    let running = harness.start().await;
     running.active("hello").await;
-    let before = bed.state();
+    let before = harness.state();
     for _ in 0..2 {
-        assert_eq!(running.changed(&Change::Suspended(true)).await.record.state, JobState::Completed);
-        let page = front_page(&bed, &running).await;
+        assert_eq!(running.changed(&SiteChange::Suspended(true)).await.record.state, JobState::Completed);
+        let page = front_page(&harness, &running).await;
         assert_eq!(page.status, 503);
         assert!(String::from_utf8_lossy(&page.body).contains("maintenance"));
         assert_eq!(running.not_present("hello").await, Vec::<String>::new());
     }
-    assert_eq!(bed.state().containers, before.containers);
-    assert_eq!(running.changed(&Change::Suspended(false)).await.record.state, JobState::Completed);
-    assert_eq!(front_page(&bed, &running).await.status, 200);
-    running.changed(&Change::Suspended(true)).await;
+    assert_eq!(harness.state().containers, before.containers);
+    assert_eq!(running.changed(&SiteChange::Suspended(false)).await.record.state, JobState::Completed);
+    assert_eq!(front_page(&harness, &running).await.status, 200);
+    running.changed(&SiteChange::Suspended(true)).await;
     let destroy = running.app.destroy_site(&name("hello")).await.unwrap().record.id;
     assert_eq!(running.ended(destroy).await.record.state, JobState::Completed);
     running.stop().await;
@@ -201,36 +202,36 @@ async fn a_suspended_site_shows_a_maintenance_page_until_it_is_resumed() {
 #[tokio::test]
 async fn rotated_secrets_are_new_and_the_administrator_s_password_stays() {
     use secrecy::ExposeSecret;
-    let bed = Bed::new().await;
-    let running = bed.start().await;
+    let harness = Harness::new().await;
+    let running = harness.start().await;
     running.active("hello").await;
     let password = async || running.app.credentials(&name("hello")).await.unwrap().password.expose_secret().to_owned();
-    let (admin, before) = (password().await, bed.state());
-    assert_eq!(running.changed(&Change::Secrets { generation: 1 }).await.record.state, JobState::Completed);
-    let after = bed.state();
+    let (admin, before) = (password().await, harness.state());
+    assert_eq!(running.changed(&SiteChange::Secrets { generation: 1 }).await.record.state, JobState::Completed);
+    let after = harness.state();
     let hash = |state: &State| state.databases.users["wp_hello"].password_hash.clone();
     assert_ne!(hash(&after), hash(&before));
     let config = |state: &State| state.containers.read_file("php_hello", "wp-config.php").unwrap();
     assert_ne!(config(&after), config(&before));
-    assert_eq!(front_page(&bed, &running).await.status, 200, "WordPress logs in with the new password");
+    assert_eq!(front_page(&harness, &running).await.status, 200, "WordPress logs in with the new password");
     assert_eq!(password().await, admin);
     running.stop().await;
 }
 
 #[tokio::test]
 async fn a_cancelled_change_is_taken_back() {
-    let bed = Bed::new().await;
-    let running = bed.start().await;
+    let harness = Harness::new().await;
+    let running = harness.start().await;
     running.active("hello").await;
     let spec = running.app.site(&name("hello")).await.unwrap().view.record.spec;
-    bed.gate.cut_off(Dependency::Docker);
+    harness.gate.cut_off(Dependency::Docker);
     let change = limits(LimitsPatch { php_workers: Some(7), ..Default::default() });
     let job = running.app.change_site(&name("hello"), &change).await.unwrap().record.id;
     running.app.job_when(job, |job| job.record.waiting_for.is_some()).await.unwrap();
     let busy = running.app.change_site(&name("hello"), &change).await.unwrap_err();
     assert!(matches!(busy, AppError::Busy { .. }), "{busy}");
     running.app.cancel_job(job).await.unwrap();
-    bed.gate.reconnect(Dependency::Docker);
+    harness.gate.reconnect(Dependency::Docker);
     assert_eq!(running.ended(job).await.record.state, JobState::Cancelled);
     assert_eq!(running.app.site(&name("hello")).await.unwrap().view.record.spec, spec);
     assert_eq!(running.not_present("hello").await, Vec::<String>::new());
@@ -239,12 +240,12 @@ async fn a_cancelled_change_is_taken_back() {
 
 #[tokio::test]
 async fn what_can_not_be_changed_says_why() {
-    let bed = Bed::new().await;
-    let running = bed.start().await;
+    let harness = Harness::new().await;
+    let running = harness.start().await;
     let change = limits(LimitsPatch { php_workers: Some(7), ..Default::default() });
     let refused = running.app.change_site(&name("hello"), &change).await.unwrap_err();
     assert!(matches!(refused, AppError::NoSite(_)), "{refused}");
-    bed.gate.next("wordpress.install", Verdict::Fail(Rejection::WouldLoseData("x".into()).into()));
+    harness.gate.next("wordpress.install", Verdict::Fail(Rejection::WouldLoseData("x".into()).into()));
     let job = running.app.create_site(&new_site("hello")).await.unwrap().1.record.id;
     running.ended(job).await;
     let refused = running.app.change_site(&name("hello"), &change).await.unwrap_err();

@@ -8,14 +8,14 @@ use hostplane_domain::mark::Labels;
 use hostplane_infra::containers::{Containers, NetworkSpec};
 use hostplane_infra::fake::State;
 
-use crate::bed::{Bed, PHP_IMAGE, failure};
+use crate::harness::{Harness, PHP_IMAGE, failure};
 
 /// Plants something, asks for a site, and expects the world to be as it was after the failure.
-async fn expect_failure(plant: impl AsyncFnOnce(&Bed), step: &str, words: &[&str]) {
-    let bed = Bed::new().await;
-    plant(&bed).await;
-    let before: State = bed.state();
-    let running = bed.start().await;
+async fn expect_failure(plant: impl AsyncFnOnce(&Harness), step: &str, words: &[&str]) {
+    let harness = Harness::new().await;
+    plant(&harness).await;
+    let before: State = harness.state();
+    let running = harness.start().await;
     let job = running.create("hello").await;
     let job = running.ended(job).await;
     assert_eq!(job.record.state, JobState::Failed);
@@ -24,7 +24,7 @@ async fn expect_failure(plant: impl AsyncFnOnce(&Bed), step: &str, words: &[&str
     for word in words {
         assert!(message.contains(word), "{word:?} is not in {message:?}");
     }
-    assert_eq!(bed.state(), before);
+    assert_eq!(harness.state(), before);
     running.stop().await;
 }
 
@@ -53,8 +53,8 @@ async fn a_container() {
     for (name, step) in
         [("php_hello", "php_container"), ("nginx_hello", "nginx_container"), ("writer_hello", "settings")]
     {
-        let plant = async |bed: &Bed| {
-            bed.world.create_container(&foreign_container(name), &Labels::new()).await.unwrap();
+        let plant = async |harness: &Harness| {
+            harness.world.create_container(&foreign_container(name), &Labels::new()).await.unwrap();
         };
         expect_failure(plant, step, &["container", name, "somebody else"]).await;
     }
@@ -63,8 +63,8 @@ async fn a_container() {
 #[tokio::test]
 async fn a_volume() {
     for (name, step) in [("wp_hello", "files_volume"), ("php_hello", "php_volume"), ("nginx_hello", "nginx_volume")] {
-        let plant = async |bed: &Bed| {
-            bed.world.create_volume(name, &Labels::new()).await.unwrap();
+        let plant = async |harness: &Harness| {
+            harness.world.create_volume(name, &Labels::new()).await.unwrap();
         };
         expect_failure(plant, step, &["volume", name]).await;
     }
@@ -72,27 +72,27 @@ async fn a_volume() {
 
 #[tokio::test]
 async fn a_network() {
-    let plant = async |bed: &Bed| {
+    let plant = async |harness: &Harness| {
         let subnet = Some("10.99.0.0/24".parse().unwrap());
         let spec = NetworkSpec { name: "site_hello".into(), subnet, labels: Labels::new() };
-        bed.world.create_network(&spec).await.unwrap();
+        harness.world.create_network(&spec).await.unwrap();
     };
     expect_failure(plant, "network", &["network", "site_hello"]).await;
 }
 
 #[tokio::test]
 async fn a_database() {
-    let plant = async |bed: &Bed| {
-        bed.world.state().databases.databases.entry("wp_hello".into()).or_default();
+    let plant = async |harness: &Harness| {
+        harness.world.state().databases.databases.entry("wp_hello".into()).or_default();
     };
     expect_failure(plant, "database", &["database", "wp_hello"]).await;
 }
 
 #[tokio::test]
 async fn a_snippet_of_the_name() {
-    let plant = async |bed: &Bed| {
+    let plant = async |harness: &Harness| {
         let snippet = "http://else.where {\n}\n".to_owned();
-        let mut state = bed.world.state();
+        let mut state = harness.world.state();
         state.proxy.snippets.insert("hello.caddy".into(), snippet.clone());
         state.proxy.loaded.insert("hello.caddy".into(), snippet);
     };
@@ -101,9 +101,9 @@ async fn a_snippet_of_the_name() {
 
 #[tokio::test]
 async fn a_host_name_that_another_snippet_serves() {
-    let plant = async |bed: &Bed| {
+    let plant = async |harness: &Harness| {
         let snippet = "http://hello.localhost {\n\trespond \"mine\"\n}\n".to_owned();
-        let mut state = bed.world.state();
+        let mut state = harness.world.state();
         state.proxy.snippets.insert("shop.caddy".into(), snippet.clone());
         state.proxy.loaded.insert("shop.caddy".into(), snippet);
     };

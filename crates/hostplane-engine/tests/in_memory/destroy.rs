@@ -7,21 +7,21 @@ use hostplane_engine::store::JobFilter;
 use hostplane_infra::error::EffectError;
 use hostplane_infra::gate::Verdict;
 
-use crate::bed::{Bed, failure};
 use crate::common::{name, new_site};
+use crate::harness::{Harness, failure};
 
 #[tokio::test]
 async fn destroying_leaves_the_world_as_it_was_and_frees_the_name() {
-    let bed = Bed::new().await;
-    let running = bed.start().await;
+    let harness = Harness::new().await;
+    let running = harness.start().await;
     running.active("stays").await;
-    let before = bed.state();
+    let before = harness.state();
     running.active("hello").await;
-    assert_ne!(bed.state(), before);
+    assert_ne!(harness.state(), before);
     let job = running.app.destroy_site(&name("hello")).await.unwrap().record.id;
     let job = running.ended(job).await;
     assert_eq!(job.record.state, JobState::Completed);
-    assert_eq!(bed.state(), before);
+    assert_eq!(harness.state(), before);
     assert!(matches!(running.app.site(&name("hello")).await, Err(AppError::NoSite(_))));
     // What was done is still told by the name.
     let all = JobFilter { limit: 10, ..JobFilter::default() };
@@ -34,8 +34,8 @@ async fn destroying_leaves_the_world_as_it_was_and_frees_the_name() {
 #[tokio::test]
 async fn a_later_site_of_the_name_inherits_no_password() {
     use secrecy::ExposeSecret;
-    let bed = Bed::new().await;
-    let running = bed.start().await;
+    let harness = Harness::new().await;
+    let running = harness.start().await;
     let mut passwords = Vec::new();
     for _ in 0..2 {
         running.active("hello").await;
@@ -50,23 +50,23 @@ async fn a_later_site_of_the_name_inherits_no_password() {
 
 #[tokio::test]
 async fn a_route_that_is_served_but_on_no_disk_is_unloaded() {
-    let bed = Bed::new().await;
-    let running = bed.start().await;
-    let before = bed.state();
+    let harness = Harness::new().await;
+    let running = harness.start().await;
+    let before = harness.state();
     running.active("hello").await;
     // As a crash between the file's removal and the reload leaves it.
-    bed.world.state().proxy.snippets.clear();
+    harness.world.state().proxy.snippets.clear();
     let job = running.app.destroy_site(&name("hello")).await.unwrap().record.id;
     assert_eq!(running.ended(job).await.record.state, JobState::Completed);
-    assert_eq!(bed.state(), before);
+    assert_eq!(harness.state(), before);
     running.stop().await;
 }
 
 #[tokio::test]
 async fn only_a_site_at_rest_can_be_destroyed() {
-    let bed = Bed::new().await;
-    bed.gate.next("docker.create_network", Verdict::Hang);
-    let running = bed.start().await;
+    let harness = Harness::new().await;
+    harness.gate.next("docker.create_network", Verdict::Hang);
+    let running = harness.start().await;
     running.create("hello").await;
     let error = running.app.destroy_site(&name("hello")).await.unwrap_err();
     assert!(matches!(error, AppError::Busy { .. }), "{error}");
@@ -76,11 +76,11 @@ async fn only_a_site_at_rest_can_be_destroyed() {
 
 #[tokio::test]
 async fn what_can_t_be_removed_needs_an_operator_and_goes_on_when_it_is_asked_for_again() {
-    let bed = Bed::new().await;
-    let running = bed.start().await;
+    let harness = Harness::new().await;
+    let running = harness.start().await;
     let empty = {
-        let mut state = bed.state();
-        state.containers.networks.retain(|_, network| network.name == crate::bed::SHARED_NETWORK);
+        let mut state = harness.state();
+        state.containers.networks.retain(|_, network| network.name == crate::harness::SHARED_NETWORK);
         state
     };
     running.active("hello").await;
@@ -89,7 +89,7 @@ async fn what_can_t_be_removed_needs_an_operator_and_goes_on_when_it_is_asked_fo
         let message = "DROP command denied".to_owned();
         EffectError::Rejected(hostplane_infra::error::Rejection::AccessDenied { by, message })
     };
-    bed.gate.next("mariadb.remove_tenant", Verdict::Fail(denied()));
+    harness.gate.next("mariadb.remove_tenant", Verdict::Fail(denied()));
     let job = running.app.destroy_site(&name("hello")).await.unwrap().record.id;
     let stuck = running.ended(job).await;
     assert_eq!(stuck.record.state, JobState::NeedsOperator);
@@ -103,6 +103,6 @@ async fn what_can_t_be_removed_needs_an_operator_and_goes_on_when_it_is_asked_fo
     assert_eq!(again.record.id, job, "it goes on");
 
     assert_eq!(running.ended(job).await.record.state, JobState::Completed);
-    assert_eq!(bed.state(), empty);
+    assert_eq!(harness.state(), empty);
     running.stop().await;
 }

@@ -1,14 +1,14 @@
 //! What a job's journal says of its steps, and what follows from it.
 
 use hostplane_domain::job::{JobState, StepState};
-use hostplane_domain::kind::Kind;
+use hostplane_domain::resource_kind::ResourceKind;
 use hostplane_engine::app::JobView;
-use hostplane_engine::settings::{JOB_ATTEMPTS, STEP_TRIES};
+use hostplane_engine::pace::{JOB_ATTEMPTS, STEP_TRIES};
 use hostplane_infra::error::{Dependency, EffectError, Rejection};
 use hostplane_infra::gate::Verdict;
 
-use crate::bed::{Bed, failure};
 use crate::common::name;
+use crate::harness::{Harness, failure};
 
 fn refused() -> Verdict {
     Verdict::Fail(Rejection::Invalid { by: Dependency::Docker, message: "injected".into() }.into())
@@ -22,32 +22,32 @@ fn unknown(call: &'static str) -> Verdict {
     Verdict::Fail(EffectError::unknown_message(call, "injected"))
 }
 
-fn states(job: &JobView, kind: Kind, action: &str) -> Vec<StepState> {
+fn states(job: &JobView, kind: ResourceKind, action: &str) -> Vec<StepState> {
     let steps = job.steps.iter().filter(|step| step.resource == kind && step.action == action);
     steps.map(|step| step.state).collect()
 }
 
 #[tokio::test]
 async fn a_step_is_done_failed_or_unknown() {
-    let bed = Bed::new().await;
-    bed.gate.next("docker.create_network", unknown("docker.create_network"));
-    let running = bed.start().await;
+    let harness = Harness::new().await;
+    harness.gate.next("docker.create_network", unknown("docker.create_network"));
+    let running = harness.start().await;
     let job = running.active("hello").await;
-    assert_eq!(states(&job, Kind::Network, "ensure"), [StepState::Unknown, StepState::Done]);
+    assert_eq!(states(&job, ResourceKind::Network, "ensure"), [StepState::Unknown, StepState::Done]);
     assert!(job.record.settles_at.is_some(), "what was being made may still appear");
     assert!(job.record.past_pivot);
 
-    bed.gate.next("docker.remove_network", unknown("docker.remove_network"));
+    harness.gate.next("docker.remove_network", unknown("docker.remove_network"));
     let destroy = running.app.destroy_site(&name("hello")).await.unwrap().record.id;
     let job = running.ended(destroy).await;
-    assert_eq!(states(&job, Kind::Network, "remove"), [StepState::Unknown, StepState::Done]);
+    assert_eq!(states(&job, ResourceKind::Network, "remove"), [StepState::Unknown, StepState::Done]);
     assert_eq!(job.record.settles_at, None, "a removal that lands late changes nothing");
     assert!(!job.record.past_pivot, "a removal is no confirmation");
 
-    bed.gate.next("wordpress.install", refused());
+    harness.gate.next("wordpress.install", refused());
     let failed = running.create("other").await;
     let job = running.ended(failed).await;
-    assert_eq!(states(&job, Kind::WordpressInstall, "ensure"), [StepState::Failed]);
+    assert_eq!(states(&job, ResourceKind::WordpressInstall, "ensure"), [StepState::Failed]);
     assert!(!job.record.past_pivot);
     assert_eq!(job.record.settles_at, None);
     running.stop().await;
@@ -55,13 +55,13 @@ async fn a_step_is_done_failed_or_unknown() {
 
 #[tokio::test]
 async fn after_a_step_has_failed_no_other_is_begun() {
-    let bed = Bed::new().await;
-    bed.gate.next("mariadb.ensure_tenant", refused());
-    let running = bed.start().await;
+    let harness = Harness::new().await;
+    harness.gate.next("mariadb.ensure_tenant", refused());
+    let running = harness.start().await;
     let job = running.create("hello").await;
     let job = running.ended(job).await;
     assert_eq!((job.record.state, failure(&job).0), (JobState::Failed, Some("database")));
-    for kind in [Kind::PhpContainer, Kind::NginxContainer, Kind::Route, Kind::Serving] {
+    for kind in [ResourceKind::PhpContainer, ResourceKind::NginxContainer, ResourceKind::Route, ResourceKind::Serving] {
         assert_eq!(states(&job, kind, "ensure"), [], "{kind}");
     }
     running.stop().await;
@@ -70,20 +70,20 @@ async fn after_a_step_has_failed_no_other_is_begun() {
 #[tokio::test]
 async fn a_step_is_tried_so_often_and_then_its_job() {
     let call = "docker.create_network";
-    let bed = Bed::new().await;
-    let running = bed.start().await;
+    let harness = Harness::new().await;
+    let running = harness.start().await;
     for _ in 1..STEP_TRIES {
-        bed.gate.next(call, passing(call));
+        harness.gate.next(call, passing(call));
     }
     assert_eq!(running.active("hello").await.record.attempt, 1);
     for _ in 0..STEP_TRIES {
-        bed.gate.next(call, passing(call));
+        harness.gate.next(call, passing(call));
     }
     let job = running.active("second").await;
     assert_eq!(job.record.attempt, 2);
-    assert_eq!(states(&job, Kind::Network, "ensure"), [StepState::Failed, StepState::Done]);
+    assert_eq!(states(&job, ResourceKind::Network, "ensure"), [StepState::Failed, StepState::Done]);
     for _ in 0..STEP_TRIES * JOB_ATTEMPTS {
-        bed.gate.next(call, passing(call));
+        harness.gate.next(call, passing(call));
     }
     let job = running.create("third").await;
     assert_eq!(running.ended(job).await.record.state, JobState::Failed);
@@ -92,15 +92,15 @@ async fn a_step_is_tried_so_often_and_then_its_job() {
 
 #[tokio::test]
 async fn a_refused_look_is_a_failure_only_while_everything_answers() {
-    let bed = Bed::new().await;
-    let running = bed.start().await;
+    let harness = Harness::new().await;
+    let running = harness.start().await;
     running.active("hello").await;
-    bed.gate.cut_off(Dependency::Caddy);
-    bed.gate.next("mariadb.tenants", refused());
+    harness.gate.cut_off(Dependency::Caddy);
+    harness.gate.next("mariadb.tenants", refused());
     let job = running.app.destroy_site(&name("hello")).await.unwrap().record.id;
     let waits = running.app.job_when(job, |job| job.record.waiting_for.is_some()).await.unwrap();
     assert_eq!((waits.record.waiting_for.as_deref(), waits.record.attempt), (Some("caddy"), 1));
-    bed.gate.reconnect(Dependency::Caddy);
+    harness.gate.reconnect(Dependency::Caddy);
     assert_eq!(running.ended(job).await.record.state, JobState::Completed);
     running.stop().await;
 }

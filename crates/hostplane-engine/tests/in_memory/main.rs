@@ -1,11 +1,11 @@
 //! The engine on the in-memory world: operations, failures, recovery. No Docker is needed.
 
-mod bed;
 mod changes;
 mod collisions;
 #[path = "../common/mod.rs"]
 mod common;
 mod destroy;
+mod harness;
 mod journal;
 mod orphans;
 mod platform;
@@ -14,6 +14,6 @@ mod provision;
 mod reconciler;
 mod recovery;
 mod rotation;
-mod schedule;
 mod version_0_1;
 mod waiting;
+mod wp_cron;

@@ -5,33 +5,33 @@ use std::time::Duration;
 use hostplane_domain::ids::InstanceId;
 use hostplane_domain::job::{JobState, OperationName};
 use hostplane_domain::mark::{LABEL_INSTANCE, LABEL_OPERATION};
-use hostplane_engine::app::{AppError, OrphanId, OrphanReason, OrphanView, What};
+use hostplane_engine::app::{AppError, ObjectKind, OrphanId, OrphanReason, OrphanView};
 use hostplane_infra::fake::{FakeVolume, State};
 use uuid::Uuid;
 
-use crate::bed::{Bed, Running};
 use crate::common::name;
+use crate::harness::{Harness, Running};
 
-/// A bed on which what may go goes with the third look.
-async fn bed() -> Bed {
-    let mut bed = Bed::new().await;
-    bed.settings.pace.orphan_grace = Duration::ZERO;
-    bed
+/// A harness on which what may go goes with the third look.
+async fn new_harness() -> Harness {
+    let mut harness = Harness::new().await;
+    harness.settings.pace.orphan_grace = Duration::ZERO;
+    harness
 }
 
 /// Everything of a site that is destroyed by now, as it was.
-async fn destroyed(bed: &Bed, running: &Running, site: &str) -> State {
+async fn destroyed(harness: &Harness, running: &Running, site: &str) -> State {
     running.active(site).await;
-    let made = bed.state();
+    let made = harness.state();
     let destroy = running.app.destroy_site(&name(site)).await.unwrap().record.id;
     assert_eq!(running.ended(destroy).await.record.state, JobState::Completed);
     made
 }
 
 /// All of it is there again, as if it had landed late.
-fn plant(bed: &Bed, made: &State, site: &str) {
+fn plant(harness: &Harness, made: &State, site: &str) {
     let is_of = |name: &str| name.ends_with(&format!("_{site}")) || name == format!("{site}.caddy");
-    let mut state = bed.world.state();
+    let mut state = harness.world.state();
     let of = |(name, _): &(&String, &FakeVolume)| is_of(name);
     state.containers.volumes.extend(made.containers.volumes.iter().filter(of).map(|(k, v)| (k.clone(), v.clone())));
     for (id, container) in made.containers.containers.iter().filter(|(_, container)| is_of(&container.spec.name)) {
@@ -51,14 +51,14 @@ fn plant(bed: &Bed, made: &State, site: &str) {
     }
 }
 
-fn names(orphans: &[OrphanView]) -> Vec<(What, &str)> {
-    let mut names: Vec<_> = orphans.iter().map(|orphan| (orphan.what, orphan.name.as_str())).collect();
+fn names(orphans: &[OrphanView]) -> Vec<(ObjectKind, &str)> {
+    let mut names: Vec<_> = orphans.iter().map(|orphan| (orphan.kind, orphan.name.as_str())).collect();
     names.sort_unstable();
     names
 }
 
-fn id_of(running: &Running, what: What, name: &str) -> OrphanId {
-    let found = running.app.orphans().into_iter().find(|orphan| (orphan.what, orphan.name.as_str()) == (what, name));
+fn id_of(running: &Running, what: ObjectKind, name: &str) -> OrphanId {
+    let found = running.app.orphans().into_iter().find(|orphan| (orphan.kind, orphan.name.as_str()) == (what, name));
     found.unwrap_or_else(|| panic!("no orphan {what} {name}")).id
 }
 
@@ -71,22 +71,22 @@ async fn newest(running: &Running) -> hostplane_engine::app::JobView {
 
 #[tokio::test]
 async fn what_holds_no_data_goes_by_itself_and_what_may_hold_some_is_removed_by_hand() {
-    let bed = bed().await;
-    let before = bed.state();
-    let running = bed.start().await;
-    let made = destroyed(&bed, &running, "hello").await;
-    plant(&bed, &made, "hello");
+    let harness = new_harness().await;
+    let before = harness.state();
+    let running = harness.start().await;
+    let made = destroyed(&harness, &running, "hello").await;
+    plant(&harness, &made, "hello");
 
     running.app.reconcile(false).await.unwrap();
     let all = [
-        (What::Container, "nginx_hello"),
-        (What::Container, "php_hello"),
-        (What::Volume, "nginx_hello"),
-        (What::Volume, "php_hello"),
-        (What::Volume, "wp_hello"),
-        (What::Network, "site_hello"),
-        (What::Database, "wp_hello"),
-        (What::Route, "hello.caddy"),
+        (ObjectKind::Container, "nginx_hello"),
+        (ObjectKind::Container, "php_hello"),
+        (ObjectKind::Volume, "nginx_hello"),
+        (ObjectKind::Volume, "php_hello"),
+        (ObjectKind::Volume, "wp_hello"),
+        (ObjectKind::Network, "site_hello"),
+        (ObjectKind::Database, "wp_hello"),
+        (ObjectKind::Route, "hello.caddy"),
     ];
     assert_eq!(names(&running.app.orphans()), all, "all of it is reported");
     running.app.reconcile(false).await.unwrap();
@@ -96,10 +96,10 @@ async fn what_holds_no_data_goes_by_itself_and_what_may_hold_some_is_removed_by_
     assert_eq!((collect.record.operation, collect.record.state), (OperationName::Collect, JobState::Completed));
     running.app.reconcile(false).await.unwrap();
     let data = [
-        (What::Volume, "nginx_hello"),
-        (What::Volume, "php_hello"),
-        (What::Volume, "wp_hello"),
-        (What::Database, "wp_hello"),
+        (ObjectKind::Volume, "nginx_hello"),
+        (ObjectKind::Volume, "php_hello"),
+        (ObjectKind::Volume, "wp_hello"),
+        (ObjectKind::Database, "wp_hello"),
     ];
     for _ in 0..5 {
         running.app.reconcile(false).await.unwrap();
@@ -113,36 +113,37 @@ async fn what_holds_no_data_goes_by_itself_and_what_may_hold_some_is_removed_by_
     }
     running.app.reconcile(false).await.unwrap();
     assert_eq!(names(&running.app.orphans()), []);
-    assert_eq!(bed.state(), before);
+    assert_eq!(harness.state(), before);
     running.active("hello").await;
     running.stop().await;
 }
 
 #[tokio::test]
 async fn a_volume_that_is_removed_by_hand_takes_along_what_stands_in_its_way() {
-    let bed = bed().await;
-    let running = bed.start().await;
-    let made = destroyed(&bed, &running, "hello").await;
-    plant(&bed, &made, "hello");
+    let harness = new_harness().await;
+    let running = harness.start().await;
+    let made = destroyed(&harness, &running, "hello").await;
+    plant(&harness, &made, "hello");
     running.app.reconcile(false).await.unwrap();
-    let job = running.app.remove_orphan(&id_of(&running, What::Volume, "wp_hello")).await.unwrap().unwrap();
+    let job = running.app.remove_orphan(&id_of(&running, ObjectKind::Volume, "wp_hello")).await.unwrap().unwrap();
     assert_eq!(running.ended(job.record.id).await.record.state, JobState::Completed);
     running.app.reconcile(false).await.unwrap();
-    let left = [(What::Volume, "nginx_hello"), (What::Volume, "php_hello"), (What::Database, "wp_hello")];
+    let left =
+        [(ObjectKind::Volume, "nginx_hello"), (ObjectKind::Volume, "php_hello"), (ObjectKind::Database, "wp_hello")];
     assert_eq!(names(&running.app.orphans()), left);
     running.stop().await;
 }
 
 #[tokio::test]
 async fn a_pass_that_would_remove_much_stops_and_asks() {
-    let bed = bed().await;
-    let running = bed.start().await;
+    let harness = new_harness().await;
+    let running = harness.start().await;
     let mut made = Vec::new();
     for site in ["one", "two"] {
-        made.push((site, destroyed(&bed, &running, site).await));
+        made.push((site, destroyed(&harness, &running, site).await));
     }
     for (site, made) in &made {
-        plant(&bed, made, site);
+        plant(&harness, made, site);
     }
     for _ in 0..5 {
         running.app.reconcile(false).await.unwrap();
@@ -152,7 +153,7 @@ async fn a_pass_that_would_remove_much_stops_and_asks() {
     assert_eq!(held.len(), 16);
     assert!(held.iter().any(|orphan| orphan.detail.contains("so many")), "{held:?}");
     // By hand it does.
-    let job = running.app.remove_orphan(&id_of(&running, What::Container, "php_one")).await.unwrap().unwrap();
+    let job = running.app.remove_orphan(&id_of(&running, ObjectKind::Container, "php_one")).await.unwrap().unwrap();
     assert_eq!(running.ended(job.record.id).await.record.state, JobState::Completed);
     running.app.reconcile(false).await.unwrap();
     assert_eq!(running.app.orphans().len(), 12, "with it went what holds no data of its site");
@@ -161,15 +162,15 @@ async fn a_pass_that_would_remove_much_stops_and_asks() {
 
 #[tokio::test]
 async fn of_a_large_installation_more_may_go_at_once() {
-    let bed = bed().await;
-    let running = bed.start().await;
+    let harness = new_harness().await;
+    let running = harness.start().await;
     // With the sixteen things below 152, of which a twentieth are seven.
     for nth in 0..17 {
         running.active(&format!("s{nth}")).await;
     }
     for site in ["one", "two"] {
-        let made = destroyed(&bed, &running, site).await;
-        plant(&bed, &made, site);
+        let made = destroyed(&harness, &running, site).await;
+        plant(&harness, &made, site);
     }
     for _ in 0..5 {
         running.app.reconcile(false).await.unwrap();
@@ -183,11 +184,11 @@ async fn of_a_large_installation_more_may_go_at_once() {
 
 #[tokio::test]
 async fn nothing_goes_by_itself_before_its_time() {
-    let mut bed = bed().await;
-    bed.settings.pace.orphan_grace = Duration::from_hours(1);
-    let running = bed.start().await;
-    let made = destroyed(&bed, &running, "hello").await;
-    plant(&bed, &made, "hello");
+    let mut harness = new_harness().await;
+    harness.settings.pace.orphan_grace = Duration::from_hours(1);
+    let running = harness.start().await;
+    let made = destroyed(&harness, &running, "hello").await;
+    plant(&harness, &made, "hello");
     for _ in 0..5 {
         running.app.reconcile(false).await.unwrap();
     }
@@ -200,11 +201,11 @@ async fn nothing_goes_by_itself_before_its_time() {
 
 #[tokio::test]
 async fn copied_labels_are_reported_and_left_alone() {
-    let bed = bed().await;
-    let running = bed.start().await;
+    let harness = new_harness().await;
+    let running = harness.start().await;
     running.active("hello").await;
     {
-        let mut state = bed.world.state();
+        let mut state = harness.world.state();
         let copy = state.containers.volumes["wp_hello"].clone();
         state.containers.volumes.insert("mine".to_owned(), copy);
     }
@@ -212,11 +213,11 @@ async fn copied_labels_are_reported_and_left_alone() {
         running.app.reconcile(false).await.unwrap();
     }
     let found = running.app.orphans();
-    assert_eq!(names(&found), [(What::Volume, "mine")]);
+    assert_eq!(names(&found), [(ObjectKind::Volume, "mine")]);
     assert_eq!(found[0].reason, OrphanReason::Misnamed);
     let stays = running.app.remove_orphan(&found[0].id).await.unwrap_err();
     assert!(matches!(&stays, AppError::OrphanStays(why) if why.contains("docker volume rm")), "{stays}");
-    assert!(bed.world.state().containers.volumes.contains_key("mine"));
+    assert!(harness.world.state().containers.volumes.contains_key("mine"));
     let unknown = running.app.remove_orphan(&"0123456789ab".parse().unwrap()).await.unwrap_err();
     assert!(matches!(unknown, AppError::NoOrphan), "{unknown}");
     running.stop().await;
@@ -224,13 +225,13 @@ async fn copied_labels_are_reported_and_left_alone() {
 
 #[tokio::test]
 async fn what_no_job_is_known_to_have_made_stops_everything_and_goes_only_by_hand() {
-    let bed = bed().await;
-    let running = bed.start().await;
+    let harness = new_harness().await;
+    let running = harness.start().await;
     running.active("hello").await;
-    let made = destroyed(&bed, &running, "late").await;
-    plant(&bed, &made, "late");
+    let made = destroyed(&harness, &running, "late").await;
+    plant(&harness, &made, "late");
     let stranger = {
-        let mut state = bed.world.state();
+        let mut state = harness.world.state();
         let mut labels = state.containers.volumes["wp_hello"].labels.clone();
         labels.insert(LABEL_OPERATION.to_owned(), Uuid::from_u128(77).to_string());
         labels.insert("hostplane.site".to_owned(), "stranger".to_owned());
@@ -249,9 +250,9 @@ async fn what_no_job_is_known_to_have_made_stops_everything_and_goes_only_by_han
     let drift = running.app.drift();
     assert_eq!(drift.sites.len(), 1, "it is told all the same");
 
-    assert!(running.app.remove_orphan(&id_of(&running, What::Volume, stranger)).await.unwrap().is_none());
-    assert!(!bed.world.state().containers.volumes.contains_key(stranger));
-    assert!(bed.world.state().containers.volumes.contains_key("wp_another"), "another installation's");
+    assert!(running.app.remove_orphan(&id_of(&running, ObjectKind::Volume, stranger)).await.unwrap().is_none());
+    assert!(!harness.world.state().containers.volumes.contains_key(stranger));
+    assert!(harness.world.state().containers.volumes.contains_key("wp_another"), "another installation's");
     running.app.reconcile(false).await.unwrap();
     let repaired = newest(&running).await;
     assert!(matches!(repaired.record.operation, OperationName::Repair | OperationName::Collect), "now it goes on");
@@ -260,14 +261,14 @@ async fn what_no_job_is_known_to_have_made_stops_everything_and_goes_only_by_han
 
 #[tokio::test]
 async fn what_belongs_to_a_site_that_is_there_is_not_removed_by_hand() {
-    let bed = bed().await;
-    let running = bed.start().await;
+    let harness = new_harness().await;
+    let running = harness.start().await;
     running.active("hello").await;
     let job = Uuid::from_u128(77).to_string();
-    bed.world.state().containers.container_mut("php_hello").unwrap().labels.insert(LABEL_OPERATION.to_owned(), job);
+    harness.world.state().containers.container_mut("php_hello").unwrap().labels.insert(LABEL_OPERATION.to_owned(), job);
     running.app.reconcile(false).await.unwrap();
-    let stays = running.app.remove_orphan(&id_of(&running, What::Container, "php_hello")).await.unwrap_err();
+    let stays = running.app.remove_orphan(&id_of(&running, ObjectKind::Container, "php_hello")).await.unwrap_err();
     assert!(matches!(&stays, AppError::OrphanStays(why) if why.contains("newer copy")), "{stays}");
-    assert!(bed.world.state().containers.container("php_hello").is_some());
+    assert!(harness.world.state().containers.container("php_hello").is_some());
     running.stop().await;
 }

@@ -6,7 +6,7 @@ use hostplane_engine::platform::{Platform, PlatformSettings};
 use hostplane_infra::containers::{ContainerState, Containers};
 use hostplane_infra::error::{Dependency, EffectError, Rejection};
 
-use crate::bed::Bed;
+use crate::harness::Harness;
 
 fn settings() -> PlatformSettings {
     PlatformSettings {
@@ -26,45 +26,45 @@ fn settings() -> PlatformSettings {
     }
 }
 
-async fn platform(bed: &Bed, settings: PlatformSettings) -> Platform {
+async fn platform(harness: &Harness, settings: PlatformSettings) -> Platform {
     use hostplane_infra::containers::NetworkSpec;
     let images = [settings.mariadb_image.clone(), settings.caddy_image.clone(), settings.guard_image.clone()];
-    bed.world.state().containers.images.extend(images);
+    harness.world.state().containers.images.extend(images);
     // The Engine's own network, which gives its gateway away.
     let spec =
         NetworkSpec { name: "bridge".into(), subnet: Some("172.17.0.0/16".parse().unwrap()), labels: Labels::new() };
-    let _ = bed.world.create_network(&spec).await;
-    let instance = bed.store().await.instance().await.unwrap();
-    Platform::new(bed.gated(), settings, instance, bed.secrets.clone())
+    let _ = harness.world.create_network(&spec).await;
+    let instance = harness.store().await.instance().await.unwrap();
+    Platform::new(harness.gated(), settings, instance, harness.secrets.clone())
 }
 
 #[tokio::test]
 async fn up_makes_it_once_and_clean_leaves_nothing() {
-    let bed = Bed::new().await;
-    let platform = platform(&bed, settings()).await;
-    let before = bed.state();
+    let harness = Harness::new().await;
+    let platform = platform(&harness, settings()).await;
+    let before = harness.state();
     platform.up().await.unwrap();
-    let up = bed.state();
+    let up = harness.state();
     assert_eq!(up.containers.containers.len(), 3);
     assert!(up.containers.containers.values().all(|c| c.state == ContainerState::Running));
-    let mariadb = bed.world.state().containers.container("mariadb").unwrap().1.clone();
+    let mariadb = harness.world.state().containers.container("mariadb").unwrap().1.clone();
     assert!(mariadb.spec.publish.contains(&("172.17.0.1".to_owned(), 3306, 3306)));
     platform.up().await.unwrap();
-    assert_eq!(bed.state(), up, "again changes nothing");
+    assert_eq!(harness.state(), up, "again changes nothing");
     platform.clean().await.unwrap();
-    assert_eq!(bed.state(), before);
+    assert_eq!(harness.state(), before);
     platform.clean().await.unwrap();
 }
 
 #[tokio::test]
 async fn other_settings_replace_a_server_and_keep_its_volumes() {
-    let bed = Bed::new().await;
-    platform(&bed, settings()).await.up().await.unwrap();
-    let volumes = bed.state().containers.volumes;
+    let harness = Harness::new().await;
+    platform(&harness, settings()).await.up().await.unwrap();
+    let volumes = harness.state().containers.volumes;
     let other = PlatformSettings { http_port: 80, ..settings() };
-    platform(&bed, other).await.up().await.unwrap();
-    let state = bed.state();
-    let caddy = bed.world.state().containers.container("caddy").unwrap().1.clone();
+    platform(&harness, other).await.up().await.unwrap();
+    let state = harness.state();
+    let caddy = harness.world.state().containers.container("caddy").unwrap().1.clone();
     assert!(caddy.spec.publish.contains(&("0.0.0.0".to_owned(), 80, 80)));
     assert_eq!(state.containers.volumes.keys().collect::<Vec<_>>(), volumes.keys().collect::<Vec<_>>());
     assert_eq!(state.containers.containers.len(), 3);
@@ -72,27 +72,27 @@ async fn other_settings_replace_a_server_and_keep_its_volumes() {
 
 #[tokio::test]
 async fn a_rotated_secret_replaces_no_server() {
-    let bed = Bed::new().await;
-    platform(&bed, settings()).await.up().await.unwrap();
-    let before = bed.state();
-    let running = bed.start().await;
+    let harness = Harness::new().await;
+    platform(&harness, settings()).await.up().await.unwrap();
+    let before = harness.state();
+    let running = harness.start().await;
     assert_eq!(running.app.rotate_secret().await.unwrap().generation, 2);
     running.stop().await;
-    platform(&bed, settings()).await.up().await.unwrap();
-    assert_eq!(bed.state().containers, before.containers);
+    platform(&harness, settings()).await.up().await.unwrap();
+    assert_eq!(harness.state().containers, before.containers);
 }
 
 #[tokio::test]
 async fn the_guard_has_one_right_and_other_ports_make_other_rules() {
-    let bed = Bed::new().await;
-    platform(&bed, settings()).await.up().await.unwrap();
-    let guard = || bed.world.state().containers.container("platform_guard").unwrap().1.clone().spec;
+    let harness = Harness::new().await;
+    platform(&harness, settings()).await.up().await.unwrap();
+    let guard = || harness.world.state().containers.container("platform_guard").unwrap().1.clone().spec;
     let first = guard();
     assert_eq!((first.capabilities, first.network.as_deref()), (vec!["NET_ADMIN".to_owned()], Some("host")));
     assert!(first.mounts.is_empty() && first.read_only_root);
     assert!(first.command[3].contains("ip daddr 172.17.0.1 tcp dport 3306 accept"), "{:?}", first.command);
     let other = PlatformSettings { mariadb_port: 3316, named_ports: vec![3320], ..settings() };
-    platform(&bed, other).await.up().await.unwrap();
+    platform(&harness, other).await.up().await.unwrap();
     let rules = guard().command[3].clone();
     assert!(rules.contains("tcp dport 3316 accept") && rules.contains("tcp dport 3320 accept"), "{rules}");
     assert!(!rules.contains("3306"), "{rules}");
@@ -100,62 +100,62 @@ async fn the_guard_has_one_right_and_other_ports_make_other_rules() {
 
 #[tokio::test]
 async fn down_stops_and_up_brings_back() {
-    let bed = Bed::new().await;
-    let platform = platform(&bed, settings()).await;
+    let harness = Harness::new().await;
+    let platform = platform(&harness, settings()).await;
     platform.up().await.unwrap();
     platform.down().await.unwrap();
-    assert!(bed.state().containers.containers.values().all(|c| c.state == ContainerState::Exited));
+    assert!(harness.state().containers.containers.values().all(|c| c.state == ContainerState::Exited));
     platform.up().await.unwrap();
-    assert!(bed.state().containers.containers.values().all(|c| c.state == ContainerState::Running));
+    assert!(harness.state().containers.containers.values().all(|c| c.state == ContainerState::Running));
 }
 
 #[tokio::test]
 async fn another_s_things_are_never_taken_over() {
     for name in ["mariadb_data", "caddy_config"] {
-        let bed = Bed::new().await;
-        let platform = platform(&bed, settings()).await;
-        bed.world.create_volume(name, &Labels::new()).await.unwrap();
-        let foreign = bed.state().containers.volumes[name].clone();
+        let harness = Harness::new().await;
+        let platform = platform(&harness, settings()).await;
+        harness.world.create_volume(name, &Labels::new()).await.unwrap();
+        let foreign = harness.state().containers.volumes[name].clone();
         let error = platform.up().await.unwrap_err();
         assert!(matches!(&error, EffectError::Rejected(Rejection::NameTaken { name: n, .. }) if n == name), "{error}");
         platform.clean().await.unwrap();
-        assert_eq!(bed.state().containers.volumes.get(name), Some(&foreign));
+        assert_eq!(harness.state().containers.volumes.get(name), Some(&foreign));
     }
 }
 
 #[tokio::test]
 async fn a_server_whose_network_was_removed_is_made_anew() {
-    let bed = Bed::new().await;
-    let platform = platform(&bed, settings()).await;
+    let harness = Harness::new().await;
+    let platform = platform(&harness, settings()).await;
     platform.up().await.unwrap();
     platform.down().await.unwrap();
     // As `docker network prune` does: stopped containers hold no network.
     let id = {
-        let state = bed.world.state();
+        let state = harness.world.state();
         state.containers.networks.iter().find(|(_, network)| network.name == "platform").unwrap().0.clone()
     };
-    bed.world.remove_network(&id).await.unwrap();
+    harness.world.remove_network(&id).await.unwrap();
     platform.up().await.unwrap();
-    assert!(bed.state().containers.containers.values().all(|c| c.state == ContainerState::Running));
-    assert_eq!(bed.state().containers.containers.len(), 3);
+    assert!(harness.state().containers.containers.values().all(|c| c.state == ContainerState::Running));
+    assert_eq!(harness.state().containers.containers.len(), 3);
 }
 
 #[tokio::test]
 async fn one_site_that_can_t_be_started_hinders_no_other() {
-    let bed = Bed::new().await;
-    let running = bed.start().await;
+    let harness = Harness::new().await;
+    let running = harness.start().await;
     for name in ["a", "b", "c"] {
         running.active(name).await;
     }
     running.stop().await;
-    let platform = platform(&bed, settings()).await;
+    let platform = platform(&harness, settings()).await;
     platform.up().await.unwrap();
     platform.down().await.unwrap();
     let id = {
-        let state = bed.world.state();
+        let state = harness.world.state();
         state.containers.networks.iter().find(|(_, network)| network.name == "site_b").unwrap().0.clone()
     };
-    bed.world.remove_network(&id).await.unwrap();
+    harness.world.remove_network(&id).await.unwrap();
     platform.up().await.unwrap();
     assert_eq!(platform.start_sites(|_| true).await.unwrap(), 4, "both containers of a and of c");
     assert_eq!(platform.start_sites(|_| true).await.unwrap(), 0);
@@ -163,20 +163,20 @@ async fn one_site_that_can_t_be_started_hinders_no_other() {
 
 #[tokio::test]
 async fn a_mariadb_elsewhere_is_not_made_and_is_cleaned_of_tenants() {
-    let bed = Bed::new().await;
+    let harness = Harness::new().await;
     let elsewhere = PlatformSettings { mariadb_elsewhere: true, ..settings() };
-    let platform = platform(&bed, elsewhere).await;
+    let platform = platform(&harness, elsewhere).await;
     platform.up().await.unwrap();
-    assert!(bed.world.state().containers.container("mariadb").is_none());
-    let running = bed.start().await;
+    assert!(harness.world.state().containers.container("mariadb").is_none());
+    let running = harness.start().await;
     running.active("hello").await;
     running.stop().await;
-    bed.world.state().databases.databases.entry("theirs".into()).or_default();
-    bed.gate.cut_off(Dependency::Mariadb);
+    harness.world.state().databases.databases.entry("theirs".into()).or_default();
+    harness.gate.cut_off(Dependency::Mariadb);
     platform.clean().await.expect_err("what can't be asked isn't clean");
-    bed.gate.reconnect(Dependency::Mariadb);
+    harness.gate.reconnect(Dependency::Mariadb);
     platform.clean().await.unwrap();
-    let databases = bed.state().databases;
+    let databases = harness.state().databases;
     assert_eq!(databases.databases.keys().collect::<Vec<_>>(), ["theirs"]);
     assert!(databases.users.is_empty() && databases.ledger.is_empty());
 }

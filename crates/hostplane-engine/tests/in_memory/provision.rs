@@ -8,13 +8,13 @@ use hostplane_domain::status::SiteStatus;
 use hostplane_engine::app::AppError;
 use hostplane_infra::containers::ContainerState;
 
-use crate::bed::{Bed, failure};
 use crate::common::{name, new_site};
+use crate::harness::{Harness, failure};
 
 #[tokio::test]
 async fn a_site_is_made_whole_and_then_all_is_quiet() {
-    let bed = Bed::new().await;
-    let running = bed.start().await;
+    let harness = Harness::new().await;
+    let running = harness.start().await;
     let job = running.active("hello").await;
     assert_eq!(running.status("hello").await, SiteStatus::Active);
     assert_eq!(running.not_present("hello").await, Vec::<String>::new());
@@ -22,17 +22,17 @@ async fn a_site_is_made_whole_and_then_all_is_quiet() {
     let kinds: BTreeSet<_> = job.steps.iter().map(|step| step.resource).collect();
     assert_eq!(kinds.len(), 12, "every resource has one step");
     // Looking at it changes nothing.
-    let before = bed.state();
+    let before = harness.state();
     running.not_present("hello").await;
-    assert_eq!(bed.state(), before);
-    assert!(!bed.state().containers.containers.values().any(|c| c.state != ContainerState::Running));
+    assert_eq!(harness.state(), before);
+    assert!(!harness.state().containers.containers.values().any(|c| c.state != ContainerState::Running));
     running.stop().await;
 }
 
 #[tokio::test]
 async fn steps_that_need_each_other_run_in_order_and_the_others_at_once() {
-    let bed = Bed::new().await;
-    let running = bed.start().await;
+    let harness = Harness::new().await;
+    let running = harness.start().await;
     let job = running.active("hello").await;
     let step = |name: &str| job.steps.iter().find(|step| step.resource.as_str() == name).unwrap();
     let ended = |name: &str| step(name).finished_at.unwrap();
@@ -58,8 +58,8 @@ async fn steps_that_need_each_other_run_in_order_and_the_others_at_once() {
 
 #[tokio::test]
 async fn several_sites_are_made_at_once_each_with_its_own_subnet() {
-    let bed = Bed::new().await;
-    let running = bed.start().await;
+    let harness = Harness::new().await;
+    let running = harness.start().await;
     let names = ["a", "b", "c", "d", "e", "f"];
     let mut jobs = Vec::new();
     for name in names {
@@ -68,15 +68,15 @@ async fn several_sites_are_made_at_once_each_with_its_own_subnet() {
     for job in jobs {
         assert_eq!(running.ended(job).await.record.state, JobState::Completed);
     }
-    let subnets: BTreeSet<_> = bed.state().containers.networks.values().map(|network| network.subnet).collect();
+    let subnets: BTreeSet<_> = harness.state().containers.networks.values().map(|network| network.subnet).collect();
     assert_eq!(subnets.len(), names.len() + 1);
     running.stop().await;
 }
 
 #[tokio::test]
 async fn a_name_in_use_is_refused_and_says_what_to_do() {
-    let bed = Bed::new().await;
-    let running = bed.start().await;
+    let harness = Harness::new().await;
+    let running = harness.start().await;
     running.active("hello").await;
     let error = running.app.create_site(&new_site("hello")).await.unwrap_err();
     assert!(matches!(error, AppError::NameTaken { status: SiteStatus::Active, .. }), "{error}");
@@ -85,9 +85,9 @@ async fn a_name_in_use_is_refused_and_says_what_to_do() {
 
 #[tokio::test]
 async fn a_failed_site_holds_its_name_and_can_be_retried_or_destroyed() {
-    let bed = Bed::new().await;
-    bed.world.state().containers.images.clear();
-    let running = bed.start().await;
+    let harness = Harness::new().await;
+    harness.world.state().containers.images.clear();
+    let running = harness.start().await;
     let job = running.create("hello").await;
     let failed = running.ended(job).await;
     assert_eq!(failed.record.state, JobState::Failed);
@@ -97,8 +97,8 @@ async fn a_failed_site_holds_its_name_and_can_be_retried_or_destroyed() {
     let refused = running.app.create_site(&new_site("hello")).await.unwrap_err().to_string();
     assert!(refused.contains("FAILED") && refused.contains("retry") && refused.contains("destroy"), "{refused}");
 
-    let images = [crate::bed::PHP_IMAGE, crate::bed::NGINX_IMAGE].map(str::to_owned);
-    bed.world.state().containers.images.extend(images);
+    let images = [crate::harness::PHP_IMAGE, crate::harness::NGINX_IMAGE].map(str::to_owned);
+    harness.world.state().containers.images.extend(images);
     let again = running.app.retry_job(job).await.unwrap();
     assert_ne!(again.record.id, job);
     assert_eq!(running.ended(again.record.id).await.record.state, JobState::Completed);
@@ -108,17 +108,17 @@ async fn a_failed_site_holds_its_name_and_can_be_retried_or_destroyed() {
 
 #[tokio::test]
 async fn a_full_pool_fails_the_network_and_nothing_else_is_begun() {
-    let mut bed = Bed::new().await;
-    bed.settings.subnet_pool = "10.213.0.0/29".parse().unwrap();
-    let running = bed.start().await;
+    let mut harness = Harness::new().await;
+    harness.settings.subnet_pool = "10.213.0.0/29".parse().unwrap();
+    let running = harness.start().await;
     running.active("first").await;
-    let before = bed.state();
+    let before = harness.state();
     let job = running.create("second").await;
     let job = running.ended(job).await;
     let (step, message) = failure(&job);
     assert_eq!(step, Some("network"));
     assert!(message.contains("SUBNET_POOL"), "{message}");
-    assert_eq!(bed.state(), before);
+    assert_eq!(harness.state(), before);
 
     // The subnet of a destroyed site comes free.
     let destroy = running.app.destroy_site(&name("first")).await.unwrap().record.id;
@@ -131,13 +131,13 @@ async fn a_full_pool_fails_the_network_and_nothing_else_is_begun() {
 #[tokio::test]
 async fn a_subnet_that_something_else_uses_is_passed_over() {
     use hostplane_infra::containers::{Containers, NetworkSpec};
-    let bed = Bed::new().await;
+    let harness = Harness::new().await;
     let foreign =
         NetworkSpec { name: "somebody".into(), subnet: Some("10.213.0.0/24".parse().unwrap()), labels: Labels::new() };
-    bed.world.create_network(&foreign).await.unwrap();
-    let running = bed.start().await;
+    harness.world.create_network(&foreign).await.unwrap();
+    let running = harness.start().await;
     running.active("hello").await;
-    let own = bed.state().containers.networks.values().find(|n| n.name == "site_hello").unwrap().subnet;
+    let own = harness.state().containers.networks.values().find(|n| n.name == "site_hello").unwrap().subnet;
     assert_eq!(own.to_string(), "10.213.1.0/29");
     running.stop().await;
 }
@@ -146,12 +146,12 @@ async fn a_subnet_that_something_else_uses_is_passed_over() {
 async fn a_subnet_that_is_taken_at_the_last_moment_is_replaced_without_failing_the_job() {
     use hostplane_infra::error::Rejection;
     use hostplane_infra::gate::Verdict;
-    let bed = Bed::new().await;
+    let harness = Harness::new().await;
     let lost = Rejection::SubnetOverlap("10.213.0.0/29".parse().unwrap());
-    bed.gate.next("docker.create_network", Verdict::Fail(lost.into()));
-    let running = bed.start().await;
+    harness.gate.next("docker.create_network", Verdict::Fail(lost.into()));
+    let running = harness.start().await;
     running.active("hello").await;
-    let own = bed.state().containers.networks.values().find(|n| n.name == "site_hello").unwrap().subnet;
+    let own = harness.state().containers.networks.values().find(|n| n.name == "site_hello").unwrap().subnet;
     assert_eq!(own.to_string(), "10.213.0.8/29");
     running.stop().await;
 }

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use hostplane_domain::change::Change;
-use hostplane_domain::drift::{Reason, Way};
+use hostplane_domain::drift::{Reason, Remediation};
 use hostplane_domain::job::{JobState, OperationName};
-use hostplane_domain::kind::Kind;
 use hostplane_domain::mark::{LABEL_SPEC, Labels};
 use hostplane_domain::render::caddy::MAINTENANCE_PAGE;
+use hostplane_domain::resource_kind::ResourceKind;
+use hostplane_domain::site_change::SiteChange;
 use hostplane_domain::spec_hash::SpecHash;
 use hostplane_engine::app::JobView;
 use hostplane_engine::store::JobFilter;
@@ -16,12 +16,12 @@ use hostplane_infra::error::{Dependency, EffectError};
 use hostplane_infra::fake::{DatabaseState, FakeVolume, State};
 use hostplane_infra::gate::Verdict;
 
-use crate::bed::{Bed, Running, failure};
 use crate::common::name;
+use crate::harness::{Harness, Running, failure};
 
 /// A control plane with a site in service, whose routes Caddy is known to serve.
-async fn in_service(bed: &Bed) -> Running {
-    let running = bed.start().await;
+async fn in_service(harness: &Harness) -> Running {
+    let running = harness.start().await;
     running.app.settle_routes().await.unwrap();
     running.active("hello").await;
     running
@@ -47,13 +47,13 @@ async fn repaired(running: &Running, count: usize) -> JobView {
 }
 
 /// What is known not to be as it should be.
-fn known(running: &Running) -> Vec<(Kind, Reason, Way)> {
+fn known(running: &Running) -> Vec<(ResourceKind, Reason, Remediation)> {
     let sites = running.app.drift().sites;
-    sites.iter().flat_map(|site| &site.drifts).map(|drift| (drift.kind, drift.reason, drift.way)).collect()
+    sites.iter().flat_map(|site| &site.drifts).map(|drift| (drift.kind, drift.reason, drift.remediation)).collect()
 }
 
 /// Until the reconciler knows exactly this.
-async fn until_known(running: &Running, expected: &[(Kind, Reason, Way)]) {
+async fn until_known(running: &Running, expected: &[(ResourceKind, Reason, Remediation)]) {
     let found = async {
         while known(running) != expected {
             tokio::task::yield_now().await;
@@ -70,40 +70,44 @@ fn php(state: &mut State) -> &mut hostplane_infra::fake::FakeContainer {
 type Wreck = fn(&mut State);
 
 /// What can be mended, and as what it is seen. Ids of what is made anew don't count.
-const SAFE: &[(Kind, Reason, Wreck)] = &[
-    (Kind::PhpContainer, Reason::Stopped, |state| php(state).state = ContainerState::Exited),
-    (Kind::PhpContainer, Reason::Stopped, |state| php(state).state = ContainerState::Paused),
-    (Kind::PhpContainer, Reason::Unhealthy, |state| php(state).unhealthy = true),
-    (Kind::PhpContainer, Reason::Image, |state| "php:mine".clone_into(&mut php(state).spec.image)),
-    (Kind::PhpContainer, Reason::Limits, |state| php(state).tuning.memory = 1 << 40),
-    (Kind::PhpContainer, Reason::Mounts, |state| drop(php(state).spec.mounts.pop())),
-    (Kind::PhpContainer, Reason::Network, |state| drop(php(state).networks.insert("hostplane".to_owned(), None))),
-    (Kind::PhpContainer, Reason::Absent, |state| {
+const SAFE: &[(ResourceKind, Reason, Wreck)] = &[
+    (ResourceKind::PhpContainer, Reason::Stopped, |state| php(state).state = ContainerState::Exited),
+    (ResourceKind::PhpContainer, Reason::Stopped, |state| php(state).state = ContainerState::Paused),
+    (ResourceKind::PhpContainer, Reason::Unhealthy, |state| php(state).unhealthy = true),
+    (ResourceKind::PhpContainer, Reason::Image, |state| "php:mine".clone_into(&mut php(state).spec.image)),
+    (ResourceKind::PhpContainer, Reason::Limits, |state| php(state).tuning.memory = 1 << 40),
+    (ResourceKind::PhpContainer, Reason::Mounts, |state| drop(php(state).spec.mounts.pop())),
+    (ResourceKind::PhpContainer, Reason::Network, |state| {
+        drop(php(state).networks.insert("hostplane".to_owned(), None))
+    }),
+    (ResourceKind::PhpContainer, Reason::Absent, |state| {
         state.containers.containers.retain(|_, container| container.spec.name != "php_hello");
     }),
-    (Kind::NginxContainer, Reason::Network, |state| {
+    (ResourceKind::NginxContainer, Reason::Network, |state| {
         state.containers.container_mut("nginx_hello").unwrap().networks.remove("site_hello").unwrap();
     }),
-    (Kind::Settings, Reason::Configuration, |state| {
+    (ResourceKind::Settings, Reason::Configuration, |state| {
         let files = &mut state.containers.volumes.get_mut("php_hello").unwrap().files;
         files.get_mut("wp-config.php").unwrap().contents = Some("changed".into());
     }),
-    (Kind::Settings, Reason::LeftOver, |state| {
+    (ResourceKind::Settings, Reason::LeftOver, |state| {
         let mut writer = state.containers.container("nginx_hello").unwrap().1.clone();
         (writer.spec.name, writer.state) = ("writer_hello".to_owned(), ContainerState::Created);
         state.containers.containers.insert("f".repeat(64), writer);
     }),
-    (Kind::Database, Reason::Grants, |state| drop(state.databases.users.remove("wp_hello"))),
-    (Kind::Database, Reason::Grants, |state| state.databases.users.get_mut("wp_hello").unwrap().grants_more = true),
-    (Kind::Route, Reason::Absent, |state| drop(state.proxy.snippets.remove("hello.caddy"))),
-    (Kind::Route, Reason::Configuration, |state| {
+    (ResourceKind::Database, Reason::Grants, |state| drop(state.databases.users.remove("wp_hello"))),
+    (ResourceKind::Database, Reason::Grants, |state| {
+        state.databases.users.get_mut("wp_hello").unwrap().grants_more = true
+    }),
+    (ResourceKind::Route, Reason::Absent, |state| drop(state.proxy.snippets.remove("hello.caddy"))),
+    (ResourceKind::Route, Reason::Configuration, |state| {
         state.proxy.snippets.get_mut("hello.caddy").unwrap().push_str("# mine\n");
     }),
 ];
 
 /// The world without the ids of containers, which are others after a repair, and without who made what.
-fn shape(bed: &Bed) -> (Vec<String>, Vec<String>, Vec<String>, String, String) {
-    let state = bed.state();
+fn shape(harness: &Harness) -> (Vec<String>, Vec<String>, Vec<String>, String, String) {
+    let state = harness.state();
     let containers = state.containers.containers.values();
     let mut containers: Vec<String> = containers
         .map(|c| format!("{} {:?} {:?} {:?} {:?}", c.spec.name, c.spec, c.state, c.networks.keys(), c.tuning))
@@ -121,18 +125,18 @@ fn shape(bed: &Bed) -> (Vec<String>, Vec<String>, Vec<String>, String, String) {
 #[tokio::test]
 async fn every_safe_drift_is_told_with_its_reason_and_mended_and_nothing_else_changes() {
     for (kind, reason, wreck) in SAFE {
-        let bed = Bed::new().await;
-        let running = in_service(&bed).await;
+        let harness = Harness::new().await;
+        let running = in_service(&harness).await;
         running.active("bystander").await;
-        let before = shape(&bed);
-        wreck(&mut bed.world.state());
+        let before = shape(&harness);
+        wreck(&mut harness.world.state());
         running.app.reconcile(true).await.unwrap();
         let repair = repaired(&running, 1).await;
         assert_eq!(repair.record.state, JobState::Completed, "{kind} {reason}: {:?}", repair.record.error);
         assert_eq!(repair.site, name("hello"));
-        let why: Vec<_> = repair.record.why.iter().map(|why| (why.kind, why.reason, why.way)).collect();
-        assert!(why.contains(&(*kind, *reason, Way::Repair)), "{kind} {reason}: {why:?}");
-        assert_eq!(shape(&bed), before, "{kind} {reason}");
+        let why: Vec<_> = repair.record.why.iter().map(|why| (why.kind, why.reason, why.remediation)).collect();
+        assert!(why.contains(&(*kind, *reason, Remediation::Repair)), "{kind} {reason}: {why:?}");
+        assert_eq!(shape(&harness), before, "{kind} {reason}");
         until_known(&running, &[]).await;
         assert_eq!(running.not_present("hello").await, Vec::<String>::new());
         running.stop().await;
@@ -141,11 +145,11 @@ async fn every_safe_drift_is_told_with_its_reason_and_mended_and_nothing_else_ch
 
 #[tokio::test]
 async fn everything_but_data_is_made_again_at_once() {
-    let bed = Bed::new().await;
-    let running = in_service(&bed).await;
-    let before = shape(&bed);
+    let harness = Harness::new().await;
+    let running = in_service(&harness).await;
+    let before = shape(&harness);
     {
-        let mut state = bed.world.state();
+        let mut state = harness.world.state();
         state.containers.containers.clear();
         state.containers.networks.retain(|_, network| network.name != "site_hello");
         for volume in ["php_hello", "nginx_hello"] {
@@ -157,25 +161,25 @@ async fn everything_but_data_is_made_again_at_once() {
     }
     running.app.reconcile(false).await.unwrap();
     assert_eq!(repaired(&running, 1).await.record.state, JobState::Completed);
-    assert_eq!(shape(&bed), before);
+    assert_eq!(shape(&harness), before);
     running.stop().await;
 }
 
 #[tokio::test]
 async fn an_event_of_the_engine_is_enough() {
-    let bed = Bed::new().await;
-    let running = in_service(&bed).await;
+    let harness = Harness::new().await;
+    let running = in_service(&harness).await;
     let labels = {
-        let mut state = bed.world.state();
+        let mut state = harness.world.state();
         php(&mut state).state = ContainerState::Exited;
         php(&mut state).labels.clone()
     };
-    bed.world.tell("php_hello", "die", labels);
+    harness.world.emit_event("php_hello", "die", labels);
     assert_eq!(repaired(&running, 1).await.record.state, JobState::Completed);
     // Of networks and volumes only the name is told.
-    bed.world.state().containers.containers.clear();
-    bed.world.state().containers.networks.retain(|_, network| network.name != "site_hello");
-    bed.world.tell("site_hello", "destroy", Labels::new());
+    harness.world.state().containers.containers.clear();
+    harness.world.state().containers.networks.retain(|_, network| network.name != "site_hello");
+    harness.world.emit_event("site_hello", "destroy", Labels::new());
     assert_eq!(repaired(&running, 2).await.record.state, JobState::Completed);
     until_known(&running, &[]).await;
     running.stop().await;
@@ -184,16 +188,16 @@ async fn an_event_of_the_engine_is_enough() {
 /// Too many for a listener who doesn't listen, so that some are lost and the stream with them.
 #[tokio::test]
 async fn after_events_were_lost_they_are_heard_anew_and_then_everything_is_looked_at() {
-    let bed = Bed::new().await;
-    let running = in_service(&bed).await;
-    let before = bed.gate.calls().len();
-    php(&mut bed.world.state()).state = ContainerState::Exited;
+    let harness = Harness::new().await;
+    let running = in_service(&harness).await;
+    let before = harness.gate.calls().len();
+    php(&mut harness.world.state()).state = ContainerState::Exited;
     for _ in 0..1_000 {
-        bed.world.tell("mariadb", "health_status", Labels::new());
+        harness.world.emit_event("mariadb", "health_status", Labels::new());
     }
     assert_eq!(repaired(&running, 1).await.record.state, JobState::Completed);
-    assert_eq!(bed.world.listeners(), 1);
-    let calls = bed.gate.calls().split_off(before);
+    assert_eq!(harness.world.listeners(), 1);
+    let calls = harness.gate.calls().split_off(before);
     let first =
         |name| calls.iter().position(|call| call.name == name).unwrap_or_else(|| panic!("no {name}: {calls:?}"));
     assert!(first("docker.events") < first("docker.containers"), "{calls:?}");
@@ -203,15 +207,15 @@ async fn after_events_were_lost_they_are_heard_anew_and_then_everything_is_looke
 /// What only a look into a site shows is found of all of them, in turn.
 #[tokio::test]
 async fn each_look_at_everything_looks_into_other_sites() {
-    let bed = Bed::new().await;
-    let running = in_service(&bed).await;
+    let harness = Harness::new().await;
+    let running = in_service(&harness).await;
     let sites = ["hello", "second", "third"];
     for site in &sites[1..] {
         running.active(site).await;
     }
     for site in sites {
         let php = format!("php_{site}");
-        bed.world.state().containers.write_file(&php, "wp-config.php", "changed");
+        harness.world.state().containers.write_file(&php, "wp-config.php", "changed");
     }
     for nth in 1..=sites.len() {
         running.app.reconcile(false).await.unwrap();
@@ -224,16 +228,16 @@ async fn each_look_at_everything_looks_into_other_sites() {
 
 #[tokio::test]
 async fn a_front_page_that_fails_or_is_blank_is_told_and_left_to_an_operator() {
-    let bed = Bed::new().await;
-    let running = in_service(&bed).await;
+    let harness = Harness::new().await;
+    let running = in_service(&harness).await;
     let titled = |title: &str| {
-        let mut state = bed.world.state();
+        let mut state = harness.world.state();
         let tables = &mut state.databases.databases.get_mut("wp_hello").unwrap().tables;
         tables.insert("wp_options".to_owned(), title.to_owned())
     };
     let title = titled("").unwrap();
     running.app.reconcile(true).await.unwrap();
-    until_known(&running, &[(Kind::Serving, Reason::Page, Way::Operator)]).await;
+    until_known(&running, &[(ResourceKind::Serving, Reason::Page, Remediation::Operator)]).await;
     assert_eq!(repairs(&running).await.len(), 0);
     titled(&title);
     running.app.reconcile(true).await.unwrap();
@@ -243,11 +247,11 @@ async fn a_front_page_that_fails_or_is_blank_is_told_and_left_to_an_operator() {
 
 #[tokio::test]
 async fn events_that_say_nothing_of_a_site_disturb_nobody() {
-    let bed = Bed::new().await;
-    let running = in_service(&bed).await;
+    let harness = Harness::new().await;
+    let running = in_service(&harness).await;
     let strange = Labels::from([("hostplane.site-id".to_owned(), "../../etc".to_owned())]);
     for (event, labels) in [("mariadb", Labels::new()), ("php_nobody", Labels::new()), ("wp_../x", strange)] {
-        bed.world.tell(event, "die", labels);
+        harness.world.emit_event(event, "die", labels);
     }
     running.app.reconcile(true).await.unwrap();
     assert_eq!(repairs(&running).await.len(), 0);
@@ -256,16 +260,18 @@ async fn events_that_say_nothing_of_a_site_disturb_nobody() {
 
 #[tokio::test]
 async fn what_cannot_be_seen_is_unknown_and_nothing_is_done_about_it() {
-    let bed = Bed::new().await;
-    let running = in_service(&bed).await;
+    let harness = Harness::new().await;
+    let running = in_service(&harness).await;
     for dependency in [Dependency::Docker, Dependency::Mariadb, Dependency::Caddy] {
-        bed.gate.cut_off(dependency);
+        harness.gate.cut_off(dependency);
         running.app.reconcile(true).await.unwrap();
         let report = running.app.drift();
         let trouble = report.trouble.unwrap_or_else(|| panic!("{dependency} is not missed"));
         assert!(trouble.contains("refused") || trouble.contains("down"), "{trouble}");
-        assert!(known(&running).iter().all(|(_, reason, way)| (*reason, *way) == (Reason::Unknown, Way::Nothing)));
-        bed.gate.reconnect(dependency);
+        assert!(
+            known(&running).iter().all(|(_, reason, way)| (*reason, *way) == (Reason::Unknown, Remediation::Nothing))
+        );
+        harness.gate.reconnect(dependency);
         running.app.readiness().await;
         running.app.reconcile(true).await.unwrap();
         assert_eq!((running.app.drift().trouble, known(&running)), (None, Vec::new()), "{dependency}");
@@ -276,10 +282,10 @@ async fn what_cannot_be_seen_is_unknown_and_nothing_is_done_about_it() {
 
 #[tokio::test]
 async fn data_that_is_gone_is_never_made_anew_and_visitors_get_a_maintenance_page() {
-    type Loss = (Kind, Wreck, fn(&mut State, &State));
+    type Loss = (ResourceKind, Wreck, fn(&mut State, &State));
     let losses: [Loss; 3] = [
         (
-            Kind::FilesVolume,
+            ResourceKind::FilesVolume,
             |state| {
                 state.containers.containers.clear();
                 state.containers.volumes.remove("wp_hello").unwrap();
@@ -289,22 +295,22 @@ async fn data_that_is_gone_is_never_made_anew_and_visitors_get_a_maintenance_pag
             },
         ),
         (
-            Kind::Database,
+            ResourceKind::Database,
             |state| state.databases.databases.clear(),
             |state, before| state.databases.databases.clone_from(&before.databases.databases),
         ),
         (
             // The database was dropped and made again by hand, so its marker and all tables are gone.
-            Kind::WordpressInstall,
+            ResourceKind::WordpressInstall,
             |state| drop(state.databases.databases.insert("wp_hello".to_owned(), DatabaseState::default())),
             |state, before| state.databases.databases.clone_from(&before.databases.databases),
         ),
     ];
     for (kind, lose, bring_back) in losses {
-        let bed = Bed::new().await;
-        let running = in_service(&bed).await;
-        let (before, whole) = (bed.state(), shape(&bed));
-        lose(&mut bed.world.state());
+        let harness = Harness::new().await;
+        let running = in_service(&harness).await;
+        let (before, whole) = (harness.state(), shape(&harness));
+        lose(&mut harness.world.state());
         running.app.reconcile(true).await.unwrap();
         let held = repaired(&running, 1).await;
         assert_eq!(held.record.state, JobState::NeedsOperator, "{kind}");
@@ -312,20 +318,20 @@ async fn data_that_is_gone_is_never_made_anew_and_visitors_get_a_maintenance_pag
         assert_eq!(step, Some(kind.as_str()), "{message}");
         assert!(message.contains("gone") && message.contains("backup"), "{message}");
         let (volumes, served) = {
-            let state = bed.world.state();
+            let state = harness.world.state();
             (state.containers.volumes.contains_key("wp_hello"), state.proxy.loaded["hello.caddy"].clone())
         };
-        assert_eq!(volumes, kind != Kind::FilesVolume, "nothing is made in its place");
+        assert_eq!(volumes, kind != ResourceKind::FilesVolume, "nothing is made in its place");
         assert!(served.contains(MAINTENANCE_PAGE), "{served}");
         for _ in 0..3 {
             running.app.reconcile(true).await.unwrap();
         }
         assert_eq!(repairs(&running).await.len(), 1, "it is said once");
 
-        bring_back(&mut bed.world.state(), &before);
+        bring_back(&mut harness.world.state(), &before);
         running.app.retry_job(held.record.id).await.unwrap();
         assert_eq!(running.ended(held.record.id).await.record.state, JobState::Completed);
-        assert_eq!(shape(&bed), whole, "{kind}");
+        assert_eq!(shape(&harness), whole, "{kind}");
         until_known(&running, &[]).await;
         running.stop().await;
     }
@@ -333,23 +339,23 @@ async fn data_that_is_gone_is_never_made_anew_and_visitors_get_a_maintenance_pag
 
 #[tokio::test]
 async fn a_marker_that_is_gone_while_the_site_serves_is_somebody_s_to_judge() {
-    let bed = Bed::new().await;
-    let running = in_service(&bed).await;
-    bed.world.state().containers.delete_file("wp_hello", ".hostplane-site");
+    let harness = Harness::new().await;
+    let running = in_service(&harness).await;
+    harness.world.state().containers.delete_file("wp_hello", ".hostplane-site");
     running.app.reconcile(true).await.unwrap();
-    until_known(&running, &[(Kind::WordpressFiles, Reason::Absent, Way::Operator)]).await;
+    until_known(&running, &[(ResourceKind::WordpressFiles, Reason::Absent, Remediation::Operator)]).await;
     assert_eq!(repairs(&running).await.len(), 0);
-    assert!(!bed.world.state().proxy.loaded["hello.caddy"].contains(MAINTENANCE_PAGE));
+    assert!(!harness.world.state().proxy.loaded["hello.caddy"].contains(MAINTENANCE_PAGE));
     running.stop().await;
 }
 
 #[tokio::test]
 async fn what_an_earlier_release_made_waits_for_an_upgrade() {
-    let bed = Bed::new().await;
-    let running = in_service(&bed).await;
-    php(&mut bed.world.state()).labels.insert(LABEL_SPEC.to_owned(), SpecHash::of(&"earlier").to_string());
+    let harness = Harness::new().await;
+    let running = in_service(&harness).await;
+    php(&mut harness.world.state()).labels.insert(LABEL_SPEC.to_owned(), SpecHash::of(&"earlier").to_string());
     running.app.reconcile(true).await.unwrap();
-    until_known(&running, &[(Kind::PhpContainer, Reason::Release, Way::Upgrade)]).await;
+    until_known(&running, &[(ResourceKind::PhpContainer, Reason::Release, Remediation::Upgrade)]).await;
     assert_eq!(repairs(&running).await.len(), 0);
     let upgrade = running.app.upgrade_site(&name("hello")).await.unwrap();
     assert_eq!(running.ended(upgrade.record.id).await.record.state, JobState::Completed);
@@ -360,10 +366,10 @@ async fn what_an_earlier_release_made_waits_for_an_upgrade() {
 
 #[tokio::test]
 async fn somebody_else_s_thing_under_a_site_s_name_is_left_alone() {
-    let bed = Bed::new().await;
-    let running = in_service(&bed).await;
+    let harness = Harness::new().await;
+    let running = in_service(&harness).await;
     {
-        let mut state = bed.world.state();
+        let mut state = harness.world.state();
         state.containers.containers.clear();
         state.containers.volumes.insert("nginx_hello".to_owned(), FakeVolume::new(Labels::new()));
     }
@@ -371,22 +377,22 @@ async fn somebody_else_s_thing_under_a_site_s_name_is_left_alone() {
     let stuck = repaired(&running, 1).await;
     assert_eq!(stuck.record.state, JobState::NeedsOperator);
     assert!(failure(&stuck).1.contains("nginx_hello"), "{:?}", failure(&stuck));
-    assert_eq!(bed.world.state().containers.volumes["nginx_hello"].labels, Labels::new());
+    assert_eq!(harness.world.state().containers.volumes["nginx_hello"].labels, Labels::new());
     running.stop().await;
 }
 
 #[tokio::test]
 async fn what_breaks_again_and_again_is_left_to_an_operator_with_its_history() {
-    let mut bed = Bed::new().await;
-    bed.settings.pace.repair_rest = Duration::from_millis(1);
-    let running = in_service(&bed).await;
+    let mut harness = Harness::new().await;
+    harness.settings.pace.repair_backoff = Duration::from_millis(1);
+    let running = in_service(&harness).await;
     for nth in 1..=6 {
-        php(&mut bed.world.state()).state = ContainerState::Exited;
+        php(&mut harness.world.state()).state = ContainerState::Exited;
         running.app.reconcile(false).await.unwrap();
         assert_eq!(repaired(&running, nth).await.record.state, JobState::Completed, "repair {nth}");
         until_known(&running, &[]).await;
     }
-    php(&mut bed.world.state()).state = ContainerState::Exited;
+    php(&mut harness.world.state()).state = ContainerState::Exited;
     running.app.reconcile(false).await.unwrap();
     let left = repaired(&running, 7).await;
     assert_eq!(left.record.state, JobState::NeedsOperator);
@@ -403,9 +409,9 @@ async fn what_breaks_again_and_again_is_left_to_an_operator_with_its_history() {
 
 #[tokio::test]
 async fn a_site_that_a_job_changes_is_looked_at_when_it_has_ended() {
-    let bed = Bed::new().await;
-    let running = in_service(&bed).await;
-    let suspend = running.app.change_site(&name("hello"), &Change::Suspended(true)).await;
+    let harness = Harness::new().await;
+    let running = in_service(&harness).await;
+    let suspend = running.app.change_site(&name("hello"), &SiteChange::Suspended(true)).await;
     let suspend = suspend.unwrap().record.id;
     running.app.reconcile(false).await.unwrap();
     assert_eq!(running.ended(suspend).await.record.state, JobState::Completed);
@@ -416,28 +422,28 @@ async fn a_site_that_a_job_changes_is_looked_at_when_it_has_ended() {
 
 #[tokio::test]
 async fn a_site_whose_wordpress_fails_for_its_own_reasons_is_mended_as_far_as_that_goes() {
-    let bed = Bed::new().await;
-    let running = in_service(&bed).await;
-    php(&mut bed.world.state()).state = ContainerState::Exited;
+    let harness = Harness::new().await;
+    let running = in_service(&harness).await;
+    php(&mut harness.world.state()).state = ContainerState::Exited;
     // Each look into it fails: before the repair, after it, and that of the reconciler.
     for _ in 0..8 {
         let fails = EffectError::transient_message("wordpress.facts", "php ended with 255");
-        bed.gate.next("wordpress.facts", Verdict::Fail(fails));
+        harness.gate.next("wordpress.facts", Verdict::Fail(fails));
     }
     running.app.reconcile(false).await.unwrap();
     assert_eq!(repaired(&running, 1).await.record.state, JobState::Completed);
-    assert_eq!(php(&mut bed.world.state()).state, ContainerState::Running);
+    assert_eq!(php(&mut harness.world.state()).state, ContainerState::Running);
     running.stop().await;
 }
 
 #[tokio::test]
 async fn no_change_of_a_site_makes_anything_in_the_place_of_data_that_is_gone() {
-    for change in [Change::Secrets { generation: 1 }, Change::Suspended(true)] {
-        let bed = Bed::new().await;
-        let running = in_service(&bed).await;
-        let before = bed.state();
+    for change in [SiteChange::Secrets { generation: 1 }, SiteChange::Suspended(true)] {
+        let harness = Harness::new().await;
+        let running = in_service(&harness).await;
+        let before = harness.state();
         {
-            let mut state = bed.world.state();
+            let mut state = harness.world.state();
             state.containers.containers.clear();
             state.containers.volumes.remove("wp_hello").unwrap();
         }
@@ -445,9 +451,9 @@ async fn no_change_of_a_site_makes_anything_in_the_place_of_data_that_is_gone() 
         let stuck = running.ended(job).await;
         assert_eq!(stuck.record.state, JobState::NeedsOperator);
         assert!(failure(&stuck).1.contains("gone"), "{:?}", failure(&stuck));
-        assert!(!bed.world.state().containers.volumes.contains_key("wp_hello"));
+        assert!(!harness.world.state().containers.volumes.contains_key("wp_hello"));
         let kept = before.containers.volumes["wp_hello"].clone();
-        bed.world.state().containers.volumes.insert("wp_hello".to_owned(), kept);
+        harness.world.state().containers.volumes.insert("wp_hello".to_owned(), kept);
         running.app.retry_job(job).await.unwrap();
         running.ended(job).await;
         assert_eq!(running.not_present("hello").await, Vec::<String>::new());
@@ -457,10 +463,10 @@ async fn no_change_of_a_site_makes_anything_in_the_place_of_data_that_is_gone() 
 
 #[tokio::test]
 async fn what_is_kept_of_a_site_from_look_to_look_goes_with_a_change_of_it() {
-    let bed = Bed::new().await;
-    let running = in_service(&bed).await;
+    let harness = Harness::new().await;
+    let running = in_service(&harness).await;
     running.app.reconcile(false).await.unwrap();
-    let job = running.app.change_site(&name("hello"), &Change::Suspended(true)).await.unwrap().record.id;
+    let job = running.app.change_site(&name("hello"), &SiteChange::Suspended(true)).await.unwrap().record.id;
     assert_eq!(running.ended(job).await.record.state, JobState::Completed);
     // First what looks into the site see, so that the last word is that of the lists.
     for inside in [true, false] {
@@ -472,27 +478,27 @@ async fn what_is_kept_of_a_site_from_look_to_look_goes_with_a_change_of_it() {
 
 #[tokio::test]
 async fn front_pages_that_never_answer_keep_nobody_from_being_mended() {
-    let bed = Bed::new().await;
-    let running = in_service(&bed).await;
+    let harness = Harness::new().await;
+    let running = in_service(&harness).await;
     for n in 0..8 {
         running.active(&format!("s{n}")).await;
     }
     // As many as there are places for looks into sites.
     for _ in 0..8 {
-        bed.gate.next("probe.get", Verdict::Hang);
+        harness.gate.next("probe.get", Verdict::Hang);
     }
-    let asked = || bed.gate.calls().iter().filter(|call| call.name == "probe.get").count();
+    let asked = || harness.gate.calls().iter().filter(|call| call.name == "probe.get").count();
     let before = asked();
     let mended = async {
         while asked() < before + 8 {
             tokio::task::yield_now().await;
         }
         let labels = {
-            let mut state = bed.world.state();
+            let mut state = harness.world.state();
             php(&mut state).state = ContainerState::Exited;
             php(&mut state).labels.clone()
         };
-        bed.world.tell("php_hello", "die", labels);
+        harness.world.emit_event("php_hello", "die", labels);
         assert_eq!(repaired(&running, 1).await.record.state, JobState::Completed);
     };
     tokio::select! {

@@ -10,19 +10,19 @@ use hostplane_engine::store::JobFilter;
 use hostplane_infra::error::{Dependency, EffectError, Rejection};
 use hostplane_infra::gate::Verdict;
 
-use crate::bed::{Bed, Running, failure};
 use crate::common::{name, new_site};
+use crate::harness::{Harness, Running, failure};
 
 fn refusal() -> Verdict {
     Verdict::Fail(EffectError::Rejected(Rejection::Invalid { by: Dependency::Mariadb, message: "injected".into() }))
 }
 
-/// A bed on which looks come at once, and what no site explains goes as soon as it may.
-async fn watchful() -> Bed {
-    let mut bed = Bed::new().await;
-    bed.settings.pace.tick = Duration::from_millis(5);
-    bed.settings.pace.orphan_grace = Duration::from_millis(20);
-    bed
+/// A harness on which looks come at once, and what no site explains goes as soon as it may.
+async fn watchful() -> Harness {
+    let mut harness = Harness::new().await;
+    harness.settings.pace.scan_interval = Duration::from_millis(5);
+    harness.settings.pace.orphan_grace = Duration::from_millis(20);
+    harness
 }
 
 /// The newest job, as soon as it is as wanted.
@@ -55,19 +55,19 @@ async fn older(running: &Running, older: bool) -> String {
 
 #[tokio::test]
 async fn a_job_that_waits_is_cancelled_as_soon_as_it_can_look() {
-    let bed = Bed::new().await;
-    let before = bed.state();
-    bed.gate.cut_off(Dependency::Mariadb);
-    let running = bed.start().await;
+    let harness = Harness::new().await;
+    let before = harness.state();
+    harness.gate.cut_off(Dependency::Mariadb);
+    let running = harness.start().await;
     let job = running.create("hello").await;
     running.app.job_when(job, |job| job.record.waiting_for.is_some()).await.unwrap();
     running.app.cancel_job(job).await.unwrap();
     running.app.cancel_job(job).await.expect("twice is fine");
-    bed.gate.reconnect(Dependency::Mariadb);
+    harness.gate.reconnect(Dependency::Mariadb);
     let ended = running.ended(job).await;
     assert_eq!((ended.record.state, running.status("hello").await), (JobState::Cancelled, SiteStatus::Failed));
     assert_eq!(failure(&ended).1, "cancelled by request");
-    assert_eq!(bed.state(), before);
+    assert_eq!(harness.state(), before);
 
     let again = running.app.retry_job(job).await.unwrap();
     assert_eq!(running.ended(again.record.id).await.record.state, JobState::Completed);
@@ -76,27 +76,27 @@ async fn a_job_that_waits_is_cancelled_as_soon_as_it_can_look() {
 
 #[tokio::test]
 async fn what_can_not_be_cancelled_says_why() {
-    let bed = Bed::new().await;
-    let running = bed.start().await;
+    let harness = Harness::new().await;
+    let running = harness.start().await;
     let made = running.active("hello").await.record.id;
     let refused = running.app.cancel_job(made).await.unwrap_err();
     assert!(matches!(refused, AppError::NotCancellable(why) if why.contains("has ended")), "{refused}");
-    bed.gate.cut_off(Dependency::Docker);
+    harness.gate.cut_off(Dependency::Docker);
     let destroy = running.app.destroy_site(&name("hello")).await.unwrap().record.id;
     let refused = running.app.cancel_job(destroy).await.unwrap_err();
     assert!(matches!(refused, AppError::NotCancellable(why) if why.contains("no way back")), "{refused}");
-    bed.gate.reconnect(Dependency::Docker);
+    harness.gate.reconnect(Dependency::Docker);
     running.ended(destroy).await;
     running.stop().await;
 }
 
 #[tokio::test]
 async fn a_site_that_failed_half_way_can_be_destroyed() {
-    let bed = Bed::new().await;
-    let before = bed.state();
-    bed.gate.next("wordpress.install", refusal());
-    bed.gate.next("mariadb.remove_tenant", refusal());
-    let running = bed.start().await;
+    let harness = Harness::new().await;
+    let before = harness.state();
+    harness.gate.next("wordpress.install", refusal());
+    harness.gate.next("mariadb.remove_tenant", refusal());
+    let running = harness.start().await;
     let job = running.create("hello").await;
     let stuck = running.ended(job).await;
     assert_eq!(stuck.record.state, JobState::NeedsOperator);
@@ -107,82 +107,82 @@ async fn a_site_that_failed_half_way_can_be_destroyed() {
     assert_eq!(destroy.record.operation, OperationName::Destroy);
     assert_eq!(running.ended(destroy.record.id).await.record.state, JobState::Completed);
     assert_eq!(running.app.job(job).await.unwrap().record.state, JobState::Failed, "it was given up");
-    assert_eq!(bed.state(), before);
+    assert_eq!(harness.state(), before);
     running.active("hello").await;
     running.stop().await;
 }
 
 #[tokio::test]
 async fn what_was_seen_long_ago_counts_no_more() {
-    let bed = watchful().await;
-    let running = bed.start().await;
+    let harness = watchful().await;
+    let running = harness.start().await;
     older(&running, false).await;
-    bed.gate.cut_off(Dependency::Docker);
+    harness.gate.cut_off(Dependency::Docker);
     let said = older(&running, true).await;
     assert!(said.contains("not compared"), "{said}");
-    bed.gate.reconnect(Dependency::Docker);
+    harness.gate.reconnect(Dependency::Docker);
     older(&running, false).await;
     running.stop().await;
 }
 
 /// A site that is ACTIVE, on a database from the middle of its provision.
-async fn taken_in_the_middle(bed: &Bed) -> (Running, JobId) {
-    bed.gate.cut_off(Dependency::Caddy);
-    let running = bed.start().await;
+async fn taken_in_the_middle(harness: &Harness) -> (Running, JobId) {
+    harness.gate.cut_off(Dependency::Caddy);
+    let running = harness.start().await;
     let job = running.create("hello").await;
     running.app.job_when(job, |job| job.record.waiting_for.is_some()).await.unwrap();
     running.stop().await;
-    let copy = bed.copy_database();
-    bed.gate.reconnect(Dependency::Caddy);
-    let running = bed.start().await;
+    let copy = harness.copy_database();
+    harness.gate.reconnect(Dependency::Caddy);
+    let running = harness.start().await;
     assert_eq!(running.ended(job).await.record.state, JobState::Completed);
     running.stop().await;
-    bed.gate.cut_off(Dependency::Caddy);
-    bed.restore_database(&copy);
-    (bed.start().await, job)
+    harness.gate.cut_off(Dependency::Caddy);
+    harness.restore_database(&copy);
+    (harness.start().await, job)
 }
 
 #[tokio::test]
 async fn a_provision_that_an_older_copy_takes_up_again_never_rolls_back_what_was_confirmed() {
-    let bed = Bed::new().await;
-    let (running, job) = taken_in_the_middle(&bed).await;
-    let world = bed.state();
+    let harness = Harness::new().await;
+    let (running, job) = taken_in_the_middle(&harness).await;
+    let world = harness.state();
     running.app.cancel_job(job).await.unwrap();
-    bed.gate.reconnect(Dependency::Caddy);
+    harness.gate.reconnect(Dependency::Caddy);
     let stuck = running.ended(job).await;
     assert_eq!(stuck.record.state, JobState::NeedsOperator);
     assert!(failure(&stuck).1.contains("nothing is rolled back"), "{stuck:?}");
-    assert_eq!(bed.state(), world);
+    assert_eq!(harness.state(), world);
     running.stop().await;
 }
 
 #[tokio::test]
 async fn a_provision_that_an_older_copy_takes_up_again_ends_as_it_did() {
-    let bed = Bed::new().await;
-    let (running, job) = taken_in_the_middle(&bed).await;
-    let world = bed.state();
-    bed.gate.reconnect(Dependency::Caddy);
+    let harness = Harness::new().await;
+    let (running, job) = taken_in_the_middle(&harness).await;
+    let world = harness.state();
+    harness.gate.reconnect(Dependency::Caddy);
     assert_eq!(running.ended(job).await.record.state, JobState::Completed);
-    assert_eq!(bed.state(), world);
+    assert_eq!(harness.state(), world);
     running.stop().await;
 }
 
 #[tokio::test]
 async fn a_collect_that_is_stuck_can_be_given_up_and_comes_back_later() {
-    let mut bed = watchful().await;
-    bed.settings.pace.collect_pause = Duration::from_millis(300);
-    let before = bed.state();
-    let running = bed.start().await;
+    let mut harness = watchful().await;
+    harness.settings.pace.collect_backoff = Duration::from_millis(300);
+    let before = harness.state();
+    let running = harness.start().await;
     running.active("hello").await;
-    let made = bed.state();
+    let made = harness.state();
     let destroy = running.app.destroy_site(&name("hello")).await.unwrap().record.id;
     running.ended(destroy).await;
-    bed.gate.next("docker.remove_network", refusal());
+    harness.gate.next("docker.remove_network", refusal());
     let late = made.containers.networks.iter().find(|(_, network)| network.name == "site_hello").unwrap();
-    bed.world.state().containers.networks.insert(late.0.clone(), late.1.clone());
+    harness.world.state().containers.networks.insert(late.0.clone(), late.1.clone());
     let is_collect = |job: &JobView| job.record.operation == OperationName::Collect;
     let stuck = newest_when(&running, |job| is_collect(job) && job.record.state == JobState::NeedsOperator).await;
-    let begun = bed.now();
+    let begun = harness.now();
     let ended = running.app.cancel_job(stuck.record.id).await.unwrap();
     assert_eq!(ended.record.state, JobState::Cancelled);
     let refused = running.app.cancel_job(stuck.record.id).await.unwrap_err();
@@ -191,32 +191,32 @@ async fn a_collect_that_is_stuck_can_be_given_up_and_comes_back_later() {
         newest_when(&running, |job| job.record.id != stuck.record.id && job.record.state == JobState::Completed).await;
     assert!(is_collect(&again));
     let pause = again.record.created_at.since(begun);
-    assert!(pause >= bed.settings.pace.collect_pause, "{pause:?}");
-    assert_eq!(bed.state(), before);
+    assert!(pause >= harness.settings.pace.collect_backoff, "{pause:?}");
+    assert_eq!(harness.state(), before);
     running.stop().await;
 }
 
 #[tokio::test]
 async fn a_database_from_an_older_copy_removes_nothing_and_says_so() {
-    let bed = watchful().await;
-    let running = bed.start().await;
-    bed.gate.next("wordpress.install", refusal());
+    let harness = watchful().await;
+    let running = harness.start().await;
+    harness.gate.next("wordpress.install", refusal());
     let failed = running.create("late").await;
     assert_eq!(running.ended(failed).await.record.state, JobState::Failed);
     running.stop().await;
-    let copy = bed.copy_database();
+    let copy = harness.copy_database();
 
     // Since then one site was made, and the one that had failed after all.
-    let running = bed.start().await;
+    let running = harness.start().await;
     running.active("second").await;
     let again = running.app.retry_job(failed).await.unwrap().record.id;
     assert_eq!(running.ended(again).await.record.state, JobState::Completed);
     running.stop().await;
-    let newer = bed.copy_database();
-    let world = bed.state();
+    let newer = harness.copy_database();
+    let world = harness.state();
 
-    bed.restore_database(&copy);
-    let running = bed.start().await;
+    harness.restore_database(&copy);
+    let running = harness.start().await;
     let said = older(&running, true).await;
     assert!(said.contains("older than the world") && !said.contains("_second"), "{said}");
 
@@ -230,18 +230,18 @@ async fn a_database_from_an_older_copy_removes_nothing_and_says_so() {
     assert_eq!(destroy.record.state, JobState::NeedsOperator);
     assert!(failure(&destroy).1.contains("older than the world"), "{destroy:?}");
     // Neither is anything rolled back: it may have been completed since the copy was taken.
-    bed.gate.next("wordpress.install", refusal());
+    harness.gate.next("wordpress.install", refusal());
     let job = running.create("third").await;
     let job = running.ended(job).await;
     assert_eq!(job.record.state, JobState::NeedsOperator);
     assert!(failure(&job).1.contains("nothing is rolled back"), "{job:?}");
-    bed.world.state().containers.volumes.keys().find(|name| *name == "wp_third").expect("it stays");
+    harness.world.state().containers.volumes.keys().find(|name| *name == "wp_third").expect("it stays");
     running.stop().await;
 
     // The newer copy knows all but what was made under the older one.
     let third = |name: &str| name.ends_with("_third") || name.starts_with("third.");
     {
-        let mut state = bed.world.state();
+        let mut state = harness.world.state();
         state.containers.containers.retain(|_, container| !third(&container.spec.name));
         state.containers.volumes.retain(|name, _| !third(name));
         state.containers.networks.retain(|_, network| !third(&network.name));
@@ -251,9 +251,9 @@ async fn a_database_from_an_older_copy_removes_nothing_and_says_so() {
         state.proxy.snippets.retain(|name, _| !third(name));
         state.proxy.loaded.retain(|name, _| !third(name));
     }
-    assert_eq!(bed.state(), world, "nothing else changed");
-    bed.restore_database(&newer);
-    let running = bed.start().await;
+    assert_eq!(harness.state(), world, "nothing else changed");
+    harness.restore_database(&newer);
+    let running = harness.start().await;
     older(&running, false).await;
     running.app.settle_routes().await.unwrap();
     assert_eq!(running.not_present("late").await, Vec::<String>::new());

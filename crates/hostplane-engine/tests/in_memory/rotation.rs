@@ -12,8 +12,8 @@ use hostplane_infra::error::Dependency;
 use hostplane_infra::fake::State;
 use secrecy::ExposeSecret;
 
-use crate::bed::{Bed, Running};
 use crate::common::name;
+use crate::harness::{Harness, Running};
 
 fn hash(state: &State, site: &str) -> String {
     state.databases.users[&format!("wp_{site}")].password_hash.clone()
@@ -42,16 +42,16 @@ async fn admin_password(running: &Running, site: &str) -> String {
 
 #[tokio::test]
 async fn every_site_gets_passwords_from_the_new_secret_and_keeps_its_administrator_s() {
-    let bed = Bed::new().await;
-    let running = bed.start().await;
+    let harness = Harness::new().await;
+    let running = harness.start().await;
     for site in ["one", "two", "three"] {
         running.active(site).await;
     }
-    let (before, admin) = (bed.state(), admin_password(&running, "one").await);
+    let (before, admin) = (harness.state(), admin_password(&running, "one").await);
     let view = running.app.rotate_secret().await.unwrap();
     assert_eq!(view, SecretView { generation: 2, sites_behind: 3 });
     assert_eq!(is_through(&running).await, SecretView { generation: 2, sites_behind: 0 });
-    let after = bed.state();
+    let after = harness.state();
     for site in ["one", "two", "three"] {
         let id = id_of(&running, site).await;
         let derived = MasterSecret::new([2; 32]).site_password(Purpose::SiteDatabase, id, 2);
@@ -69,15 +69,15 @@ async fn every_site_gets_passwords_from_the_new_secret_and_keeps_its_administrat
 
 #[tokio::test]
 async fn a_rotation_goes_on_after_a_restart() {
-    let bed = Bed::new().await;
-    let running = bed.start().await;
+    let harness = Harness::new().await;
+    let running = harness.start().await;
     running.active("one").await;
-    bed.gate.cut_off(Dependency::Docker);
+    harness.gate.cut_off(Dependency::Docker);
     assert_eq!(running.app.rotate_secret().await.unwrap().sites_behind, 1);
     assert_eq!(running.app.rotate_secret().await.unwrap(), SecretView { generation: 3, sites_behind: 1 });
     running.stop().await;
-    bed.gate.reconnect(Dependency::Docker);
-    let running = bed.start().await;
+    harness.gate.reconnect(Dependency::Docker);
+    let running = harness.start().await;
     running.app.settle_routes().await.unwrap();
     assert_eq!(is_through(&running).await, SecretView { generation: 3, sites_behind: 0 });
     running.stop().await;
@@ -85,13 +85,14 @@ async fn a_rotation_goes_on_after_a_restart() {
 
 #[tokio::test]
 async fn a_site_that_does_not_serve_keeps_its_passwords_and_holds_up_nobody() {
-    let bed = Bed::new().await;
-    let running = bed.start().await;
+    let harness = Harness::new().await;
+    let running = harness.start().await;
     for site in ["broken", "whole"] {
         running.active(site).await;
     }
-    let page = bed.world.state().containers.volumes.get_mut("wp_broken").unwrap().files.remove("index.php").unwrap();
-    let before = bed.state();
+    let page =
+        harness.world.state().containers.volumes.get_mut("wp_broken").unwrap().files.remove("index.php").unwrap();
+    let before = harness.state();
     running.app.rotate_secret().await.unwrap();
     let of = async |site: &str| {
         let asked = JobFilter { operation: Some(OperationName::Rotate), limit: 10, ..JobFilter::default() };
@@ -109,53 +110,53 @@ async fn a_site_that_does_not_serve_keeps_its_passwords_and_holds_up_nobody() {
         }
     }
     assert_eq!(running.app.secret().await.unwrap(), SecretView { generation: 2, sites_behind: 1 });
-    bed.world.state().containers.volumes.get_mut("wp_broken").unwrap().files.insert("index.php".to_owned(), page);
+    harness.world.state().containers.volumes.get_mut("wp_broken").unwrap().files.insert("index.php".to_owned(), page);
     if let Some((JobState::NeedsOperator, stuck)) = of("broken").await {
         running.app.retry_job(stuck).await.unwrap();
         assert_eq!(running.ended(stuck).await.record.state, JobState::Failed);
     }
-    assert_eq!(hash(&bed.state(), "broken"), hash(&before, "broken"), "from the older generation, as before");
+    assert_eq!(hash(&harness.state(), "broken"), hash(&before, "broken"), "from the older generation, as before");
     assert_eq!(running.not_present("broken").await, Vec::<String>::new());
     running.stop().await;
 }
 
 #[tokio::test]
 async fn a_database_that_is_older_than_the_world_has_nothing_rotated() {
-    let bed = Bed::new().await;
-    let running = bed.start().await;
+    let harness = Harness::new().await;
+    let running = harness.start().await;
     running.active("one").await;
     running.stop().await;
-    let copy = bed.copy_database();
-    let running = bed.start().await;
+    let copy = harness.copy_database();
+    let running = harness.start().await;
     running.app.settle_routes().await.unwrap();
     running.app.rotate_secret().await.unwrap();
     is_through(&running).await;
     running.active("later").await;
     running.stop().await;
-    bed.restore_database(&copy);
-    let before = bed.state();
-    let running = bed.start().await;
+    harness.restore_database(&copy);
+    let before = harness.state();
+    let running = harness.start().await;
     running.app.settle_routes().await.unwrap();
     assert_eq!(running.app.secret().await.unwrap(), SecretView { generation: 2, sites_behind: 1 });
     // A site that is made is through long after a pass could have begun.
     running.active("another").await;
     let asked = JobFilter { operation: Some(OperationName::Rotate), limit: 10, ..JobFilter::default() };
     assert_eq!(running.app.jobs(None, &asked).await.unwrap().len(), 0);
-    assert_eq!(hash(&bed.state(), "one"), hash(&before, "one"));
+    assert_eq!(hash(&harness.state(), "one"), hash(&before, "one"));
     running.stop().await;
 }
 
 #[tokio::test]
 async fn a_site_that_is_busy_has_its_turn() {
-    let bed = Bed::new().await;
-    let running = bed.start().await;
+    let harness = Harness::new().await;
+    let running = harness.start().await;
     running.active("one").await;
     // A job that stays where it is while Docker is away.
-    bed.gate.cut_off(Dependency::Docker);
+    harness.gate.cut_off(Dependency::Docker);
     let first = running.app.rotate_site(&name("one")).await.unwrap().record.id;
     running.app.job_when(first, |job| job.record.waiting_for.is_some()).await.unwrap();
     running.app.rotate_secret().await.unwrap();
-    bed.gate.reconnect(Dependency::Docker);
+    harness.gate.reconnect(Dependency::Docker);
     is_through(&running).await;
     assert_eq!(running.ended(first).await.record.state, JobState::Completed);
     let jobs = JobFilter { operation: Some(OperationName::Rotate), limit: 10, ..JobFilter::default() };
@@ -165,30 +166,31 @@ async fn a_site_that_is_busy_has_its_turn() {
 
 #[tokio::test]
 async fn a_secret_that_can_t_be_kept_changes_nothing() {
-    let mut bed = Bed::new().await;
+    let mut harness = Harness::new().await;
     let keep = |_: &Keyring| Err(std::io::Error::other("disk full"));
-    bed.secrets = Secrets::new(Keyring::new(MasterSecret::new([7; 32])), Arc::new(keep));
-    let running = bed.start().await;
+    harness.secrets = Secrets::new(Keyring::new(MasterSecret::new([7; 32])), Arc::new(keep));
+    let running = harness.start().await;
     running.active("one").await;
-    let before = bed.state();
+    let before = harness.state();
     let error = running.app.rotate_secret().await.unwrap_err();
     assert!(error.to_string().contains("disk full"), "{error}");
     assert_eq!(running.app.secret().await.unwrap(), SecretView { generation: 1, sites_behind: 0 });
-    assert_eq!(bed.state(), before);
+    assert_eq!(harness.state(), before);
     running.stop().await;
 }
 
 #[tokio::test]
 async fn without_a_generation_that_sites_need_nothing_starts() {
-    let mut bed = Bed::new().await;
-    let running = bed.start().await;
+    let mut harness = Harness::new().await;
+    let running = harness.start().await;
     running.active("one").await;
     running.app.rotate_secret().await.unwrap();
     is_through(&running).await;
     running.stop().await;
     // An older copy of the file: the first generation alone.
-    bed.secrets = crate::common::secrets([7; 32]);
-    let refused = App::new(bed.store().await, bed.gated(), bed.secrets.clone(), bed.settings.clone()).await;
+    harness.secrets = crate::common::secrets([7; 32]);
+    let refused =
+        App::new(harness.store().await, harness.gated(), harness.secrets.clone(), harness.settings.clone()).await;
     let Err(error) = refused else { panic!("it starts") };
     assert!(matches!(error, StoreError::NoGeneration(2)), "{error}");
     assert!(error.to_string().contains("restore"), "{error}");

@@ -5,8 +5,8 @@ use hostplane_domain::status::SiteStatus;
 use hostplane_infra::clock::Timestamp;
 use hostplane_infra::fake::FakeWorld;
 
-use crate::bed::Bed;
 use crate::common::name;
+use crate::harness::Harness;
 
 const DATABASE: &str = include_str!("version_0_1/database.sql");
 const WORLD: &str = include_str!("version_0_1/world.json");
@@ -15,10 +15,10 @@ const NOW: Timestamp = Timestamp(1_767_225_600_400_000);
 
 #[tokio::test]
 async fn a_job_in_the_middle_is_ended_and_nothing_has_drifted() {
-    let mut bed = Bed::new().await;
-    bed.world = FakeWorld::resumed(serde_json::from_str(WORLD).unwrap(), NOW);
-    bed.load_database(DATABASE).await;
-    let running = bed.start().await;
+    let mut harness = Harness::new().await;
+    harness.world = FakeWorld::resumed(serde_json::from_str(WORLD).unwrap(), NOW);
+    harness.load_database(DATABASE).await;
+    let running = harness.start().await;
     running.app.settle_routes().await.unwrap();
     let job = running.app.site(&name("shop")).await.unwrap().view.active_job.expect("the change goes on");
     let ended = running.ended(job).await;

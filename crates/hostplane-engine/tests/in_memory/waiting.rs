@@ -4,22 +4,22 @@ use hostplane_domain::job::JobState;
 use hostplane_infra::error::{Dependency, EffectError};
 use hostplane_infra::gate::Verdict;
 
-use crate::bed::Bed;
 use crate::common::name;
+use crate::harness::Harness;
 
 const ALL: [Dependency; 3] = [Dependency::Docker, Dependency::Mariadb, Dependency::Caddy];
 
 #[tokio::test]
 async fn a_job_waits_from_the_start_and_says_for_what() {
     for down in ALL {
-        let bed = Bed::new().await;
-        bed.gate.cut_off(down);
-        let running = bed.start().await;
+        let harness = Harness::new().await;
+        harness.gate.cut_off(down);
+        let running = harness.start().await;
         let job = running.create("hello").await;
         let waits = running.app.job_when(job, |job| job.record.waiting_for.is_some()).await.unwrap();
         assert_eq!(waits.record.waiting_for.as_deref(), Some(down.as_str()));
         assert_eq!(waits.record.attempt, 1);
-        bed.gate.reconnect(down);
+        harness.gate.reconnect(down);
         let done = running.ended(job).await;
         assert_eq!((done.record.state, done.record.attempt), (JobState::Completed, 1), "{:?}", done.record.error);
         assert_eq!(done.record.waiting_for, None);
@@ -34,17 +34,17 @@ async fn a_job_waits_in_the_middle_and_rolls_nothing_back() {
         (Dependency::Mariadb, "mariadb.ensure_tenant"),
         (Dependency::Caddy, "caddy.put_route"),
     ] {
-        let bed = Bed::new().await;
+        let harness = Harness::new().await;
         let refused = EffectError::transient_message("test", "connection refused");
-        bed.gate.next(call, Verdict::Fail(refused));
-        let running = bed.start().await;
+        harness.gate.next(call, Verdict::Fail(refused));
+        let running = harness.start().await;
         let job = running.create("hello").await;
         // From the moment of the failing call on, the dependency can't be reached.
         running.app.job_when(job, |job| !job.steps.is_empty()).await.unwrap();
-        bed.gate.cut_off(down);
+        harness.gate.cut_off(down);
         let waits = running.app.job_when(job, |job| job.record.waiting_for.is_some()).await.unwrap();
         assert_eq!(waits.record.waiting_for.as_deref(), Some(down.as_str()));
-        bed.gate.reconnect(down);
+        harness.gate.reconnect(down);
         let done = running.ended(job).await;
         assert_eq!((done.record.state, done.record.attempt), (JobState::Completed, 1), "{:?}", done.record.error);
         assert!(done.steps.iter().all(|step| step.action == "ensure"), "nothing was removed");
@@ -55,26 +55,26 @@ async fn a_job_waits_in_the_middle_and_rolls_nothing_back() {
 #[tokio::test]
 async fn a_destroy_waits_too() {
     for down in ALL {
-        let bed = Bed::new().await;
-        let running = bed.start().await;
-        let before = bed.state();
+        let harness = Harness::new().await;
+        let running = harness.start().await;
+        let before = harness.state();
         running.active("hello").await;
-        bed.gate.cut_off(down);
+        harness.gate.cut_off(down);
         let job = running.app.destroy_site(&name("hello")).await.unwrap().record.id;
         running.app.job_when(job, |job| job.record.waiting_for.is_some()).await.unwrap();
-        bed.gate.reconnect(down);
+        harness.gate.reconnect(down);
         assert_eq!(running.ended(job).await.record.state, JobState::Completed);
-        assert_eq!(bed.state(), before);
+        assert_eq!(harness.state(), before);
         running.stop().await;
     }
 }
 
 #[tokio::test]
 async fn one_slow_or_failed_call_proves_nothing() {
-    let bed = Bed::new().await;
+    let harness = Harness::new().await;
     let refused = EffectError::transient_message("test", "busy");
-    bed.gate.next("docker.create_network", Verdict::Fail(refused));
-    let running = bed.start().await;
+    harness.gate.next("docker.create_network", Verdict::Fail(refused));
+    let running = harness.start().await;
     let job = running.active("hello").await;
     assert_eq!(job.record.attempt, 1, "the step was tried again within the attempt");
     running.stop().await;
@@ -82,14 +82,14 @@ async fn one_slow_or_failed_call_proves_nothing() {
 
 #[tokio::test]
 async fn while_the_world_can_t_be_seen_as_a_whole_nothing_is_rolled_back() {
-    let bed = Bed::new().await;
+    let harness = Harness::new().await;
     // Caddy is there, and never says what it has: to no job, and to nobody who looks for what the journal lacks.
     for _ in 0..200 {
         for call in ["caddy.route", "caddy.routes"] {
-            bed.gate.next(call, Verdict::Fail(EffectError::transient_message(call, "no answer")));
+            harness.gate.next(call, Verdict::Fail(EffectError::transient_message(call, "no answer")));
         }
     }
-    let running = bed.start().await;
+    let running = harness.start().await;
     let job = running.create("hello").await;
     let ended = running.ended(job).await;
     assert_eq!(ended.record.state, JobState::NeedsOperator);

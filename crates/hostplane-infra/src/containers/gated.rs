@@ -8,7 +8,7 @@ use hostplane_domain::container::ContainerSpec;
 use hostplane_domain::mark::Labels;
 
 use super::{
-    ArchiveEntry, ContainerFacts, Containers, EngineEvents, EngineFacts, Exec, ExecOutput, LogAsk, LogLine,
+    ArchiveEntry, ContainerFacts, Containers, EngineEvents, EngineFacts, Exec, ExecOutput, LogLine, LogQuery,
     NetworkFacts, NetworkSpec, Scope, Tuning, VolumeFacts,
 };
 use crate::error::{Dependency, Effect};
@@ -168,8 +168,8 @@ impl Containers for GatedContainers {
         pass(&*self.gate, EXEC, async move { inner.exec(&container_id, &exec).await }).await
     }
 
-    async fn log(&self, container_id: &str, ask: LogAsk) -> Effect<Vec<LogLine>> {
+    async fn log(&self, container_id: &str, query: LogQuery) -> Effect<Vec<LogLine>> {
         let (inner, container_id) = (Arc::clone(&self.inner), container_id.to_owned());
-        pass(&*self.gate, LOG, async move { inner.log(&container_id, ask).await }).await
+        pass(&*self.gate, LOG, async move { inner.log(&container_id, query).await }).await
     }
 }

@@ -12,7 +12,7 @@ pub const LOG_LIMIT: usize = 1024 * 1024;
 
 /// Which lines are asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LogAsk {
+pub struct LogQuery {
     /// The newest ones, so many at most.
     pub newest: u32,
     /// Only those that were written later than this.
@@ -41,23 +41,23 @@ pub struct LogLine {
 
 /// The newest lines that fit into an answer, in the order in which they came.
 pub(crate) struct Newest {
-    ask: LogAsk,
+    query: LogQuery,
     lines: VecDeque<LogLine>,
     bytes: usize,
 }
 
 impl Newest {
-    pub fn new(ask: LogAsk) -> Self {
-        Self { ask, lines: VecDeque::new(), bytes: 0 }
+    pub fn new(query: LogQuery) -> Self {
+        Self { query, lines: VecDeque::new(), bytes: 0 }
     }
 
     pub fn add(&mut self, line: LogLine) {
-        if self.ask.after.is_some_and(|after| line.at <= after) {
+        if self.query.after.is_some_and(|after| line.at <= after) {
             return;
         }
         self.bytes += line.text.len();
         self.lines.push_back(line);
-        let most = usize::try_from(self.ask.newest).unwrap_or(usize::MAX);
+        let most = usize::try_from(self.query.newest).unwrap_or(usize::MAX);
         while self.bytes > LOG_LIMIT || self.lines.len() > most {
             let Some(oldest) = self.lines.pop_front() else { return };
             self.bytes -= oldest.text.len();
@@ -78,20 +78,20 @@ mod tests {
         LogLine { at, stream: LogStream::Stdout, text: text.into() }
     }
 
-    fn kept(ask: LogAsk, lines: impl IntoIterator<Item = LogLine>) -> Vec<i128> {
-        let mut newest = Newest::new(ask);
+    fn kept(query: LogQuery, lines: impl IntoIterator<Item = LogLine>) -> Vec<i128> {
+        let mut newest = Newest::new(query);
         lines.into_iter().for_each(|line| newest.add(line));
         newest.finish().iter().map(|line| line.at.as_nanosecond()).collect()
     }
 
     #[test]
     fn the_newest_lines_are_kept_as_far_as_they_fit() {
-        let all = LogAsk { newest: 10, after: None };
+        let all = LogQuery { newest: 10, after: None };
         let lines = || (1..=4).map(|n| line(n, "x"));
         assert_eq!(kept(all, lines()), [1, 2, 3, 4]);
-        assert_eq!(kept(LogAsk { newest: 2, ..all }, lines()), [3, 4]);
-        assert_eq!(kept(LogAsk { newest: 0, ..all }, lines()), [0_i128; 0]);
-        assert_eq!(kept(LogAsk { after: LogTime::from_nanosecond(3).ok(), ..all }, lines()), [4]);
+        assert_eq!(kept(LogQuery { newest: 2, ..all }, lines()), [3, 4]);
+        assert_eq!(kept(LogQuery { newest: 0, ..all }, lines()), [0_i128; 0]);
+        assert_eq!(kept(LogQuery { after: LogTime::from_nanosecond(3).ok(), ..all }, lines()), [4]);
         let large = (1..=4).map(|n| line(n, vec![b'x'; LOG_LIMIT / 2]));
         assert_eq!(kept(all, large), [3, 4]);
         assert_eq!(kept(all, [line(1, vec![b'x'; LOG_LIMIT + 1]), line(2, "")]), [2]);

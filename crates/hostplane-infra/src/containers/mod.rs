@@ -19,7 +19,7 @@ use ipnet::Ipv4Net;
 
 pub use docker::{BadCertificates, ConnectError, Docker, engine_host};
 pub use gated::{CREATE_DEADLINE, GatedContainers};
-pub use log::{LOG_LIMIT, LogAsk, LogLine, LogStream, LogTime};
+pub use log::{LOG_LIMIT, LogLine, LogQuery, LogStream, LogTime};
 
 use crate::clock::Timestamp;
 use crate::error::Effect;
@@ -291,5 +291,5 @@ pub trait Containers: Send + Sync {
 
     /// What a container has printed, running or not, oldest first; at most [`LOG_LIMIT`] bytes, then the
     /// newest. One that has never run has printed nothing.
-    async fn log(&self, container_id: &str, ask: LogAsk) -> Effect<Vec<LogLine>>;
+    async fn log(&self, container_id: &str, query: LogQuery) -> Effect<Vec<LogLine>>;
 }

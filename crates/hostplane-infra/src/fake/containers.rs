@@ -21,8 +21,8 @@ use super::FakeWorld;
 use super::injected::Parts;
 use crate::clock::Clock;
 use crate::containers::{
-    ArchiveEntry, ContainerFacts, ContainerState, Containers, EngineEvents, EngineFacts, Exec, ExecOutput, LogAsk,
-    LogLine, NetworkFacts, NetworkSpec, Scope, Tuning, VolumeFacts, log::Newest, paths,
+    ArchiveEntry, ContainerFacts, ContainerState, Containers, EngineEvents, EngineFacts, Exec, ExecOutput, LogLine,
+    LogQuery, NetworkFacts, NetworkSpec, Scope, Tuning, VolumeFacts, log::Newest, paths,
 };
 use crate::error::{Dependency, Effect, EffectError, Rejection};
 
@@ -423,7 +423,7 @@ impl Containers for FakeWorld {
 
     async fn remove_volume(&self, name: &str) -> Effect<()> {
         self.state().containers.remove_volume(name)?;
-        self.tell(name, "destroy", Labels::new());
+        self.emit_event(name, "destroy", Labels::new());
         Ok(())
     }
 
@@ -434,7 +434,7 @@ impl Containers for FakeWorld {
     async fn remove_network(&self, id: &str) -> Effect<()> {
         let name = self.state().containers.networks.get(id).map(|network| network.name.clone());
         self.state().containers.remove_network(id)?;
-        self.tell(&name.unwrap_or_default(), "destroy", Labels::new());
+        self.emit_event(&name.unwrap_or_default(), "destroy", Labels::new());
         Ok(())
     }
 
@@ -454,7 +454,7 @@ impl Containers for FakeWorld {
         let stopped = self.named(id).filter(|_| self.is_running(id));
         self.state().containers.stop_container(id)?;
         if let Some((name, labels)) = stopped {
-            self.tell(&name, "die", labels);
+            self.emit_event(&name, "die", labels);
         }
         Ok(())
     }
@@ -463,7 +463,7 @@ impl Containers for FakeWorld {
         let removed = self.named(id);
         self.state().containers.remove_container(id)?;
         if let Some((name, labels)) = removed {
-            self.tell(&name, "destroy", labels);
+            self.emit_event(&name, "destroy", labels);
         }
         Ok(())
     }
@@ -485,10 +485,10 @@ impl Containers for FakeWorld {
         self.state().containers.exec(container_id, exec, now)
     }
 
-    async fn log(&self, container_id: &str, ask: LogAsk) -> Effect<Vec<LogLine>> {
+    async fn log(&self, container_id: &str, query: LogQuery) -> Effect<Vec<LogLine>> {
         let view = self.view();
         let (_, container) = view.containers.existing(container_id)?;
-        let mut newest = Newest::new(ask);
+        let mut newest = Newest::new(query);
         container.log.iter().for_each(|line| newest.add(line.clone()));
         Ok(newest.finish())
     }

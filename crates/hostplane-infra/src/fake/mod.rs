@@ -6,7 +6,7 @@
 mod clock;
 mod containers;
 mod databases;
-mod events;
+mod engine_events;
 mod gate;
 mod injected;
 mod probe;
@@ -20,10 +20,10 @@ use serde::{Deserialize, Serialize};
 pub use clock::FakeClock;
 pub use containers::{ContainersState, FakeContainer, FakeNetwork, FakeVolume, Name, Named};
 pub use databases::{DatabaseState, DatabasesState, LedgerRow, UserState};
-use events::Told;
+use engine_events::EventBus;
 pub use gate::ScriptedGate;
 pub use injected::PARTS;
-use proxy::ProxySeen;
+use proxy::ProxyKnowledge;
 pub use proxy::ProxyState;
 
 use crate::clock::Timestamp;
@@ -40,9 +40,9 @@ pub struct FakeWorld {
     /// Its time goes on when a control plane is started anew.
     clock: FakeClock,
     /// Who is told of what happens.
-    told: Told,
+    events: EventBus,
     /// What the process behind this handle has seen of the proxy.
-    proxy_seen: Arc<Mutex<ProxySeen>>,
+    proxy_knowledge: Arc<Mutex<ProxyKnowledge>>,
 }
 
 /// The state, by area. Tests read it and plant foreign things in it. Its JSON is how a test keeps what an earlier
@@ -100,14 +100,14 @@ impl FakeWorld {
 
     /// The same world, as a process sees it that has just started.
     #[must_use]
-    pub fn seen_anew(&self) -> Self {
-        Self { proxy_seen: Arc::new(Mutex::new(ProxySeen::nothing())), ..self.clone() }
+    pub fn as_new_process(&self) -> Self {
+        Self { proxy_knowledge: Arc::new(Mutex::new(ProxyKnowledge::nothing())), ..self.clone() }
     }
 
     /// This world behind a gate, as a process sees it that has just started.
     #[must_use]
     pub fn behind(&self, gate: Arc<dyn Gate>) -> World {
-        let me = Arc::new(self.seen_anew());
+        let me = Arc::new(self.as_new_process());
         let adapters = Adapters {
             containers: me.clone(),
             databases: me.clone(),

@@ -26,21 +26,21 @@ pub struct ProxyState {
 
 /// What one process knows of the proxy: real adapters learn it from the reloads that they have seen.
 #[derive(Debug, Clone)]
-pub(super) struct ProxySeen {
+pub(super) struct ProxyKnowledge {
     /// It has seen a reload of everything.
     whole: bool,
     /// Files of which it doesn't know whether the proxy serves them.
     doubted: BTreeSet<String>,
 }
 
-impl Default for ProxySeen {
+impl Default for ProxyKnowledge {
     /// All is known.
     fn default() -> Self {
         Self { whole: true, doubted: BTreeSet::new() }
     }
 }
 
-impl ProxySeen {
+impl ProxyKnowledge {
     /// As a process begins that has just started.
     pub fn nothing() -> Self {
         Self { whole: false, doubted: BTreeSet::new() }
@@ -153,7 +153,7 @@ impl Proxy for FakeWorld {
 
     async fn routes(&self) -> Effect<Routes> {
         let state = &self.view().proxy;
-        let seen = self.proxy_seen();
+        let seen = self.proxy_knowledge();
         let facts = |(file, contents): (&String, &String)| {
             let known = seen.whole && !seen.doubted.contains(file);
             snippet::facts(file, contents.as_bytes(), known && state.loaded.get(file) == Some(contents))
@@ -169,7 +169,7 @@ impl Proxy for FakeWorld {
 
     async fn route(&self, site: &SiteName) -> Effect<RouteFacts> {
         let state = &self.view().proxy;
-        let seen = self.proxy_seen();
+        let seen = self.proxy_knowledge();
         let file = naming::snippet_file(site);
         let known = seen.whole && !seen.doubted.contains(&file);
         let loaded = state.loaded.get(&file);
@@ -204,21 +204,21 @@ impl Proxy for FakeWorld {
 }
 
 impl FakeWorld {
-    fn proxy_seen(&self) -> MutexGuard<'_, ProxySeen> {
-        self.proxy_seen.lock().unwrap_or_else(PoisonError::into_inner)
+    fn proxy_knowledge(&self) -> MutexGuard<'_, ProxyKnowledge> {
+        self.proxy_knowledge.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether this process knows all that the proxy serves.
     fn knows(&self) -> bool {
-        let seen = self.proxy_seen();
+        let seen = self.proxy_knowledge();
         seen.whole && seen.doubted.is_empty()
     }
 
     /// A change that went through has loaded everything; one that broke off leaves a doubt.
     fn learn(&self, change: &Effect<()>, site: Option<&SiteRef>) {
-        let mut seen = self.proxy_seen();
+        let mut seen = self.proxy_knowledge();
         match change {
-            Ok(()) => *seen = ProxySeen::default(),
+            Ok(()) => *seen = ProxyKnowledge::default(),
             Err(EffectError::OutcomeUnknown { .. }) => {
                 seen.doubted.extend(site.map(|site| naming::snippet_file(&site.name)));
             }

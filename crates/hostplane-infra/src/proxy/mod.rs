@@ -11,7 +11,7 @@ use hostplane_domain::ids::InstanceId;
 use hostplane_domain::mark::{Mark, SiteRef};
 use hostplane_domain::name::SiteName;
 
-pub use caddy::{Caddy, CaddyPlace};
+pub use caddy::{Caddy, CaddyLocation};
 pub use gated::GatedProxy;
 
 use crate::error::Effect;

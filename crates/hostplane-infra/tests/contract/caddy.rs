@@ -1,7 +1,7 @@
 //! A real Caddy, in a container of its own.
 
 use hostplane_domain::render::caddy::main_config;
-use hostplane_infra::proxy::CaddyPlace;
+use hostplane_infra::proxy::CaddyLocation;
 
 use crate::server::{Ingredients, TestContainer, directory, file};
 
@@ -19,6 +19,6 @@ pub async fn start() -> TestContainer {
 }
 
 /// Where the adapter finds it.
-pub fn place(container: &str) -> CaddyPlace {
-    CaddyPlace { container: container.to_owned(), conf_dir: "/etc/caddy".to_owned() }
+pub fn place(container: &str) -> CaddyLocation {
+    CaddyLocation { container: container.to_owned(), conf_dir: "/etc/caddy".to_owned() }
 }

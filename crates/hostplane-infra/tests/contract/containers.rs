@@ -1,9 +1,9 @@
 //! The contract of [`Containers`]: the same cases on the twin and on a real Engine.
 
-pub mod bed;
 #[cfg(feature = "stack")]
 mod endings;
 mod files;
+pub mod harness;
 mod lifecycle;
 mod listing;
 mod networks;
@@ -22,11 +22,11 @@ use hostplane_infra::containers::Containers;
 /// Makes two tests of each case: one on the twin and one on the real Engine.
 macro_rules! contract {
     ($($area:ident: $($case:ident),+;)+) => {
-        mod twin {
+        mod fake {
             $(mod $area {
                 $(#[tokio::test]
                 async fn $case() {
-                    crate::containers::bed::on_twin(crate::containers::$area::$case).await;
+                    crate::containers::harness::on_fake(crate::containers::$area::$case).await;
                 })+
             })+
         }
@@ -36,7 +36,7 @@ macro_rules! contract {
             $(mod $area {
                 $(#[tokio::test]
                 async fn $case() {
-                    crate::containers::bed::on_engine(crate::containers::$area::$case).await;
+                    crate::containers::harness::on_engine(crate::containers::$area::$case).await;
                 })+
             })+
         }

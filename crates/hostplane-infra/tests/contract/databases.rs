@@ -1,19 +1,19 @@
 //! What every [`Databases`] keeps to: the twin always, the real server with the feature `stack`.
 
 mod contended;
+mod fake;
 #[cfg(feature = "stack")]
 mod real;
-mod twin;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures_util::future::LocalBoxFuture;
 use hostplane_domain::ids::{InstanceId, JobId, SiteId};
-use hostplane_domain::kind::Kind;
 use hostplane_domain::mark::{Mark, SiteRef};
 use hostplane_domain::name::SiteName;
 use hostplane_domain::naming;
+use hostplane_domain::resource_kind::ResourceKind;
 use hostplane_domain::secret::mariadb_hash;
 use hostplane_domain::spec_hash::SpecHash;
 use hostplane_infra::databases::{Databases, TenantFacts, TenantKey, TenantSpec, TenantUser, Tenants};
@@ -21,7 +21,7 @@ use hostplane_infra::error::{Dependency, Effect, EffectError, Rejection};
 
 /// A server, and hands that reach past the adapter.
 #[async_trait]
-trait Bed: Send + Sync {
+trait Harness: Send + Sync {
     fn databases(&self) -> Arc<dyn Databases>;
     /// The same server, with other credentials that may do as much.
     async fn rival(&self) -> Arc<dyn Databases>;
@@ -52,11 +52,11 @@ trait Bed: Send + Sync {
     async fn everything(&self, name: &str) -> String;
 }
 
-type Case = for<'a> fn(&'a dyn Bed) -> LocalBoxFuture<'a, ()>;
+type Case = for<'a> fn(&'a dyn Harness) -> LocalBoxFuture<'a, ()>;
 
 macro_rules! cases {
     ($($case:ident),* $(,)?) => {
-        pub(in crate::databases) const CASES: &[(&str, crate::databases::Case)] = &[$((stringify!($case), |bed| Box::pin($case(bed)))),*];
+        pub(in crate::databases) const CASES: &[(&str, crate::databases::Case)] = &[$((stringify!($case), |harness| Box::pin($case(harness)))),*];
     };
 }
 
@@ -107,7 +107,7 @@ fn spec(name: &str) -> TenantSpec {
     let mark = Mark {
         instance: instance(1),
         site: site(name, 1),
-        kind: Kind::Database,
+        kind: ResourceKind::Database,
         job: job(1),
         spec: SpecHash::of(&name),
     };
@@ -137,9 +137,9 @@ fn whole(spec: &TenantSpec) -> TenantFacts {
     }
 }
 
-async fn facts(bed: &dyn Bed, spec: &TenantSpec) -> Option<TenantFacts> {
+async fn facts(harness: &dyn Harness, spec: &TenantSpec) -> Option<TenantFacts> {
     let which = Tenants::Of(spec.mark.site.name.clone());
-    let mut found = bed.databases().tenants(&which).await.unwrap();
+    let mut found = harness.databases().tenants(&which).await.unwrap();
     assert!(found.len() <= 1);
     found.pop()
 }
@@ -151,254 +151,254 @@ fn owner_of(result: Effect<()>) -> String {
     }
 }
 
-async fn nothing_is_there(bed: &dyn Bed) {
+async fn nothing_is_there(harness: &dyn Harness) {
     let spec = spec("nothing");
-    bed.databases().ping().await.unwrap();
-    assert_eq!(facts(bed, &spec).await, None);
-    bed.databases().remove_tenant(&key(&spec)).await.unwrap();
-    assert_eq!(facts(bed, &spec).await, None);
+    harness.databases().ping().await.unwrap();
+    assert_eq!(facts(harness, &spec).await, None);
+    harness.databases().remove_tenant(&key(&spec)).await.unwrap();
+    assert_eq!(facts(harness, &spec).await, None);
 }
 
-async fn a_tenant_is_made_and_made_again(bed: &dyn Bed) {
+async fn a_tenant_is_made_and_made_again(harness: &dyn Harness) {
     let spec = spec("made-again");
-    bed.databases().ensure_tenant(&spec).await.unwrap();
-    assert_eq!(facts(bed, &spec).await, Some(whole(&spec)));
-    let first = bed.everything(&tenant(&spec)).await;
-    bed.databases().ensure_tenant(&spec).await.unwrap();
-    assert_eq!(bed.everything(&tenant(&spec)).await, first, "the second call changes nothing");
+    harness.databases().ensure_tenant(&spec).await.unwrap();
+    assert_eq!(facts(harness, &spec).await, Some(whole(&spec)));
+    let first = harness.everything(&tenant(&spec)).await;
+    harness.databases().ensure_tenant(&spec).await.unwrap();
+    assert_eq!(harness.everything(&tenant(&spec)).await, first, "the second call changes nothing");
 }
 
-async fn a_foreign_database_is_not_touched(bed: &dyn Bed) {
+async fn a_foreign_database_is_not_touched(harness: &dyn Harness) {
     let spec = spec("foreign-db");
-    bed.plant_database("wp_foreign-db").await;
-    let before = bed.everything("wp_foreign-db").await;
-    assert_eq!(owner_of(bed.databases().ensure_tenant(&spec).await), "somebody else");
-    bed.databases().remove_tenant(&key(&spec)).await.unwrap();
-    assert_eq!(bed.everything("wp_foreign-db").await, before);
+    harness.plant_database("wp_foreign-db").await;
+    let before = harness.everything("wp_foreign-db").await;
+    assert_eq!(owner_of(harness.databases().ensure_tenant(&spec).await), "somebody else");
+    harness.databases().remove_tenant(&key(&spec)).await.unwrap();
+    assert_eq!(harness.everything("wp_foreign-db").await, before);
     let expected = TenantFacts { name: tenant(&spec), ledger: None, confirmed: false, database: true, user: None };
-    assert_eq!(facts(bed, &spec).await, Some(expected));
+    assert_eq!(facts(harness, &spec).await, Some(expected));
 }
 
-async fn a_foreign_user_is_not_touched(bed: &dyn Bed) {
+async fn a_foreign_user_is_not_touched(harness: &dyn Harness) {
     let spec = spec("foreign-user");
-    bed.plant_user("wp_foreign-user").await;
-    let before = bed.everything("wp_foreign-user").await;
-    assert_eq!(owner_of(bed.databases().ensure_tenant(&spec).await), "somebody else");
-    bed.databases().remove_tenant(&key(&spec)).await.unwrap();
-    assert_eq!(bed.everything("wp_foreign-user").await, before);
-    let found = facts(bed, &spec).await.unwrap();
+    harness.plant_user("wp_foreign-user").await;
+    let before = harness.everything("wp_foreign-user").await;
+    assert_eq!(owner_of(harness.databases().ensure_tenant(&spec).await), "somebody else");
+    harness.databases().remove_tenant(&key(&spec)).await.unwrap();
+    assert_eq!(harness.everything("wp_foreign-user").await, before);
+    let found = facts(harness, &spec).await.unwrap();
     assert!(found.ledger.is_none() && !found.database, "{found:?}");
     assert!(found.user.is_some_and(|user| user.max_connections == 1 && !user.grants_exact));
 }
 
-async fn a_predecessors_tenant_is_not_adopted(bed: &dyn Bed) {
+async fn a_predecessors_tenant_is_not_adopted(harness: &dyn Harness) {
     let old = spec("inherited");
-    bed.databases().ensure_tenant(&old).await.unwrap();
-    let before = bed.everything(&tenant(&old)).await;
+    harness.databases().ensure_tenant(&old).await.unwrap();
+    let before = harness.everything(&tenant(&old)).await;
     let mut new = old.clone();
     new.mark.site = site("inherited", 2);
-    let owner = owner_of(bed.databases().ensure_tenant(&new).await);
+    let owner = owner_of(harness.databases().ensure_tenant(&new).await);
     assert!(owner.starts_with("an earlier site of this name"), "{owner}");
-    bed.databases().remove_tenant(&key(&new)).await.unwrap();
-    assert_eq!(bed.everything(&tenant(&old)).await, before);
-    bed.databases().remove_tenant(&key(&old)).await.unwrap();
-    bed.databases().ensure_tenant(&new).await.unwrap();
-    assert_eq!(facts(bed, &new).await, Some(whole(&new)), "the name has come free");
+    harness.databases().remove_tenant(&key(&new)).await.unwrap();
+    assert_eq!(harness.everything(&tenant(&old)).await, before);
+    harness.databases().remove_tenant(&key(&old)).await.unwrap();
+    harness.databases().ensure_tenant(&new).await.unwrap();
+    assert_eq!(facts(harness, &new).await, Some(whole(&new)), "the name has come free");
 }
 
-async fn another_instances_tenant_is_not_touched(bed: &dyn Bed) {
+async fn another_instances_tenant_is_not_touched(harness: &dyn Harness) {
     let theirs = spec("shared");
-    bed.databases().ensure_tenant(&theirs).await.unwrap();
-    let before = bed.everything(&tenant(&theirs)).await;
+    harness.databases().ensure_tenant(&theirs).await.unwrap();
+    let before = harness.everything(&tenant(&theirs)).await;
     let mut ours = theirs.clone();
     ours.mark.instance = instance(2);
-    assert_eq!(owner_of(bed.databases().ensure_tenant(&ours).await), "another Hostplane instance");
-    bed.databases().remove_tenant(&key(&ours)).await.unwrap();
-    assert_eq!(bed.everything(&tenant(&theirs)).await, before);
+    assert_eq!(owner_of(harness.databases().ensure_tenant(&ours).await), "another Hostplane instance");
+    harness.databases().remove_tenant(&key(&ours)).await.unwrap();
+    assert_eq!(harness.everything(&tenant(&theirs)).await, before);
 }
 
-async fn an_unreadable_row_is_nobodys(bed: &dyn Bed) {
+async fn an_unreadable_row_is_nobodys(harness: &dyn Harness) {
     let spec = spec("spoilt");
-    bed.databases().ensure_tenant(&spec).await.unwrap();
-    bed.spoil_row(&tenant(&spec)).await;
-    let before = bed.everything(&tenant(&spec)).await;
-    assert_eq!(facts(bed, &spec).await.unwrap().ledger, None);
-    assert_eq!(owner_of(bed.databases().ensure_tenant(&spec).await), "somebody else");
-    bed.databases().remove_tenant(&key(&spec)).await.unwrap();
-    assert_eq!(bed.everything(&tenant(&spec)).await, before);
+    harness.databases().ensure_tenant(&spec).await.unwrap();
+    harness.spoil_row(&tenant(&spec)).await;
+    let before = harness.everything(&tenant(&spec)).await;
+    assert_eq!(facts(harness, &spec).await.unwrap().ledger, None);
+    assert_eq!(owner_of(harness.databases().ensure_tenant(&spec).await), "somebody else");
+    harness.databases().remove_tenant(&key(&spec)).await.unwrap();
+    assert_eq!(harness.everything(&tenant(&spec)).await, before);
 }
 
-async fn half_done_states_are_mended(bed: &dyn Bed) {
+async fn half_done_states_are_mended(harness: &dyn Harness) {
     let spec = spec("half-done");
     let name = tenant(&spec);
     for (user, database) in [(false, false), (true, false), (false, true)] {
-        bed.databases().ensure_tenant(&spec).await.unwrap();
+        harness.databases().ensure_tenant(&spec).await.unwrap();
         if !user {
-            bed.drop_user(&name).await;
+            harness.drop_user(&name).await;
         }
         if !database {
-            bed.drop_database(&name).await;
+            harness.drop_database(&name).await;
         }
-        let half = facts(bed, &spec).await.unwrap();
+        let half = facts(harness, &spec).await.unwrap();
         assert_eq!((half.user.is_some(), half.database), (user, database));
-        bed.databases().ensure_tenant(&spec).await.unwrap();
-        assert_eq!(facts(bed, &spec).await, Some(whole(&spec)), "user {user}, database {database}");
+        harness.databases().ensure_tenant(&spec).await.unwrap();
+        assert_eq!(facts(harness, &spec).await, Some(whole(&spec)), "user {user}, database {database}");
     }
 }
 
-async fn drift_is_mended(bed: &dyn Bed) {
+async fn drift_is_mended(harness: &dyn Harness) {
     let spec = spec("drifted");
     let name = tenant(&spec);
-    bed.databases().ensure_tenant(&spec).await.unwrap();
+    harness.databases().ensure_tenant(&spec).await.unwrap();
 
-    bed.change_user(&name).await;
-    let user = facts(bed, &spec).await.unwrap().user.unwrap();
+    harness.change_user(&name).await;
+    let user = facts(harness, &spec).await.unwrap().user.unwrap();
     assert_ne!(user.password_hash, spec.password_hash);
     assert_ne!(user.max_connections, spec.max_connections);
-    bed.databases().ensure_tenant(&spec).await.unwrap();
-    assert_eq!(facts(bed, &spec).await, Some(whole(&spec)));
+    harness.databases().ensure_tenant(&spec).await.unwrap();
+    assert_eq!(facts(harness, &spec).await, Some(whole(&spec)));
 
-    bed.widen_grants(&name).await;
-    assert!(!facts(bed, &spec).await.unwrap().user.unwrap().grants_exact);
-    bed.databases().ensure_tenant(&spec).await.unwrap();
-    assert_eq!(facts(bed, &spec).await, Some(whole(&spec)));
+    harness.widen_grants(&name).await;
+    assert!(!facts(harness, &spec).await.unwrap().user.unwrap().grants_exact);
+    harness.databases().ensure_tenant(&spec).await.unwrap();
+    assert_eq!(facts(harness, &spec).await, Some(whole(&spec)));
 
-    bed.narrow_grants(&name).await;
-    assert!(!facts(bed, &spec).await.unwrap().user.unwrap().grants_exact);
-    bed.databases().ensure_tenant(&spec).await.unwrap();
-    assert_eq!(facts(bed, &spec).await, Some(whole(&spec)));
+    harness.narrow_grants(&name).await;
+    assert!(!facts(harness, &spec).await.unwrap().user.unwrap().grants_exact);
+    harness.databases().ensure_tenant(&spec).await.unwrap();
+    assert_eq!(facts(harness, &spec).await, Some(whole(&spec)));
 }
 
-async fn a_later_job_is_written_down(bed: &dyn Bed) {
+async fn a_later_job_is_written_down(harness: &dyn Harness) {
     let mut spec = spec("later");
-    bed.databases().ensure_tenant(&spec).await.unwrap();
+    harness.databases().ensure_tenant(&spec).await.unwrap();
     spec.mark.job = job(2);
     spec.mark.spec = SpecHash::of(&"other");
     spec.max_connections = 7;
-    bed.databases().ensure_tenant(&spec).await.unwrap();
-    assert_eq!(facts(bed, &spec).await, Some(whole(&spec)));
+    harness.databases().ensure_tenant(&spec).await.unwrap();
+    assert_eq!(facts(harness, &spec).await, Some(whole(&spec)));
 }
 
-async fn a_confirmed_tenant_stays_so_until_it_is_removed(bed: &dyn Bed) {
+async fn a_confirmed_tenant_stays_so_until_it_is_removed(harness: &dyn Harness) {
     let mut spec = spec("confirmed");
-    bed.databases().ensure_tenant(&spec).await.unwrap();
+    harness.databases().ensure_tenant(&spec).await.unwrap();
     let confirmed = |spec: &TenantSpec| Some(TenantFacts { confirmed: true, ..whole(spec) });
     for _ in 0..2 {
-        bed.databases().confirm_tenant(&key(&spec)).await.unwrap();
-        assert_eq!(facts(bed, &spec).await, confirmed(&spec));
+        harness.databases().confirm_tenant(&key(&spec)).await.unwrap();
+        assert_eq!(facts(harness, &spec).await, confirmed(&spec));
     }
     spec.mark.job = job(2);
-    bed.databases().ensure_tenant(&spec).await.unwrap();
-    assert_eq!(facts(bed, &spec).await, confirmed(&spec), "a later job changes nothing about it");
-    bed.databases().remove_tenant(&key(&spec)).await.unwrap();
-    bed.databases().ensure_tenant(&spec).await.unwrap();
-    assert_eq!(facts(bed, &spec).await, Some(whole(&spec)), "a new one begins anew");
+    harness.databases().ensure_tenant(&spec).await.unwrap();
+    assert_eq!(facts(harness, &spec).await, confirmed(&spec), "a later job changes nothing about it");
+    harness.databases().remove_tenant(&key(&spec)).await.unwrap();
+    harness.databases().ensure_tenant(&spec).await.unwrap();
+    assert_eq!(facts(harness, &spec).await, Some(whole(&spec)), "a new one begins anew");
 }
 
-async fn the_next_events_of_confirmed_tenants_are_told(bed: &dyn Bed) {
+async fn the_next_events_of_confirmed_tenants_are_told(harness: &dyn Harness) {
     let (one, another) = (spec("events"), spec("events-more"));
     let mut theirs = spec("events-theirs");
     theirs.mark.instance = instance(7);
     let due = |at: i64| format!("a:2:{{i:{at};a:1:{{s:3:\"job\";a:0:{{}}}}s:7:\"version\";i:2;}}");
     for (spec, at) in [(&one, 1_700_000_000), (&another, 1_800_000_000), (&theirs, 1_700_000_000)] {
-        bed.databases().ensure_tenant(spec).await.unwrap();
-        bed.schedule(&tenant(spec), &due(at)).await;
+        harness.databases().ensure_tenant(spec).await.unwrap();
+        harness.schedule(&tenant(spec), &due(at)).await;
     }
     let told = async || {
-        let mut events = bed.databases().next_events(instance(1)).await.unwrap();
+        let mut events = harness.databases().next_events(instance(1)).await.unwrap();
         events.retain(|event| event.site.name.as_str().starts_with("events"));
         events.sort_by_key(|event| event.due);
         events.into_iter().map(|event| (event.site, event.due.0)).collect::<Vec<_>>()
     };
     assert_eq!(told().await, [], "a site that was not confirmed is not finished");
     for spec in [&one, &another, &theirs] {
-        bed.databases().confirm_tenant(&key(spec)).await.unwrap();
+        harness.databases().confirm_tenant(&key(spec)).await.unwrap();
     }
     let of = |spec: &TenantSpec, at: i64| (spec.mark.site.clone(), at * 1_000_000);
     assert_eq!(told().await, [of(&one, 1_700_000_000), of(&another, 1_800_000_000)]);
     for nothing in ["a:1:{s:7:\"version\";i:2;}", "", "O:8:\"Surprise\":0:{}", "a:1:{i:99999999999999999999;"] {
-        bed.schedule(&tenant(&one), nothing).await;
+        harness.schedule(&tenant(&one), nothing).await;
         assert_eq!(told().await, [of(&another, 1_800_000_000)], "{nothing}");
     }
-    let theirs = bed.databases().next_events(instance(7)).await.unwrap();
+    let theirs = harness.databases().next_events(instance(7)).await.unwrap();
     assert_eq!(theirs.len(), 1, "{theirs:?}");
 }
 
-async fn only_its_own_site_confirms_a_tenant(bed: &dyn Bed) {
+async fn only_its_own_site_confirms_a_tenant(harness: &dyn Harness) {
     let spec = spec("unconfirmed");
-    assert_eq!(owner_of(bed.databases().confirm_tenant(&key(&spec)).await), "somebody else", "there is none");
-    bed.databases().ensure_tenant(&spec).await.unwrap();
+    assert_eq!(owner_of(harness.databases().confirm_tenant(&key(&spec)).await), "somebody else", "there is none");
+    harness.databases().ensure_tenant(&spec).await.unwrap();
     let mut successor = key(&spec);
     successor.site = site("unconfirmed", 2);
-    let owner = owner_of(bed.databases().confirm_tenant(&successor).await);
+    let owner = owner_of(harness.databases().confirm_tenant(&successor).await);
     assert!(owner.starts_with("an earlier site of this name"), "{owner}");
     let theirs = TenantKey { instance: instance(2), ..key(&spec) };
-    assert_eq!(owner_of(bed.databases().confirm_tenant(&theirs).await), "another Hostplane instance");
-    assert_eq!(facts(bed, &spec).await, Some(whole(&spec)));
-    bed.spoil_row(&tenant(&spec)).await;
-    assert_eq!(owner_of(bed.databases().confirm_tenant(&key(&spec)).await), "somebody else");
+    assert_eq!(owner_of(harness.databases().confirm_tenant(&theirs).await), "another Hostplane instance");
+    assert_eq!(facts(harness, &spec).await, Some(whole(&spec)));
+    harness.spoil_row(&tenant(&spec)).await;
+    assert_eq!(owner_of(harness.databases().confirm_tenant(&key(&spec)).await), "somebody else");
 }
 
-async fn a_tenant_is_removed_and_removed_again(bed: &dyn Bed) {
+async fn a_tenant_is_removed_and_removed_again(harness: &dyn Harness) {
     let spec = spec("removed");
-    bed.databases().ensure_tenant(&spec).await.unwrap();
+    harness.databases().ensure_tenant(&spec).await.unwrap();
     for _ in 0..2 {
-        bed.databases().remove_tenant(&key(&spec)).await.unwrap();
-        assert_eq!(facts(bed, &spec).await, None);
+        harness.databases().remove_tenant(&key(&spec)).await.unwrap();
+        assert_eq!(facts(harness, &spec).await, None);
     }
 }
 
-async fn half_removed_states_are_removed(bed: &dyn Bed) {
+async fn half_removed_states_are_removed(harness: &dyn Harness) {
     let spec = spec("half-removed");
     let name = tenant(&spec);
     for (user, database) in [(false, false), (true, false), (false, true)] {
-        bed.databases().ensure_tenant(&spec).await.unwrap();
+        harness.databases().ensure_tenant(&spec).await.unwrap();
         if !user {
-            bed.drop_user(&name).await;
+            harness.drop_user(&name).await;
         }
         if !database {
-            bed.drop_database(&name).await;
+            harness.drop_database(&name).await;
         }
-        bed.databases().remove_tenant(&key(&spec)).await.unwrap();
-        assert_eq!(facts(bed, &spec).await, None, "user {user}, database {database}");
+        harness.databases().remove_tenant(&key(&spec)).await.unwrap();
+        assert_eq!(facts(harness, &spec).await, None, "user {user}, database {database}");
     }
-    bed.databases().ensure_tenant(&spec).await.unwrap();
-    bed.delete_row(&name).await;
-    bed.databases().remove_tenant(&key(&spec)).await.unwrap();
-    let found = facts(bed, &spec).await.unwrap();
+    harness.databases().ensure_tenant(&spec).await.unwrap();
+    harness.delete_row(&name).await;
+    harness.databases().remove_tenant(&key(&spec)).await.unwrap();
+    let found = facts(harness, &spec).await.unwrap();
     assert!(found.database && found.user.is_some(), "without its row a tenant is nobody's");
 }
 
-async fn what_a_tenant_holds_is_kept_until_it_is_removed(bed: &dyn Bed) {
+async fn what_a_tenant_holds_is_kept_until_it_is_removed(harness: &dyn Harness) {
     let spec = spec("holding");
     let name = tenant(&spec);
-    bed.databases().ensure_tenant(&spec).await.unwrap();
-    bed.plant_table(&name, "posts").await;
-    let before = bed.tables(&name).await;
+    harness.databases().ensure_tenant(&spec).await.unwrap();
+    harness.plant_table(&name, "posts").await;
+    let before = harness.tables(&name).await;
     assert_eq!(before.len(), 1);
-    bed.change_user(&name).await;
-    bed.narrow_grants(&name).await;
-    bed.databases().ensure_tenant(&spec).await.unwrap();
-    assert_eq!(bed.tables(&name).await, before);
-    bed.databases().remove_tenant(&key(&spec)).await.unwrap();
-    bed.databases().ensure_tenant(&spec).await.unwrap();
-    assert!(bed.tables(&name).await.is_empty(), "a new one is empty");
+    harness.change_user(&name).await;
+    harness.narrow_grants(&name).await;
+    harness.databases().ensure_tenant(&spec).await.unwrap();
+    assert_eq!(harness.tables(&name).await, before);
+    harness.databases().remove_tenant(&key(&spec)).await.unwrap();
+    harness.databases().ensure_tenant(&spec).await.unwrap();
+    assert!(harness.tables(&name).await.is_empty(), "a new one is empty");
 }
 
-async fn no_limit_is_a_limit_of_its_own(bed: &dyn Bed) {
+async fn no_limit_is_a_limit_of_its_own(harness: &dyn Harness) {
     let mut spec = spec("unlimited");
     for limit in [0, 5, 0, u16::MAX] {
         spec.max_connections = limit;
-        bed.databases().ensure_tenant(&spec).await.unwrap();
-        assert_eq!(facts(bed, &spec).await, Some(whole(&spec)));
+        harness.databases().ensure_tenant(&spec).await.unwrap();
+        assert_eq!(facts(harness, &spec).await, Some(whole(&spec)));
     }
 }
 
-async fn refused_credentials_are_access_denied(bed: &dyn Bed) {
+async fn refused_credentials_are_access_denied(harness: &dyn Harness) {
     let spec = spec("denied");
-    bed.databases().ensure_tenant(&spec).await.unwrap();
-    let before = bed.everything(&tenant(&spec)).await;
-    let denied = bed.denied();
+    harness.databases().ensure_tenant(&spec).await.unwrap();
+    let before = harness.everything(&tenant(&spec)).await;
+    let denied = harness.denied();
     let other = TenantSpec { max_connections: 9, ..spec.clone() };
     for answer in [
         denied.ping().await,
@@ -415,32 +415,32 @@ async fn refused_credentials_are_access_denied(bed: &dyn Bed) {
             other => panic!("{other:?}"),
         }
     }
-    assert_eq!(bed.everything(&tenant(&spec)).await, before);
+    assert_eq!(harness.everything(&tenant(&spec)).await, before);
 }
 
-async fn a_hash_of_another_form_is_refused(bed: &dyn Bed) {
+async fn a_hash_of_another_form_is_refused(harness: &dyn Harness) {
     let good = spec("odd-hash");
     let in_small_letters = good.password_hash.to_lowercase();
     for hash in ["", "secret", "*2470", "*2470C0C06DEE42FD1618BB99005ADCA2EC9D1E1'", &in_small_letters] {
         let odd = TenantSpec { password_hash: hash.to_owned(), ..good.clone() };
-        let error = bed.databases().ensure_tenant(&odd).await.unwrap_err();
+        let error = harness.databases().ensure_tenant(&odd).await.unwrap_err();
         assert!(matches!(error, EffectError::Rejected(Rejection::Invalid { .. })), "{error:?}");
         assert!(hash.is_empty() || !format!("{error:?} {}", error.chain()).contains(hash));
     }
-    assert_eq!(facts(bed, &good).await, None);
+    assert_eq!(facts(harness, &good).await, None);
 }
 
-async fn all_are_listed(bed: &dyn Bed) {
+async fn all_are_listed(harness: &dyn Harness) {
     let ours = spec("listed");
-    bed.databases().ensure_tenant(&ours).await.unwrap();
-    bed.plant_database("wp_listed_by_hand").await;
-    bed.plant_user("wp_listed_user").await;
+    harness.databases().ensure_tenant(&ours).await.unwrap();
+    harness.plant_database("wp_listed_by_hand").await;
+    harness.plant_user("wp_listed_user").await;
     let claimed = spec("listed-claim");
-    bed.databases().ensure_tenant(&claimed).await.unwrap();
-    bed.drop_database("wp_listed-claim").await;
-    bed.drop_user("wp_listed-claim").await;
-    bed.plant_database("listed_elsewhere").await;
-    let found = bed.databases().tenants(&Tenants::All).await.unwrap();
+    harness.databases().ensure_tenant(&claimed).await.unwrap();
+    harness.drop_database("wp_listed-claim").await;
+    harness.drop_user("wp_listed-claim").await;
+    harness.plant_database("listed_elsewhere").await;
+    let found = harness.databases().tenants(&Tenants::All).await.unwrap();
     let of = |name: &str| found.iter().find(|facts| facts.name == name);
     assert_eq!(of("wp_listed"), Some(&whole(&ours)));
     assert!(of("wp_listed_by_hand").is_some_and(|facts| facts.database && facts.user.is_none()));

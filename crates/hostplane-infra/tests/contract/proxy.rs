@@ -1,26 +1,26 @@
 //! What every [`Proxy`] keeps to: the twin always, the real Caddy with the feature `stack`.
 
+mod fake;
 mod on_disk;
 #[cfg(feature = "stack")]
 mod real;
-mod twin;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures_util::future::{LocalBoxFuture, join_all};
 use hostplane_domain::ids::{InstanceId, JobId, SiteId};
-use hostplane_domain::kind::Kind;
 use hostplane_domain::mark::{Mark, SiteRef};
 use hostplane_domain::name::SiteName;
 use hostplane_domain::naming;
+use hostplane_domain::resource_kind::ResourceKind;
 use hostplane_domain::spec_hash::SpecHash;
 use hostplane_infra::error::{Effect, EffectError, Rejection};
 use hostplane_infra::proxy::{Proxy, RouteFacts, RouteSpec, Served, SnippetFacts};
 
 /// A proxy, and hands that reach past the adapter.
 #[async_trait]
-trait Bed: Send + Sync {
+trait Harness: Send + Sync {
     fn proxy(&self) -> Arc<dyn Proxy>;
     /// The same proxy after a restart of the control plane.
     fn after_restart(&self) -> Arc<dyn Proxy>;
@@ -32,11 +32,11 @@ trait Bed: Send + Sync {
     async fn body(&self, host: &str) -> Option<String>;
 }
 
-type Case = for<'a> fn(&'a dyn Bed) -> LocalBoxFuture<'a, ()>;
+type Case = for<'a> fn(&'a dyn Harness) -> LocalBoxFuture<'a, ()>;
 
 macro_rules! cases {
     ($($case:ident),* $(,)?) => {
-        pub(in crate::proxy) const CASES: &[(&str, crate::proxy::Case)] = &[$((stringify!($case), |bed| Box::pin($case(bed)))),*];
+        pub(in crate::proxy) const CASES: &[(&str, crate::proxy::Case)] = &[$((stringify!($case), |harness| Box::pin($case(harness)))),*];
     };
 }
 
@@ -75,7 +75,7 @@ fn site_id(n: u32) -> SiteId {
 fn mark(name: &str) -> Mark {
     let job: JobId = "00000000-0000-7000-a000-000000000001".parse().unwrap();
     let site = SiteRef { id: site_id(1), name: SiteName::parse(name).unwrap() };
-    Mark { instance: instance(1), site, kind: Kind::Route, job, spec: SpecHash::of(&name) }
+    Mark { instance: instance(1), site, kind: ResourceKind::Route, job, spec: SpecHash::of(&name) }
 }
 
 /// A snippet's text without the mark.
@@ -98,23 +98,23 @@ fn file(spec: &RouteSpec) -> String {
 }
 
 /// What is told of a file, among all and by itself.
-async fn find(bed: &dyn Bed, file: &str) -> Option<SnippetFacts> {
-    let routes = bed.proxy().routes().await.unwrap();
+async fn find(harness: &dyn Harness, file: &str) -> Option<SnippetFacts> {
+    let routes = harness.proxy().routes().await.unwrap();
     let may_be_served = routes.served.may_have(file);
     let is_settled = routes.served != Served::Unknown;
     let snippet = routes.snippets.into_iter().find(|facts| facts.file == file);
     let site = SiteName::parse(file.trim_end_matches(".caddy")).unwrap();
     let expected = RouteFacts { snippet: snippet.clone(), may_be_served, is_settled };
-    assert_eq!(bed.proxy().route(&site).await.unwrap(), expected);
+    assert_eq!(harness.proxy().route(&site).await.unwrap(), expected);
     snippet
 }
 
-async fn put(bed: &dyn Bed, spec: &RouteSpec) -> Effect<()> {
-    bed.proxy().put_route(spec).await
+async fn put(harness: &dyn Harness, spec: &RouteSpec) -> Effect<()> {
+    harness.proxy().put_route(spec).await
 }
 
-async fn remove(bed: &dyn Bed, spec: &RouteSpec) {
-    bed.proxy().remove_route(spec.mark.instance, &spec.mark.site).await.unwrap();
+async fn remove(harness: &dyn Harness, spec: &RouteSpec) {
+    harness.proxy().remove_route(spec.mark.instance, &spec.mark.site).await.unwrap();
 }
 
 fn rejection(result: Effect<()>) -> Rejection {
@@ -124,61 +124,61 @@ fn rejection(result: Effect<()>) -> Rejection {
     }
 }
 
-async fn nothing_is_there(bed: &dyn Bed) {
+async fn nothing_is_there(harness: &dyn Harness) {
     let spec = route("nothing", "nothing.test", "x");
-    bed.proxy().ping().await.unwrap();
-    remove(bed, &spec).await;
-    assert_eq!(find(bed, "nothing.caddy").await, None);
-    assert_eq!(bed.body("nothing.test").await, None);
+    harness.proxy().ping().await.unwrap();
+    remove(harness, &spec).await;
+    assert_eq!(find(harness, "nothing.caddy").await, None);
+    assert_eq!(harness.body("nothing.test").await, None);
 }
 
-async fn what_may_be_served_is_told_per_file(bed: &dyn Bed) {
-    let may_have = async |file: &str| bed.proxy().routes().await.unwrap().served.may_have(file);
-    bed.proxy().settle().await.unwrap();
+async fn what_may_be_served_is_told_per_file(harness: &dyn Harness) {
+    let may_have = async |file: &str| harness.proxy().routes().await.unwrap().served.may_have(file);
+    harness.proxy().settle().await.unwrap();
     let spec = route("told", "told.test", "x");
     assert!(!may_have("told.caddy").await);
-    put(bed, &spec).await.unwrap();
+    put(harness, &spec).await.unwrap();
     assert!(may_have("told.caddy").await);
     assert!(!may_have("other.caddy").await);
-    remove(bed, &spec).await;
+    remove(harness, &spec).await;
     assert!(!may_have("told.caddy").await);
 }
 
-async fn a_route_is_put_and_put_again(bed: &dyn Bed) {
+async fn a_route_is_put_and_put_again(harness: &dyn Harness) {
     let spec = route("again", "again.test", "first");
     for _ in 0..2 {
-        put(bed, &spec).await.unwrap();
+        put(harness, &spec).await.unwrap();
         let expected = SnippetFacts {
             file: "again.caddy".into(),
             mark: Some(spec.mark.clone()),
             contents: spec.contents.clone(),
             loaded: true,
         };
-        assert_eq!(find(bed, "again.caddy").await, Some(expected));
-        assert_eq!(bed.body("again.test").await.as_deref(), Some("first"));
+        assert_eq!(find(harness, "again.caddy").await, Some(expected));
+        assert_eq!(harness.body("again.test").await.as_deref(), Some("first"));
     }
 }
 
-async fn a_route_is_replaced(bed: &dyn Bed) {
-    put(bed, &route("replaced", "replaced.test", "old")).await.unwrap();
-    put(bed, &route("replaced", "replaced.test", "new")).await.unwrap();
-    assert_eq!(bed.body("replaced.test").await.as_deref(), Some("new"));
-    put(bed, &route("replaced", "moved.test", "new")).await.unwrap();
-    assert_eq!(bed.body("replaced.test").await, None);
-    assert_eq!(bed.body("moved.test").await.as_deref(), Some("new"));
+async fn a_route_is_replaced(harness: &dyn Harness) {
+    put(harness, &route("replaced", "replaced.test", "old")).await.unwrap();
+    put(harness, &route("replaced", "replaced.test", "new")).await.unwrap();
+    assert_eq!(harness.body("replaced.test").await.as_deref(), Some("new"));
+    put(harness, &route("replaced", "moved.test", "new")).await.unwrap();
+    assert_eq!(harness.body("replaced.test").await, None);
+    assert_eq!(harness.body("moved.test").await.as_deref(), Some("new"));
 }
 
-async fn a_route_is_removed_and_removed_again(bed: &dyn Bed) {
+async fn a_route_is_removed_and_removed_again(harness: &dyn Harness) {
     let spec = route("removed", "removed.test", "x");
-    put(bed, &spec).await.unwrap();
+    put(harness, &spec).await.unwrap();
     for _ in 0..2 {
-        remove(bed, &spec).await;
-        assert_eq!(find(bed, "removed.caddy").await, None);
-        assert_eq!(bed.body("removed.test").await, None);
+        remove(harness, &spec).await;
+        assert_eq!(find(harness, "removed.caddy").await, None);
+        assert_eq!(harness.body("removed.test").await, None);
     }
 }
 
-async fn foreign_files_are_not_touched(bed: &dyn Bed) {
+async fn foreign_files_are_not_touched(harness: &dyn Harness) {
     let predecessor = Mark { site: SiteRef { id: site_id(2), ..mark("foreign").site }, ..mark("foreign") };
     let other_instance = Mark { instance: instance(2), ..mark("foreign") };
     let text = answering("foreign.test", "theirs");
@@ -188,25 +188,25 @@ async fn foreign_files_are_not_touched(bed: &dyn Bed) {
         (format!("{}\n{text}", predecessor.to_comment()), "an earlier site of this name"),
         (format!("{}\n{text}", other_instance.to_comment()), "another Hostplane instance"),
     ] {
-        bed.plant("foreign.caddy", &contents).await;
+        harness.plant("foreign.caddy", &contents).await;
         let ours = route("foreign", "ours.test", "ours");
-        match rejection(put(bed, &ours).await) {
+        match rejection(put(harness, &ours).await) {
             Rejection::NameTaken { what: "route", name, owner: found } => {
                 assert_eq!(name, "foreign.caddy");
                 assert!(found.starts_with(owner), "{found}");
             }
             other => panic!("{other:?}"),
         }
-        remove(bed, &ours).await;
-        assert_eq!(find(bed, "foreign.caddy").await.unwrap().contents, contents);
-        assert_eq!(bed.body("foreign.test").await.as_deref(), Some("theirs"), "loaded with the next change");
+        remove(harness, &ours).await;
+        assert_eq!(find(harness, "foreign.caddy").await.unwrap().contents, contents);
+        assert_eq!(harness.body("foreign.test").await.as_deref(), Some("theirs"), "loaded with the next change");
     }
-    bed.uproot("foreign.caddy").await;
+    harness.uproot("foreign.caddy").await;
 }
 
-async fn a_host_that_is_served_is_taken(bed: &dyn Bed) {
-    put(bed, &route("first", "wanted.test", "first")).await.unwrap();
-    bed.plant("by-hand.caddy", &answering("a.test, http://b.test", "theirs")).await;
+async fn a_host_that_is_served_is_taken(harness: &dyn Harness) {
+    put(harness, &route("first", "wanted.test", "first")).await.unwrap();
+    harness.plant("by-hand.caddy", &answering("a.test, http://b.test", "theirs")).await;
     for (host, by) in [
         ("wanted.test", "first.caddy"),
         ("WANTED.test", "first.caddy"),
@@ -214,32 +214,32 @@ async fn a_host_that_is_served_is_taken(bed: &dyn Bed) {
         ("b.test", "by-hand.caddy"),
     ] {
         let second = with_mark(mark("second"), &[], &answering(host, "second"));
-        match rejection(put(bed, &second).await) {
+        match rejection(put(harness, &second).await) {
             Rejection::HostTaken { host: taken, by: found } => {
                 assert!(host.to_lowercase().starts_with(&taken), "{taken}");
                 assert_eq!(found, by);
             }
             other => panic!("{host}: {other:?}"),
         }
-        assert_eq!(find(bed, "second.caddy").await, None);
+        assert_eq!(find(harness, "second.caddy").await, None);
     }
-    assert_eq!(bed.body("wanted.test").await.as_deref(), Some("first"));
-    bed.uproot("by-hand.caddy").await;
+    assert_eq!(harness.body("wanted.test").await.as_deref(), Some("first"));
+    harness.uproot("by-hand.caddy").await;
 }
 
-async fn a_host_that_comes_free_can_be_taken(bed: &dyn Bed) {
+async fn a_host_that_comes_free_can_be_taken(harness: &dyn Harness) {
     let old = route("leaver", "free.test", "old");
     let new = route("comer", "free.test", "new");
-    put(bed, &old).await.unwrap();
-    assert!(matches!(rejection(put(bed, &new).await), Rejection::HostTaken { .. }));
-    remove(bed, &old).await;
-    put(bed, &new).await.unwrap();
-    assert_eq!(bed.body("free.test").await.as_deref(), Some("new"));
+    put(harness, &old).await.unwrap();
+    assert!(matches!(rejection(put(harness, &new).await), Rejection::HostTaken { .. }));
+    remove(harness, &old).await;
+    put(harness, &new).await.unwrap();
+    assert_eq!(harness.body("free.test").await.as_deref(), Some("new"));
 }
 
-async fn an_invalid_snippet_is_refused_and_all_is_served_on(bed: &dyn Bed) {
+async fn an_invalid_snippet_is_refused_and_all_is_served_on(harness: &dyn Harness) {
     let good = route("sound", "sound.test", "good");
-    put(bed, &good).await.unwrap();
+    put(harness, &good).await.unwrap();
     let text = answering("broken.test", "bad");
     let unmarked = RouteSpec { contents: text.clone(), ..route("broken", "broken.test", "bad") };
     let other_mark = RouteSpec { mark: mark("broken"), ..route("sounder", "broken.test", "bad") };
@@ -247,12 +247,12 @@ async fn an_invalid_snippet_is_refused_and_all_is_served_on(bed: &dyn Bed) {
     let closed_twice = with_mark(mark("broken"), &["broken.test"], &format!("{text}}}\n"));
     let large = with_mark(mark("broken"), &["broken.test"], &format!("{text}# {}\n", "x".repeat(256 * 1024)));
     for spec in [unmarked, other_mark, open, closed_twice, large] {
-        let refusal = rejection(put(bed, &spec).await);
+        let refusal = rejection(put(harness, &spec).await);
         assert!(matches!(refusal, Rejection::ConfigRejected(_)), "{refusal:?}");
-        assert_eq!(find(bed, "broken.caddy").await, None);
+        assert_eq!(find(harness, "broken.caddy").await, None);
     }
-    assert_eq!(bed.body("sound.test").await.as_deref(), Some("good"));
-    assert!(find(bed, &file(&good)).await.unwrap().loaded);
+    assert_eq!(harness.body("sound.test").await.as_deref(), Some("good"));
+    assert!(find(harness, &file(&good)).await.unwrap().loaded);
 }
 
 fn config_rejected(result: Effect<()>) -> String {
@@ -262,32 +262,32 @@ fn config_rejected(result: Effect<()>) -> String {
     }
 }
 
-async fn what_is_refused_is_named_and_the_old_stays(bed: &dyn Bed) {
+async fn what_is_refused_is_named_and_the_old_stays(harness: &dyn Harness) {
     let odd = || with_mark(mark("odd"), &["odd.test"], "http://odd.test {\n\tno_such_directive x\n}\n");
     let words = "sites/odd.caddy:3: unrecognized directive: no_such_directive";
-    assert_eq!(config_rejected(put(bed, &odd()).await), words);
-    assert_eq!(find(bed, "odd.caddy").await, None);
+    assert_eq!(config_rejected(put(harness, &odd()).await), words);
+    assert_eq!(find(harness, "odd.caddy").await, None);
     let good = route("odd", "odd.test", "good");
-    put(bed, &good).await.unwrap();
-    assert_eq!(config_rejected(put(bed, &odd()).await), words);
-    let found = find(bed, "odd.caddy").await.unwrap();
+    put(harness, &good).await.unwrap();
+    assert_eq!(config_rejected(put(harness, &odd()).await), words);
+    let found = find(harness, "odd.caddy").await.unwrap();
     assert_eq!((found.contents, found.loaded), (good.contents, true));
-    assert_eq!(bed.body("odd.test").await.as_deref(), Some("good"));
+    assert_eq!(harness.body("odd.test").await.as_deref(), Some("good"));
 }
 
-async fn one_route_at_once_is_one_route(bed: &dyn Bed) {
+async fn one_route_at_once_is_one_route(harness: &dyn Harness) {
     let spec = route("at-once", "at-once.test", "x");
-    for result in join_all((0..4).map(|_| put(bed, &spec))).await {
+    for result in join_all((0..4).map(|_| put(harness, &spec))).await {
         result.unwrap();
     }
-    assert_eq!(bed.body("at-once.test").await.as_deref(), Some("x"));
-    join_all((0..4).map(|_| remove(bed, &spec))).await;
-    assert_eq!(bed.body("at-once.test").await, None);
+    assert_eq!(harness.body("at-once.test").await.as_deref(), Some("x"));
+    join_all((0..4).map(|_| remove(harness, &spec))).await;
+    assert_eq!(harness.body("at-once.test").await, None);
 }
 
-async fn two_sites_at_once_never_share_a_host(bed: &dyn Bed) {
+async fn two_sites_at_once_never_share_a_host(harness: &dyn Harness) {
     let (one, other) = (route("one", "contested.test", "one"), route("other", "contested.test", "other"));
-    let (winner, refusal) = match tokio::join!(put(bed, &one), put(bed, &other)) {
+    let (winner, refusal) = match tokio::join!(put(harness, &one), put(harness, &other)) {
         (Ok(()), refused) => (one, rejection(refused)),
         (refused, won) => {
             won.unwrap();
@@ -295,16 +295,16 @@ async fn two_sites_at_once_never_share_a_host(bed: &dyn Bed) {
         }
     };
     assert_eq!(refusal, Rejection::HostTaken { host: "contested.test".into(), by: file(&winner) });
-    assert_eq!(bed.body("contested.test").await.as_deref(), Some(winner.mark.site.name.as_str()));
+    assert_eq!(harness.body("contested.test").await.as_deref(), Some(winner.mark.site.name.as_str()));
 }
 
-async fn a_refused_route_hinders_no_other(bed: &dyn Bed) {
-    put(bed, &route("early", "early.test", "early")).await.unwrap();
+async fn a_refused_route_hinders_no_other(harness: &dyn Harness) {
+    put(harness, &route("early", "early.test", "early")).await.unwrap();
     let late = route("late", "early.test", "late");
     let broken = with_mark(mark("open"), &[], "http://open.test {\n");
     let good: Vec<RouteSpec> = (0..6).map(|n| route(&format!("good-{n}"), &format!("good-{n}.test"), "good")).collect();
-    let refused = join_all([put(bed, &late), put(bed, &broken)]);
-    let accepted = join_all(good.iter().map(|spec| put(bed, spec)));
+    let refused = join_all([put(harness, &late), put(harness, &broken)]);
+    let accepted = join_all(good.iter().map(|spec| put(harness, spec)));
     let (refused, accepted) = tokio::join!(refused, accepted);
     for result in accepted {
         result.unwrap();
@@ -312,17 +312,17 @@ async fn a_refused_route_hinders_no_other(bed: &dyn Bed) {
     let refused: Vec<Rejection> = refused.into_iter().map(rejection).collect();
     assert!(matches!(refused[..], [Rejection::HostTaken { .. }, Rejection::ConfigRejected(_)]), "{refused:?}");
     for spec in &good {
-        assert_eq!(bed.body(&spec.hosts[0]).await.as_deref(), Some("good"));
+        assert_eq!(harness.body(&spec.hosts[0]).await.as_deref(), Some("good"));
     }
 }
 
-async fn all_are_listed(bed: &dyn Bed) {
+async fn all_are_listed(harness: &dyn Harness) {
     let ours = route("listed", "listed.test", "x");
-    put(bed, &ours).await.unwrap();
-    bed.plant("Not_A_Site.caddy", &answering("not-a-site.test", "x")).await;
-    let all = bed.proxy().routes().await.unwrap().snippets;
+    put(harness, &ours).await.unwrap();
+    harness.plant("Not_A_Site.caddy", &answering("not-a-site.test", "x")).await;
+    let all = harness.proxy().routes().await.unwrap().snippets;
     let of = |file: &str| all.iter().find(|facts| facts.file == file);
     assert!(of("listed.caddy").is_some_and(|facts| facts.mark.as_ref() == Some(&ours.mark) && facts.loaded));
     assert!(of("Not_A_Site.caddy").is_some_and(|facts| facts.mark.is_none() && !facts.loaded));
-    bed.uproot("Not_A_Site.caddy").await;
+    harness.uproot("Not_A_Site.caddy").await;
 }

@@ -13,7 +13,7 @@ use hostplane_domain::mark::Labels;
 use hostplane_infra::containers::{ArchiveEntry, Containers, Docker, Scope};
 use hostplane_infra::error::absent_is_done;
 
-use crate::containers::bed;
+use crate::containers::harness;
 
 /// A running container that goes when it is dropped.
 pub struct TestContainer {
@@ -62,7 +62,7 @@ impl TestContainer {
             limits: ContainerLimits { memory_mib: 768, cpu_milli: 2000, pids: 256, log_mib: 10 },
             restart: false,
         };
-        let id = docker.create_container(&spec, &bed::process_label()).await.expect("a container is made");
+        let id = docker.create_container(&spec, &harness::process_label()).await.expect("a container is made");
         let container = Self { docker, id, name, port };
         for (dir, entries) in &ingredients.files {
             container.docker.upload(&container.id, dir, entries).await.expect("files are written");
@@ -92,7 +92,7 @@ pub struct TestNetwork {
 impl TestNetwork {
     pub async fn make(what: &str) -> Self {
         let name = format!("hostplane-contract-{what}-{}", std::process::id());
-        let (id, _) = bed::make_network(&docker(), &name, &bed::process_label(), 24).await;
+        let (id, _) = harness::make_network(&docker(), &name, &harness::process_label(), 24).await;
         Self { id, name }
     }
 }
@@ -104,7 +104,7 @@ impl Drop for TestNetwork {
             block_on(async {
                 let docker = docker();
                 let gone = async || absent_is_done(docker.remove_network(&id).await).map(|()| true);
-                bed::eventually("the network is removed", gone).await;
+                harness::eventually("the network is removed", gone).await;
             });
         };
         if std::thread::spawn(remove).join().is_err() {
@@ -116,7 +116,7 @@ impl Drop for TestNetwork {
 /// Removes what test processes left that were killed.
 async fn remove_stale(docker: &Docker) {
     let is_stale = |labels: &Labels| {
-        let Some(process) = labels.get(bed::PROCESS) else { return false };
+        let Some(process) = labels.get(harness::PROCESS) else { return false };
         // A process that has ended and wasn't waited for has no command line any more.
         let command = std::fs::read(Path::new("/proc").join(process).join("cmdline"));
         command.is_ok_and(|line| line.is_empty()) || !Path::new("/proc").join(process).exists()

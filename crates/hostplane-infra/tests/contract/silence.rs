@@ -12,19 +12,19 @@ use hostplane_domain::details::{AdminEmail, AdminUser, SiteTitle};
 use hostplane_domain::mark::Labels;
 use hostplane_domain::url::SiteUrl;
 use hostplane_infra::clock::SystemClock;
-use hostplane_infra::containers::{Docker, Exec, GatedContainers, LogAsk, NetworkSpec, Scope};
+use hostplane_infra::containers::{Docker, Exec, GatedContainers, LogQuery, NetworkSpec, Scope};
 use hostplane_infra::databases::{Mariadb, MariadbAddress, TenantKey, TenantSpec, Tenants};
 use hostplane_infra::error::{Dependency, Effect, EffectError};
 use hostplane_infra::fake::{FakeWorld, ScriptedGate};
 use hostplane_infra::gate::{Call, Gate, LiveGate, Verdict};
 use hostplane_infra::probe::HttpProbe;
-use hostplane_infra::proxy::{Caddy, CaddyPlace, RouteSpec};
+use hostplane_infra::proxy::{Caddy, CaddyLocation, RouteSpec};
 use hostplane_infra::wordpress::{EventsRun, Installation, PhpWordpress};
 use hostplane_infra::world::{Adapters, World};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::time::Instant;
 
-use crate::containers::bed::{file, mark, spec};
+use crate::containers::harness::{file, mark, spec};
 
 /// What a secret would look like in an error.
 const SECRET: &str = "s3cret";
@@ -83,7 +83,7 @@ async fn each_call(world: &World) -> Vec<(&'static str, bool, EffectError)> {
         ("download", looks, containers.download(id, "/data").map(none).boxed_local()),
         ("download_file", looks, containers.download_file(id, "/data/a").map(none).boxed_local()),
         ("exec", changes, containers.exec(id, &exec).map(none).boxed_local()),
-        ("log", looks, containers.log(id, LogAsk { newest: 1, after: None }).map(none).boxed_local()),
+        ("log", looks, containers.log(id, LogQuery { newest: 1, after: None }).map(none).boxed_local()),
         ("tenants", looks, databases.tenants(&Tenants::All).map(none).boxed_local()),
         ("ensure_tenant", changes, databases.ensure_tenant(&tenant)),
         ("confirm_tenant", changes, databases.confirm_tenant(&key)),
@@ -144,7 +144,7 @@ fn adapters(socket: &std::path::Path, port: u16) -> World {
     let gate = LiveGate::new();
     let docker = Arc::new(Docker::connect(&format!("unix://{}", socket.display()), None).unwrap());
     let inside = Arc::new(GatedContainers::new(docker.clone(), gate.clone()));
-    let place = CaddyPlace { container: "caddy".into(), conf_dir: "/etc/caddy".into() };
+    let place = CaddyLocation { container: "caddy".into(), conf_dir: "/etc/caddy".into() };
     let adapters = Adapters {
         databases: Arc::new(Mariadb::new(MariadbAddress::new("127.0.0.1", port, "hostplane", SECRET.into()))),
         proxy: Arc::new(Caddy::new(inside.clone(), place)),

@@ -2,11 +2,11 @@
 //! [`SiteProbe`](hostplane_infra::probe::SiteProbe) keep to: the twins always, and with the feature `stack`
 //! real PHP, nginx, Caddy and MariaDB.
 
+mod fake;
 mod probe;
 #[cfg(feature = "stack")]
 mod real;
 mod site;
-mod twin;
 mod wordpress;
 
 use std::panic::AssertUnwindSafe;
@@ -20,7 +20,7 @@ use site::Site;
 
 /// A world in which sites can be made, and hands that reach past the adapters.
 #[async_trait(?Send)]
-trait Bed: Send + Sync {
+trait Harness: Send + Sync {
     fn world(&self) -> &World;
     fn ground(&self) -> &Ground;
     /// The names of a database's tables.
@@ -66,20 +66,21 @@ use cases;
 /// Sites that are made at the same time: on a real bed most of the time is spent on waiting.
 const AT_ONCE: usize = 3;
 
-/// Runs every case on a bed, and clears up after each.
-async fn run(bed: &dyn Bed) {
+/// Runs every case on a harness, and clears up after each.
+async fn run(harness: &dyn Harness) {
     let cases = wordpress::CASES.iter().chain(probe::CASES);
-    let mut failed: Vec<&str> = stream::iter(cases).map(|case| on(bed, case)).buffer_unordered(AT_ONCE).concat().await;
+    let mut failed: Vec<&str> =
+        stream::iter(cases).map(|case| on(harness, case)).buffer_unordered(AT_ONCE).concat().await;
     // These concern every site there is.
     for case in probe::ALONE {
-        failed.extend(on(bed, case).await);
+        failed.extend(on(harness, case).await);
     }
     assert!(failed.is_empty(), "{failed:?}");
 }
 
 /// The name of the case if it failed.
-async fn on(bed: &dyn Bed, (name, case): &(&'static str, Case)) -> Vec<&'static str> {
-    let site = Site::new(bed);
+async fn on(harness: &dyn Harness, (name, case): &(&'static str, Case)) -> Vec<&'static str> {
+    let site = Site::new(harness);
     let passed = AssertUnwindSafe(case(&site)).catch_unwind().await.is_ok();
     site.clear().await;
     println!("{} {name}", if passed { "ok    " } else { "FAILED" });

@@ -14,8 +14,8 @@ use hostplane_engine::store::TokenRecord;
 use tokio::time::Instant;
 use tracing::Span;
 
+use super::auth_throttle::AuthThrottle;
 use super::problem::{Problem, Reason};
-use super::wrong_tokens::WrongTokens;
 use crate::http::Connection;
 
 /// Who is let in.
@@ -24,7 +24,7 @@ pub(super) struct Door {
     pub app: App,
     /// The paths that anybody may ask. Every other needs a token, those that don't exist too.
     pub open: Arc<[&'static str]>,
-    pub wrong: Arc<WrongTokens>,
+    pub wrong: Arc<AuthThrottle>,
 }
 
 impl Door {

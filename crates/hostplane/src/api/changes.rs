@@ -2,8 +2,8 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use hostplane_domain::change::{Change, LimitsPatch, PhpPatch, SettingsPatch};
 use hostplane_domain::name::SiteName;
+use hostplane_domain::site_change::{LimitsPatch, PhpPatch, SettingsPatch, SiteChange};
 
 use super::Api;
 use super::extract::{InPath, Members, Params};
@@ -30,7 +30,7 @@ pub(super) async fn update(
         return Err(Problem::whole_body("say what is to change: limits, php or both"));
     }
     let patch = SettingsPatch { limits: limits.unwrap_or_default(), php: php.unwrap_or_default() };
-    change(&api, &name, &Change::Settings(patch)).await
+    change(&api, &name, &SiteChange::Settings(patch)).await
 }
 
 pub(super) async fn upgrade(
@@ -48,12 +48,12 @@ pub(super) async fn suspend(
     params: Params,
 ) -> Answer<Response> {
     params.only(&[])?;
-    change(&api, &name, &Change::Suspended(true)).await
+    change(&api, &name, &SiteChange::Suspended(true)).await
 }
 
 pub(super) async fn resume(State(api): State<Api>, InPath(name): InPath<SiteName>, params: Params) -> Answer<Response> {
     params.only(&[])?;
-    change(&api, &name, &Change::Suspended(false)).await
+    change(&api, &name, &SiteChange::Suspended(false)).await
 }
 
 pub(super) async fn rotate(State(api): State<Api>, InPath(name): InPath<SiteName>, params: Params) -> Answer<Response> {
@@ -61,6 +61,6 @@ pub(super) async fn rotate(State(api): State<Api>, InPath(name): InPath<SiteName
     Ok(accepted(api.app.rotate_site(&name).await?))
 }
 
-async fn change(api: &Api, name: &SiteName, change: &Change) -> Answer<Response> {
+async fn change(api: &Api, name: &SiteName, change: &SiteChange) -> Answer<Response> {
     Ok(accepted(api.app.change_site(name, change).await?))
 }

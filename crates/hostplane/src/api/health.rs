@@ -28,7 +28,7 @@ pub(super) struct Ready {
 
 /// Everything that a job needs answers.
 pub(super) async fn ready(State(api): State<Api>) -> (StatusCode, Json<Ready>) {
-    let found = api.asked.readiness(&api.app).await;
+    let found = api.readiness.readiness(&api.app).await;
     let ok = |error: Option<String>| error.unwrap_or_else(|| "ok".to_owned());
     let mut checks: BTreeMap<_, _> = found.checks.into_iter().map(|(name, error)| (name, ok(error))).collect();
     if let Some(platform) = api.platform.error() {
@@ -44,9 +44,9 @@ const FRESH: Duration = Duration::from_secs(1);
 
 /// The last answer. Those who ask at the same time share one.
 #[derive(Clone, Default)]
-pub(super) struct Asked(Arc<Mutex<Option<(Instant, Readiness)>>>);
+pub(super) struct ReadinessCache(Arc<Mutex<Option<(Instant, Readiness)>>>);
 
-impl Asked {
+impl ReadinessCache {
     async fn readiness(&self, app: &App) -> Readiness {
         let mut last = self.0.lock().await;
         match &*last {

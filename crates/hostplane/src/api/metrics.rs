@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use hostplane_domain::drift::Reason;
 use hostplane_domain::job::{JobState, OperationName};
 use hostplane_domain::status::SiteStatus;
-use hostplane_engine::app::Census;
+use hostplane_engine::app::Statistics;
 use metrics::{Label, counter, gauge};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use metrics_process::Collector;
@@ -27,13 +27,13 @@ static METRICS: LazyLock<Option<Metrics>> = LazyLock::new(Metrics::install);
 /// Names and values, all of them our own words.
 type Labels = Vec<(&'static str, &'static str)>;
 
-type Told = BTreeSet<(&'static str, Labels)>;
+type ReportedGauges = BTreeSet<(&'static str, Labels)>;
 
 struct Metrics {
     handle: PrometheusHandle,
     process: Collector,
     /// Gauges that were told once are told for ever, as 0 when there is nothing of the kind any more.
-    told: Mutex<Told>,
+    reported: Mutex<ReportedGauges>,
 }
 
 /// Begins to count.
@@ -51,13 +51,13 @@ impl Metrics {
         process.describe();
         gauge!("hostplane_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1);
         begin_at_zero();
-        Some(Self { handle, process, told: Mutex::default() })
+        Some(Self { handle, process, reported: Mutex::default() })
     }
 
     /// All that is known, as Prometheus reads it. One scrape at a time: what one tells is not another's to render.
-    fn scrape(&self, census: &Census) -> String {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        tell(census, &mut told);
+    fn scrape(&self, statistics: &Statistics) -> String {
+        let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
+        set_gauges(statistics, &mut reported);
         self.process.collect();
         self.handle.run_upkeep();
         self.handle.render()
@@ -66,35 +66,39 @@ impl Metrics {
 
 /// Sets every gauge.
 #[expect(clippy::cast_precision_loss, reason = "nothing here is counted up to 2^52")]
-fn tell(census: &Census, told: &mut Told) {
+fn set_gauges(statistics: &Statistics, reported: &mut ReportedGauges) {
     let mut now = Vec::new();
     for status in SiteStatus::ALL.iter().filter(|status| **status != SiteStatus::Destroyed) {
-        let count = census.sites.iter().find(|(found, _)| found == status).map_or(0, |(_, count)| *count);
+        let count = statistics.sites.iter().find(|(found, _)| found == status).map_or(0, |(_, count)| *count);
         now.push(("hostplane_sites", vec![("status", status.as_str())], count));
     }
-    for (operation, state, count) in &census.jobs {
+    for (operation, state, count) in &statistics.jobs {
         let labels = vec![("operation", operation.as_str()), ("state", state.as_str())];
         now.push(("hostplane_jobs", labels, *count));
     }
-    for ((reason, way), count) in &census.drifts {
-        now.push(("hostplane_drifts", vec![("reason", reason.as_str()), ("way", way.as_str())], *count));
+    for ((reason, remediation), count) in &statistics.drifts {
+        now.push((
+            "hostplane_drifts",
+            vec![("reason", reason.as_str()), ("remediation", remediation.as_str())],
+            *count,
+        ));
     }
-    for ((what, reason), count) in &census.orphans {
+    for ((what, reason), count) in &statistics.orphans {
         now.push(("hostplane_orphans", vec![("kind", what.as_str()), ("reason", reason.as_str())], *count));
     }
-    for (dependency, is_up) in &census.dependencies {
+    for (dependency, is_up) in &statistics.dependencies {
         now.push(("hostplane_dependency_up", vec![("dependency", dependency.as_str())], u64::from(*is_up)));
     }
-    now.push(("hostplane_database_older_than_world", Vec::new(), u64::from(census.is_older_than_world)));
-    for (name, labels) in told.iter() {
+    now.push(("hostplane_database_stale", Vec::new(), u64::from(statistics.is_database_stale)));
+    for (name, labels) in reported.iter() {
         set(name, labels, 0.0);
     }
     for (name, labels, count) in now {
         set(name, &labels, count as f64);
-        told.insert((name, labels));
+        reported.insert((name, labels));
     }
-    if let Some(at) = census.looked_at {
-        set("hostplane_last_look_timestamp_seconds", &[], at.0 as f64 / 1e6);
+    if let Some(at) = statistics.scanned_at {
+        set("hostplane_last_scan_timestamp_seconds", &[], at.0 as f64 / 1e6);
     }
 }
 
@@ -108,11 +112,11 @@ fn begin_at_zero() {
         }
     }
     for reason in Reason::ALL {
-        counter!("hostplane_drifts_seen_total", "reason" => reason.as_str()).absolute(0);
+        counter!("hostplane_drifts_detected_total", "reason" => reason.as_str()).absolute(0);
         counter!("hostplane_repairs_ordered_total", "reason" => reason.as_str()).absolute(0);
     }
     for outcome in ["ok", "failed"] {
-        counter!("hostplane_looks_total", "outcome" => outcome).absolute(0);
+        counter!("hostplane_scans_total", "outcome" => outcome).absolute(0);
     }
 }
 
@@ -125,8 +129,8 @@ pub(super) async fn show(State(api): State<Api>, params: Params) -> Answer<Respo
     params.only(&[])?;
     let text = match &*METRICS {
         Some(metrics) => {
-            let census = api.app.census().await?;
-            metrics.scrape(&census)
+            let statistics = api.app.statistics().await?;
+            metrics.scrape(&statistics)
         }
         None => String::new(),
     };

@@ -4,14 +4,16 @@
 //! [`problem`]. What all answers have in common is in [`envelope`].
 
 mod auth;
+mod auth_throttle;
 mod changes;
 mod doctor;
 mod envelope;
-mod events;
+mod exec;
 pub(crate) mod extract;
 mod health;
-pub(crate) mod inside;
+mod job_events;
 mod jobs;
+pub(crate) mod logs;
 pub(crate) mod metrics;
 pub(crate) mod page;
 pub(crate) mod problem;
@@ -20,7 +22,6 @@ mod secret;
 mod sites;
 mod tokens;
 pub(crate) mod wire;
-mod wrong_tokens;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -44,8 +45,8 @@ pub struct Api {
     platform: Platform,
     /// Whose disk must not fill up.
     home: Option<PathBuf>,
-    asked: health::Asked,
-    streams: events::Streams,
+    readiness: health::ReadinessCache,
+    streams: job_events::Streams,
     silence: Duration,
 }
 
@@ -70,8 +71,8 @@ impl Api {
     #[must_use]
     pub fn new(app: App, base_domain: BaseDomain, platform: Platform) -> Self {
         metrics::begin();
-        let (asked, streams) = (health::Asked::default(), events::Streams::default());
-        Self { app, base_domain, platform, home: None, asked, streams, silence: events::SILENCE }
+        let (readiness, streams) = (health::ReadinessCache::default(), job_events::Streams::default());
+        Self { app, base_domain, platform, home: None, readiness, streams, silence: job_events::SILENCE }
     }
 
     /// The same, of an installation whose home is there.
@@ -132,11 +133,11 @@ pub fn routes() -> Vec<Route> {
         route(POST, "/api/v1/sites/{site}/rotate", OPERATE, changes::rotate),
         route(DELETE, "/api/v1/sites/{site}", OPERATE, sites::destroy),
         route(GET, "/api/v1/sites/{site}/credentials", OPERATE, sites::credentials),
-        route(GET, "/api/v1/sites/{site}/logs", OPERATE, inside::logs),
-        route(POST, "/api/v1/sites/{site}/exec", OPERATE, inside::exec),
+        route(GET, "/api/v1/sites/{site}/logs", OPERATE, logs::list),
+        route(POST, "/api/v1/sites/{site}/exec", OPERATE, exec::run),
         route(GET, "/api/v1/jobs", READ, jobs::list),
         route(GET, "/api/v1/jobs/{id}", READ, jobs::show),
-        route(GET, "/api/v1/jobs/{id}/events", READ, events::follow),
+        route(GET, "/api/v1/jobs/{id}/events", READ, job_events::follow),
         route(POST, "/api/v1/jobs/{id}/retry", OPERATE, jobs::retry),
         route(POST, "/api/v1/jobs/{id}/cancel", OPERATE, jobs::cancel),
         route(GET, "/api/v1/doctor", OPERATE, doctor::examine),

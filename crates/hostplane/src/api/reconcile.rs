@@ -23,9 +23,11 @@ pub(super) async fn drift(State(api): State<Api>, params: Params) -> Answer<Json
 }
 
 pub(super) async fn reconcile(State(api): State<Api>, params: Params) -> Answer<Json<Reconciled>> {
-    params.only(&["inside"])?;
-    let inside = params.parsed("inside", "true or false")?.unwrap_or(false);
-    let complete = api.app.reconcile(inside).await?;
+    params.only(&["deep", "inside"])?;
+    // Version 0.1 called it `inside`.
+    let name = if params.get("inside").is_some() { "inside" } else { "deep" };
+    let deep = params.parsed(name, "true or false")?.unwrap_or(false);
+    let complete = api.app.reconcile(deep).await?;
     Ok(Json(Reconciled { complete, drifts: api.app.drift().into() }))
 }
 
@@ -43,7 +45,7 @@ pub(super) async fn remove_orphan(
     params.only(&["confirm"])?;
     let orphan = api.app.orphan(&id)?;
     if params.get("confirm") != Some(orphan.name.as_str()) {
-        let (what, name, id) = (orphan.what, &orphan.name, id.as_str());
+        let (what, name, id) = (orphan.kind, &orphan.name, id.as_str());
         let detail = format!(
             "this removes the {what} {name} with all that is in it; to confirm it, send DELETE \
              /api/v1/orphans/{id}?confirm={name}"

@@ -34,11 +34,11 @@ impl Show {
 }
 
 pub(super) fn text(drifts: &Drifts) -> String {
-    let Some(looked_at) = &drifts.looked_at else {
+    let Some(scanned_at) = &drifts.scanned_at else {
         return "nobody has looked yet since the control plane began; `hostplane reconcile` looks now".to_owned();
     };
     if drifts.items.is_empty() {
-        return format!("all is as it should be, as of {looked_at}");
+        return format!("all is as it should be, as of {scanned_at}");
     }
     let row = |drift: &Drift| {
         vec![
@@ -46,7 +46,7 @@ pub(super) fn text(drifts: &Drifts) -> String {
             drift.resource.to_string(),
             drift.name.clone(),
             drift.reason.to_string(),
-            drift.way.to_string(),
+            drift.remediation.to_string(),
             drift.detail.clone(),
         ]
     };

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use crate::client::contexts::ContextError;
-use crate::client::{ClientError, PlaceError};
+use crate::client::{ClientError, DiscoveryError};
 use crate::down::PlatformError;
 use crate::serve::ServeError;
 use hostplane_infra::error::chain;
@@ -67,18 +67,18 @@ impl From<ClientError> for Failure {
     }
 }
 
-impl From<PlaceError> for Failure {
-    fn from(error: PlaceError) -> Self {
+impl From<DiscoveryError> for Failure {
+    fn from(error: DiscoveryError) -> Self {
         let text = chain(&error);
         match error {
-            PlaceError::NotRunning(_) => Self::Unreachable(text),
-            PlaceError::Context(error) => error.into(),
-            PlaceError::BadAddress
-            | PlaceError::NoToken(_)
-            | PlaceError::BadToken
-            | PlaceError::Both
-            | PlaceError::BadContext(_) => Self::Usage(text),
-            PlaceError::Home(_) => Self::Failed(text),
+            DiscoveryError::NotRunning(_) => Self::Unreachable(text),
+            DiscoveryError::Context(error) => error.into(),
+            DiscoveryError::BadAddress
+            | DiscoveryError::NoToken(_)
+            | DiscoveryError::BadToken
+            | DiscoveryError::Both
+            | DiscoveryError::BadContext(_) => Self::Usage(text),
+            DiscoveryError::Home(_) => Self::Failed(text),
         }
     }
 }

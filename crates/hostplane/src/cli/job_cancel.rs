@@ -4,7 +4,7 @@ use clap::Args;
 use hostplane_domain::ids::JobId;
 
 use super::failure::Failure;
-use super::order::Order;
+use super::job_command::JobCommand;
 use super::wait::require_cancelled;
 use crate::config::layers::Layers;
 
@@ -14,7 +14,7 @@ pub(super) struct Cancel {
     /// Its id
     id: JobId,
     #[command(flatten)]
-    order: Order,
+    order: JobCommand,
 }
 
 impl Cancel {

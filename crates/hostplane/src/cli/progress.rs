@@ -112,13 +112,13 @@ fn done(action: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hostplane_domain::kind::Kind;
+    use hostplane_domain::resource_kind::ResourceKind;
 
     #[test]
     fn a_step_is_told_once_it_has_ended() {
         let step = |action: &str, state, elapsed_ms, error: Option<&str>| {
             let error = error.map(str::to_owned);
-            line(&Step { resource: Kind::Network, action: action.into(), state, elapsed_ms, error })
+            line(&Step { resource: ResourceKind::Network, action: action.into(), state, elapsed_ms, error })
         };
         assert_eq!(step("ensure", StepState::Intended, None, None), None);
         assert_eq!(step("ensure", StepState::Done, Some(130), None).as_deref(), Some("network ensured 0.13 s"));

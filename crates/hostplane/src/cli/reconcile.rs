@@ -15,8 +15,8 @@ use crate::config::layers::Layers;
 #[derive(Debug, Args)]
 pub(super) struct Reconcile {
     /// Look into every site too: limits, settings, WordPress, the front page
-    #[arg(long)]
-    inside: bool,
+    #[arg(long, alias = "inside")]
+    deep: bool,
     #[command(flatten)]
     format: Format,
     #[command(flatten)]
@@ -26,7 +26,7 @@ pub(super) struct Reconcile {
 impl Reconcile {
     pub async fn run(self, layers: &Layers) -> Result<(), Failure> {
         let client = self.target.client(layers)?;
-        let path = if self.inside { "/api/v1/reconcile?inside=true" } else { "/api/v1/reconcile" };
+        let path = if self.deep { "/api/v1/reconcile?deep=true" } else { "/api/v1/reconcile" };
         let found: Reconciled = client.post(path, None::<&()>).await?;
         if let Some(trouble) = &found.drifts.trouble {
             eprintln!("not everything could be seen: {trouble}");

@@ -4,7 +4,7 @@ use clap::Args;
 use hostplane_domain::name::SiteName;
 
 use super::failure::Failure;
-use super::order::Order;
+use super::job_command::JobCommand;
 use super::wait::require_completed;
 use crate::config::layers::Layers;
 
@@ -14,7 +14,7 @@ pub(super) struct Named {
     /// Its name
     name: SiteName,
     #[command(flatten)]
-    order: Order,
+    order: JobCommand,
 }
 
 impl Named {

@@ -9,7 +9,7 @@ use tokio::time::sleep;
 use super::failure::Failure;
 use super::output::{Format, print, printable};
 use super::target::Target;
-use crate::api::inside::{LINES, MOST_LINES};
+use crate::api::logs::{LINES, MOST_LINES};
 use crate::api::wire::{Line, Log};
 use crate::client::Client;
 use crate::config::layers::Layers;

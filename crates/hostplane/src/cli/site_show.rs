@@ -86,7 +86,7 @@ fn text(site: &Site) -> String {
         return format!("{about}\n\n{resources}");
     }
     let row = |drift: &&Drift| {
-        vec![drift.resource.to_string(), drift.reason.to_string(), drift.way.to_string(), drift.detail.clone()]
+        vec![drift.resource.to_string(), drift.reason.to_string(), drift.remediation.to_string(), drift.detail.clone()]
     };
     let drifts = table(&["drift of", "reason", "what follows", "detail"], drifts.iter().map(row));
     format!("{about}\n\n{resources}\n\n{drifts}")

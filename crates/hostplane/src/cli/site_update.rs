@@ -4,7 +4,7 @@ use clap::Args;
 use hostplane_domain::name::SiteName;
 
 use super::failure::Failure;
-use super::order::Order;
+use super::job_command::JobCommand;
 use super::wait::require_completed;
 use crate::api::wire::{ContainerLimits, Limits, Php, UpdateSite};
 use crate::config::layers::Layers;
@@ -17,7 +17,7 @@ pub(super) struct Update {
     #[command(flatten)]
     settings: SettingArgs,
     #[command(flatten)]
-    order: Order,
+    order: JobCommand,
 }
 
 #[derive(Debug, Args)]

@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::failure::Failure;
 use crate::client::contexts::{self, Contexts};
-use crate::client::{Client, Named, Place};
+use crate::client::{Client, Endpoint, Named};
 use crate::config::layers::Layers;
 
 /// The control plane. Its token is in HOSTPLANE_TOKEN, in its home or with its context.
@@ -34,7 +34,7 @@ impl Target {
         };
         let token = layers.get("HOSTPLANE_TOKEN");
         let directory = contexts::directory(layers);
-        let place = Place::find(&flags, &environment, token.as_deref(), || Contexts::load(directory.as_deref()))?;
+        let place = Endpoint::find(&flags, &environment, token.as_deref(), || Contexts::load(directory.as_deref()))?;
         Ok(Client::new(place)?)
     }
 }

@@ -1,8 +1,8 @@
 //! The HTTP API, from the other side.
 
 pub(crate) mod contexts;
-mod events;
-mod place;
+mod discovery;
+mod event_stream;
 
 use std::time::Duration;
 
@@ -11,8 +11,8 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-pub(crate) use events::Events;
-pub(crate) use place::{Named, Place, PlaceError, normal};
+pub(crate) use discovery::{DiscoveryError, Endpoint, Named, normal};
+pub(crate) use event_stream::EventStream;
 
 use crate::api::problem::ProblemBody;
 use crate::api::wire::Page;
@@ -58,11 +58,11 @@ type Answer<T> = Result<T, ClientError>;
 #[derive(Debug)]
 pub(crate) struct Client {
     http: reqwest::Client,
-    place: Place,
+    place: Endpoint,
 }
 
 impl Client {
-    pub fn new(place: Place) -> Answer<Self> {
+    pub fn new(place: Endpoint) -> Answer<Self> {
         // The control plane is near: a proxy of the environment would only get to see the token.
         let http = reqwest::Client::builder()
             .no_proxy()
@@ -116,11 +116,11 @@ impl Client {
     }
 
     /// What happens from now on, until the control plane has told all of it or the stream breaks.
-    pub async fn events(&self, path: &str) -> Answer<Events> {
+    pub async fn events(&self, path: &str) -> Answer<EventStream> {
         let request = self.request(Method::GET, path).timeout(STREAM_PATIENCE);
         let response = request.send().await.map_err(|error| self.unreachable(why(&error)))?;
         if response.status() == StatusCode::OK {
-            return Ok(Events::of(response));
+            return Ok(EventStream::of(response));
         }
         let status = response.status();
         let bytes = response.bytes().await.map_err(|error| self.unreachable(why(&error)))?;
@@ -128,7 +128,7 @@ impl Client {
     }
 
     fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
-        let Place { address, token, .. } = &self.place;
+        let Endpoint { address, token, .. } = &self.place;
         self.http.request(method, format!("{address}{path}")).bearer_auth(token.expose_secret())
     }
 

@@ -15,10 +15,10 @@ use hostplane_domain::desired::{PhpSettings, SiteImages, SiteLimits};
 use hostplane_domain::subnet::SubnetPool;
 use hostplane_engine::platform::{MARIADB_ADMIN, Platform, PlatformSettings};
 use hostplane_engine::secrets::Secrets;
-use hostplane_engine::settings::{Pace, SiteSettings};
+use hostplane_engine::{pace::Pace, site_settings::SiteSettings};
 use hostplane_infra::containers::engine_host;
 use hostplane_infra::databases::{BadAddress, Mariadb, MariadbAddress, Passwords};
-use hostplane_infra::proxy::CaddyPlace;
+use hostplane_infra::proxy::CaddyLocation;
 use ipnet::Ipv4Net;
 use secrecy::ExposeSecret;
 
@@ -124,9 +124,9 @@ impl Config {
         Mariadb::with_passwords(address, passwords)
     }
 
-    pub fn caddy(&self) -> CaddyPlace {
+    pub fn caddy(&self) -> CaddyLocation {
         let settings = &self.settings;
-        CaddyPlace { container: settings.caddy_container.clone(), conf_dir: settings.caddy_conf_dir.clone() }
+        CaddyLocation { container: settings.caddy_container.clone(), conf_dir: settings.caddy_conf_dir.clone() }
     }
 
     pub fn probe_address(&self) -> String {
@@ -166,7 +166,7 @@ impl Config {
             subnet_pool: settings.subnet_pool,
             concurrency: usize::from(settings.concurrency),
             pace: Pace {
-                tick: Duration::from_secs(settings.reconcile_interval.into()),
+                scan_interval: Duration::from_secs(settings.reconcile_interval.into()),
                 orphan_grace: Duration::from_secs(settings.orphan_grace.into()),
                 ..Pace::default()
             },

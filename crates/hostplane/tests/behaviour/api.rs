@@ -7,7 +7,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use crate::bed::{Bed, answered};
+use crate::harness::{Harness, answered};
 
 fn keys(value: &Value) -> Vec<&str> {
     let mut keys: Vec<_> = value.as_object().unwrap().keys().map(String::as_str).collect();
@@ -21,18 +21,18 @@ fn names(page: &Value) -> Vec<&str> {
 
 #[tokio::test]
 async fn a_site_s_whole_life() {
-    let bed = Bed::running().await;
+    let harness = Harness::running().await;
     let asked = json!({
         "name": "hello", "kind": "wordpress", "title": "O'Brien & <b>", "admin_user": "jane", "admin_email": "j@example.com"
     });
-    let created = bed.post("/api/v1/sites", &asked).await;
+    let created = harness.post("/api/v1/sites", &asked).await;
     assert_eq!(created.status, StatusCode::ACCEPTED);
     let id = created.body["id"].as_str().unwrap();
     assert_eq!(created.headers["location"], format!("/api/v1/jobs/{id}"));
     assert_eq!((&created.body["site"], &created.body["operation"]), (&json!("hello"), &json!("provision")));
 
-    assert_eq!(bed.ended(id).await, JobState::Completed);
-    let job = bed.get(&format!("/api/v1/jobs/{id}")).await.body;
+    assert_eq!(harness.ended(id).await, JobState::Completed);
+    let job = harness.get(&format!("/api/v1/jobs/{id}")).await.body;
     let expected = [
         "attempt",
         "created_at",
@@ -53,7 +53,7 @@ async fn a_site_s_whole_life() {
     assert!(steps.iter().all(|step| step["state"] == "done" && step["elapsed_ms"].is_u64()), "{job}");
     assert_eq!(keys(&steps[0]), ["action", "elapsed_ms", "error", "resource", "state"]);
 
-    let site = bed.get("/api/v1/sites/hello").await.body;
+    let site = harness.get("/api/v1/sites/hello").await.body;
     let expected = [
         "active_job",
         "created_at",
@@ -77,64 +77,64 @@ async fn a_site_s_whole_life() {
     let resources = site["resources"].as_array().unwrap();
     assert!(!resources.is_empty() && resources.iter().all(|found| found["state"] == "present"), "{site}");
 
-    let credentials = bed.get("/api/v1/sites/hello/credentials").await;
+    let credentials = harness.get("/api/v1/sites/hello/credentials").await;
     assert_eq!(keys(&credentials.body), ["password", "url", "user"]);
     assert_eq!(credentials.body["user"], "jane");
     assert_eq!(credentials.headers["cache-control"], "no-store");
 
-    let destroyed = bed.delete("/api/v1/sites/hello?confirm=hello").await;
+    let destroyed = harness.delete("/api/v1/sites/hello?confirm=hello").await;
     assert_eq!(destroyed.status, StatusCode::ACCEPTED);
     let id = destroyed.body["id"].as_str().unwrap();
     assert_eq!(destroyed.headers["location"], format!("/api/v1/jobs/{id}"));
-    assert_eq!(bed.ended(id).await, JobState::Completed);
-    assert_eq!(bed.get("/api/v1/sites/hello").await.status, StatusCode::NOT_FOUND);
-    assert_eq!(names(&bed.get("/api/v1/sites").await.body), Vec::<&str>::new());
-    assert_eq!(names(&bed.get("/api/v1/sites?status=DESTROYED").await.body), ["hello"]);
+    assert_eq!(harness.ended(id).await, JobState::Completed);
+    assert_eq!(harness.get("/api/v1/sites/hello").await.status, StatusCode::NOT_FOUND);
+    assert_eq!(names(&harness.get("/api/v1/sites").await.body), Vec::<&str>::new());
+    assert_eq!(names(&harness.get("/api/v1/sites?status=DESTROYED").await.body), ["hello"]);
 }
 
 #[tokio::test]
 async fn what_is_left_out_has_defaults() {
-    let bed = Bed::running().await;
-    bed.active("hello").await;
-    let credentials = bed.get("/api/v1/sites/hello/credentials").await.body;
+    let harness = Harness::running().await;
+    harness.active("hello").await;
+    let credentials = harness.get("/api/v1/sites/hello/credentials").await.body;
     assert_eq!(credentials["user"], "admin");
     let asked = json!({ "name": "b", "kind": "wordpress", "title": null });
-    assert_eq!(bed.post("/api/v1/sites", &asked).await.status, StatusCode::ACCEPTED);
+    assert_eq!(harness.post("/api/v1/sites", &asked).await.status, StatusCode::ACCEPTED);
 }
 
 #[tokio::test]
 async fn lists_come_in_pages() {
-    let bed = Bed::idle().await;
+    let harness = Harness::idle().await;
     let mut jobs = Vec::new();
     for name in ["c", "a", "b"] {
-        jobs.push(bed.create(name).await);
+        jobs.push(harness.create(name).await);
     }
-    let first = bed.get("/api/v1/sites?limit=2").await.body;
+    let first = harness.get("/api/v1/sites?limit=2").await.body;
     assert_eq!(names(&first), ["a", "b"]);
     assert!(first["items"][0].get("resources").is_none());
     let cursor = first["next_cursor"].as_str().unwrap();
-    let second = bed.get(&format!("/api/v1/sites?limit=2&cursor={cursor}")).await.body;
+    let second = harness.get(&format!("/api/v1/sites?limit=2&cursor={cursor}")).await.body;
     assert_eq!((names(&second), &second["next_cursor"]), (vec!["c"], &Value::Null));
-    assert_eq!(names(&bed.get("/api/v1/sites?limit=3&status=CREATED").await.body), ["a", "b", "c"]);
-    assert_eq!(names(&bed.get("/api/v1/sites?status=ACTIVE").await.body), Vec::<&str>::new());
+    assert_eq!(names(&harness.get("/api/v1/sites?limit=3&status=CREATED").await.body), ["a", "b", "c"]);
+    assert_eq!(names(&harness.get("/api/v1/sites?status=ACTIVE").await.body), Vec::<&str>::new());
 
-    let first = bed.get("/api/v1/jobs?limit=2").await.body;
+    let first = harness.get("/api/v1/jobs?limit=2").await.body;
     assert_eq!(first["items"][0]["id"], jobs[2], "the newest first");
     let cursor = first["next_cursor"].as_str().unwrap();
-    let second = bed.get(&format!("/api/v1/jobs?limit=2&cursor={cursor}")).await.body;
+    let second = harness.get(&format!("/api/v1/jobs?limit=2&cursor={cursor}")).await.body;
     assert_eq!((&second["items"][0]["id"], &second["next_cursor"]), (&json!(jobs[0]), &Value::Null));
-    let of_site = bed.get("/api/v1/jobs?site=a&state=pending").await.body;
+    let of_site = harness.get("/api/v1/jobs?site=a&state=pending").await.body;
     assert_eq!((of_site["items"].as_array().unwrap().len(), &of_site["items"][0]["site"]), (1, &json!("a")));
 }
 
 #[tokio::test]
 async fn lists_are_narrowed_by_what_people_look_for() {
-    let bed = Bed::running().await;
+    let harness = Harness::running().await;
     for name in ["shop", "shop-2", "blog", "sho"] {
-        bed.active(name).await;
+        harness.active(name).await;
     }
-    let destroyed = bed.delete("/api/v1/sites/blog?confirm=blog").await.body["id"].as_str().unwrap().to_owned();
-    assert_eq!(bed.ended(&destroyed).await, JobState::Completed);
+    let destroyed = harness.delete("/api/v1/sites/blog?confirm=blog").await.body["id"].as_str().unwrap().to_owned();
+    assert_eq!(harness.ended(&destroyed).await, JobState::Completed);
     for (query, expected) in [
         ("prefix=shop", &["shop", "shop-2"][..]),
         ("prefix=shop-", &["shop-2"]),
@@ -144,15 +144,15 @@ async fn lists_are_narrowed_by_what_people_look_for() {
         ("prefix=b&status=DESTROYED", &["blog"]),
         ("prefix=shop&status=FAILED", &[]),
     ] {
-        assert_eq!(names(&bed.get(&format!("/api/v1/sites?{query}")).await.body), expected, "{query}");
+        assert_eq!(names(&harness.get(&format!("/api/v1/sites?{query}")).await.body), expected, "{query}");
     }
-    let first = bed.get("/api/v1/sites?prefix=shop&limit=1").await.body;
+    let first = harness.get("/api/v1/sites?prefix=shop&limit=1").await.body;
     let cursor = first["next_cursor"].as_str().unwrap();
-    let second = bed.get(&format!("/api/v1/sites?prefix=shop&limit=1&cursor={cursor}")).await.body;
+    let second = harness.get(&format!("/api/v1/sites?prefix=shop&limit=1&cursor={cursor}")).await.body;
     assert_eq!((names(&second), &second["next_cursor"]), (vec!["shop-2"], &Value::Null));
 
     let count = async |query: &str| {
-        let page = bed.get(&format!("/api/v1/jobs?{query}")).await.body;
+        let page = harness.get(&format!("/api/v1/jobs?{query}")).await.body;
         page["items"].as_array().unwrap().len()
     };
     assert_eq!((count("operation=provision").await, count("operation=destroy").await), (4, 1));
@@ -162,63 +162,63 @@ async fn lists_are_narrowed_by_what_people_look_for() {
 
 #[tokio::test]
 async fn a_cursor_that_no_page_gave_is_refused() {
-    let bed = Bed::idle().await;
-    let job = bed.create("hello").await;
-    let site = bed.get("/api/v1/sites").await.body["items"][0]["id"].as_str().unwrap().to_owned();
+    let harness = Harness::idle().await;
+    let job = harness.create("hello").await;
+    let site = harness.get("/api/v1/sites").await.body["items"][0]["id"].as_str().unwrap().to_owned();
     for path in [format!("/api/v1/sites?cursor={job}"), format!("/api/v1/jobs?cursor={site}")] {
-        let answer = bed.get(&path).await;
+        let answer = harness.get(&path).await;
         assert_eq!((answer.status, &answer.body["parameter"]), (StatusCode::BAD_REQUEST, &json!("cursor")), "{path}");
     }
 }
 
 #[tokio::test]
 async fn a_failed_site_can_be_provisioned_anew() {
-    let bed = Bed::running().await;
-    let images = std::mem::take(&mut bed.world.state().containers.images);
-    let failed = bed.create("hello").await;
-    assert_eq!(bed.ended(&failed).await, JobState::Failed);
-    let job = bed.get(&format!("/api/v1/jobs/{failed}")).await.body;
+    let harness = Harness::running().await;
+    let images = std::mem::take(&mut harness.world.state().containers.images);
+    let failed = harness.create("hello").await;
+    assert_eq!(harness.ended(&failed).await, JobState::Failed);
+    let job = harness.get(&format!("/api/v1/jobs/{failed}")).await.body;
     assert!(job["error"]["message"].as_str().unwrap().contains("image"), "{job}");
-    assert_eq!(bed.get("/api/v1/sites/hello").await.body["status"], "FAILED");
-    let again = bed.post("/api/v1/sites", &json!({ "name": "hello", "kind": "wordpress" })).await;
+    assert_eq!(harness.get("/api/v1/sites/hello").await.body["status"], "FAILED");
+    let again = harness.post("/api/v1/sites", &json!({ "name": "hello", "kind": "wordpress" })).await;
     assert_eq!(again.status, StatusCode::CONFLICT);
     assert!(again.body["detail"].as_str().unwrap().contains("destroy"), "{}", again.body);
 
-    bed.world.state().containers.images = images;
-    let retried = answered(bed.request(Method::POST, &format!("/api/v1/jobs/{failed}/retry"))).await;
+    harness.world.state().containers.images = images;
+    let retried = answered(harness.request(Method::POST, &format!("/api/v1/jobs/{failed}/retry"))).await;
     assert_eq!(retried.status, StatusCode::ACCEPTED);
     let id = retried.body["id"].as_str().unwrap();
     assert_eq!(retried.headers["location"], format!("/api/v1/jobs/{id}"));
-    assert_eq!(bed.ended(id).await, JobState::Completed);
+    assert_eq!(harness.ended(id).await, JobState::Completed);
 }
 
 #[tokio::test]
 async fn a_job_waits_for_what_is_down_and_says_so() {
-    let bed = Bed::running().await;
-    bed.cut_off(Dependency::Mariadb);
-    let id = bed.create("hello").await;
-    bed.app.job_when(id.parse().unwrap(), |job| job.record.waiting_for.is_some()).await.unwrap();
-    let job = bed.get(&format!("/api/v1/jobs/{id}")).await.body;
+    let harness = Harness::running().await;
+    harness.cut_off(Dependency::Mariadb);
+    let id = harness.create("hello").await;
+    harness.app.job_when(id.parse().unwrap(), |job| job.record.waiting_for.is_some()).await.unwrap();
+    let job = harness.get(&format!("/api/v1/jobs/{id}")).await.body;
     assert_eq!((&job["waiting_for"], &job["attempt"]), (&json!("mariadb"), &json!(1)));
-    bed.gate.reconnect(Dependency::Mariadb);
-    assert_eq!(bed.ended(&id).await, JobState::Completed);
+    harness.gate.reconnect(Dependency::Mariadb);
+    assert_eq!(harness.ended(&id).await, JobState::Completed);
 }
 
 #[tokio::test]
 async fn liveness_and_readiness_need_no_token() {
-    let bed = Bed::idle().await;
-    let live = answered(bed.without_token(Method::GET, "/healthz")).await;
+    let harness = Harness::idle().await;
+    let live = answered(harness.without_token(Method::GET, "/healthz")).await;
     assert_eq!((live.status, live.body), (StatusCode::OK, json!({ "status": "ok" })));
-    let ready = answered(bed.without_token(Method::GET, "/readyz")).await;
+    let ready = answered(harness.without_token(Method::GET, "/readyz")).await;
     let checks = json!({ "store": "ok", "docker": "ok", "mariadb": "ok", "caddy": "ok", "journal": "ok" });
     assert_eq!((ready.status, ready.body), (StatusCode::OK, json!({ "ready": true, "checks": checks })));
 }
 
 #[tokio::test]
 async fn readiness_says_what_is_down() {
-    let bed = Bed::idle().await;
-    bed.cut_off(Dependency::Caddy);
-    let ready = answered(bed.without_token(Method::GET, "/readyz")).await;
+    let harness = Harness::idle().await;
+    harness.cut_off(Dependency::Caddy);
+    let ready = answered(harness.without_token(Method::GET, "/readyz")).await;
     assert_eq!((ready.status, &ready.body["ready"]), (StatusCode::SERVICE_UNAVAILABLE, &json!(false)));
     assert_eq!(ready.body["checks"]["docker"], "ok");
     assert_ne!(ready.body["checks"]["caddy"], "ok");
@@ -227,22 +227,22 @@ async fn readiness_says_what_is_down() {
 #[tokio::test]
 async fn nothing_is_ready_before_the_platform_is_made() {
     let progress = watch::Sender::new(Some("is being made".to_owned()));
-    let bed = Bed::new(false, Platform::watched(progress.subscribe())).await;
-    let ready = answered(bed.without_token(Method::GET, "/readyz")).await;
+    let harness = Harness::new(false, Platform::watched(progress.subscribe())).await;
+    let ready = answered(harness.without_token(Method::GET, "/readyz")).await;
     assert_eq!(
         (ready.status, &ready.body["checks"]["platform"]),
         (StatusCode::SERVICE_UNAVAILABLE, &json!("is being made"))
     );
     progress.send_replace(None);
-    let ready = answered(bed.without_token(Method::GET, "/readyz")).await;
+    let ready = answered(harness.without_token(Method::GET, "/readyz")).await;
     assert_eq!((ready.status, ready.body["checks"].get("platform")), (StatusCode::OK, None));
 }
 
 #[tokio::test]
 async fn every_answer_has_an_id_and_is_never_cached() {
-    let bed = Bed::idle().await;
+    let harness = Harness::idle().await;
     for path in ["/healthz", "/api/v1/sites", "/api/v1/sites/nobody", "/nowhere"] {
-        let answer = bed.get(path).await;
+        let answer = harness.get(path).await;
         assert_eq!(answer.headers["cache-control"], "no-store", "{path}");
         assert_eq!(answer.headers["x-content-type-options"], "nosniff", "{path}");
         assert_eq!(answer.headers["x-request-id"].len(), 36, "{path}");
@@ -251,9 +251,9 @@ async fn every_answer_has_an_id_and_is_never_cached() {
 
 #[tokio::test]
 async fn a_failure_inside_tells_nothing_but_its_id() {
-    let bed = Bed::idle().await;
-    bed.break_store().await;
-    let answer = bed.get("/api/v1/sites").await;
+    let harness = Harness::idle().await;
+    harness.break_store().await;
+    let answer = harness.get("/api/v1/sites").await;
     assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR);
     assert_eq!(answer.body["type"], "urn:hostplane:problem:internal-error");
     assert_eq!(answer.headers["x-request-id"], *answer.body["request_id"].as_str().unwrap());

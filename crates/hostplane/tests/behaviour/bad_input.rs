@@ -3,7 +3,7 @@
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::bed::{Answered, Bed, answered};
+use crate::harness::{Answered, Harness, answered};
 
 /// Checks the form of a problem and answers its type without the common beginning.
 pub fn problem(answer: &Answered, status: u16) -> String {
@@ -19,7 +19,7 @@ pub fn problem(answer: &Answered, status: u16) -> String {
 
 #[tokio::test]
 async fn fields_of_a_new_site() {
-    let bed = Bed::idle().await;
+    let harness = Harness::idle().await;
     let long = "a".repeat(33);
     let site = |field: &str, value: Value| {
         let mut site = json!({ "name": "hello", "kind": "wordpress" });
@@ -46,19 +46,19 @@ async fn fields_of_a_new_site() {
         cases.push(site("name", value));
     }
     for (field, body) in cases {
-        let answer = bed.post("/api/v1/sites", &body).await;
+        let answer = harness.post("/api/v1/sites", &body).await;
         assert_eq!(problem(&answer, 422), "invalid-field", "{body}");
         assert_eq!(answer.body["pointer"], format!("/{field}"), "{body}");
     }
-    let answer = bed.post("/api/v1/sites", &json!({ "name": "hello", "kind": "static" })).await;
+    let answer = harness.post("/api/v1/sites", &json!({ "name": "hello", "kind": "static" })).await;
     assert_eq!(problem(&answer, 422), "kind-not-available");
     assert!(answer.body["detail"].as_str().unwrap().contains("not available yet"));
-    assert_eq!(bed.counts().await, (0, 0));
+    assert_eq!(harness.counts().await, (0, 0));
 }
 
 #[tokio::test]
 async fn bodies() {
-    let bed = Bed::idle().await;
+    let harness = Harness::idle().await;
     let valid = r#"{"name":"hello","kind":"wordpress"}"#;
     let huge = format!(r#"{{"name":"hello","kind":"wordpress","title":"{}"}}"#, "x".repeat(70_000));
     let deep = "[".repeat(60_000);
@@ -83,44 +83,46 @@ async fn bodies() {
     ];
     for (kind, body, media, status) in cases {
         let shown = String::from_utf8_lossy(&body[..body.len().min(60)]).into_owned();
-        let request = bed.request(Method::POST, "/api/v1/sites").body(body);
+        let request = harness.request(Method::POST, "/api/v1/sites").body(body);
         let request = match media {
             Some(media) => request.header("content-type", media),
             None => request,
         };
         assert_eq!(problem(&answered(request).await, status), kind, "{shown}");
     }
-    let packed = bed.request(Method::POST, "/api/v1/sites").json(&json!({})).header("content-encoding", "gzip");
+    let packed = harness.request(Method::POST, "/api/v1/sites").json(&json!({})).header("content-encoding", "gzip");
     assert_eq!(problem(&answered(packed).await, 415), "unsupported-media-type");
-    let position =
-        answered(bed.request(Method::POST, "/api/v1/sites").header("content-type", "application/json").body("{\n x"));
+    let position = answered(
+        harness.request(Method::POST, "/api/v1/sites").header("content-type", "application/json").body("{\n x"),
+    );
     assert!(position.await.body["detail"].as_str().unwrap().contains("line 2, column"));
-    assert_eq!(bed.counts().await, (0, 0));
+    assert_eq!(harness.counts().await, (0, 0));
 }
 
 #[tokio::test]
 async fn a_body_of_unsaid_length_is_cut_off_too() {
-    let bed = Bed::idle().await;
+    let harness = Harness::idle().await;
     let chunks = (0..20).map(|_| Ok::<_, std::io::Error>(vec![b' '; 8192]));
     let body = reqwest::Body::wrap_stream(futures_util::stream::iter(chunks));
-    let request = bed.request(Method::POST, "/api/v1/sites").header("content-type", "application/json").body(body);
+    let request = harness.request(Method::POST, "/api/v1/sites").header("content-type", "application/json").body(body);
     assert_eq!(problem(&answered(request).await, 413), "body-too-large");
 }
 
 #[tokio::test]
 async fn tokens() {
-    let bed = Bed::idle().await;
-    let almost = format!("{}0", &bed.token[..bed.token.len() - 1]);
-    let almost = if almost == bed.token { format!("{}1", &bed.token[..bed.token.len() - 1]) } else { almost };
+    let harness = Harness::idle().await;
+    let almost = format!("{}0", &harness.token[..harness.token.len() - 1]);
+    let almost =
+        if almost == harness.token { format!("{}1", &harness.token[..harness.token.len() - 1]) } else { almost };
     let values = [
         String::new(),
         "Bearer".to_owned(),
         "Bearer ".to_owned(),
-        bed.token.clone(),
-        format!("Basic {}", bed.token),
-        format!("Bearer {}x", bed.token),
+        harness.token.clone(),
+        format!("Basic {}", harness.token),
+        format!("Bearer {}x", harness.token),
         format!("Bearer {almost}"),
-        format!("Bearer {} {}", bed.token, bed.token),
+        format!("Bearer {} {}", harness.token, harness.token),
         "Bearer ' OR 1=1 --".to_owned(),
     ];
     let body = json!({ "name": "hello", "kind": "wordpress" });
@@ -136,26 +138,27 @@ async fn tokens() {
             (Method::PUT, "/api/v1/jobs"),
             (Method::POST, "/api/v1/jobs/018f0000-0000-7000-8000-000000000000/cancel"),
         ] {
-            let request = http.request(method, format!("http://{}{path}", bed.address));
+            let request = http.request(method, format!("http://{}{path}", harness.address));
             let request = request.header("authorization", &value).json(&body);
             let answer = answered(request).await;
             assert_eq!(problem(&answer, 401), "unauthorized", "{value}");
             assert!(answer.headers["www-authenticate"].to_str().unwrap().starts_with("Bearer"), "{value}");
         }
     }
-    let missing = answered(bed.without_token(Method::POST, "/api/v1/sites").json(&body)).await;
+    let missing = answered(harness.without_token(Method::POST, "/api/v1/sites").json(&body)).await;
     assert_eq!(problem(&missing, 401), "unauthorized");
-    let twice = bed.request(Method::GET, "/api/v1/sites").header("authorization", "Bearer x");
+    let twice = harness.request(Method::GET, "/api/v1/sites").header("authorization", "Bearer x");
     assert_eq!(problem(&answered(twice).await, 401), "unauthorized");
-    let lower =
-        bed.without_token(Method::GET, "/api/v1/sites").header("authorization", format!("bearer {}", bed.token));
+    let lower = harness
+        .without_token(Method::GET, "/api/v1/sites")
+        .header("authorization", format!("bearer {}", harness.token));
     assert_eq!(answered(lower).await.status, StatusCode::OK);
-    assert_eq!(bed.counts().await, (0, 0));
+    assert_eq!(harness.counts().await, (0, 0));
 }
 
 #[tokio::test]
 async fn parameters() {
-    let bed = Bed::idle().await;
+    let harness = Harness::idle().await;
     let long = format!("/api/v1/sites?cursor={}", "a".repeat(201));
     let no_job = "018f0000-0000-7000-8000-000000000000";
     for (path, parameter) in [
@@ -186,22 +189,22 @@ async fn parameters() {
         ("/api/v1/jobs/%ff", json!("id")),
         (&format!("/api/v1/jobs/{no_job}?x=1"), Value::Null),
     ] {
-        let answer = bed.get(path).await;
+        let answer = harness.get(path).await;
         assert_eq!(problem(&answer, 400), "invalid-parameter", "{path}");
         assert_eq!(answer.body["parameter"], parameter, "{path}");
     }
-    let dry = bed.post("/api/v1/sites?dry_run=1", &json!({ "name": "hello", "kind": "wordpress" })).await;
+    let dry = harness.post("/api/v1/sites?dry_run=1", &json!({ "name": "hello", "kind": "wordpress" })).await;
     assert_eq!(problem(&dry, 400), "invalid-parameter");
-    assert_eq!(bed.counts().await, (0, 0));
+    assert_eq!(harness.counts().await, (0, 0));
 }
 
 #[tokio::test]
 async fn addresses_and_methods() {
-    let bed = Bed::idle().await;
+    let harness = Harness::idle().await;
     for path in
         ["/", "/api", "/api/v1", "/api/v1/sites/", "/api/v1/sites/a/b", "/api/v2/sites", "//healthz", "/api/v1/%ff"]
     {
-        assert_eq!(problem(&bed.get(path).await, 404), "not-found", "{path}");
+        assert_eq!(problem(&harness.get(path).await, 404), "not-found", "{path}");
     }
     for (method, path, allow) in [
         (Method::PUT, "/api/v1/sites", "GET,HEAD,POST"),
@@ -214,16 +217,16 @@ async fn addresses_and_methods() {
         (Method::TRACE, "/api/v1/sites", "GET,HEAD,POST"),
         (Method::from_bytes(b"BREW").unwrap(), "/api/v1/sites", "GET,HEAD,POST"),
     ] {
-        let answer = answered(bed.request(method.clone(), path)).await;
+        let answer = answered(harness.request(method.clone(), path)).await;
         assert_eq!(problem(&answer, 405), "method-not-allowed", "{method} {path}");
         assert_eq!(answer.headers["allow"], allow, "{method} {path}");
     }
-    assert_eq!(bed.counts().await, (0, 0));
+    assert_eq!(harness.counts().await, (0, 0));
 }
 
 #[tokio::test]
 async fn what_there_is_not() {
-    let bed = Bed::idle().await;
+    let harness = Harness::idle().await;
     let job = "/api/v1/jobs/018f0000-0000-7000-8000-000000000000";
     for (method, path, kind) in [
         (Method::GET, "/api/v1/sites/nobody", "site-not-found"),
@@ -234,37 +237,37 @@ async fn what_there_is_not() {
         (Method::POST, &format!("{job}/retry"), "job-not-found"),
         (Method::POST, &format!("{job}/cancel"), "job-not-found"),
     ] {
-        assert_eq!(problem(&answered(bed.request(method, path)).await, 404), kind, "{path}");
+        assert_eq!(problem(&answered(harness.request(method, path)).await, 404), kind, "{path}");
     }
 }
 
 #[tokio::test]
 async fn what_does_not_go_now() {
-    let bed = Bed::idle().await;
-    let job = bed.create("hello").await;
-    let again = bed.post("/api/v1/sites", &json!({ "name": "hello", "kind": "wordpress" })).await;
+    let harness = Harness::idle().await;
+    let job = harness.create("hello").await;
+    let again = harness.post("/api/v1/sites", &json!({ "name": "hello", "kind": "wordpress" })).await;
     assert_eq!(problem(&again, 409), "site-exists");
-    assert_eq!(problem(&bed.get("/api/v1/sites/hello/credentials").await, 409), "wrong-status");
-    let busy = bed.delete("/api/v1/sites/hello?confirm=hello").await;
+    assert_eq!(problem(&harness.get("/api/v1/sites/hello/credentials").await, 409), "wrong-status");
+    let busy = harness.delete("/api/v1/sites/hello?confirm=hello").await;
     assert_eq!(problem(&busy, 409), "site-busy");
     assert!(busy.body["detail"].as_str().unwrap().contains(&job));
-    let retry = answered(bed.request(Method::POST, &format!("/api/v1/jobs/{job}/retry"))).await;
+    let retry = answered(harness.request(Method::POST, &format!("/api/v1/jobs/{job}/retry"))).await;
     assert_eq!(problem(&retry, 409), "job-not-retriable");
-    assert_eq!(bed.counts().await, (1, 1));
+    assert_eq!(harness.counts().await, (1, 1));
 }
 
 #[tokio::test]
 async fn a_destroy_without_its_confirmation_says_what_to_send() {
-    let bed = Bed::running().await;
-    bed.active("hello").await;
+    let harness = Harness::running().await;
+    harness.active("hello").await;
     for query in ["", "?confirm=", "?confirm=Hello", "?confirm=other", "?confirm=true"] {
-        let answer = bed.delete(&format!("/api/v1/sites/hello{query}")).await;
+        let answer = harness.delete(&format!("/api/v1/sites/hello{query}")).await;
         assert_eq!(problem(&answer, 400), "confirmation-required", "{query}");
         let detail = answer.body["detail"].as_str().unwrap();
         assert!(detail.contains("DELETE /api/v1/sites/hello?confirm=hello"), "{detail}");
     }
-    let twice = bed.delete("/api/v1/sites/hello?confirm=hello&confirm=hello").await;
+    let twice = harness.delete("/api/v1/sites/hello?confirm=hello&confirm=hello").await;
     assert_eq!(problem(&twice, 400), "invalid-parameter");
-    assert_eq!(bed.get("/api/v1/sites/hello").await.body["status"], "ACTIVE");
-    assert_eq!(bed.counts().await, (1, 1));
+    assert_eq!(harness.get("/api/v1/sites/hello").await.body["status"], "ACTIVE");
+    assert_eq!(harness.counts().await, (1, 1));
 }

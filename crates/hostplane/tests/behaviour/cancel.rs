@@ -3,16 +3,16 @@
 use std::sync::Arc;
 
 use hostplane_domain::job::JobState;
-use hostplane_domain::kind::Kind;
+use hostplane_domain::resource_kind::ResourceKind;
 use hostplane_infra::gate::Verdict;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
 use crate::bad_input::problem;
-use crate::bed::{Answered, Bed, answered};
+use crate::harness::{Answered, Harness, answered};
 
-impl Bed {
+impl Harness {
     async fn cancel(&self, job: &str) -> Answered {
         answered(self.request(Method::POST, &format!("/api/v1/jobs/{job}/cancel"))).await
     }
@@ -41,78 +41,79 @@ impl Bed {
 
     /// Waits until a job is about to unpack WordPress.
     pub async fn unpacks(&self, job: &str) {
-        let unpacks =
-            |job: &hostplane_engine::app::JobView| job.steps.iter().any(|step| step.resource == Kind::WordpressFiles);
+        let unpacks = |job: &hostplane_engine::app::JobView| {
+            job.steps.iter().any(|step| step.resource == ResourceKind::WordpressFiles)
+        };
         self.app.job_when(job.parse().unwrap(), unpacks).await.unwrap();
     }
 }
 
 #[tokio::test]
 async fn a_provision_turns_back_and_can_be_begun_anew() {
-    let bed = Bed::running().await;
-    let before = bed.outside();
-    let (id, held) = bed.in_the_middle("hello").await;
-    let asked = bed.cancel(&id).await;
+    let harness = Harness::running().await;
+    let before = harness.outside();
+    let (id, held) = harness.in_the_middle("hello").await;
+    let asked = harness.cancel(&id).await;
     assert_eq!(asked.status, StatusCode::ACCEPTED);
     assert_eq!(asked.headers["location"], format!("/api/v1/jobs/{id}"));
     assert_eq!((&asked.body["id"], &asked.body["state"]), (&json!(id), &json!("running")));
-    let again = bed.cancel(&id).await;
+    let again = harness.cancel(&id).await;
     assert_eq!((again.status, &again.body["id"]), (StatusCode::ACCEPTED, &json!(id)), "asking twice changes nothing");
 
     held.notify_one();
-    assert_eq!(bed.ended(&id).await, JobState::Cancelled);
-    let job = bed.get(&format!("/api/v1/jobs/{id}")).await.body;
+    assert_eq!(harness.ended(&id).await, JobState::Cancelled);
+    let job = harness.get(&format!("/api/v1/jobs/{id}")).await.body;
     assert_eq!((&job["state"], &job["error"]["step"]), (&json!("cancelled"), &Value::Null));
     assert!(job["error"]["message"].as_str().unwrap().contains("cancelled"), "{job}");
     let steps = job["steps"].as_array().unwrap();
     let begun = |resource: &str| steps.iter().any(|step| step["resource"] == resource);
     assert!(begun("wordpress_files") && !begun("wordpress_install"), "nothing new is begun on the way forward: {job}");
-    assert_eq!(bed.get("/api/v1/sites/hello").await.body["status"], "FAILED");
-    assert_eq!(bed.outside(), before, "nothing is left");
-    let after = bed.cancel(&id).await;
+    assert_eq!(harness.get("/api/v1/sites/hello").await.body["status"], "FAILED");
+    assert_eq!(harness.outside(), before, "nothing is left");
+    let after = harness.cancel(&id).await;
     assert_eq!((after.status, &after.body["state"]), (StatusCode::ACCEPTED, &json!("cancelled")));
 
-    let retried = answered(bed.request(Method::POST, &format!("/api/v1/jobs/{id}/retry"))).await;
+    let retried = answered(harness.request(Method::POST, &format!("/api/v1/jobs/{id}/retry"))).await;
     assert_eq!(retried.status, StatusCode::ACCEPTED, "{}", retried.body);
     let next = retried.body["id"].as_str().unwrap();
     assert_ne!(next, id);
-    assert_eq!(bed.ended(next).await, JobState::Completed);
-    assert_eq!(bed.get("/api/v1/sites/hello").await.body["status"], "ACTIVE");
+    assert_eq!(harness.ended(next).await, JobState::Completed);
+    assert_eq!(harness.get("/api/v1/sites/hello").await.body["status"], "ACTIVE");
 }
 
 #[tokio::test]
 async fn a_job_that_has_not_begun_makes_nothing() {
-    let bed = Bed::idle().await;
-    let id = bed.create("hello").await;
-    let asked = bed.cancel(&id).await;
+    let harness = Harness::idle().await;
+    let id = harness.create("hello").await;
+    let asked = harness.cancel(&id).await;
     assert_eq!((asked.status, &asked.body["state"]), (StatusCode::ACCEPTED, &json!("pending")));
-    assert_eq!(bed.cancel(&id).await.status, StatusCode::ACCEPTED);
-    assert_eq!(bed.counts().await, (1, 1));
+    assert_eq!(harness.cancel(&id).await.status, StatusCode::ACCEPTED);
+    assert_eq!(harness.counts().await, (1, 1));
 }
 
 #[tokio::test]
 async fn what_can_not_be_cancelled_says_why() {
-    let bed = Bed::running().await;
-    let provision = bed.create("hello").await;
-    assert_eq!(bed.ended(&provision).await, JobState::Completed);
-    let ended = bed.cancel(&provision).await;
+    let harness = Harness::running().await;
+    let provision = harness.create("hello").await;
+    assert_eq!(harness.ended(&provision).await, JobState::Completed);
+    let ended = harness.cancel(&provision).await;
     assert_eq!(problem(&ended, 409), "job-not-cancellable");
     assert!(ended.body["detail"].as_str().unwrap().contains("ended"), "{}", ended.body);
 
     let held = Arc::new(Notify::new());
-    bed.gate.next("mariadb.remove_tenant", Verdict::Wait(Arc::clone(&held)));
-    let destroy = bed.delete("/api/v1/sites/hello?confirm=hello").await.body["id"].as_str().unwrap().to_owned();
-    let refused = bed.cancel(&destroy).await;
+    harness.gate.next("mariadb.remove_tenant", Verdict::Wait(Arc::clone(&held)));
+    let destroy = harness.delete("/api/v1/sites/hello?confirm=hello").await.body["id"].as_str().unwrap().to_owned();
+    let refused = harness.cancel(&destroy).await;
     assert_eq!(problem(&refused, 409), "job-not-cancellable");
     assert!(refused.body["detail"].as_str().unwrap().contains("no way back"), "{}", refused.body);
     held.notify_one();
-    assert_eq!(bed.ended(&destroy).await, JobState::Completed, "it was not stopped");
+    assert_eq!(harness.ended(&destroy).await, JobState::Completed, "it was not stopped");
 }
 
 #[tokio::test]
 async fn a_cancel_that_makes_no_sense_changes_nothing() {
-    let bed = Bed::idle().await;
-    let id = bed.create("hello").await;
+    let harness = Harness::idle().await;
+    let id = harness.create("hello").await;
     for (path, status, kind) in [
         ("018f0000-0000-7000-8000-000000000000/cancel", 404, "job-not-found"),
         ("1/cancel", 400, "invalid-parameter"),
@@ -121,12 +122,12 @@ async fn a_cancel_that_makes_no_sense_changes_nothing() {
         (&format!("{id}/cancel?force=1"), 400, "invalid-parameter"),
         (&format!("{id}/cancel/"), 404, "not-found"),
     ] {
-        let answer = answered(bed.request(Method::POST, &format!("/api/v1/jobs/{path}"))).await;
+        let answer = answered(harness.request(Method::POST, &format!("/api/v1/jobs/{path}"))).await;
         assert_eq!(problem(&answer, status), kind, "{path}");
     }
     let path = format!("/api/v1/jobs/{id}/cancel");
-    let stranger = answered(bed.without_token(Method::POST, &path)).await;
+    let stranger = answered(harness.without_token(Method::POST, &path)).await;
     assert_eq!(problem(&stranger, 401), "unauthorized");
-    let job = bed.app.job(id.parse().unwrap()).await.unwrap();
+    let job = harness.app.job(id.parse().unwrap()).await.unwrap();
     assert!(!job.record.cancel_requested);
 }

@@ -5,9 +5,9 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::bad_input::problem;
-use crate::bed::{Answered, Bed, answered};
+use crate::harness::{Answered, Harness, answered};
 
-impl Bed {
+impl Harness {
     async fn patch(&self, path: &str, body: &Value) -> Answered {
         answered(self.request(Method::PATCH, path).json(body)).await
     }
@@ -27,16 +27,16 @@ impl Bed {
 
 #[tokio::test]
 async fn settings_are_changed_and_shown() {
-    let bed = Bed::running().await;
-    bed.active("hello").await;
-    let before = bed.get("/api/v1/sites/hello").await.body;
+    let harness = Harness::running().await;
+    harness.active("hello").await;
+    let before = harness.get("/api/v1/sites/hello").await.body;
     assert_eq!((&before["suspended"], &before["upgrade_pending"]), (&json!(false), &json!(false)));
     let body = json!({
         "limits": { "php": { "memory_mib": 1024 }, "php_workers": 7 },
         "php": { "memory_mib": 512, "disallow_file_edit": false },
     });
-    bed.completed(bed.patch("/api/v1/sites/hello", &body).await, "update").await;
-    let after = bed.get("/api/v1/sites/hello").await.body;
+    harness.completed(harness.patch("/api/v1/sites/hello", &body).await, "update").await;
+    let after = harness.get("/api/v1/sites/hello").await.body;
     let mut limits = before["limits"].clone();
     limits["php"]["memory_mib"] = json!(1024);
     limits["php_workers"] = json!(7);
@@ -49,21 +49,21 @@ async fn settings_are_changed_and_shown() {
 
 #[tokio::test]
 async fn a_site_is_suspended_resumed_rotated_and_upgraded() {
-    let bed = Bed::running().await;
-    bed.active("hello").await;
+    let harness = Harness::running().await;
+    harness.active("hello").await;
     for (what, suspended) in [("suspend", true), ("resume", false), ("rotate", false), ("upgrade", false)] {
-        bed.completed(bed.order(what).await, what).await;
-        assert_eq!(bed.get("/api/v1/sites/hello").await.body["suspended"], suspended, "{what}");
+        harness.completed(harness.order(what).await, what).await;
+        assert_eq!(harness.get("/api/v1/sites/hello").await.body["suspended"], suspended, "{what}");
     }
 }
 
 #[tokio::test]
 async fn what_is_no_change_is_refused_and_begins_nothing() {
-    let bed = Bed::running().await;
-    let absent = bed.order("suspend").await;
+    let harness = Harness::running().await;
+    let absent = harness.order("suspend").await;
     assert_eq!(problem(&absent, 404), "site-not-found");
-    bed.active("hello").await;
-    let before = bed.counts().await;
+    harness.active("hello").await;
+    let before = harness.counts().await;
     for (body, pointer) in [
         (json!({}), ""),
         (json!({ "limits": null }), ""),
@@ -83,77 +83,78 @@ async fn what_is_no_change_is_refused_and_begins_nothing() {
         (json!({ "limits": { "php_workers": 0 } }), "/limits/php_workers"),
         (json!({ "limits": { "upload_mib": 2000 } }), "/limits/nginx/memory_mib"),
     ] {
-        let answer = bed.patch("/api/v1/sites/hello", &body).await;
+        let answer = harness.patch("/api/v1/sites/hello", &body).await;
         assert_eq!(problem(&answer, 422), "invalid-field", "{body}");
         assert_eq!(answer.body["pointer"], pointer, "{body}");
     }
-    let answer = answered(bed.request(Method::POST, "/api/v1/sites/hello/suspend?force=1")).await;
+    let answer = answered(harness.request(Method::POST, "/api/v1/sites/hello/suspend?force=1")).await;
     assert_eq!(problem(&answer, 400), "invalid-parameter");
-    assert_eq!(bed.counts().await, before);
+    assert_eq!(harness.counts().await, before);
 }
 
 #[tokio::test]
 async fn a_site_that_is_busy_or_failed_is_not_changed() {
-    let bed = Bed::running().await;
-    let (job, held) = bed.in_the_middle("hello").await;
-    let answer = bed.order("suspend").await;
+    let harness = Harness::running().await;
+    let (job, held) = harness.in_the_middle("hello").await;
+    let answer = harness.order("suspend").await;
     assert_eq!(problem(&answer, 409), "wrong-status");
     assert!(answer.body["detail"].as_str().unwrap().contains("ACTIVE"), "{}", answer.body);
     held.notify_one();
-    assert_eq!(bed.ended(&job).await, JobState::Completed);
-    let held = bed.hold_database();
-    let first = bed.order("rotate").await;
-    let answer = bed.order("suspend").await;
+    assert_eq!(harness.ended(&job).await, JobState::Completed);
+    let held = harness.hold_database();
+    let first = harness.order("rotate").await;
+    let answer = harness.order("suspend").await;
     assert_eq!(problem(&answer, 409), "site-busy");
     held.notify_one();
-    bed.completed(first, "rotate").await;
+    harness.completed(first, "rotate").await;
 }
 
 #[tokio::test]
 async fn the_command_line_gives_these_orders() {
-    let bed = Bed::running().await;
-    bed.active("hello").await;
-    bed.active("second").await;
-    let (code, out, err) = bed.cli(&["site", "update", "hello", "--php-workers", "7", "--wait"]).await;
+    let harness = Harness::running().await;
+    harness.active("hello").await;
+    harness.active("second").await;
+    let (code, out, err) = harness.cli(&["site", "update", "hello", "--php-workers", "7", "--wait"]).await;
     assert_eq!(code, Some(0), "{err}");
     assert!(out.contains("completed"), "{out}");
-    let (_, out, _) = bed.cli(&["site", "show", "hello"]).await;
+    let (_, out, _) = harness.cli(&["site", "show", "hello"]).await;
     assert!(out.contains("7 workers"), "{out}");
     for what in ["suspend", "resume", "rotate"] {
-        let (code, _, err) = bed.cli(&["site", what, "hello", "--wait"]).await;
+        let (code, _, err) = harness.cli(&["site", what, "hello", "--wait"]).await;
         assert_eq!(code, Some(0), "{what}: {err}");
     }
-    let (code, _, err) = bed.cli(&["site", "update", "hello", "--php-workers", "0"]).await;
+    let (code, _, err) = harness.cli(&["site", "update", "hello", "--php-workers", "0"]).await;
     assert_eq!(code, Some(2));
     assert!(err.contains("limits.php_workers is from 1 to 7 with this memory"), "{err}");
-    let (code, _, err) =
-        bed.cli(&["site", "update", "hello", "--memory-limit", "128", "--disallow-file-edit", "false", "--wait"]).await;
+    let (code, _, err) = harness
+        .cli(&["site", "update", "hello", "--memory-limit", "128", "--disallow-file-edit", "false", "--wait"])
+        .await;
     assert_eq!(code, Some(0), "{err}");
-    let (_, out, _) = bed.cli(&["site", "show", "hello"]).await;
+    let (_, out, _) = harness.cli(&["site", "show", "hello"]).await;
     assert!(out.contains("128 MiB and 60 s for a request") && out.contains("an editor for code"), "{out}");
-    let (code, _, _) = bed.cli(&["site", "update", "hello"]).await;
+    let (code, _, _) = harness.cli(&["site", "update", "hello"]).await;
     assert_eq!(code, Some(2), "nothing to change");
 
-    bed.cli(&["site", "suspend", "hello", "--wait"]).await;
-    let (_, out, _) = bed.cli(&["site", "list"]).await;
+    harness.cli(&["site", "suspend", "hello", "--wait"]).await;
+    let (_, out, _) = harness.cli(&["site", "list"]).await;
     assert!(out.lines().any(|line| line.starts_with("hello") && line.ends_with("suspended")), "{out}");
 }
 
 #[tokio::test]
 async fn upgrades_of_many_stop_at_the_first_that_fails() {
-    let bed = Bed::running().await;
+    let harness = Harness::running().await;
     for site in ["one", "two", "three"] {
-        bed.active(site).await;
+        harness.active(site).await;
     }
-    let (code, out, err) = bed.cli(&["site", "upgrade", "--all"]).await;
+    let (code, out, err) = harness.cli(&["site", "upgrade", "--all"]).await;
     assert_eq!((code, out.lines().count()), (Some(0), 1), "nothing is pending: {out} {err}");
-    let (code, out, err) = bed.cli(&["site", "upgrade", "one", "two", "three", "--at-once", "2"]).await;
+    let (code, out, err) = harness.cli(&["site", "upgrade", "one", "two", "three", "--at-once", "2"]).await;
     assert_eq!((code, out.matches("completed").count()), (Some(0), 3), "{out} {err}");
 
-    let (code, out, err) = bed.cli(&["site", "upgrade", "one", "absent", "two", "three"]).await;
+    let (code, out, err) = harness.cli(&["site", "upgrade", "one", "absent", "two", "three"]).await;
     assert_eq!(code, Some(1), "{out} {err}");
     assert!(out.contains("one ") && !out.contains("two"), "{out}");
     assert!(err.contains("not begun: two, three") && err.contains("no site absent"), "{err}");
-    let (code, _, _) = bed.cli(&["site", "upgrade"]).await;
+    let (code, _, _) = harness.cli(&["site", "upgrade"]).await;
     assert_eq!(code, Some(2));
 }

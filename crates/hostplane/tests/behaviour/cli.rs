@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 
-use crate::bed::Bed;
+use crate::harness::Harness;
 
 pub fn command(home: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_hostplane"));
@@ -24,7 +24,7 @@ async fn run(home: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
     (status.code(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
 }
 
-impl Bed {
+impl Harness {
     pub async fn cli(&self, arguments: &[&str]) -> (Option<i32>, String, String) {
         run(self.home.dir(), arguments).await
     }
@@ -36,89 +36,89 @@ fn json(text: &str) -> Value {
 
 #[tokio::test]
 async fn a_site_from_the_first_command_to_the_last() {
-    let bed = Bed::running().await;
-    let (code, out, err) = bed.cli(&["site", "create", "hello", "--wait"]).await;
+    let harness = Harness::running().await;
+    let (code, out, err) = harness.cli(&["site", "create", "hello", "--wait"]).await;
     assert_eq!(code, Some(0), "{err}");
     assert!(out.contains("http://hello.localhost:8080") && out.contains("site credentials hello"), "{out}");
     assert!(err.lines().any(|line| line.starts_with("network ensured 0.")), "{err}");
 
-    let (code, out, _) = bed.cli(&["site", "list"]).await;
+    let (code, out, _) = harness.cli(&["site", "list"]).await;
     assert_eq!(code, Some(0));
     assert!(out.lines().nth(1).is_some_and(|line| line.starts_with("hello  ACTIVE")), "{out}");
-    let (_, out, _) = bed.cli(&["site", "list", "--json", "--status", "ACTIVE"]).await;
+    let (_, out, _) = harness.cli(&["site", "list", "--json", "--status", "ACTIVE"]).await;
     assert_eq!(json(&out)["items"][0]["name"], "hello");
-    let (_, out, _) = bed.cli(&["site", "list", "--prefix", "hel"]).await;
+    let (_, out, _) = harness.cli(&["site", "list", "--prefix", "hel"]).await;
     assert!(out.contains("hello"), "{out}");
-    let (_, out, _) = bed.cli(&["site", "list", "--prefix", "hex"]).await;
+    let (_, out, _) = harness.cli(&["site", "list", "--prefix", "hex"]).await;
     assert!(!out.contains("hello"), "{out}");
-    let (_, out, _) = bed.cli(&["job", "list", "--operation", "destroy"]).await;
+    let (_, out, _) = harness.cli(&["job", "list", "--operation", "destroy"]).await;
     assert!(!out.contains("hello"), "{out}");
-    let (_, out, _) = bed.cli(&["site", "show", "hello", "--json"]).await;
-    assert_eq!(json(&out), bed.get("/api/v1/sites/hello").await.body, "exactly what the API answers");
-    let (_, out, _) = bed.cli(&["site", "show", "hello"]).await;
+    let (_, out, _) = harness.cli(&["site", "show", "hello", "--json"]).await;
+    assert_eq!(json(&out), harness.get("/api/v1/sites/hello").await.body, "exactly what the API answers");
+    let (_, out, _) = harness.cli(&["site", "show", "hello"]).await;
     assert!(out.contains("php_container") && out.contains("present"), "{out}");
-    let (_, out, _) = bed.cli(&["site", "credentials", "hello", "--json"]).await;
+    let (_, out, _) = harness.cli(&["site", "credentials", "hello", "--json"]).await;
     let credentials = json(&out);
-    assert_eq!(credentials, bed.get("/api/v1/sites/hello/credentials").await.body);
-    let (_, out, _) = bed.cli(&["site", "credentials", "hello"]).await;
+    assert_eq!(credentials, harness.get("/api/v1/sites/hello/credentials").await.body);
+    let (_, out, _) = harness.cli(&["site", "credentials", "hello"]).await;
     assert!(out.contains(credentials["password"].as_str().unwrap()), "{out}");
 
-    let (_, out, _) = bed.cli(&["job", "list", "--site", "hello", "--json"]).await;
+    let (_, out, _) = harness.cli(&["job", "list", "--site", "hello", "--json"]).await;
     let job = json(&out)["items"][0]["id"].as_str().unwrap().to_owned();
-    let (code, out, _) = bed.cli(&["job", "show", &job]).await;
+    let (code, out, _) = harness.cli(&["job", "show", &job]).await;
     assert_eq!(code, Some(0));
     assert!(out.contains("completed") && out.contains("wordpress_install"), "{out}");
-    let (code, _, err) = bed.cli(&["job", "watch", &job]).await;
+    let (code, _, err) = harness.cli(&["job", "watch", &job]).await;
     assert_eq!(code, Some(0), "{err}");
 
-    let (code, _, err) = bed.cli(&["site", "destroy", "hello", "--yes", "--wait"]).await;
+    let (code, _, err) = harness.cli(&["site", "destroy", "hello", "--yes", "--wait"]).await;
     assert_eq!(code, Some(0), "{err}");
     assert!(err.contains("removed") && err.contains("nothing of it is left"), "{err}");
-    let (code, _, err) = bed.cli(&["site", "show", "hello"]).await;
+    let (code, _, err) = harness.cli(&["site", "show", "hello"]).await;
     assert_eq!(code, Some(1), "{err}");
 }
 
 #[tokio::test]
 async fn without_wait_the_job_is_printed() {
-    let bed = Bed::idle().await;
-    let (code, out, err) = bed.cli(&["site", "create", "hello", "--json", "--title", "Hello, world"]).await;
+    let harness = Harness::idle().await;
+    let (code, out, err) = harness.cli(&["site", "create", "hello", "--json", "--title", "Hello, world"]).await;
     assert_eq!((code, err.as_str()), (Some(0), ""));
     let job = json(&out);
     assert_eq!((&job["state"], &job["site"]), (&"pending".into(), &"hello".into()));
-    let (_, out, _) = bed.cli(&["site", "create", "other"]).await;
+    let (_, out, _) = harness.cli(&["site", "create", "other"]).await;
     assert!(out.contains("hostplane job watch"), "{out}");
 }
 
 #[tokio::test]
 async fn an_operation_that_fails_ends_with_1_and_says_why() {
-    let bed = Bed::running().await;
-    let images = std::mem::take(&mut bed.world.state().containers.images);
-    let (code, _, err) = bed.cli(&["site", "create", "hello", "--wait"]).await;
+    let harness = Harness::running().await;
+    let images = std::mem::take(&mut harness.world.state().containers.images);
+    let (code, _, err) = harness.cli(&["site", "create", "hello", "--wait"]).await;
     assert_eq!(code, Some(1), "{err}");
     assert!(err.contains("image") && err.contains("hostplane job retry"), "{err}");
-    let (code, _, err) = bed.cli(&["site", "create", "hello"]).await;
+    let (code, _, err) = harness.cli(&["site", "create", "hello"]).await;
     assert_eq!(code, Some(1), "{err}");
     assert!(err.contains("FAILED") && err.contains("destroy"), "{err}");
-    bed.world.state().containers.images = images;
-    let (_, out, _) = bed.cli(&["job", "list", "--state", "failed", "--json"]).await;
+    harness.world.state().containers.images = images;
+    let (_, out, _) = harness.cli(&["job", "list", "--state", "failed", "--json"]).await;
     let job = json(&out)["items"][0]["id"].as_str().unwrap().to_owned();
-    let (code, out, err) = bed.cli(&["job", "retry", &job, "--wait", "--json"]).await;
+    let (code, out, err) = harness.cli(&["job", "retry", &job, "--wait", "--json"]).await;
     assert_eq!(code, Some(0), "{err}");
     assert_eq!(json(&out)["state"], "completed");
 }
 
 #[tokio::test]
 async fn time_that_is_up_ends_with_1_and_the_job_goes_on() {
-    let bed = Bed::idle().await;
-    let (code, _, err) = bed.cli(&["site", "create", "hello", "--wait", "--timeout", "1ms"]).await;
+    let harness = Harness::idle().await;
+    let (code, _, err) = harness.cli(&["site", "create", "hello", "--wait", "--timeout", "1ms"]).await;
     assert_eq!(code, Some(1));
     assert!(err.contains("the job goes on") && err.contains("hostplane job watch"), "{err}");
-    assert_eq!(bed.counts().await, (1, 1));
+    assert_eq!(harness.counts().await, (1, 1));
 }
 
 #[tokio::test]
 async fn bad_usage_ends_with_2_and_creates_nothing() {
-    let bed = Bed::idle().await;
+    let harness = Harness::idle().await;
     for arguments in [
         &["site", "create", "Bad_Name"][..],
         &["site", "create", "www"],
@@ -138,17 +138,17 @@ async fn bad_usage_ends_with_2_and_creates_nothing() {
         &["frobnicate"],
         &["--env-file", "/nonexistent.env", "site", "list"],
     ] {
-        let (code, out, err) = bed.cli(arguments).await;
+        let (code, out, err) = harness.cli(arguments).await;
         assert_eq!((code, out.as_str()), (Some(2), ""), "{arguments:?}: {err}");
         assert!(!err.is_empty(), "{arguments:?}");
     }
-    assert_eq!(bed.counts().await, (0, 0));
+    assert_eq!(harness.counts().await, (0, 0));
 }
 
 #[tokio::test]
 async fn a_wrong_token_ends_with_1() {
-    let bed = Bed::idle().await;
-    let mut command = command(bed.home.dir());
+    let harness = Harness::idle().await;
+    let mut command = command(harness.home.dir());
     let output = command.args(["site", "list"]).env("HOSTPLANE_TOKEN", "hp_wrong").output().await.unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert!(!String::from_utf8_lossy(&output.stderr).contains("hp_wrong"));
@@ -161,11 +161,11 @@ async fn nobody_there_ends_with_3_and_says_what_to_do() {
     assert_eq!(code, Some(3), "{err}");
     assert!(err.contains("make up") && err.contains("api.url"), "{err}");
 
-    let bed = Bed::idle().await;
-    bed.stop.send_replace(true);
-    let address = bed.address.to_string();
-    let home = bed.home.dir().to_owned();
-    bed.serving.await.unwrap();
+    let harness = Harness::idle().await;
+    harness.stop.send_replace(true);
+    let address = harness.address.to_string();
+    let home = harness.home.dir().to_owned();
+    harness.serving.await.unwrap();
     let (code, _, err) = run(&home, &["site", "list"]).await;
     assert_eq!(code, Some(3), "{err}");
     assert!(err.contains(&address) && err.contains("refused"), "{err}");
@@ -186,52 +186,52 @@ async fn help_names_no_secret_of_the_environment() {
 
 #[tokio::test]
 async fn a_job_that_is_under_way_can_be_watched_to_its_end() {
-    let bed = Bed::running().await;
-    let job = bed.create("hello").await;
-    let (code, out, err) = bed.cli(&["job", "watch", &job, "--json"]).await;
+    let harness = Harness::running().await;
+    let job = harness.create("hello").await;
+    let (code, out, err) = harness.cli(&["job", "watch", &job, "--json"]).await;
     assert_eq!(code, Some(0), "{err}");
     assert_eq!(json(&out)["state"], "completed");
-    assert_eq!(bed.ended(&job).await, JobState::Completed);
+    assert_eq!(harness.ended(&job).await, JobState::Completed);
 }
 
 #[tokio::test]
 async fn a_provision_can_be_cancelled() {
-    let bed = Bed::running().await;
-    let (job, held) = bed.in_the_middle("hello").await;
-    let (code, out, err) = bed.cli(&["job", "cancel", &job]).await;
+    let harness = Harness::running().await;
+    let (job, held) = harness.in_the_middle("hello").await;
+    let (code, out, err) = harness.cli(&["job", "cancel", &job]).await;
     assert_eq!((code, err.as_str()), (Some(0), ""));
     assert!(out.contains(&format!("hostplane job watch {job}")), "{out}");
     held.notify_one();
-    let (code, out, err) = bed.cli(&["job", "cancel", &job, "--wait"]).await;
+    let (code, out, err) = harness.cli(&["job", "cancel", &job, "--wait"]).await;
     assert_eq!(code, Some(0), "cancelled is what was asked for: {err}");
     assert!(out.contains("cancelled"), "{out}");
-    let (code, out, err) = bed.cli(&["job", "cancel", &job, "--wait", "--json"]).await;
+    let (code, out, err) = harness.cli(&["job", "cancel", &job, "--wait", "--json"]).await;
     assert_eq!(code, Some(0), "{err}");
-    assert_eq!(json(&out), bed.get(&format!("/api/v1/jobs/{job}")).await.body);
-    let (_, out, _) = bed.cli(&["site", "show", "hello"]).await;
+    assert_eq!(json(&out), harness.get(&format!("/api/v1/jobs/{job}")).await.body);
+    let (_, out, _) = harness.cli(&["site", "show", "hello"]).await;
     assert!(out.contains("FAILED"), "{out}");
 
-    let (code, out, err) = bed.cli(&["job", "watch", &job]).await;
+    let (code, out, err) = harness.cli(&["job", "watch", &job]).await;
     assert_eq!(code, Some(1), "{out}");
     assert!(err.contains("the provision of hello was cancelled") && err.contains("hostplane job retry"), "{err}");
-    let (_, out, _) = bed.cli(&["job", "list", "--state", "cancelled"]).await;
+    let (_, out, _) = harness.cli(&["job", "list", "--state", "cancelled"]).await;
     let row = out.lines().nth(1).unwrap();
     assert!(row.starts_with(&job) && row.contains("provision  cancelled"), "{out}");
 }
 
 #[tokio::test]
 async fn who_waits_for_a_site_is_told_that_it_was_cancelled() {
-    let bed = Bed::running().await;
-    let held = bed.hold();
-    let mut create = command(bed.home.dir());
+    let harness = Harness::running().await;
+    let held = harness.hold();
+    let mut create = command(harness.home.dir());
     create.args(["site", "create", "hello", "--wait"]).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut create = create.spawn().unwrap();
     let mut lines = BufReader::new(create.stderr.take().unwrap()).lines();
     // The last step before the one that is held.
     while !lines.next_line().await.unwrap().expect("it goes on").starts_with("php_container ensured") {}
-    let job = bed.get("/api/v1/jobs").await.body["items"][0]["id"].as_str().unwrap().to_owned();
-    bed.unpacks(&job).await;
-    let (code, _, err) = bed.cli(&["job", "cancel", &job]).await;
+    let job = harness.get("/api/v1/jobs").await.body["items"][0]["id"].as_str().unwrap().to_owned();
+    harness.unpacks(&job).await;
+    let (code, _, err) = harness.cli(&["job", "cancel", &job]).await;
     assert_eq!(code, Some(0), "{err}");
     held.notify_one();
     let mut said = String::new();
@@ -244,26 +244,26 @@ async fn who_waits_for_a_site_is_told_that_it_was_cancelled() {
 
 #[tokio::test]
 async fn what_can_not_be_cancelled_ends_with_1_and_says_why() {
-    let bed = Bed::running().await;
-    let job = bed.create("hello").await;
-    assert_eq!(bed.ended(&job).await, JobState::Completed);
-    let (code, out, err) = bed.cli(&["job", "cancel", &job, "--wait"]).await;
+    let harness = Harness::running().await;
+    let job = harness.create("hello").await;
+    assert_eq!(harness.ended(&job).await, JobState::Completed);
+    let (code, out, err) = harness.cli(&["job", "cancel", &job, "--wait"]).await;
     assert_eq!((code, out.as_str()), (Some(1), ""), "{err}");
     assert!(err.contains("ended"), "{err}");
-    let (code, _, err) = bed.cli(&["job", "cancel", "018f0000-0000-7000-8000-000000000000"]).await;
+    let (code, _, err) = harness.cli(&["job", "cancel", "018f0000-0000-7000-8000-000000000000"]).await;
     assert_eq!(code, Some(1));
     assert!(err.contains("hostplane job list"), "{err}");
 }
 
 #[tokio::test]
 async fn a_cancel_that_ends_otherwise_ends_with_1() {
-    let bed = Bed::running().await;
-    let (job, held) = bed.in_the_middle("hello").await;
-    bed.deny_drop();
-    let (code, _, err) = bed.cli(&["job", "cancel", &job]).await;
+    let harness = Harness::running().await;
+    let (job, held) = harness.in_the_middle("hello").await;
+    harness.deny_drop();
+    let (code, _, err) = harness.cli(&["job", "cancel", &job]).await;
     assert_eq!(code, Some(0), "{err}");
     held.notify_one();
-    let (code, _, err) = bed.cli(&["job", "cancel", &job, "--wait"]).await;
+    let (code, _, err) = harness.cli(&["job", "cancel", &job, "--wait"]).await;
     assert_eq!(code, Some(1), "{err}");
     assert!(err.contains("needs an operator") && err.contains("DROP command denied"), "{err}");
     assert!(err.contains("hostplane job retry") && err.contains("hostplane site destroy hello"), "{err}");
@@ -271,25 +271,25 @@ async fn a_cancel_that_ends_otherwise_ends_with_1() {
 
 #[tokio::test]
 async fn a_stuck_site_can_be_destroyed() {
-    let bed = Bed::running().await;
-    let stuck = bed.stuck_provision("hello").await;
-    let (code, _, err) = bed.cli(&["job", "watch", &stuck]).await;
+    let harness = Harness::running().await;
+    let stuck = harness.stuck_provision("hello").await;
+    let (code, _, err) = harness.cli(&["job", "watch", &stuck]).await;
     assert_eq!(code, Some(1));
     assert!(err.contains("hostplane site destroy hello"), "{err}");
-    let (code, _, err) = bed.cli(&["site", "destroy", "hello", "--yes", "--wait"]).await;
+    let (code, _, err) = harness.cli(&["site", "destroy", "hello", "--yes", "--wait"]).await;
     assert_eq!(code, Some(0), "{err}");
 }
 
 #[tokio::test]
 async fn what_is_collected_is_shown_as_a_job() {
-    let bed = Bed::running().await;
-    let job = bed.collected("hello").await;
-    let (_, out, _) = bed.cli(&["job", "list", "--site", "hello"]).await;
+    let harness = Harness::running().await;
+    let job = harness.collected("hello").await;
+    let (_, out, _) = harness.cli(&["job", "list", "--site", "hello"]).await;
     let row = out.lines().nth(1).unwrap();
     assert!(row.starts_with(&job) && row.contains("collect    completed"), "{out}");
-    let (code, out, _) = bed.cli(&["job", "show", &job]).await;
+    let (code, out, _) = harness.cli(&["job", "show", &job]).await;
     assert_eq!(code, Some(0));
     assert!(out.contains("collect") && out.contains("network left_over"), "{out}");
-    let (code, _, err) = bed.cli(&["job", "watch", &job]).await;
+    let (code, _, err) = harness.cli(&["job", "watch", &job]).await;
     assert_eq!(code, Some(0), "{err}");
 }

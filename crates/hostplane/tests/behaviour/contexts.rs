@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
-use crate::bed::Bed;
+use crate::harness::Harness;
 
 /// A user with settings of their own and no control plane's home.
 struct User {
@@ -48,15 +48,15 @@ fn token_file(home: &Path) -> String {
 
 #[tokio::test]
 async fn two_control_planes_are_told_apart_by_name() {
-    let (one, other) = (Bed::idle().await, Bed::idle().await);
+    let (one, other) = (Harness::idle().await, Harness::idle().await);
     one.create("alpha").await;
     other.create("omega").await;
     let user = User::new();
-    for (name, bed) in [("one", &one), ("other", &other)] {
-        let (api, token) = (format!("http://{}", bed.address), token_file(bed.home.dir()));
+    for (name, harness) in [("one", &one), ("other", &other)] {
+        let (api, token) = (format!("http://{}", harness.address), token_file(harness.home.dir()));
         let (code, _, err) = user.run(&["context", "add", name, "--api", &api, "--token-file", &token]).await;
         assert_eq!(code, Some(0), "{err}");
-        assert!(err.contains(&format!("hostplane context use {name}")) && !err.contains(&bed.token), "{err}");
+        assert!(err.contains(&format!("hostplane context use {name}")) && !err.contains(&harness.token), "{err}");
     }
     let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!((mode(&user.file()), mode(user.file().parent().unwrap())), (0o600, 0o700));
@@ -79,9 +79,9 @@ async fn two_control_planes_are_told_apart_by_name() {
     let list: Value = serde_json::from_str(&out).unwrap();
     assert_eq!((&list["items"][1]["name"], &list["items"][1]["in_use"]), (&"other".into(), &true.into()));
     let (_, text, _) = user.run(&["context", "list"]).await;
-    for bed in [&one, &other] {
-        assert!(!(out.clone() + &err + &text).contains(&bed.token), "no token is printed");
-        assert!(text.contains(&bed.address.to_string()), "{text}");
+    for harness in [&one, &other] {
+        assert!(!(out.clone() + &err + &text).contains(&harness.token), "no token is printed");
+        assert!(text.contains(&harness.address.to_string()), "{text}");
     }
 
     assert_eq!(user.run(&["context", "use", "--none"]).await.0, Some(0));
@@ -94,9 +94,9 @@ async fn two_control_planes_are_told_apart_by_name() {
 
 #[tokio::test]
 async fn a_token_comes_from_standard_input_or_the_environment_and_can_be_replaced() {
-    let bed = Bed::idle().await;
-    let (user, api) = (User::new(), format!("http://{}", bed.address));
-    let (_, read) = bed.token_of(TokenScope::Read).await;
+    let harness = Harness::idle().await;
+    let (user, api) = (User::new(), format!("http://{}", harness.address));
+    let (_, read) = harness.token_of(TokenScope::Read).await;
     let mut add = user.command();
     add.args(["context", "add", "it", "--api", &api, "--token-file", "-"]).stdin(Stdio::piped());
     let mut add = add.spawn().unwrap();
@@ -108,10 +108,10 @@ async fn a_token_comes_from_standard_input_or_the_environment_and_can_be_replace
     assert!(err.contains("operate") && err.contains(&api) && err.contains("context it"), "{err}");
 
     let again = ["context", "add", "it", "--api", &api];
-    let (code, _, err) = ended(user.command().args(again).env("HOSTPLANE_TOKEN", &bed.token)).await;
+    let (code, _, err) = ended(user.command().args(again).env("HOSTPLANE_TOKEN", &harness.token)).await;
     assert_eq!(code, Some(2), "{err}");
     assert!(err.contains("--replace"), "{err}");
-    let replaced = ended(user.command().args(again).arg("--replace").env("HOSTPLANE_TOKEN", &bed.token)).await;
+    let replaced = ended(user.command().args(again).arg("--replace").env("HOSTPLANE_TOKEN", &harness.token)).await;
     assert_eq!(replaced.0, Some(0), "{}", replaced.2);
     let (code, _, err) = user.run(&["site", "create", "hello", "--context", "it"]).await;
     assert_eq!(code, Some(0), "{err}");
@@ -145,20 +145,20 @@ async fn bad_usage_ends_with_2_and_keeps_nothing() {
 
 #[tokio::test]
 async fn a_file_that_others_can_read_is_refused() {
-    let bed = Bed::idle().await;
-    let (user, api) = (User::new(), format!("http://{}", bed.address));
-    let token = token_file(bed.home.dir());
+    let harness = Harness::idle().await;
+    let (user, api) = (User::new(), format!("http://{}", harness.address));
+    let token = token_file(harness.home.dir());
     assert_eq!(user.run(&["context", "add", "it", "--api", &api, "--token-file", &token]).await.0, Some(0));
     std::fs::set_permissions(user.file(), std::fs::Permissions::from_mode(0o644)).unwrap();
     let (code, _, err) = user.run(&["site", "list", "--context", "it"]).await;
     assert_eq!(code, Some(1), "{err}");
-    assert!(err.contains("chmod") && !err.contains(&bed.token), "{err}");
+    assert!(err.contains("chmod") && !err.contains(&harness.token), "{err}");
 }
 
 #[tokio::test]
 async fn whoever_is_refused_is_told_by_whom() {
-    let bed = Bed::idle().await;
-    let home = bed.home.dir().display().to_string();
+    let harness = Harness::idle().await;
+    let home = harness.home.dir().display().to_string();
     let user = User::new();
     for arguments in [&["site", "show", "nobody"][..], &["site", "list"]] {
         let mut command = user.command();
@@ -168,7 +168,7 @@ async fn whoever_is_refused_is_told_by_whom() {
         }
         let (code, _, err) = ended(&mut command).await;
         assert_eq!(code, Some(1), "{err}");
-        assert!(err.contains(&format!("Asked: http://{}", bed.address)), "{err}");
+        assert!(err.contains(&format!("Asked: http://{}", harness.address)), "{err}");
     }
 }
 

@@ -18,7 +18,7 @@ use tracing::Level;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 
-use crate::bed::Bed;
+use crate::harness::Harness;
 
 const JOB: &str = "018f0000-0000-7000-8000-000000000000";
 /// Stands for what somebody took for a secret and put where it doesn't belong.
@@ -77,7 +77,7 @@ fn encoded(bytes: &[u8]) -> String {
     })
 }
 
-impl Bed {
+impl Harness {
     /// Sends bytes and answers status, head and body.
     async fn send(&self, request: &Request) -> (u16, String, Vec<u8>) {
         let socket = TcpSocket::new_v4().unwrap();
@@ -109,8 +109,8 @@ fn captured() -> Arc<Mutex<String>> {
 #[tokio::test]
 async fn every_one_gets_a_4xx_as_a_problem_makes_nothing_and_is_not_quoted() {
     let log = captured();
-    let bed = Bed::idle().await;
-    let mut table = Table { token: bed.token.clone(), all: Vec::new() };
+    let harness = Harness::idle().await;
+    let mut table = Table { token: harness.token.clone(), all: Vec::new() };
     for part in [addresses::names, addresses::parameters, addresses::paths, addresses::headers, bodies::all] {
         part(&mut table);
     }
@@ -120,7 +120,7 @@ async fn every_one_gets_a_4xx_as_a_problem_makes_nothing_and_is_not_quoted() {
 
     let mut wrong = Vec::new();
     for request in &table.all {
-        let (status, head, body) = bed.send(request).await;
+        let (status, head, body) = harness.send(request).await;
         let problem: Value = serde_json::from_slice(&body).unwrap_or_default();
         let text = String::from_utf8_lossy(&body);
         let fits = (400..500).contains(&status)
@@ -128,7 +128,7 @@ async fn every_one_gets_a_4xx_as_a_problem_makes_nothing_and_is_not_quoted() {
             && problem["status"] == status
             && problem["type"].as_str().is_some_and(|kind| kind.starts_with("urn:hostplane:problem:"))
             && problem["detail"].as_str().is_some_and(|detail| !detail.is_empty())
-            && !text.contains(&bed.token)
+            && !text.contains(&harness.token)
             && status != 429;
         if !fits {
             let shown = String::from_utf8_lossy(&request.bytes[..request.bytes.len().min(300)]).into_owned();
@@ -136,13 +136,13 @@ async fn every_one_gets_a_4xx_as_a_problem_makes_nothing_and_is_not_quoted() {
         }
     }
     assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), table.all.len(), wrong.join("\n---\n"));
-    assert_eq!(bed.counts().await, (0, 0));
-    assert_eq!(bed.get("/api/v1/tokens").await.body["items"].as_array().unwrap().len(), 1, "the home's alone");
-    assert_eq!(bed.get("/api/v1/sites").await.status, 200, "it serves on");
+    assert_eq!(harness.counts().await, (0, 0));
+    assert_eq!(harness.get("/api/v1/tokens").await.body["items"].as_array().unwrap().len(), 1, "the home's alone");
+    assert_eq!(harness.get("/api/v1/sites").await.status, 200, "it serves on");
 
     let log = log.lock().unwrap();
     assert!(log.lines().count() > table.all.len() / 2, "it is the log that is looked at");
-    for secret in [&bed.token, HUSH, &bed.token.to_uppercase()] {
+    for secret in [&harness.token, HUSH, &harness.token.to_uppercase()] {
         let line = log.lines().find(|line| line.contains(secret));
         assert!(line.is_none(), "{line:?}");
     }

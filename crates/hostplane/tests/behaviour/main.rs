@@ -1,19 +1,19 @@
 //! What the API and the command line do, on an engine over the in-memory world.
 
 mod api;
+mod auth_throttle;
 mod bad_input;
-mod bed;
 mod cancel;
 mod changes;
 mod cli;
 mod connections;
 mod contexts;
-mod events;
+mod harness;
 mod hostile;
-mod inside;
-mod late;
+mod job_events;
+mod logs_and_exec;
+mod orphan_gc;
 mod reconcile;
 mod secret;
 mod stuck;
 mod tokens;
-mod wrong_tokens;

@@ -8,10 +8,10 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::bad_input::problem;
-use crate::bed::{Bed, answered};
+use crate::harness::{Harness, answered};
 
-async fn reconciled(bed: &Bed) -> Value {
-    let looked = answered(bed.request(Method::POST, "/api/v1/reconcile?inside=true")).await;
+async fn reconciled(harness: &Harness) -> Value {
+    let looked = answered(harness.request(Method::POST, "/api/v1/reconcile?deep=true")).await;
     assert_eq!(looked.status, StatusCode::OK, "{}", looked.body);
     assert_eq!(looked.body["complete"], true, "{}", looked.body);
     looked.body
@@ -19,59 +19,59 @@ async fn reconciled(bed: &Bed) -> Value {
 
 #[tokio::test]
 async fn a_drift_is_told_with_its_reason_and_repaired_by_a_job_that_says_why() {
-    let bed = Bed::running().await;
-    bed.app.settle_routes().await.unwrap();
-    bed.active("hello").await;
-    assert_eq!(reconciled(&bed).await["items"], json!([]));
-    bed.world.state().containers.container_mut("php_hello").unwrap().state = ContainerState::Exited;
-    reconciled(&bed).await;
-    let repair = bed.store_when(async |store| {
+    let harness = Harness::running().await;
+    harness.app.settle_routes().await.unwrap();
+    harness.active("hello").await;
+    assert_eq!(reconciled(&harness).await["items"], json!([]));
+    harness.world.state().containers.container_mut("php_hello").unwrap().state = ContainerState::Exited;
+    reconciled(&harness).await;
+    let repair = harness.store_when(async |store| {
         let newest = hostplane_engine::store::JobFilter { limit: 1, ..Default::default() };
         let job = store.jobs(None, &newest).await.unwrap().swap_remove(0);
         (job.operation == hostplane_domain::job::OperationName::Repair).then(|| job.id.to_string())
     });
     let repair = repair.await;
-    bed.ended(&repair).await;
-    let job = bed.get(&format!("/api/v1/jobs/{repair}")).await.body;
+    harness.ended(&repair).await;
+    let job = harness.get(&format!("/api/v1/jobs/{repair}")).await.body;
     assert_eq!((&job["operation"], &job["state"]), (&json!("repair"), &json!("completed")), "{job}");
     let why = &job["why"][0];
     assert_eq!((&why["resource"], &why["reason"]), (&json!("php_container"), &json!("stopped")), "{job}");
-    let (code, out, _) = bed.cli(&["job", "show", &repair]).await;
+    let (code, out, _) = harness.cli(&["job", "show", &repair]).await;
     assert!(code == Some(0) && out.contains("php_container stopped"), "{out}");
 }
 
 #[tokio::test]
 async fn what_only_an_operator_can_mend_stays_in_sight() {
-    let bed = Bed::running().await;
-    bed.active("hello").await;
-    bed.active("other").await;
-    bed.world.state().containers.delete_file("wp_hello", ".hostplane-site");
-    let found = reconciled(&bed).await;
+    let harness = Harness::running().await;
+    harness.active("hello").await;
+    harness.active("other").await;
+    harness.world.state().containers.delete_file("wp_hello", ".hostplane-site");
+    let found = reconciled(&harness).await;
     let drift = &found["items"][0];
     assert_eq!((&drift["site"], &drift["resource"]), (&json!("hello"), &json!("wordpress_files")), "{found}");
-    assert_eq!((&drift["reason"], &drift["way"]), (&json!("absent"), &json!("operator")), "{found}");
-    let of_other = bed.get("/api/v1/drift?site=other").await.body;
+    assert_eq!((&drift["reason"], &drift["remediation"]), (&json!("absent"), &json!("operator")), "{found}");
+    let of_other = harness.get("/api/v1/drift?site=other").await.body;
     assert_eq!(of_other["items"], json!([]));
-    assert_eq!(bed.get("/api/v1/sites/hello").await.body["drift"][0]["reason"], "absent");
-    let (code, out, _) = bed.cli(&["drift"]).await;
+    assert_eq!(harness.get("/api/v1/sites/hello").await.body["drift"][0]["reason"], "absent");
+    let (code, out, _) = harness.cli(&["drift"]).await;
     assert!(code == Some(0) && out.contains("wordpress_files") && out.contains("operator"), "{out}");
-    let (_, out, _) = bed.cli(&["site", "show", "hello"]).await;
+    let (_, out, _) = harness.cli(&["site", "show", "hello"]).await;
     assert!(out.contains("DRIFT OF"), "{out}");
-    let (code, out, _) = bed.cli(&["reconcile", "--inside", "--json"]).await;
+    let (code, out, _) = harness.cli(&["reconcile", "--deep", "--json"]).await;
     assert!(code == Some(0) && out.contains("\"complete\": true"), "{out}");
 }
 
 #[tokio::test]
 async fn an_orphan_is_listed_and_removed_by_whoever_says_its_name() {
-    let bed = Bed::running().await;
-    let before = bed.outside();
-    bed.active("hello").await;
-    let late = bed.world.state().containers.volumes["wp_hello"].clone();
-    let destroy = bed.delete("/api/v1/sites/hello?confirm=hello").await;
-    bed.ended(destroy.body["id"].as_str().unwrap()).await;
-    bed.world.state().containers.volumes.insert("wp_hello".to_owned(), late);
-    reconciled(&bed).await;
-    let orphans = bed.get("/api/v1/orphans").await.body;
+    let harness = Harness::running().await;
+    let before = harness.outside();
+    harness.active("hello").await;
+    let late = harness.world.state().containers.volumes["wp_hello"].clone();
+    let destroy = harness.delete("/api/v1/sites/hello?confirm=hello").await;
+    harness.ended(destroy.body["id"].as_str().unwrap()).await;
+    harness.world.state().containers.volumes.insert("wp_hello".to_owned(), late);
+    reconciled(&harness).await;
+    let orphans = harness.get("/api/v1/orphans").await.body;
     let orphan = &orphans["items"][0];
     assert_eq!(
         (&orphan["kind"], &orphan["name"], &orphan["reason"]),
@@ -79,28 +79,28 @@ async fn an_orphan_is_listed_and_removed_by_whoever_says_its_name() {
     );
     let id = orphan["id"].as_str().unwrap();
     for path in [format!("/api/v1/orphans/{id}"), format!("/api/v1/orphans/{id}?confirm=hello")] {
-        let refused = bed.delete(&path).await;
+        let refused = harness.delete(&path).await;
         assert_eq!(problem(&refused, 400), "confirmation-required");
         assert!(refused.body["detail"].as_str().unwrap().contains("?confirm=wp_hello"), "{}", refused.body);
     }
-    assert_eq!(problem(&bed.delete("/api/v1/orphans/0123456789ab?confirm=x").await, 404), "orphan-not-found");
-    assert_eq!(problem(&bed.delete("/api/v1/orphans/..%2F..?confirm=x").await, 400), "invalid-parameter");
-    let (code, _, err) = bed.cli(&["orphan", "remove", id]).await;
+    assert_eq!(problem(&harness.delete("/api/v1/orphans/0123456789ab?confirm=x").await, 404), "orphan-not-found");
+    assert_eq!(problem(&harness.delete("/api/v1/orphans/..%2F..?confirm=x").await, 400), "invalid-parameter");
+    let (code, _, err) = harness.cli(&["orphan", "remove", id]).await;
     assert!(code == Some(2) && err.contains("--yes"), "{err}");
-    let (code, out, _) = bed.cli(&["orphan", "list"]).await;
+    let (code, out, _) = harness.cli(&["orphan", "list"]).await;
     assert!(code == Some(0) && out.contains("wp_hello"), "{out}");
-    let (code, _, err) = bed.cli(&["orphan", "remove", id, "--yes", "--wait"]).await;
+    let (code, _, err) = harness.cli(&["orphan", "remove", id, "--yes", "--wait"]).await;
     assert!(code == Some(0) && err.contains("is gone"), "{err}");
-    assert_eq!(bed.outside(), before);
-    let (code, _, err) = bed.cli(&["orphan", "remove", id, "--yes"]).await;
+    assert_eq!(harness.outside(), before);
+    let (code, _, err) = harness.cli(&["orphan", "remove", id, "--yes"]).await;
     assert!(code == Some(1) && err.contains("orphan list"), "{err}");
 }
 
 #[tokio::test]
 async fn the_doctor_says_what_each_finding_means_and_what_to_type() {
-    let bed = Bed::running().await;
-    bed.active("hello").await;
-    let (code, out, _) = bed.cli(&["doctor"]).await;
+    let harness = Harness::running().await;
+    harness.active("hello").await;
+    let (code, out, _) = harness.cli(&["doctor"]).await;
     assert!(code == Some(0) && out.contains("0 errors"), "{out}");
     for check in [
         "control plane",
@@ -117,9 +117,9 @@ async fn the_doctor_says_what_each_finding_means_and_what_to_type() {
     ] {
         assert!(out.contains(&format!("ok       {check}")), "{check}: {out}");
     }
-    bed.world.state().containers.images.remove("hostplane/nginx:test");
-    bed.world.state().containers.delete_file("wp_hello", ".hostplane-site");
-    let (code, out, _) = bed.cli(&["doctor", "--json"]).await;
+    harness.world.state().containers.images.remove("hostplane/nginx:test");
+    harness.world.state().containers.delete_file("wp_hello", ".hostplane-site");
+    let (code, out, _) = harness.cli(&["doctor", "--json"]).await;
     assert_eq!(code, Some(1), "{out}");
     let examined: Value = serde_json::from_str(&out).unwrap();
     assert_eq!(examined["healthy"], false);
@@ -139,9 +139,9 @@ async fn the_doctor_tells_who_is_down_and_what_waits_for_it() {
     for (dependency, check) in
         [(Dependency::Docker, "docker"), (Dependency::Mariadb, "mariadb"), (Dependency::Caddy, "caddy")]
     {
-        let bed = Bed::running().await;
-        bed.cut_off(dependency);
-        let examined = bed.get("/api/v1/doctor").await.body;
+        let harness = Harness::running().await;
+        harness.cut_off(dependency);
+        let examined = harness.get("/api/v1/doctor").await.body;
         let found = examined["findings"].as_array().unwrap();
         let finding = found.iter().find(|finding| finding["check"] == check).unwrap();
         assert_eq!(finding["severity"], "error", "{examined:#}");
@@ -156,16 +156,16 @@ fn names(text: &str) -> BTreeSet<&str> {
 
 #[tokio::test]
 async fn the_metrics_are_those_that_the_alerts_and_the_dashboard_go_by() {
-    let bed = Bed::running().await;
-    bed.active("hello").await;
-    bed.world.state().containers.delete_file("wp_hello", ".hostplane-site");
-    let late = bed.world.state().containers.volumes["wp_hello"].clone();
-    bed.world.state().containers.volumes.insert("mine".to_owned(), late);
-    reconciled(&bed).await;
+    let harness = Harness::running().await;
+    harness.active("hello").await;
+    harness.world.state().containers.delete_file("wp_hello", ".hostplane-site");
+    let late = harness.world.state().containers.volumes["wp_hello"].clone();
+    harness.world.state().containers.volumes.insert("mine".to_owned(), late);
+    reconciled(&harness).await;
     // Jobs that have not ended are a gauge of their own.
-    bed.cut_off(Dependency::Caddy);
-    bed.create("waits").await;
-    let text = bed.get("/metrics").await.body.as_str().unwrap().to_owned();
+    harness.cut_off(Dependency::Caddy);
+    harness.create("waits").await;
+    let text = harness.get("/metrics").await.body.as_str().unwrap().to_owned();
     let listed = include_str!("../../../../packaging/prometheus/metrics.txt");
     let listed = listed.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
     let listed: BTreeSet<&str> = listed.filter_map(|line| line.split_whitespace().next()).collect();
@@ -174,11 +174,11 @@ async fn the_metrics_are_those_that_the_alerts_and_the_dashboard_go_by() {
     assert_eq!(told, listed, "{text}");
     for line in [
         "hostplane_sites{status=\"ACTIVE\"} 1",
-        "hostplane_drifts{reason=\"absent\",way=\"operator\"} 1",
+        "hostplane_drifts{reason=\"absent\",remediation=\"operator\"} 1",
         "hostplane_orphans{kind=\"volume\",reason=\"misnamed\"} 1",
         "hostplane_dependency_up{dependency=\"docker\"} 1",
         "hostplane_dependency_up{dependency=\"caddy\"} 0",
-        "hostplane_database_older_than_world 0",
+        "hostplane_database_stale 0",
     ] {
         assert!(text.lines().any(|found| found == line), "{line} is not in {text}");
     }

@@ -7,9 +7,9 @@ use reqwest::{Method, StatusCode};
 use serde_json::json;
 
 use crate::bad_input::problem;
-use crate::bed::{Bed, answered};
+use crate::harness::{Harness, answered};
 
-impl Bed {
+impl Harness {
     /// MariaDB refuses to drop the next database.
     pub fn deny_drop(&self) {
         let message = "DROP command denied".to_owned();
@@ -30,35 +30,35 @@ impl Bed {
 
 #[tokio::test]
 async fn a_provision_is_given_up_for_the_destroy() {
-    let bed = Bed::running().await;
-    let before = bed.outside();
-    let stuck = bed.stuck_provision("hello").await;
-    assert_ne!(bed.outside(), before, "something is left");
-    let cancel = answered(bed.request(Method::POST, &format!("/api/v1/jobs/{stuck}/cancel"))).await;
+    let harness = Harness::running().await;
+    let before = harness.outside();
+    let stuck = harness.stuck_provision("hello").await;
+    assert_ne!(harness.outside(), before, "something is left");
+    let cancel = answered(harness.request(Method::POST, &format!("/api/v1/jobs/{stuck}/cancel"))).await;
     assert_eq!(problem(&cancel, 409), "job-not-cancellable");
     assert!(cancel.body["detail"].as_str().unwrap().contains("destroy"), "{}", cancel.body);
 
-    let asked = bed.delete("/api/v1/sites/hello?confirm=hello").await;
+    let asked = harness.delete("/api/v1/sites/hello?confirm=hello").await;
     assert_eq!(asked.status, StatusCode::ACCEPTED, "{}", asked.body);
     assert_eq!(asked.body["operation"], "destroy");
     let id = asked.body["id"].as_str().unwrap();
     assert_eq!(asked.headers["location"], format!("/api/v1/jobs/{id}"));
-    assert_eq!(bed.get(&format!("/api/v1/jobs/{stuck}")).await.body["state"], "failed");
-    assert_eq!(bed.ended(id).await, JobState::Completed);
-    assert_eq!(bed.get("/api/v1/sites/hello").await.status, StatusCode::NOT_FOUND);
-    assert_eq!(bed.outside(), before, "nothing is left");
+    assert_eq!(harness.get(&format!("/api/v1/jobs/{stuck}")).await.body["state"], "failed");
+    assert_eq!(harness.ended(id).await, JobState::Completed);
+    assert_eq!(harness.get("/api/v1/sites/hello").await.status, StatusCode::NOT_FOUND);
+    assert_eq!(harness.outside(), before, "nothing is left");
 }
 
 #[tokio::test]
 async fn a_destroy_goes_on() {
-    let bed = Bed::running().await;
-    let before = bed.outside();
-    bed.active("hello").await;
-    bed.deny_drop();
-    let first = bed.delete("/api/v1/sites/hello?confirm=hello").await.body["id"].as_str().unwrap().to_owned();
-    assert_eq!(bed.ended(&first).await, JobState::NeedsOperator);
-    let again = bed.delete("/api/v1/sites/hello?confirm=hello").await;
+    let harness = Harness::running().await;
+    let before = harness.outside();
+    harness.active("hello").await;
+    harness.deny_drop();
+    let first = harness.delete("/api/v1/sites/hello?confirm=hello").await.body["id"].as_str().unwrap().to_owned();
+    assert_eq!(harness.ended(&first).await, JobState::NeedsOperator);
+    let again = harness.delete("/api/v1/sites/hello?confirm=hello").await;
     assert_eq!((again.status, &again.body["id"]), (StatusCode::ACCEPTED, &json!(first)));
-    assert_eq!(bed.ended(&first).await, JobState::Completed);
-    assert_eq!(bed.outside(), before, "nothing is left");
+    assert_eq!(harness.ended(&first).await, JobState::Completed);
+    assert_eq!(harness.outside(), before, "nothing is left");
 }

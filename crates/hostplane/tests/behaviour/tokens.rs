@@ -6,11 +6,11 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::bad_input::problem;
-use crate::bed::{Answered, Bed, answered};
+use crate::harness::{Answered, Harness, answered};
 
 const NOBODY: &str = "018f0000-0000-7000-8000-000000000000";
 
-impl Bed {
+impl Harness {
     /// Makes a token and answers its id and its text.
     pub async fn token_of(&self, scope: TokenScope) -> (String, String) {
         let asked = json!({ "name": "test", "scope": scope });
@@ -38,17 +38,17 @@ fn expected(method: &Method, path: &str) -> Option<TokenScope> {
 
 #[tokio::test]
 async fn each_route_lets_in_its_scope_and_those_above_and_no_other() {
-    let bed = Bed::idle().await;
+    let harness = Harness::idle().await;
     let mut tokens = Vec::new();
     for scope in TokenScope::ALL {
-        tokens.push((*scope, bed.token_of(*scope).await.1));
+        tokens.push((*scope, harness.token_of(*scope).await.1));
     }
     for route in routes() {
         let needed = expected(&route.method, route.path);
         assert_eq!(route.needs, needed, "{} {}", route.method, route.path);
         let path = route.path.replace("{site}", "nobody").replace("{id}", NOBODY);
         for (has, token) in &tokens {
-            let answer = bed.ask_with(token, route.method.clone(), &path).await;
+            let answer = harness.ask_with(token, route.method.clone(), &path).await;
             let what = format!("{} {path} with {has}: {}", route.method, answer.body);
             match needed {
                 Some(needed) if *has < needed => {
@@ -64,10 +64,10 @@ async fn each_route_lets_in_its_scope_and_those_above_and_no_other() {
                 ),
             }
         }
-        let without = answered(bed.without_token(route.method.clone(), &path)).await;
+        let without = answered(harness.without_token(route.method.clone(), &path)).await;
         assert_eq!(without.status == StatusCode::UNAUTHORIZED, needed.is_some(), "{} {path}", route.method);
     }
-    assert_eq!(bed.counts().await, (0, 0));
+    assert_eq!(harness.counts().await, (0, 0));
 }
 
 /// The request was let in, and what it is about doesn't exist.
@@ -77,30 +77,30 @@ fn is_about_content(answer: &Answered) -> bool {
 
 #[tokio::test]
 async fn a_head_needs_what_its_get_needs() {
-    let bed = Bed::idle().await;
-    let (_, read) = bed.token_of(TokenScope::Read).await;
-    assert_eq!(bed.ask_with(&read, Method::HEAD, "/api/v1/sites").await.status, StatusCode::OK);
-    assert_eq!(bed.ask_with(&read, Method::HEAD, "/api/v1/tokens").await.status, StatusCode::FORBIDDEN);
-    let credentials = bed.ask_with(&read, Method::HEAD, "/api/v1/sites/nobody/credentials").await;
+    let harness = Harness::idle().await;
+    let (_, read) = harness.token_of(TokenScope::Read).await;
+    assert_eq!(harness.ask_with(&read, Method::HEAD, "/api/v1/sites").await.status, StatusCode::OK);
+    assert_eq!(harness.ask_with(&read, Method::HEAD, "/api/v1/tokens").await.status, StatusCode::FORBIDDEN);
+    let credentials = harness.ask_with(&read, Method::HEAD, "/api/v1/sites/nobody/credentials").await;
     assert_eq!(credentials.status, StatusCode::FORBIDDEN);
 }
 
 #[tokio::test]
 async fn a_new_token_is_shown_once_and_kept_as_a_hash() {
-    let bed = Bed::idle().await;
+    let harness = Harness::idle().await;
     let asked = json!({ "name": "ci of the shop", "scope": "operate", "expires_at": "2090-01-31T12:00:00Z" });
-    let far = bed.post("/api/v1/tokens", &asked).await;
+    let far = harness.post("/api/v1/tokens", &asked).await;
     assert_eq!(problem(&far, 422), "invalid-field");
     let asked = json!({ "name": "ci of the shop", "scope": "operate", "expires_in": 86400 });
-    let made = bed.post("/api/v1/tokens", &asked).await;
+    let made = harness.post("/api/v1/tokens", &asked).await;
     assert_eq!(made.status, StatusCode::CREATED);
     assert_eq!((&made.body["name"], &made.body["scope"]), (&json!("ci of the shop"), &json!("operate")));
     assert!(made.body["expires_at"].as_str().unwrap().ends_with('Z'), "{}", made.body);
     let token = made.body["token"].as_str().unwrap();
     assert!(token.starts_with("hp_") && token.len() == 67);
-    assert_eq!(bed.ask_with(token, Method::GET, "/api/v1/sites").await.status, StatusCode::OK);
+    assert_eq!(harness.ask_with(token, Method::GET, "/api/v1/sites").await.status, StatusCode::OK);
 
-    let listed = bed.get("/api/v1/tokens").await.body;
+    let listed = harness.get("/api/v1/tokens").await.body;
     let items = listed["items"].as_array().unwrap();
     let of = |item: &Value| (item["name"].clone(), item["scope"].clone(), item["of_home"].clone());
     assert_eq!(of(&items[0]), (json!("home"), json!("admin"), json!(true)));
@@ -108,7 +108,7 @@ async fn a_new_token_is_shown_once_and_kept_as_a_hash() {
     assert_eq!(items[1]["id"], made.body["id"]);
     assert!(!listed.to_string().contains(token), "{listed}");
     // Neither in the database nor in its log of writes.
-    for file in std::fs::read_dir(bed.home.dir()).unwrap() {
+    for file in std::fs::read_dir(harness.home.dir()).unwrap() {
         let path = file.unwrap().path();
         let bytes = std::fs::read(&path).unwrap();
         assert!(!bytes.windows(token.len()).any(|window| window == token.as_bytes()), "{}", path.display());
@@ -117,31 +117,31 @@ async fn a_new_token_is_shown_once_and_kept_as_a_hash() {
 
 #[tokio::test]
 async fn a_revoked_token_is_refused_at_once() {
-    let bed = Bed::idle().await;
-    let (id, token) = bed.token_of(TokenScope::Operate).await;
-    assert_eq!(bed.ask_with(&token, Method::GET, "/api/v1/sites").await.status, StatusCode::OK);
-    let revoked = bed.delete(&format!("/api/v1/tokens/{id}")).await;
+    let harness = Harness::idle().await;
+    let (id, token) = harness.token_of(TokenScope::Operate).await;
+    assert_eq!(harness.ask_with(&token, Method::GET, "/api/v1/sites").await.status, StatusCode::OK);
+    let revoked = harness.delete(&format!("/api/v1/tokens/{id}")).await;
     assert_eq!((revoked.status, revoked.body), (StatusCode::NO_CONTENT, json!("")));
-    assert_eq!(problem(&bed.ask_with(&token, Method::GET, "/api/v1/sites").await, 401), "unauthorized");
-    assert_eq!(problem(&bed.delete(&format!("/api/v1/tokens/{id}")).await, 404), "token-not-found");
+    assert_eq!(problem(&harness.ask_with(&token, Method::GET, "/api/v1/sites").await, 401), "unauthorized");
+    assert_eq!(problem(&harness.delete(&format!("/api/v1/tokens/{id}")).await, 404), "token-not-found");
 }
 
 #[tokio::test]
 async fn the_home_s_token_can_not_be_revoked() {
-    let bed = Bed::idle().await;
-    let (_, admin) = bed.token_of(TokenScope::Admin).await;
-    let home = bed.get("/api/v1/tokens").await.body["items"][0]["id"].as_str().unwrap().to_owned();
-    for token in [&bed.token, &admin] {
-        let refused = bed.ask_with(token, Method::DELETE, &format!("/api/v1/tokens/{home}")).await;
+    let harness = Harness::idle().await;
+    let (_, admin) = harness.token_of(TokenScope::Admin).await;
+    let home = harness.get("/api/v1/tokens").await.body["items"][0]["id"].as_str().unwrap().to_owned();
+    for token in [&harness.token, &admin] {
+        let refused = harness.ask_with(token, Method::DELETE, &format!("/api/v1/tokens/{home}")).await;
         assert_eq!(problem(&refused, 409), "home-token");
         assert!(refused.body["detail"].as_str().unwrap().contains("remove the file"), "{}", refused.body);
     }
-    assert_eq!(bed.get("/api/v1/sites").await.status, StatusCode::OK);
+    assert_eq!(harness.get("/api/v1/sites").await.status, StatusCode::OK);
 }
 
 #[tokio::test]
 async fn a_token_that_is_not_valid_is_not_made() {
-    let bed = Bed::idle().await;
+    let harness = Harness::idle().await;
     let token = |field: &str, value: Value| {
         let mut token = json!({ "name": "ci", "scope": "read" });
         token[field] = value;
@@ -170,45 +170,45 @@ async fn a_token_that_is_not_valid_is_not_made() {
         cases.push(token("expires_at", json!(end)));
     }
     for (field, body) in cases {
-        let answer = bed.post("/api/v1/tokens", &body).await;
+        let answer = harness.post("/api/v1/tokens", &body).await;
         assert_eq!(problem(&answer, 422), "invalid-field", "{body}");
         assert_eq!(answer.body["pointer"], format!("/{field}"), "{body}");
     }
-    assert_eq!(bed.get("/api/v1/tokens").await.body["items"].as_array().unwrap().len(), 1, "the home's alone");
+    assert_eq!(harness.get("/api/v1/tokens").await.body["items"].as_array().unwrap().len(), 1, "the home's alone");
 }
 
 #[tokio::test]
 async fn lists_of_tokens_come_in_pages() {
-    let bed = Bed::idle().await;
+    let harness = Harness::idle().await;
     for _ in 0..2 {
-        bed.token_of(TokenScope::Read).await;
+        harness.token_of(TokenScope::Read).await;
     }
-    let first = bed.get("/api/v1/tokens?limit=2").await.body;
+    let first = harness.get("/api/v1/tokens?limit=2").await.body;
     assert_eq!(first["items"].as_array().unwrap().len(), 2);
     let cursor = first["next_cursor"].as_str().unwrap();
-    let second = bed.get(&format!("/api/v1/tokens?limit=2&cursor={cursor}")).await.body;
+    let second = harness.get(&format!("/api/v1/tokens?limit=2&cursor={cursor}")).await.body;
     assert_eq!((second["items"].as_array().unwrap().len(), &second["next_cursor"]), (1, &Value::Null));
 }
 
 #[tokio::test]
 async fn from_the_command_line() {
-    let bed = Bed::idle().await;
+    let harness = Harness::idle().await;
     let (code, out, err) =
-        bed.cli(&["token", "create", "ci", "--scope", "read", "--expires-in", "90d", "--json"]).await;
+        harness.cli(&["token", "create", "ci", "--scope", "read", "--expires-in", "90d", "--json"]).await;
     assert_eq!(code, Some(0), "{err}");
     let made: Value = serde_json::from_str(&out).unwrap();
     let (id, token) = (made["id"].as_str().unwrap(), made["token"].as_str().unwrap());
-    assert_eq!(bed.ask_with(token, Method::GET, "/api/v1/sites").await.status, StatusCode::OK);
-    let (code, out, err) = bed.cli(&["token", "create", "other", "--scope", "admin"]).await;
+    assert_eq!(harness.ask_with(token, Method::GET, "/api/v1/sites").await.status, StatusCode::OK);
+    let (code, out, err) = harness.cli(&["token", "create", "other", "--scope", "admin"]).await;
     assert_eq!(code, Some(0), "{err}");
     assert!(out.contains("hp_") && out.contains("never") && err.contains("only time"), "{out}{err}");
 
-    let (_, out, _) = bed.cli(&["token", "list"]).await;
+    let (_, out, _) = harness.cli(&["token", "list"]).await;
     assert!(out.contains(id) && out.contains("ci") && !out.contains("hp_"), "{out}");
-    let (code, _, err) = bed.cli(&["token", "revoke", id]).await;
+    let (code, _, err) = harness.cli(&["token", "revoke", id]).await;
     assert_eq!(code, Some(0), "{err}");
-    assert_eq!(bed.ask_with(token, Method::GET, "/api/v1/sites").await.status, StatusCode::UNAUTHORIZED);
-    let (code, _, err) = bed.cli(&["token", "revoke", id]).await;
+    assert_eq!(harness.ask_with(token, Method::GET, "/api/v1/sites").await.status, StatusCode::UNAUTHORIZED);
+    let (code, _, err) = harness.cli(&["token", "revoke", id]).await;
     assert_eq!(code, Some(1), "{err}");
     assert!(err.contains("hostplane token list"), "{err}");
     for arguments in [
@@ -218,7 +218,7 @@ async fn from_the_command_line() {
         &["token", "create", "ci", "--scope", "read", "--expires-in", "1s1"],
         &["token", "revoke", "ci"],
     ] {
-        let (code, _, err) = bed.cli(arguments).await;
+        let (code, _, err) = harness.cli(arguments).await;
         assert_eq!(code, Some(2), "{arguments:?}: {err}");
     }
 }

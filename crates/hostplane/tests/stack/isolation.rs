@@ -25,7 +25,7 @@ struct Target {
     control: (Place, String),
 }
 
-struct Bed {
+struct Harness {
     instance: Instance,
     attacker: String,
     victim: String,
@@ -37,19 +37,19 @@ struct Bed {
 #[test]
 fn a_hostile_site_reaches_nothing() {
     let begun = Instant::now();
-    let mut bed = Bed::new();
+    let mut harness = Harness::new();
     println!("isolation: the bed is there after {:?}", begun.elapsed());
-    let targets = bed.targets();
-    no_probe_from_a_site_succeeds(&bed, &targets);
-    a_site_has_no_ipv6(&bed);
-    databases_are_kept_apart_by_their_passwords(&bed);
-    files_and_secrets_of_others_are_not_there(&bed);
-    rules_come_back_and_outlive_the_engine(&mut bed, &targets);
+    let targets = harness.targets();
+    no_probe_from_a_site_succeeds(&harness, &targets);
+    a_site_has_no_ipv6(&harness);
+    databases_are_kept_apart_by_their_passwords(&harness);
+    files_and_secrets_of_others_are_not_there(&harness);
+    rules_come_back_and_outlive_the_engine(&mut harness, &targets);
     println!("isolation: {} probes, all in {:?}", targets.len(), begun.elapsed());
-    clean_removes_the_rules_and_nothing_of_others(bed);
+    clean_removes_the_rules_and_nothing_of_others(harness);
 }
 
-impl Bed {
+impl Harness {
     fn new() -> Self {
         let images: Vec<String> = images().into_values().collect();
         let engine = OwnEngine::with(&images);
@@ -184,44 +184,44 @@ fn images_of(name: &str) -> String {
 }
 
 /// From the site's PHP container, as its own user, and from the network of its nginx.
-fn no_probe_from_a_site_succeeds(bed: &Bed, targets: &[Target]) {
+fn no_probe_from_a_site_succeeds(harness: &Harness, targets: &[Target]) {
     let mut controls: BTreeMap<&Place, Vec<String>> = BTreeMap::new();
     for target in targets {
         controls.entry(&target.control.0).or_default().push(target.control.1.clone());
     }
     let open: BTreeMap<&Place, _> =
-        controls.iter().map(|(place, addresses)| (*place, reached(&bed.instance, place, addresses))).collect();
+        controls.iter().map(|(place, addresses)| (*place, reached(&harness.instance, place, addresses))).collect();
     for target in targets {
         let (place, address) = &target.control;
         assert!(open[place][address], "{} can't be reached at all: {address} from {place:?}", target.what);
     }
-    bed.others_pass();
+    harness.others_pass();
 
     // What a site may reach, by the same probe: its own nginx, its database, and Caddy as any visitor does.
-    let inside = Place::Container(format!("php_{}", bed.attacker));
+    let inside = Place::Container(format!("php_{}", harness.attacker));
     let allowed = [
-        format!("nginx_{}:80", bed.attacker),
-        format!("host.docker.internal:{}", bed.setting("MARIADB_PORT")),
-        format!("172.17.0.1:{}", bed.setting("HTTP_PORT")),
+        format!("nginx_{}:80", harness.attacker),
+        format!("host.docker.internal:{}", harness.setting("MARIADB_PORT")),
+        format!("172.17.0.1:{}", harness.setting("HTTP_PORT")),
     ];
-    let seen = reached(&bed.instance, &inside, &allowed);
+    let seen = reached(&harness.instance, &inside, &allowed);
     assert!(seen.values().all(|reached| *reached), "{seen:?}");
 
-    nothing_is_reached(bed, &inside, targets, |_| true);
+    nothing_is_reached(harness, &inside, targets, |_| true);
     // Its nginx shares a network with the other sites' and with Caddy; all else is closed to it as well.
-    let beside_nginx = Place::Network(format!("container:nginx_{}", bed.attacker));
-    nothing_is_reached(bed, &beside_nginx, targets, |target| {
+    let beside_nginx = Place::Network(format!("container:nginx_{}", harness.attacker));
+    nothing_is_reached(harness, &beside_nginx, targets, |target| {
         !target.what.starts_with("another site's nginx") && target.what != "Caddy, through the shared network"
     });
     let program = "<?php echo json_encode([file_exists('/var/run/docker.sock'), file_exists('/run/docker.sock')]);";
-    assert_eq!(php(&bed.instance, &inside, program), "[false,false]");
+    assert_eq!(php(&harness.instance, &inside, program), "[false,false]");
 }
 
-fn nothing_is_reached(bed: &Bed, from: &Place, targets: &[Target], counts: impl Fn(&Target) -> bool) {
+fn nothing_is_reached(harness: &Harness, from: &Place, targets: &[Target], counts: impl Fn(&Target) -> bool) {
     let tried: Vec<String> =
         targets.iter().filter(|target| counts(target)).map(|target| target.tried.clone()).collect();
     assert!(tried.len() > 20, "{tried:?}");
-    let seen = reached(&bed.instance, from, &tried);
+    let seen = reached(&harness.instance, from, &tried);
     let open: Vec<_> = targets
         .iter()
         .filter(|target| counts(target) && seen[&target.tried])
@@ -231,33 +231,33 @@ fn nothing_is_reached(bed: &Bed, from: &Place, targets: &[Target], counts: impl 
 }
 
 /// Without an address of IPv6 nothing can be sent by it, whatever the packet filter of a host says.
-fn a_site_has_no_ipv6(bed: &Bed) {
+fn a_site_has_no_ipv6(harness: &Harness) {
     let program = "<?php echo file_get_contents('/proc/net/if_inet6');";
-    for place in ["php", "nginx"].map(|name| Place::Network(format!("container:{name}_{}", bed.attacker))) {
-        let interfaces = php(&bed.instance, &place, program);
+    for place in ["php", "nginx"].map(|name| Place::Network(format!("container:{name}_{}", harness.attacker))) {
+        let interfaces = php(&harness.instance, &place, program);
         assert!(interfaces.lines().all(|line| line.trim_end().ends_with(" lo")), "{interfaces}");
     }
-    let on_host = php(&bed.instance, &Place::Network("host".to_owned()), program);
+    let on_host = php(&harness.instance, &Place::Network("host".to_owned()), program);
     assert!(on_host.lines().any(|line| !line.trim_end().ends_with(" lo")), "the host has it: {on_host}");
 }
 
 /// MariaDB sees every site under one address, so it is the password alone that tells them apart.
-fn databases_are_kept_apart_by_their_passwords(bed: &Bed) {
+fn databases_are_kept_apart_by_their_passwords(harness: &Harness) {
     let password_of = |site: &str| {
         let program = "<?php require '/etc/hostplane/wp-config.php'; echo DB_PASSWORD;";
-        php(&bed.instance, &Place::Container(format!("php_{site}")), program)
+        php(&harness.instance, &Place::Container(format!("php_{site}")), program)
     };
-    let (own, victim) = (password_of(&bed.attacker), password_of(&bed.victim));
-    let inside = Place::Container(format!("php_{}", bed.attacker));
+    let (own, victim) = (password_of(&harness.attacker), password_of(&harness.victim));
+    let inside = Place::Container(format!("php_{}", harness.attacker));
     let log_in = |user: &str, password: &str, database: &str| {
-        let port = bed.setting("MARIADB_PORT");
+        let port = harness.setting("MARIADB_PORT");
         let program = format!(
             "<?php mysqli_report(MYSQLI_REPORT_OFF); $db = @mysqli_connect('host.docker.internal', '{user}', \
              '{password}', '{database}', {port}); echo $db ? 'in' : mysqli_connect_errno();"
         );
-        php(&bed.instance, &inside, &program)
+        php(&harness.instance, &inside, &program)
     };
-    let (me, other) = (format!("wp_{}", bed.attacker), format!("wp_{}", bed.victim));
+    let (me, other) = (format!("wp_{}", harness.attacker), format!("wp_{}", harness.victim));
     assert_eq!(log_in(&me, &own, &me), "in");
     assert_eq!(log_in(&other, &victim, &other), "in", "the probe reaches it, given the password");
     // 1045: access denied; 1044: to this database.
@@ -278,59 +278,59 @@ fn databases_are_kept_apart_by_their_passwords(bed: &Bed) {
     assert_eq!(log_in(&me, &own, "mysql"), "1044");
 }
 
-fn files_and_secrets_of_others_are_not_there(bed: &Bed) {
+fn files_and_secrets_of_others_are_not_there(harness: &Harness) {
     let program = "<?php require '/etc/hostplane/wp-config.php'; echo AUTH_KEY;";
-    let key_of = |site: &str| php(&bed.instance, &Place::Container(format!("php_{site}")), program);
-    let attacker = format!("php_{}", bed.attacker);
-    let own = files_with(&bed.instance, &attacker, &key_of(&bed.attacker));
+    let key_of = |site: &str| php(&harness.instance, &Place::Container(format!("php_{site}")), program);
+    let attacker = format!("php_{}", harness.attacker);
+    let own = files_with(&harness.instance, &attacker, &key_of(&harness.attacker));
     assert_eq!(own, ["/etc/hostplane/wp-config.php"]);
-    assert_eq!(files_with(&bed.instance, &attacker, &key_of(&bed.victim)), Vec::<String>::new());
+    assert_eq!(files_with(&harness.instance, &attacker, &key_of(&harness.victim)), Vec::<String>::new());
     // Nor what names the other site: a volume, a mount, a process.
-    assert_eq!(files_with(&bed.instance, &attacker, &bed.victim), Vec::<String>::new());
-    assert!(!files_with(&bed.instance, &attacker, &format!("wp_{}", bed.attacker)).is_empty());
+    assert_eq!(files_with(&harness.instance, &attacker, &harness.victim), Vec::<String>::new());
+    assert!(!files_with(&harness.instance, &attacker, &format!("wp_{}", harness.attacker)).is_empty());
 }
 
 /// Whoever flushes the packet filter, and an Engine that is killed and comes back.
-fn rules_come_back_and_outlive_the_engine(bed: &mut Bed, targets: &[Target]) {
-    let rules = bed.rules();
+fn rules_come_back_and_outlive_the_engine(harness: &mut Harness, targets: &[Target]) {
+    let rules = harness.rules();
     let table = rules.lines().find(|line| line.starts_with("table inet hostplane_")).expect("a table of its own");
     let table = table.trim_end_matches(" {").to_owned();
-    bed.nft(&format!("delete {table}"));
-    let inside = Place::Container(format!("php_{}", bed.attacker));
-    bed.instance.until("the rules", Duration::from_secs(30), |_| bed.rules().contains(&table));
-    nothing_is_reached(bed, &inside, targets, |_| true);
+    harness.nft(&format!("delete {table}"));
+    let inside = Place::Container(format!("php_{}", harness.attacker));
+    harness.instance.until("the rules", Duration::from_secs(30), |_| harness.rules().contains(&table));
+    nothing_is_reached(harness, &inside, targets, |_| true);
 
-    bed.engine.end("KILL");
-    bed.engine.start();
-    assert!(bed.rules().contains(&table), "the kernel keeps them");
-    bed.instance.until("the site's container", Duration::from_mins(1), |instance| {
-        instance.docker(&["ps", "--format", "{{.Names}}"]).contains(&format!("php_{}", bed.attacker))
+    harness.engine.end("KILL");
+    harness.engine.start();
+    assert!(harness.rules().contains(&table), "the kernel keeps them");
+    harness.instance.until("the site's container", Duration::from_mins(1), |instance| {
+        instance.docker(&["ps", "--format", "{{.Names}}"]).contains(&format!("php_{}", harness.attacker))
     });
     let gateway = "172.17.0.1:";
     let is_api = |target: &&Target| target.what == "the control plane" && target.tried.starts_with(gateway);
     let api = targets.iter().find(is_api).expect("one of them");
     let tried = std::slice::from_ref(&api.tried);
-    let (seen, there) = (reached(&bed.instance, &inside, tried), reached(&bed.instance, &api.control.0, tried));
+    let (seen, there) = (reached(&harness.instance, &inside, tried), reached(&harness.instance, &api.control.0, tried));
     assert!(
         !seen[&api.tried] && there[&api.tried],
         "{seen:?} {there:?} {}",
-        bed.engine.run(&["ip", "-brief", "address"])
+        harness.engine.run(&["ip", "-brief", "address"])
     );
 }
 
-fn clean_removes_the_rules_and_nothing_of_others(mut bed: Bed) {
-    bed.nft("add table inet theirs; add chain inet theirs input { type filter hook input priority 0; }; add rule inet theirs input tcp dport 1 drop");
-    bed.instance.stop();
+fn clean_removes_the_rules_and_nothing_of_others(mut harness: Harness) {
+    harness.nft("add table inet theirs; add chain inet theirs input { type filter hook input priority 0; }; add rule inet theirs input tcp dport 1 drop");
+    harness.instance.stop();
     for container in ["listener", "metadata"] {
-        bed.instance.docker(&["rm", "--force", container]);
+        harness.instance.docker(&["rm", "--force", container]);
     }
     let theirs = |rules: &str| {
         let begin = rules.find("table inet theirs {").expect("their table");
         rules[begin..].split_inclusive("\n}").next().expect("its end").to_owned()
     };
-    let before = bed.rules();
-    bed.instance.done(&["clean", "--yes"]);
-    let after = bed.rules();
+    let before = harness.rules();
+    harness.instance.done(&["clean", "--yes"]);
+    let after = harness.rules();
     assert!(before.contains("hostplane_") && !after.contains("hostplane_"), "{after}");
     assert_eq!(theirs(&before), theirs(&after));
     assert!(after.contains("chain DOCKER-USER"), "Docker's own stay: {after}");

@@ -4,15 +4,15 @@
 //! it ends. What it plants carries a label of its own.
 
 mod any_order;
-mod benchmark;
 mod browser;
 #[path = "../../../hostplane-infra/tests/contract/certificates.rs"]
 mod certificates;
 mod changes;
+mod cis_benchmark;
 mod collisions;
 mod docker;
+mod drift_repair;
 mod engine_restart;
-mod hogs;
 mod host;
 mod installer;
 mod instance;
@@ -22,6 +22,7 @@ mod killer;
 mod kills;
 mod ledger;
 mod life;
+mod noisy_neighbour;
 mod outage;
 mod outside;
 mod own_engine;
@@ -37,5 +38,4 @@ mod secrets;
 mod servers;
 mod three_hosts;
 mod tls;
-mod vandal;
 mod wordpress;

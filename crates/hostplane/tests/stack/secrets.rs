@@ -16,7 +16,7 @@ use hostplane_engine::platform::Platform;
 use memchr::memmem::Finder;
 use secrecy::ExposeSecret;
 
-use crate::benchmark::no_container_gives_a_warning;
+use crate::cis_benchmark::no_container_gives_a_warning;
 use crate::docker::{docker, try_docker};
 use crate::instance::Instance;
 

@@ -14,14 +14,14 @@ use crate::host::{Host, cable};
 use crate::own_engine::OwnEngine;
 
 /// An Engine on a host of its own, and the files that it was started with.
-struct Bed {
+struct Harness {
     authority: Authority,
     files: TempDir,
     engine: OwnEngine,
     address: SocketAddr,
 }
 
-impl Bed {
+impl Harness {
     fn new() -> Self {
         let host = Host::new();
         let (address, _) = cable(&host, None);
@@ -61,27 +61,27 @@ fn copy(files: &TempDir, to: &Path) {
 
 #[tokio::test]
 async fn an_engine_answers_those_it_knows_and_is_asked_only_if_it_is_known() {
-    let mut bed = Bed::new();
-    let (ours, theirs) = (bed.authority.client(), Authority::new());
-    let docker = bed.docker(&ours);
+    let mut harness = Harness::new();
+    let (ours, theirs) = (harness.authority.client(), Authority::new());
+    let docker = harness.docker(&ours);
     docker.ping().await.expect("both know each other");
     docker.create_volume("made", &Labels::new()).await.expect("a volume");
 
     let stranger = theirs.client();
-    bed.authority.trust(stranger.path());
-    bed.refuses(&stranger, "it refuses our certificate").await;
-    bed.refuses(&bed.authority.expired_client(), "our certificate").await;
-    bed.refuses(&theirs.client(), "was not signed by the CA in").await;
+    harness.authority.trust(stranger.path());
+    harness.refuses(&stranger, "it refuses our certificate").await;
+    harness.refuses(&harness.authority.expired_client(), "our certificate").await;
+    harness.refuses(&theirs.client(), "was not signed by the CA in").await;
 
-    let host = bed.address.ip().to_string();
-    let right = bed.authority.server(&host);
-    bed.restart_with(&bed.authority.server("app2.example.com"));
-    bed.refuses(&ours, &format!("is not made out to {host}")).await;
-    bed.restart_with(&bed.authority.expired_server(&host));
-    bed.refuses(&ours, "its certificate has expired").await;
+    let host = harness.address.ip().to_string();
+    let right = harness.authority.server(&host);
+    harness.restart_with(&harness.authority.server("app2.example.com"));
+    harness.refuses(&ours, &format!("is not made out to {host}")).await;
+    harness.restart_with(&harness.authority.expired_server(&host));
+    harness.refuses(&ours, "its certificate has expired").await;
 
     // The adapter that was there all the time goes on, and nothing of what was refused was done.
-    bed.restart_with(&right);
+    harness.restart_with(&right);
     let mut volumes = docker.volumes(&Scope::All).await;
     // The connection of before may be the one by which the end is noticed.
     if let Err(EffectError::Transient { .. }) = volumes {

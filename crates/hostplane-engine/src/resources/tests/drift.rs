@@ -1,17 +1,17 @@
 //! Whatever differs from what is wanted is seen, named with its remedy, and mended where that harms nothing.
 
 use hostplane_domain::desired::DesiredSite;
-use hostplane_domain::kind::Kind;
 use hostplane_domain::mark::{LABEL_SPEC, Mark};
 use hostplane_domain::naming;
 use hostplane_domain::observed::{Observed, Remedy};
+use hostplane_domain::resource_kind::ResourceKind;
 use hostplane_domain::spec_hash::SpecHash;
 use hostplane_infra::containers::ContainerState;
 use hostplane_infra::fake::{DatabaseState, FakeWorld, State};
 
 use super::{RESOURCES, Site, SiteId, Uuid, empty};
+use crate::inventory::snapshot::{Depth, Snapshot};
 use crate::resources;
-use crate::snapshot::{Depth, Snapshot};
 
 /// A world in which the site is as it should be.
 async fn whole() -> (FakeWorld, Site) {
@@ -24,139 +24,139 @@ async fn whole() -> (FakeWorld, Site) {
 }
 
 /// What differs of one resource, and with which remedy. An absent one differs in being there.
-async fn differs(site: &Site, want: &DesiredSite, kind: Kind) -> Vec<(&'static str, Remedy)> {
+async fn differs(site: &Site, want: &DesiredSite, kind: ResourceKind) -> Vec<(&'static str, Remedy)> {
     let cx = site.cx();
-    let seen = Snapshot::of_site(&cx, Depth::Inside).await.unwrap();
+    let seen = Snapshot::of_site(&cx, Depth::Deep).await.unwrap();
     match resources::of(kind).observe(&cx, Some(want), &seen) {
         Observed::Absent => vec![("presence", Remedy::Recreate)],
-        Observed::NotAsked => panic!("{kind}: nobody looked"),
+        Observed::NotObserved => panic!("{kind}: nobody looked"),
         Observed::Unknown(why) => panic!("{kind}: {why}"),
         Observed::Present { differs, .. } => differs.iter().map(|differs| (differs.field, differs.remedy)).collect(),
     }
 }
 
-type Drift = (Kind, &'static str, Remedy, fn(&mut State));
+type Drift = (ResourceKind, &'static str, Remedy, fn(&mut State));
 
 /// Things that can change under a site, one at a time.
 const DRIFTS: &[Drift] = &[
-    (Kind::Network, "presence", Remedy::Recreate, |state| {
+    (ResourceKind::Network, "presence", Remedy::Recreate, |state| {
         // What is connected to a network can't lose it, so the containers go first.
         state.containers.containers.clear();
         state.containers.networks.retain(|_, network| network.name != "site_hello");
     }),
-    (Kind::Network, "spec", Remedy::Upgrade, |state| {
+    (ResourceKind::Network, "spec", Remedy::Upgrade, |state| {
         state.containers.containers.clear();
         for network in state.containers.networks.values_mut().filter(|network| network.name == "site_hello") {
             network.labels.insert(LABEL_SPEC.to_owned(), SpecHash::of(&"earlier").to_string());
         }
     }),
-    (Kind::Network, "networks", Remedy::InPlace, |state| {
+    (ResourceKind::Network, "networks", Remedy::InPlace, |state| {
         let mut second = state.containers.networks.values().find(|n| n.name == "site_hello").unwrap().clone();
         second.subnet = "10.250.0.0/29".parse().unwrap();
         state.containers.networks.insert("f".repeat(64), second);
     }),
-    (Kind::FilesVolume, "presence", Remedy::Recreate, |state| {
+    (ResourceKind::FilesVolume, "presence", Remedy::Recreate, |state| {
         state.containers.containers.clear();
         state.containers.volumes.remove("wp_hello");
     }),
-    (Kind::Database, "presence", Remedy::Recreate, |state| {
+    (ResourceKind::Database, "presence", Remedy::Recreate, |state| {
         state.databases.databases.clear();
         state.databases.users.clear();
         state.databases.ledger.clear();
     }),
-    (Kind::Database, "spec", Remedy::Upgrade, |state| {
+    (ResourceKind::Database, "spec", Remedy::Upgrade, |state| {
         let row = state.databases.ledger.get_mut("wp_hello").unwrap();
         row.mark = row.mark.clone().map(|mark| Mark { spec: SpecHash::of(&"earlier"), ..mark });
     }),
-    (Kind::Database, "database", Remedy::DataLoss, |state| state.databases.databases.clear()),
-    (Kind::Database, "user", Remedy::InPlace, |state| state.databases.users.clear()),
-    (Kind::Database, "password", Remedy::InPlace, |state| {
+    (ResourceKind::Database, "database", Remedy::DataLoss, |state| state.databases.databases.clear()),
+    (ResourceKind::Database, "user", Remedy::InPlace, |state| state.databases.users.clear()),
+    (ResourceKind::Database, "password", Remedy::InPlace, |state| {
         state.databases.users.get_mut("wp_hello").unwrap().password_hash = format!("*{}", "0".repeat(40));
     }),
-    (Kind::Database, "grants", Remedy::InPlace, |state| {
+    (ResourceKind::Database, "grants", Remedy::InPlace, |state| {
         state.databases.users.get_mut("wp_hello").unwrap().grants_more = true;
     }),
-    (Kind::Database, "connections", Remedy::InPlace, |state| {
+    (ResourceKind::Database, "connections", Remedy::InPlace, |state| {
         state.databases.users.get_mut("wp_hello").unwrap().max_connections = 99;
     }),
-    (Kind::Settings, "writer", Remedy::InPlace, |state| {
+    (ResourceKind::Settings, "writer", Remedy::InPlace, |state| {
         let mut writer = state.containers.container("nginx_hello").unwrap().1.clone();
         writer.spec.name = "writer_hello".to_owned();
         writer.state = ContainerState::Created;
         state.containers.containers.insert("f".repeat(64), writer);
     }),
-    (Kind::Settings, "wp-config.php", Remedy::InPlace, |state| {
+    (ResourceKind::Settings, "wp-config.php", Remedy::InPlace, |state| {
         let files = &mut state.containers.volumes.get_mut("php_hello").unwrap().files;
         files.get_mut("wp-config.php").unwrap().contents = Some("changed".into());
     }),
-    (Kind::Settings, "wp-config.php", Remedy::InPlace, |state| {
+    (ResourceKind::Settings, "wp-config.php", Remedy::InPlace, |state| {
         state.containers.volumes.get_mut("php_hello").unwrap().files.remove("wp-config.php").unwrap();
     }),
-    (Kind::PhpContainer, "presence", Remedy::Recreate, |state| {
+    (ResourceKind::PhpContainer, "presence", Remedy::Recreate, |state| {
         state.containers.containers.retain(|_, container| container.spec.name != "php_hello");
     }),
-    (Kind::PhpContainer, "state", Remedy::InPlace, |state| {
+    (ResourceKind::PhpContainer, "state", Remedy::InPlace, |state| {
         state.containers.container_mut("php_hello").unwrap().state = ContainerState::Exited;
     }),
-    (Kind::PhpContainer, "spec", Remedy::Upgrade, |state| {
+    (ResourceKind::PhpContainer, "spec", Remedy::Upgrade, |state| {
         let php = state.containers.container_mut("php_hello").unwrap();
         php.labels.insert(LABEL_SPEC.to_owned(), SpecHash::of(&"earlier").to_string());
     }),
-    (Kind::PhpContainer, "state", Remedy::Recreate, |state| {
+    (ResourceKind::PhpContainer, "state", Remedy::Recreate, |state| {
         state.containers.container_mut("php_hello").unwrap().state = ContainerState::Paused;
     }),
-    (Kind::PhpContainer, "health", Remedy::Recreate, |state| {
+    (ResourceKind::PhpContainer, "health", Remedy::Recreate, |state| {
         state.containers.container_mut("php_hello").unwrap().unhealthy = true;
     }),
-    (Kind::PhpContainer, "image", Remedy::Recreate, |state| {
+    (ResourceKind::PhpContainer, "image", Remedy::Recreate, |state| {
         state.containers.container_mut("php_hello").unwrap().spec.image = "php:mine".to_owned();
     }),
-    (Kind::PhpContainer, "memory", Remedy::Recreate, |state| {
+    (ResourceKind::PhpContainer, "memory", Remedy::Recreate, |state| {
         state.containers.container_mut("php_hello").unwrap().tuning.memory = 1 << 40;
     }),
-    (Kind::PhpContainer, "restart", Remedy::Recreate, |state| {
+    (ResourceKind::PhpContainer, "restart", Remedy::Recreate, |state| {
         state.containers.container_mut("php_hello").unwrap().tuning.restarts = false;
     }),
-    (Kind::PhpContainer, "mounts", Remedy::Recreate, |state| {
+    (ResourceKind::PhpContainer, "mounts", Remedy::Recreate, |state| {
         state.containers.container_mut("php_hello").unwrap().spec.mounts.pop().unwrap();
     }),
-    (Kind::PhpContainer, "networks", Remedy::Recreate, |state| {
+    (ResourceKind::PhpContainer, "networks", Remedy::Recreate, |state| {
         state.containers.container_mut("php_hello").unwrap().networks.insert("shared".to_owned(), None);
     }),
-    (Kind::NginxContainer, "networks", Remedy::InPlace, |state| {
+    (ResourceKind::NginxContainer, "networks", Remedy::InPlace, |state| {
         state.containers.container_mut("nginx_hello").unwrap().networks.remove("site_hello").unwrap();
     }),
-    (Kind::WordpressFiles, "presence", Remedy::Recreate, |state| {
+    (ResourceKind::WordpressFiles, "presence", Remedy::Recreate, |state| {
         state.containers.volumes.get_mut("wp_hello").unwrap().files.clear();
     }),
-    (Kind::WordpressFiles, "unpacked", Remedy::DataLoss, |state| {
+    (ResourceKind::WordpressFiles, "unpacked", Remedy::DataLoss, |state| {
         let files = &mut state.containers.volumes.get_mut("wp_hello").unwrap().files;
         files.get_mut(".hostplane-site").unwrap().contents = Some(Uuid::from_u128(9).to_string().into());
     }),
-    (Kind::WordpressInstall, "presence", Remedy::Recreate, |state| {
+    (ResourceKind::WordpressInstall, "presence", Remedy::Recreate, |state| {
         state.databases.databases.insert("wp_hello".to_owned(), DatabaseState::default());
     }),
-    (Kind::WordpressInstall, "installed", Remedy::DataLoss, |state| {
+    (ResourceKind::WordpressInstall, "installed", Remedy::DataLoss, |state| {
         let database = state.databases.databases.get_mut("wp_hello").unwrap();
         database.installed = Some(SiteId::new(Uuid::from_u128(9)));
     }),
-    (Kind::Route, "presence", Remedy::Recreate, |state| {
+    (ResourceKind::Route, "presence", Remedy::Recreate, |state| {
         state.proxy.snippets.clear();
         state.proxy.loaded.clear();
     }),
-    (Kind::Route, "contents", Remedy::InPlace, |state| {
+    (ResourceKind::Route, "contents", Remedy::InPlace, |state| {
         let snippet = state.proxy.snippets.get_mut("hello.caddy").unwrap();
         snippet.push_str("# changed\n");
         let snippet = snippet.clone();
         state.proxy.loaded.insert("hello.caddy".to_owned(), snippet);
     }),
-    (Kind::Route, "loaded", Remedy::InPlace, |state| state.proxy.loaded.clear()),
+    (ResourceKind::Route, "loaded", Remedy::InPlace, |state| state.proxy.loaded.clear()),
 ];
 
 #[tokio::test]
 async fn nothing_differs_of_a_site_that_is_as_it_should_be() {
     let (_, site) = whole().await;
-    for resource in RESOURCES.iter().filter(|resource| resource.kind() != Kind::Serving) {
+    for resource in RESOURCES.iter().filter(|resource| resource.kind() != ResourceKind::Serving) {
         assert_eq!(differs(&site, &site.want, resource.kind()).await, [], "{}", resource.kind());
     }
 }
@@ -185,11 +185,11 @@ async fn a_container_of_ours_that_is_another_s_by_its_spec_is_replaced_and_its_n
     world.state().containers.images.insert("php:2".to_owned());
     site.want.images.php = "php:2".to_owned();
     assert_eq!(
-        differs(&site, &site.want, Kind::PhpContainer).await,
+        differs(&site, &site.want, ResourceKind::PhpContainer).await,
         [("spec", Remedy::Upgrade), ("image", Remedy::Recreate)]
     );
-    resources::of(Kind::PhpContainer).ensure(&site.cx(), &site.want).await.unwrap();
-    assert_eq!(differs(&site, &site.want, Kind::PhpContainer).await, []);
+    resources::of(ResourceKind::PhpContainer).ensure(&site.cx(), &site.want).await.unwrap();
+    assert_eq!(differs(&site, &site.want, ResourceKind::PhpContainer).await, []);
     assert_ne!(id("php_hello"), php);
     assert_eq!(id("nginx_hello"), nginx);
     assert_eq!(world.state().containers.container("php_hello").unwrap().1.spec.image, "php:2");
@@ -199,11 +199,11 @@ async fn a_container_of_ours_that_is_another_s_by_its_spec_is_replaced_and_its_n
 async fn a_container_under_removal_is_none_that_is_kept() {
     let (world, site) = whole().await;
     world.state().containers.container_mut("php_hello").unwrap().state = ContainerState::Removing;
-    let waits = resources::of(Kind::PhpContainer).ensure(&site.cx(), &site.want).await.unwrap_err();
+    let waits = resources::of(ResourceKind::PhpContainer).ensure(&site.cx(), &site.want).await.unwrap_err();
     assert!(waits.to_string().contains("already in progress"), "{waits}");
     world.state().containers.containers.retain(|_, container| container.spec.name != "php_hello");
-    resources::of(Kind::PhpContainer).ensure(&site.cx(), &site.want).await.unwrap();
-    assert_eq!(differs(&site, &site.want, Kind::PhpContainer).await, []);
+    resources::of(ResourceKind::PhpContainer).ensure(&site.cx(), &site.want).await.unwrap();
+    assert_eq!(differs(&site, &site.want, ResourceKind::PhpContainer).await, []);
 }
 
 #[tokio::test]
@@ -211,7 +211,7 @@ async fn php_that_does_not_run_is_waited_for() {
     let (world, site) = whole().await;
     world.state().containers.container_mut(&naming::php_container(&site.want.site.name)).unwrap().state =
         ContainerState::Exited;
-    for kind in [Kind::WordpressFiles, Kind::WordpressInstall] {
+    for kind in [ResourceKind::WordpressFiles, ResourceKind::WordpressInstall] {
         let error = resources::of(kind).ensure(&site.cx(), &site.want).await.unwrap_err();
         assert!(error.to_string().contains("doesn't run"), "{kind}: {error}");
     }

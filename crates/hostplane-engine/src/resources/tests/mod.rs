@@ -8,10 +8,10 @@ use hostplane_domain::container;
 use hostplane_domain::desired::{DesiredSite, PhpSettings, SiteImages, SiteLimits, WordpressDetails};
 use hostplane_domain::details::{AdminEmail, AdminUser, SiteTitle};
 use hostplane_domain::ids::{InstanceId, JobId, SiteId};
-use hostplane_domain::kind::Kind;
 use hostplane_domain::mark::{Labels, Mark, SiteRef};
 use hostplane_domain::name::SiteName;
 use hostplane_domain::naming;
+use hostplane_domain::resource_kind::ResourceKind;
 use hostplane_domain::secret::{Keyring, MasterSecret};
 use hostplane_domain::url::SiteUrl;
 use hostplane_infra::containers::{Containers, NetworkSpec};
@@ -22,7 +22,7 @@ use uuid::Uuid;
 
 use super::RESOURCES;
 use crate::context::SiteCx;
-use crate::settings::Pace;
+use crate::pace::Pace;
 
 fn hello(site: SiteId) -> DesiredSite {
     DesiredSite {
@@ -95,7 +95,7 @@ async fn empty() -> FakeWorld {
 
 /// A world in which everything under the site's names carries these marks' labels, or none at all. Without
 /// containers nothing but the marks protects volumes and networks.
-async fn held_by(mark: impl Fn(Kind) -> Option<Mark>, containers: bool) -> FakeWorld {
+async fn held_by(mark: impl Fn(ResourceKind) -> Option<Mark>, containers: bool) -> FakeWorld {
     let world = FakeWorld::default();
     let want = hello(SiteId::new(Uuid::from_u128(1)));
     let name = &want.site.name;
@@ -103,18 +103,18 @@ async fn held_by(mark: impl Fn(Kind) -> Option<Mark>, containers: bool) -> FakeW
     world.state().containers.images.extend(["php:1".to_owned(), "nginx:1".to_owned()]);
     for (network, subnet, labels) in [
         ("shared".to_owned(), "172.31.0.0/16", Labels::new()),
-        (naming::network(name), "10.99.0.0/24", labels(Kind::Network)),
+        (naming::network(name), "10.99.0.0/24", labels(ResourceKind::Network)),
     ] {
         let subnet = Some(subnet.parse().unwrap());
         world.create_network(&NetworkSpec { name: network, subnet, labels }).await.unwrap();
     }
-    for kind in [Kind::FilesVolume, Kind::PhpVolume, Kind::NginxVolume] {
+    for kind in [ResourceKind::FilesVolume, ResourceKind::PhpVolume, ResourceKind::NginxVolume] {
         world.create_volume(&naming::of(kind, name), &labels(kind)).await.unwrap();
     }
     for (kind, spec) in [
-        (Kind::PhpContainer, container::php(&want)),
-        (Kind::NginxContainer, container::nginx(&want)),
-        (Kind::Settings, container::writer(&want)),
+        (ResourceKind::PhpContainer, container::php(&want)),
+        (ResourceKind::NginxContainer, container::nginx(&want)),
+        (ResourceKind::Settings, container::writer(&want)),
     ]
     .into_iter()
     .filter(|_| containers)
@@ -125,10 +125,10 @@ async fn held_by(mark: impl Fn(Kind) -> Option<Mark>, containers: bool) -> FakeW
         let mut state = world.state();
         let database = naming::database(name);
         state.databases.databases.entry(database.clone()).or_default();
-        if let Some(mark) = mark(Kind::Database) {
+        if let Some(mark) = mark(ResourceKind::Database) {
             state.databases.ledger.insert(database, LedgerRow { mark: Some(mark), confirmed: false });
         }
-        let comment = mark(Kind::Route).map_or_else(|| "# mine".to_owned(), |mark| mark.to_comment());
+        let comment = mark(ResourceKind::Route).map_or_else(|| "# mine".to_owned(), |mark| mark.to_comment());
         let snippet = format!("{comment}\nhttp://else.where {{\n}}\n");
         state.proxy.snippets.insert(naming::snippet_file(name), snippet.clone());
         state.proxy.loaded.insert(naming::snippet_file(name), snippet);
@@ -137,7 +137,7 @@ async fn held_by(mark: impl Fn(Kind) -> Option<Mark>, containers: bool) -> FakeW
 }
 
 /// Both verbs of every resource, twice, on a world that is another's.
-async fn leave_it_alone(mark: impl Fn(Kind) -> Option<Mark>) {
+async fn leave_it_alone(mark: impl Fn(ResourceKind) -> Option<Mark>) {
     for containers in [true, false] {
         leave_alone(held_by(&mark, containers).await).await;
     }
@@ -159,7 +159,7 @@ async fn leave_alone(world: FakeWorld) {
     }
 }
 
-fn mark_of(instance: u128, site: u128) -> impl Fn(Kind) -> Option<Mark> {
+fn mark_of(instance: u128, site: u128) -> impl Fn(ResourceKind) -> Option<Mark> {
     move |kind| {
         let want = hello(SiteId::new(Uuid::from_u128(site)));
         let (instance, job) = (InstanceId::new(Uuid::from_u128(instance)), JobId::new(Uuid::from_u128(9)));
@@ -208,8 +208,8 @@ async fn every_verb_can_be_called_twice() {
 
 #[test]
 fn there_is_one_resource_of_every_kind() {
-    let kinds: Vec<Kind> = RESOURCES.iter().map(|resource| resource.kind()).collect();
-    assert_eq!(kinds, Kind::ALL);
+    let kinds: Vec<ResourceKind> = RESOURCES.iter().map(|resource| resource.kind()).collect();
+    assert_eq!(kinds, ResourceKind::ALL);
 }
 
 #[test]
@@ -217,7 +217,7 @@ fn what_a_resource_needs_comes_before_it() {
     let mut before = BTreeSet::new();
     for resource in RESOURCES {
         assert!(resource.needs().iter().all(|kind| before.contains(kind)), "{}", resource.kind());
-        assert!(resource.inside().is_none_or(|kind| before.contains(&kind)), "{}", resource.kind());
+        assert!(resource.within().is_none_or(|kind| before.contains(&kind)), "{}", resource.kind());
         before.insert(resource.kind());
     }
 }

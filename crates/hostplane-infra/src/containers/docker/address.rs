@@ -39,12 +39,12 @@ pub(super) enum Address {
     /// On this machine.
     Unix(String),
     /// Behind TLS.
-    Tls(Place),
+    Tls(Endpoint),
 }
 
 /// An Engine behind TLS.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct Endpoint {
     /// A name or an address, without brackets.
     host: String,
     port: u16,
@@ -67,11 +67,11 @@ impl Address {
             host_and_port(authority).ok_or_else(|| ConnectError::BadHost(without_credentials(docker_host)))?;
         let directory = certificates.ok_or_else(|| ConnectError::NoCertificates(docker_host.to_owned()))?;
         Certificates::read(directory)?;
-        Ok(Self::Tls(Place { host, port, certificates: directory.to_owned() }))
+        Ok(Self::Tls(Endpoint { host, port, certificates: directory.to_owned() }))
     }
 }
 
-impl Place {
+impl Endpoint {
     /// The host's name or address, to which the Engine's certificate has to be made out.
     pub fn host(&self) -> &str {
         &self.host
@@ -79,7 +79,7 @@ impl Place {
 }
 
 /// As in `DOCKER_HOST`.
-impl fmt::Display for Place {
+impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (open, close) = if self.host.contains(':') { ("[", "]") } else { ("", "") };
         write!(f, "tcp://{open}{}{close}:{}", self.host, self.port)

@@ -7,7 +7,7 @@ use crate::error::{Dependency, EffectError, Rejection};
 
 /// What was asked, in the words that errors need.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Ask<'a> {
+pub(super) struct CallSubject<'a> {
     /// The call's name at the gate.
     pub call: &'static str,
     /// Whether it may change something.
@@ -18,7 +18,7 @@ pub(super) struct Ask<'a> {
     pub name: &'a str,
 }
 
-impl<'a> Ask<'a> {
+impl<'a> CallSubject<'a> {
     /// About something that is only looked at.
     pub const fn read(call: &'static str, what: &'static str, name: &'a str) -> Self {
         Self { call, changes: false, what, name }
@@ -147,35 +147,39 @@ fn never_sent(error: &BollardError) -> bool {
 }
 
 /// The effect error that an error of bollard's is.
-pub(super) fn effect_error(ask: Ask<'_>, error: BollardError) -> EffectError {
+pub(super) fn effect_error(subject: CallSubject<'_>, error: BollardError) -> EffectError {
     use BollardError as E;
     match error {
-        E::DockerResponseServerError { status_code, message } => answered(ask, status_code, message),
-        error if never_sent(&error) => EffectError::transient(ask.call, error),
+        E::DockerResponseServerError { status_code, message } => answered(subject, status_code, message),
+        error if never_sent(&error) => EffectError::transient(subject.call, error),
         // The request could not even be put together.
         E::URLEncodedError { .. }
         | E::URLParseError { .. }
         | E::InvalidURIError { .. }
         | E::InvalidURIPartsError { .. }
         | E::HttpClientError { .. } => invalid(error.to_string()),
-        error => lost(ask, error),
+        error => lost(subject, error),
     }
 }
 
 /// A request whose answer didn't arrive or can't be read.
-fn lost(ask: Ask<'_>, error: BollardError) -> EffectError {
-    if ask.changes { EffectError::unknown(ask.call, error) } else { EffectError::transient(ask.call, error) }
+fn lost(subject: CallSubject<'_>, error: BollardError) -> EffectError {
+    if subject.changes {
+        EffectError::unknown(subject.call, error)
+    } else {
+        EffectError::transient(subject.call, error)
+    }
 }
 
-fn answered(ask: Ask<'_>, status_code: u16, message: String) -> EffectError {
+fn answered(subject: CallSubject<'_>, status_code: u16, message: String) -> EffectError {
     let message = shortened(message);
     let meaning = meaning(status_code, &message);
     let again = |message| BollardError::DockerResponseServerError { status_code, message };
     match meaning {
-        Meaning::Absent => EffectError::NotFound(absent(ask, &message)),
-        Meaning::ImageMissing => Rejection::ImageMissing(ask.name.to_owned()).into(),
+        Meaning::Absent => EffectError::NotFound(absent(subject, &message)),
+        Meaning::ImageMissing => Rejection::ImageMissing(subject.name.to_owned()).into(),
         Meaning::NameTaken => {
-            let (what, name) = (ask.what, ask.name.to_owned());
+            let (what, name) = (subject.what, subject.name.to_owned());
             Rejection::NameTaken { what, name, owner: "somebody else".to_owned() }.into()
         }
         Meaning::PoolsExhausted => Rejection::Capacity(format!("{message}; remove networks that nobody uses")).into(),
@@ -184,8 +188,8 @@ fn answered(ask: Ask<'_>, status_code: u16, message: String) -> EffectError {
         Meaning::Denied => Rejection::AccessDenied { by: Dependency::Docker, message }.into(),
         // The callers that know what to do with "done" and the subnet ask for the meaning first.
         Meaning::Done | Meaning::SubnetTaken | Meaning::Refused => invalid(message),
-        Meaning::Busy | Meaning::VersionRefused => EffectError::transient(ask.call, again(message)),
-        Meaning::Unclear => lost(ask, again(message)),
+        Meaning::Busy | Meaning::VersionRefused => EffectError::transient(subject.call, again(message)),
+        Meaning::Unclear => lost(subject, again(message)),
     }
 }
 
@@ -196,7 +200,7 @@ pub(super) fn invalid(message: impl Into<String>) -> EffectError {
 
 /// Names what is absent. That may be another thing than the one that was asked about: a container that
 /// is there can't be started when its network isn't.
-fn absent(ask: Ask<'_>, message: &str) -> String {
+fn absent(subject: CallSubject<'_>, message: &str) -> String {
     let between = |before: &str, after: &str| {
         let rest = message.split_once(before)?.1;
         Some(rest.split_once(after).map_or(rest, |(name, _)| name).to_owned())
@@ -206,7 +210,7 @@ fn absent(ask: Ask<'_>, message: &str) -> String {
     } else if let Some(network) = between("network ", " not found").filter(|_| message.ends_with(" not found")) {
         format!("network {network}")
     } else {
-        format!("{} {}", ask.what, ask.name)
+        format!("{} {}", subject.what, subject.name)
     }
 }
 
@@ -337,16 +341,16 @@ mod tests {
         }
     }
 
-    fn error(ask: Ask<'_>, status_code: u16, message: &str) -> EffectError {
-        effect_error(ask, BollardError::DockerResponseServerError { status_code, message: message.into() })
+    fn error(subject: CallSubject<'_>, status_code: u16, message: &str) -> EffectError {
+        effect_error(subject, BollardError::DockerResponseServerError { status_code, message: message.into() })
     }
 
-    const CHANGE: Ask<'_> = Ask::change("docker.test", "container", "php_a");
+    const CHANGE: CallSubject<'_> = CallSubject::change("docker.test", "container", "php_a");
 
     #[test]
     fn an_unclear_answer_leaves_a_change_unknown_and_a_read_transient() {
         assert!(matches!(error(CHANGE, 500, "oops"), EffectError::OutcomeUnknown { .. }));
-        assert!(matches!(error(Ask { changes: false, ..CHANGE }, 500, "oops"), EffectError::Transient { .. }));
+        assert!(matches!(error(CallSubject { changes: false, ..CHANGE }, 500, "oops"), EffectError::Transient { .. }));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, TryStreamExt};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
-use super::classify::{Ask, Meaning, effect_error, meaning_of};
+use super::classify::{CallSubject, Meaning, effect_error, meaning_of};
 use crate::containers::{EXEC_OUTPUT_LIMIT, Exec, ExecOutput};
 use crate::error::{Effect, EffectError};
 
@@ -37,8 +37,8 @@ pub(super) fn config(exec: &Exec) -> ExecConfig {
 
 /// Starts what was prepared and waits for its end.
 pub(super) async fn run(client: &Client, id: &str, container: &str, stdin: Bytes) -> Effect<ExecOutput> {
-    let ask = Ask::change(CALL, "container", container);
-    let started = client.start_exec(id, None).await.map_err(|error| effect_error(ask, error))?;
+    let subject = CallSubject::change(CALL, "container", container);
+    let started = client.start_exec(id, None).await.map_err(|error| effect_error(subject, error))?;
     let StartExecResults::Attached { output, input } = started else {
         return Err(EffectError::unknown_message(CALL, "the program was started without its streams"));
     };

@@ -63,7 +63,7 @@ impl<'a> Wanted<'a> {
     }
 }
 
-/// No names: nothing to ask. An empty filter would mean everything.
+/// No names: nothing to subject. An empty filter would mean everything.
 fn is_empty(scope: &Scope) -> bool {
     matches!(scope, Scope::Names(names) if names.is_empty())
 }
@@ -125,7 +125,7 @@ fn container(summary: ContainerSummary) -> Option<ContainerFacts> {
         labels,
         image: summary.image.unwrap_or_default(),
         state: summary.state.map_or(ContainerState::Dead, state),
-        // Told in words alone: "Up 3 minutes (unhealthy)".
+        // EventBus in words alone: "Up 3 minutes (unhealthy)".
         unhealthy: summary.status.is_some_and(|status| status.ends_with("(unhealthy)")),
         networks,
         mounts,

@@ -7,22 +7,22 @@ use bollard::query_parameters::LogsOptions;
 use bytes::Bytes;
 use futures_util::TryStreamExt;
 
-use crate::containers::log::{LogAsk, LogLine, LogStream, Newest};
+use crate::containers::log::{LogLine, LogQuery, LogStream, Newest};
 
 /// The lines that are asked for.
-pub(super) async fn fetch(client: &Client, container: &str, ask: LogAsk) -> Result<Vec<LogLine>, BollardError> {
+pub(super) async fn fetch(client: &Client, container: &str, query: LogQuery) -> Result<Vec<LogLine>, BollardError> {
     // The Engine is asked by whole seconds; what comes too early is left out below.
-    let since = ask.after.map_or(0, |after| i32::try_from(after.as_second()).unwrap_or(i32::MAX));
+    let since = query.after.map_or(0, |after| i32::try_from(after.as_second()).unwrap_or(i32::MAX));
     let options = LogsOptions {
         stdout: true,
         stderr: true,
         timestamps: true,
-        tail: ask.newest.to_string(),
+        tail: query.newest.to_string(),
         since,
         ..LogsOptions::default()
     };
     let mut output = Box::pin(client.logs(container, Some(options)));
-    let mut newest = Newest::new(ask);
+    let mut newest = Newest::new(query);
     while let Some(message) = output.try_next().await? {
         if let Some(line) = line(message) {
             newest.add(line);

@@ -8,7 +8,7 @@ mod archive;
 mod certificates;
 mod classify;
 mod create;
-mod events;
+mod engine_events;
 mod exec;
 mod inspect;
 mod listing;
@@ -36,11 +36,11 @@ pub use certificates::BadCertificates;
 
 use self::address::Address;
 use self::archive::ArchiveError;
-use self::classify::{Ask, Meaning, effect_error, ends_session, invalid, meaning_of};
+use self::classify::{CallSubject, Meaning, effect_error, ends_session, invalid, meaning_of};
 use self::session::Session;
 use super::{
-    ArchiveEntry, ContainerFacts, ContainerState, Containers, EngineEvents, EngineFacts, Exec, ExecOutput, LogAsk,
-    LogLine, NetworkFacts, NetworkSpec, Scope, Tuning, VolumeFacts, paths,
+    ArchiveEntry, ContainerFacts, ContainerState, Containers, EngineEvents, EngineFacts, Exec, ExecOutput, LogLine,
+    LogQuery, NetworkFacts, NetworkSpec, Scope, Tuning, VolumeFacts, paths,
 };
 use crate::clock::Timestamp;
 use crate::error::{Effect, EffectError, Rejection, absent_is_none};
@@ -62,10 +62,14 @@ impl Docker {
     }
 
     /// Sends one request.
-    async fn send<T>(&self, ask: Ask<'_>, request: impl AsyncFnOnce(Client) -> Result<T, BollardError>) -> Effect<T> {
-        match self.send_raw(ask.call, request).await? {
+    async fn send<T>(
+        &self,
+        subject: CallSubject<'_>,
+        request: impl AsyncFnOnce(Client) -> Result<T, BollardError>,
+    ) -> Effect<T> {
+        match self.send_raw(subject.call, request).await? {
             Ok(value) => Ok(value),
-            Err(error) => Err(effect_error(ask, error)),
+            Err(error) => Err(effect_error(subject, error)),
         }
     }
 
@@ -89,9 +93,9 @@ impl Docker {
     /// Fails unless exactly one network answers to a name or an id. The Engine itself notices neither
     /// when a container is made, nor when a stopped one is connected; then it would never start.
     async fn expect_network(&self, call: &'static str, name_or_id: &str) -> Effect<()> {
-        let ask = Ask::read(call, "network", paths::segment(name_or_id)?);
+        let subject = CallSubject::read(call, "network", paths::segment(name_or_id)?);
         let found = self
-            .send(ask, async |client| client.inspect_network(name_or_id, None::<InspectNetworkOptions>).await)
+            .send(subject, async |client| client.inspect_network(name_or_id, None::<InspectNetworkOptions>).await)
             .await?;
         // The beginning of an id is an answer to the Engine, but not to us.
         if [found.name.as_deref(), found.id.as_deref()].contains(&Some(name_or_id)) {
@@ -103,9 +107,9 @@ impl Docker {
 
     /// What to answer when a container's name is held: one that is on its way out will let go of it.
     async fn container_name_taken(&self, call: &'static str, name: &str) -> EffectError {
-        let ask = Ask::read(call, "container", name);
+        let subject = CallSubject::read(call, "container", name);
         let scope = Scope::Names(vec![name.to_owned()]);
-        let holder = match self.send(ask, async |client| listing::containers(&client, &scope).await).await {
+        let holder = match self.send(subject, async |client| listing::containers(&client, &scope).await).await {
             Ok(found) => found.into_iter().next(),
             Err(error) => return error,
         };
@@ -120,8 +124,8 @@ impl Docker {
     }
 
     async fn is_dead(&self, call: &'static str, id: &str) -> bool {
-        let ask = Ask::read(call, "container", id);
-        let found = self.send(ask, async |client| client.inspect_container(id, None).await).await;
+        let subject = CallSubject::read(call, "container", id);
+        let found = self.send(subject, async |client| client.inspect_container(id, None).await).await;
         match absent_is_none(found) {
             Ok(Some(facts)) => facts.state.and_then(|state| state.dead).unwrap_or(false),
             Ok(None) => true,
@@ -130,9 +134,9 @@ impl Docker {
     }
 
     async fn network_name_taken(&self, call: &'static str, name: &str) -> EffectError {
-        let ask = Ask::read(call, "network", name);
+        let subject = CallSubject::read(call, "network", name);
         let scope = Scope::Names(vec![name.to_owned()]);
-        match self.send(ask, async |client| listing::networks(&client, &scope).await).await {
+        match self.send(subject, async |client| listing::networks(&client, &scope).await).await {
             Ok(found) => match found.first() {
                 Some(facts) => {
                     let owner = owner(facts.mark.as_ref(), "network", &facts.id);
@@ -163,34 +167,34 @@ fn archive_error(call: &'static str, error: ArchiveError) -> EffectError {
 #[async_trait]
 impl Containers for Docker {
     async fn ping(&self) -> Effect<()> {
-        let ask = Ask::read("docker.ping", "engine", "");
-        self.send(ask, async |client| client.ping().await).await.map(drop)
+        let subject = CallSubject::read("docker.ping", "engine", "");
+        self.send(subject, async |client| client.ping().await).await.map(drop)
     }
 
     async fn containers(&self, scope: &Scope) -> Effect<Vec<ContainerFacts>> {
-        let ask = Ask::read("docker.containers", "containers", "");
-        self.send(ask, async |client| listing::containers(&client, scope).await).await
+        let subject = CallSubject::read("docker.containers", "containers", "");
+        self.send(subject, async |client| listing::containers(&client, scope).await).await
     }
 
     async fn volumes(&self, scope: &Scope) -> Effect<Vec<VolumeFacts>> {
-        let ask = Ask::read("docker.volumes", "volumes", "");
-        self.send(ask, async |client| listing::volumes(&client, scope).await).await
+        let subject = CallSubject::read("docker.volumes", "volumes", "");
+        self.send(subject, async |client| listing::volumes(&client, scope).await).await
     }
 
     async fn networks(&self, scope: &Scope) -> Effect<Vec<NetworkFacts>> {
-        let ask = Ask::read("docker.networks", "networks", "");
-        self.send(ask, async |client| listing::networks(&client, scope).await).await
+        let subject = CallSubject::read("docker.networks", "networks", "");
+        self.send(subject, async |client| listing::networks(&client, scope).await).await
     }
 
     async fn tuning(&self, container_id: &str) -> Effect<Tuning> {
-        let ask = Ask::read("docker.tuning", "container", paths::segment(container_id)?);
-        let found = self.send(ask, async |client| client.inspect_container(container_id, None).await).await?;
+        let subject = CallSubject::read("docker.tuning", "container", paths::segment(container_id)?);
+        let found = self.send(subject, async |client| client.inspect_container(container_id, None).await).await?;
         Ok(inspect::tuning(found.host_config.unwrap_or_default()))
     }
 
     async fn about(&self) -> Effect<EngineFacts> {
-        let ask = Ask::read("docker.about", "engine", "");
-        let info = self.send(ask, async |client| client.info().await).await?;
+        let subject = CallSubject::read("docker.about", "engine", "");
+        let info = self.send(subject, async |client| client.info().await).await?;
         let time = info.system_time.and_then(|time| time.parse::<jiff::Timestamp>().ok());
         Ok(EngineFacts {
             version: info.server_version.unwrap_or_default(),
@@ -202,15 +206,15 @@ impl Containers for Docker {
 
     /// The Engine's own time is asked for first: it repeats what happened from then until the stream began.
     async fn events(&self) -> Effect<EngineEvents> {
-        let ask = Ask::read(events::CALL, "engine", "");
-        let info = self.send(ask, async |client| client.info().await).await?;
-        let client = self.session.client(events::CALL).await?;
-        Ok(events::since(&client, info.system_time.as_deref().unwrap_or_default()))
+        let subject = CallSubject::read(engine_events::CALL, "engine", "");
+        let info = self.send(subject, async |client| client.info().await).await?;
+        let client = self.session.client(engine_events::CALL).await?;
+        Ok(engine_events::since(&client, info.system_time.as_deref().unwrap_or_default()))
     }
 
     async fn image_exists(&self, image: &str) -> Effect<bool> {
-        let ask = Ask::read("docker.image_exists", "image", paths::segment(image)?);
-        match self.send(ask, async |client| client.inspect_image(image).await).await {
+        let subject = CallSubject::read("docker.image_exists", "image", paths::segment(image)?);
+        match self.send(subject, async |client| client.inspect_image(image).await).await {
             Ok(_) => Ok(true),
             Err(EffectError::Rejected(Rejection::ImageMissing(_))) => Ok(false),
             Err(error) => Err(error),
@@ -219,43 +223,45 @@ impl Containers for Docker {
 
     async fn create_volume(&self, name: &str, labels: &Labels) -> Effect<VolumeFacts> {
         // Without a name the Engine would choose one.
-        let ask = Ask::change("docker.create_volume", "volume", paths::segment(name)?);
-        let volume = self.send(ask, async |client| client.create_volume(create::volume(name, labels)).await).await?;
+        let subject = CallSubject::change("docker.create_volume", "volume", paths::segment(name)?);
+        let volume =
+            self.send(subject, async |client| client.create_volume(create::volume(name, labels)).await).await?;
         Ok(listing::volume(volume))
     }
 
     async fn remove_volume(&self, name: &str) -> Effect<()> {
-        let ask = Ask::change("docker.remove_volume", "volume", paths::segment(name)?);
-        self.send(ask, async |client| client.remove_volume(name, None::<RemoveVolumeOptions>).await).await
+        let subject = CallSubject::change("docker.remove_volume", "volume", paths::segment(name)?);
+        self.send(subject, async |client| client.remove_volume(name, None::<RemoveVolumeOptions>).await).await
     }
 
     async fn create_network(&self, spec: &NetworkSpec) -> Effect<String> {
-        let ask = Ask::change("docker.create_network", "network", paths::segment(&spec.name)?);
+        let subject = CallSubject::change("docker.create_network", "network", paths::segment(&spec.name)?);
         let request = create::network(spec);
         let body = create::network_json(&request).map_err(|error| invalid(error.to_string()))?;
         let made = self
-            .send_raw(ask.call, async |client| session::with_body(client, body).create_network(request).await)
+            .send_raw(subject.call, async |client| session::with_body(client, body).create_network(request).await)
             .await?;
         match (made.as_ref().err().and_then(meaning_of), spec.subnet) {
-            (Some(Meaning::NameTaken), _) => Err(self.network_name_taken(ask.call, &spec.name).await),
+            (Some(Meaning::NameTaken), _) => Err(self.network_name_taken(subject.call, &spec.name).await),
             (Some(Meaning::SubnetTaken), Some(subnet)) => Err(Rejection::SubnetOverlap(subnet).into()),
-            _ => made.map(|network| network.id).map_err(|error| effect_error(ask, error)),
+            _ => made.map(|network| network.id).map_err(|error| effect_error(subject, error)),
         }
     }
 
     async fn remove_network(&self, id: &str) -> Effect<()> {
-        let ask = Ask::change("docker.remove_network", "network", paths::segment(id)?);
-        self.send(ask, async |client| client.remove_network(id).await).await
+        let subject = CallSubject::change("docker.remove_network", "network", paths::segment(id)?);
+        self.send(subject, async |client| client.remove_network(id).await).await
     }
 
     async fn connect(&self, network_id: &str, container_id: &str) -> Effect<()> {
-        let ask = Ask::change("docker.connect", "container", container_id);
-        self.expect_network(ask.call, network_id).await?;
+        let subject = CallSubject::change("docker.connect", "container", container_id);
+        self.expect_network(subject.call, network_id).await?;
         let request = NetworkConnectRequest { container: container_id.to_owned(), endpoint_config: None };
-        let done = self.send_raw(ask.call, async |client| client.connect_network(network_id, request).await).await?;
+        let done =
+            self.send_raw(subject.call, async |client| client.connect_network(network_id, request).await).await?;
         match done {
             Err(error) if meaning_of(&error) == Some(Meaning::Done) => Ok(()),
-            other => other.map_err(|error| effect_error(ask, error)),
+            other => other.map_err(|error| effect_error(subject, error)),
         }
     }
 
@@ -276,32 +282,32 @@ impl Containers for Docker {
             Some(Meaning::ImageMissing) => Err(Rejection::ImageMissing(spec.image.clone()).into()),
             _ => made
                 .map(|container| container.id)
-                .map_err(|error| effect_error(Ask::change(CALL, "container", &spec.name), error)),
+                .map_err(|error| effect_error(CallSubject::change(CALL, "container", &spec.name), error)),
         }
     }
 
     async fn start_container(&self, id: &str) -> Effect<()> {
-        let ask = Ask::change("docker.start_container", "container", paths::segment(id)?);
-        self.send(ask, async |client| client.start_container(id, None::<StartContainerOptions>).await).await
+        let subject = CallSubject::change("docker.start_container", "container", paths::segment(id)?);
+        self.send(subject, async |client| client.start_container(id, None::<StartContainerOptions>).await).await
     }
 
     async fn stop_container(&self, id: &str, grace_s: u16) -> Effect<()> {
-        let ask = Ask::change("docker.stop_container", "container", paths::segment(id)?);
+        let subject = CallSubject::change("docker.stop_container", "container", paths::segment(id)?);
         let options = StopContainerOptions { signal: None, t: Some(grace_s.into()) };
-        self.send(ask, async |client| client.stop_container(id, Some(options)).await).await
+        self.send(subject, async |client| client.stop_container(id, Some(options)).await).await
     }
 
     async fn remove_container(&self, id: &str) -> Effect<()> {
-        let ask = Ask::change("docker.remove_container", "container", paths::segment(id)?);
+        let subject = CallSubject::change("docker.remove_container", "container", paths::segment(id)?);
         // `v` takes the nameless volumes of an image's VOLUME lines along, which carry no labels and would
         // stay for ever; named volumes are not concerned.
         let options = RemoveContainerOptions { force: true, v: true, ..Default::default() };
-        self.send(ask, async |client| client.remove_container(id, Some(options)).await).await
+        self.send(subject, async |client| client.remove_container(id, Some(options)).await).await
     }
 
     async fn upload(&self, container_id: &str, dir: &str, entries: &[ArchiveEntry]) -> Effect<()> {
-        let ask = Ask::change("docker.upload", "container", paths::segment(container_id)?);
-        let refused = |error| archive_error(ask.call, error);
+        let subject = CallSubject::change("docker.upload", "container", paths::segment(container_id)?);
+        let refused = |error| archive_error(subject.call, error);
         let path = paths::directory(dir)?.to_owned();
         for entry in entries {
             paths::entry(&entry.path)?;
@@ -310,24 +316,25 @@ impl Containers for Docker {
         let options = UploadToContainerOptions { path, ..Default::default() };
         // As a stream, because bollard logs whole bodies at its most verbose level, and these hold secrets.
         let body = bollard::body_stream(stream::iter([packed]));
-        self.send(ask, async |client| client.upload_to_container(container_id, Some(options), body).await).await
+        self.send(subject, async |client| client.upload_to_container(container_id, Some(options), body).await).await
     }
 
     async fn download(&self, container_id: &str, dir: &str) -> Effect<Vec<ArchiveEntry>> {
-        let ask = Ask::read("docker.download", "container", paths::segment(container_id)?);
-        let failed = |error| archive_error(ask.call, error);
+        let subject = CallSubject::read("docker.download", "container", paths::segment(container_id)?);
+        let failed = |error| archive_error(subject.call, error);
         let dir = paths::directory(dir)?;
-        let packed: Result<Bytes, _> =
-            self.send(ask, async |client| archive::fetch(&client, container_id, archive::inside(dir)).await).await?;
+        let packed: Result<Bytes, _> = self
+            .send(subject, async |client| archive::fetch(&client, container_id, archive::inside(dir)).await)
+            .await?;
         packed.and_then(|packed| archive::unpack(&packed)).map_err(failed)
     }
 
     async fn download_file(&self, container_id: &str, path: &str) -> Effect<Option<ArchiveEntry>> {
-        let ask = Ask::read("docker.download", "container", paths::segment(container_id)?);
-        let failed = |error| archive_error(ask.call, error);
+        let subject = CallSubject::read("docker.download", "container", paths::segment(container_id)?);
+        let failed = |error| archive_error(subject.call, error);
         let path = paths::file(path)?;
         let packed: Result<Bytes, _> =
-            self.send(ask, async |client| archive::fetch(&client, container_id, path.to_owned()).await).await?;
+            self.send(subject, async |client| archive::fetch(&client, container_id, path.to_owned()).await).await?;
         let entries = packed.and_then(|packed| archive::unpack(&packed)).map_err(failed)?;
         // A directory comes with all that is below it.
         let name = path.rsplit('/').next();
@@ -337,15 +344,15 @@ impl Containers for Docker {
 
     async fn exec(&self, container_id: &str, exec: &Exec) -> Effect<ExecOutput> {
         // Until the start nothing has run, whatever becomes of the answer.
-        let ask = Ask::read(exec::CALL, "container", paths::segment(container_id)?);
+        let subject = CallSubject::read(exec::CALL, "container", paths::segment(container_id)?);
         let prepared =
-            self.send(ask, async |client| client.create_exec(container_id, exec::config(exec)).await).await?;
+            self.send(subject, async |client| client.create_exec(container_id, exec::config(exec)).await).await?;
         let client = self.session.client(exec::CALL).await?;
         exec::run(&client, &prepared.id, container_id, exec.stdin.clone()).await
     }
 
-    async fn log(&self, container_id: &str, ask: LogAsk) -> Effect<Vec<LogLine>> {
-        let asked = Ask::read("docker.log", "container", paths::segment(container_id)?);
-        self.send(asked, async |client| log::fetch(&client, container_id, ask).await).await
+    async fn log(&self, container_id: &str, query: LogQuery) -> Effect<Vec<LogLine>> {
+        let subject = CallSubject::read("docker.log", "container", paths::segment(container_id)?);
+        self.send(subject, async |client| log::fetch(&client, container_id, query).await).await
     }
 }

@@ -7,7 +7,7 @@ use bollard::{API_DEFAULT_VERSION, Docker as Client, body_full};
 use bytes::Bytes;
 
 use super::address::Address;
-use super::tls::{self, Trouble};
+use super::tls::{self, TlsFailure};
 use crate::error::{Effect, EffectError};
 
 /// Seconds after which bollard gives up. Deadlines are the gate's; this only has to be longer than any.
@@ -39,7 +39,7 @@ impl Session {
         // Two first calls at once negotiate twice, to the same end.
         let client = match self.connect() {
             Ok(client) => client.negotiate_version().await,
-            Err(Unconnected::Trouble(trouble)) => return Err(EffectError::transient(call, trouble)),
+            Err(Unconnected::TlsFailure(trouble)) => return Err(EffectError::transient(call, trouble)),
             Err(Unconnected::Client(error)) => Err(error),
         };
         let client = client.map(|client| pinned(client, None)).map_err(|error| self.never_sent(call, error))?;
@@ -57,12 +57,12 @@ impl Session {
             Address::Unix(path) => {
                 Client::connect_with_unix(path, CLIENT_TIMEOUT_S, API_DEFAULT_VERSION).map_err(Unconnected::Client)
             }
-            Address::Tls(place) => tls::client(place, CLIENT_TIMEOUT_S).map_err(Unconnected::Trouble),
+            Address::Tls(place) => tls::client(place, CLIENT_TIMEOUT_S).map_err(Unconnected::TlsFailure),
         }
     }
 
     /// What kept a request from being sent, where more is known than the error itself tells.
-    pub fn trouble(&self, error: &BollardError) -> Option<Trouble> {
+    pub fn trouble(&self, error: &BollardError) -> Option<TlsFailure> {
         match &self.address {
             Address::Unix(_) => None,
             Address::Tls(place) => tls::trouble(place, error),
@@ -79,7 +79,7 @@ impl Session {
 
 enum Unconnected {
     Client(BollardError),
-    Trouble(Trouble),
+    TlsFailure(TlsFailure),
 }
 
 /// The client with a body of our own in every request: for fields that bollard's models don't have.

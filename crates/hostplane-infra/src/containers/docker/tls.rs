@@ -17,7 +17,7 @@ use rustls::{AlertDescription, CertificateError, Error as TlsError};
 use tokio::time::timeout;
 use tower::{Service, ServiceExt};
 
-use super::address::Place;
+use super::address::Endpoint;
 use super::certificates::{BadCertificates, Certificates};
 
 /// How long connecting may take, with the handshake: less than the deadline of a ping, so that the error says
@@ -32,7 +32,7 @@ const KEEPALIVE: Duration = Duration::from_secs(15);
 
 /// Why an Engine behind TLS was not asked. It was sent nothing.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Trouble {
+pub(super) enum TlsFailure {
     #[error("the certificates for the Docker Engine at {place} can't be used: {source}")]
     Files { place: String, source: BadCertificates },
     #[error("the Docker Engine at {place} can't be reached: {why}")]
@@ -42,9 +42,9 @@ pub(super) enum Trouble {
 }
 
 /// A client for the Engine, with a pool of connections of its own.
-pub(super) fn client(place: &Place, patience_s: u64) -> Result<Client, Trouble> {
+pub(super) fn client(place: &Endpoint, patience_s: u64) -> Result<Client, TlsFailure> {
     let config = Certificates::read(&place.certificates)
-        .map_err(|source| Trouble::Files { place: place.to_string(), source })?;
+        .map_err(|source| TlsFailure::Files { place: place.to_string(), source })?;
     let mut tcp = HttpConnector::new();
     tcp.enforce_http(false);
     tcp.set_nodelay(true);
@@ -66,7 +66,7 @@ pub(super) fn client(place: &Place, patience_s: u64) -> Result<Client, Trouble> 
     };
     let address = place.to_string().replacen("tcp://", "https://", 1);
     Client::connect_with_custom_transport(transport, Some(address), patience_s, API_DEFAULT_VERSION)
-        .map_err(|error| Trouble::Unreachable { place: place.to_string(), why: error.to_string() })
+        .map_err(|error| TlsFailure::Unreachable { place: place.to_string(), why: error.to_string() })
 }
 
 fn late() -> io::Error {
@@ -75,19 +75,19 @@ fn late() -> io::Error {
 }
 
 /// What kept a request from being sent, if that is what the error is about.
-pub(super) fn trouble(place: &Place, error: &BollardError) -> Option<Trouble> {
+pub(super) fn trouble(place: &Endpoint, error: &BollardError) -> Option<TlsFailure> {
     let BollardError::HyperLegacyError { err } = error else { return None };
     let (at, is_connect) = (place.to_string(), err.is_connect());
     match tls_error(err) {
-        Some(tls) => Some(Trouble::Tls { place: at, why: in_words(place, tls, is_connect)? }),
-        None if is_connect => Some(Trouble::Unreachable { place: at, why: innermost(err) }),
+        Some(tls) => Some(TlsFailure::Tls { place: at, why: in_words(place, tls, is_connect)? }),
+        None if is_connect => Some(TlsFailure::Unreachable { place: at, why: innermost(err) }),
         None => None,
     }
 }
 
 /// What is wrong and what helps. With TLS 1.3 an Engine that refuses our certificate says so only after our side
 /// of the handshake is over, in the place of an answer; it has read no request then.
-fn in_words(place: &Place, error: &TlsError, is_connect: bool) -> Option<String> {
+fn in_words(place: &Endpoint, error: &TlsError, is_connect: bool) -> Option<String> {
     use AlertDescription as A;
     let (host, dir) = (place.host(), place.certificates.display());
     let why = match error {

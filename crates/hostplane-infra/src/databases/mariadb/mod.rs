@@ -4,9 +4,9 @@
 //! change anything, so that each can be repeated after any failure and goes on where the last one ended.
 
 mod address;
-mod events;
+mod catalog;
+mod due_events;
 mod ledger;
-mod look;
 mod quote;
 mod session;
 
@@ -30,7 +30,7 @@ pub use address::{BadAddress, MariadbAddress};
 use super::gated::{CONFIRM_DEADLINE, ENSURE_DEADLINE, REMOVE_DEADLINE};
 use super::{Databases, NextEvent, TENANT_PRIVILEGES, TenantFacts, TenantKey, TenantSpec, Tenants, claim};
 use crate::error::{Dependency, Effect, EffectError, Rejection};
-use look::{Level, Privilege, Seen};
+use catalog::{Catalog, Level, Privilege};
 use session::{CANNOT_USER, DATABASE_EXISTS, DUPLICATE_ENTRY, NO_DATABASE_TO_DROP, Session};
 
 const PING: &str = "mariadb.ping";
@@ -180,11 +180,11 @@ impl Databases for Mariadb {
         let work = async {
             let mut session = self.open(TENANTS, &READ).await?;
             let facts = match which {
-                Tenants::All => look::look(&mut session, TENANTS, None).await?.all_facts(),
+                Tenants::All => catalog::read(&mut session, TENANTS, None).await?.all_facts(),
                 Tenants::Of(site) => {
                     let tenant = naming::database(site);
-                    let seen = look::look(&mut session, TENANTS, Some(&tenant)).await?;
-                    seen.facts(&tenant).into_iter().collect()
+                    let catalog = catalog::read(&mut session, TENANTS, Some(&tenant)).await?;
+                    catalog.facts(&tenant).into_iter().collect()
                 }
             };
             session.close().await;
@@ -197,7 +197,7 @@ impl Databases for Mariadb {
     async fn next_events(&self, instance: InstanceId) -> Effect<Vec<NextEvent>> {
         let work = async {
             let mut session = self.open(NEXT_EVENTS, &READ).await?;
-            let events = events::next_events(&mut session, NEXT_EVENTS, instance).await?;
+            let events = due_events::next_events(&mut session, NEXT_EVENTS, instance).await?;
             session.close().await;
             Ok(events)
         };
@@ -237,11 +237,11 @@ fn is_denied<T>(result: &Effect<T>) -> bool {
 
 async fn ensure_locked(session: &mut Session<'_>, tenant: &str, spec: &TenantSpec) -> Effect<()> {
     let mark = &spec.mark;
-    let seen = look::look(session, ENSURE_TENANT, Some(tenant)).await?;
-    let row_is_new = match seen.entry(tenant) {
+    let catalog = catalog::read(session, ENSURE_TENANT, Some(tenant)).await?;
+    let row_is_new = match catalog.entry(tenant) {
         Some(entry) => {
             let found = claim::own(tenant, entry.mark.as_ref(), mark.instance, mark.site.id)?;
-            if let Some(host) = seen.other_host(tenant) {
+            if let Some(host) = catalog.other_host(tenant) {
                 return Err(claim::foreign("database user", &format!("{tenant}@{host}")));
             }
             if found != *mark {
@@ -249,8 +249,8 @@ async fn ensure_locked(session: &mut Session<'_>, tenant: &str, spec: &TenantSpe
             }
             false
         }
-        None if seen.database(tenant) => return Err(claim::foreign("database", tenant)),
-        None if seen.user(tenant) || seen.other_host(tenant).is_some() => {
+        None if catalog.database(tenant) => return Err(claim::foreign("database", tenant)),
+        None if catalog.user(tenant) || catalog.other_host(tenant).is_some() => {
             return Err(claim::foreign("database user", tenant));
         }
         None => {
@@ -265,9 +265,9 @@ async fn ensure_locked(session: &mut Session<'_>, tenant: &str, spec: &TenantSpe
             true
         }
     };
-    let user_is_new = ensure_user(session, tenant, spec, &seen, row_is_new).await?;
-    ensure_database(session, tenant, mark, &seen, row_is_new && user_is_new).await?;
-    ensure_grants(session, tenant, &seen).await
+    let user_is_new = ensure_user(session, tenant, spec, &catalog, row_is_new).await?;
+    ensure_database(session, tenant, mark, &catalog, row_is_new && user_is_new).await?;
+    ensure_grants(session, tenant, &catalog).await
 }
 
 /// Answers whether it made the user.
@@ -275,12 +275,12 @@ async fn ensure_user(
     session: &mut Session<'_>,
     tenant: &str,
     spec: &TenantSpec,
-    seen: &Seen,
+    catalog: &Catalog,
     row_is_new: bool,
 ) -> Effect<bool> {
     let account = quote::account(tenant);
     let (hash, connections) = (quote::text(&spec.password_hash), spec.max_connections);
-    if !seen.user(tenant) {
+    if !catalog.user(tenant) {
         let sql = format!(
             "CREATE USER {account} IDENTIFIED VIA mysql_native_password USING {hash} \
              WITH MAX_USER_CONNECTIONS {connections}"
@@ -297,7 +297,7 @@ async fn ensure_user(
             Err(failure) => Err(failure.into()),
         };
     }
-    let user = seen.facts(tenant).and_then(|facts| facts.user);
+    let user = catalog.facts(tenant).and_then(|facts| facts.user);
     let fits = user.is_some_and(|user| user.password_hash == spec.password_hash && user.max_connections == connections);
     if !fits {
         // Every clause is given, as those left out of an ALTER USER are not all kept.
@@ -315,10 +315,10 @@ async fn ensure_database(
     session: &mut Session<'_>,
     tenant: &str,
     mark: &Mark,
-    seen: &Seen,
+    catalog: &Catalog,
     claim_is_new: bool,
 ) -> Effect<()> {
-    if seen.database(tenant) {
+    if catalog.database(tenant) {
         return Ok(());
     }
     let name = quote::ident(tenant);
@@ -339,10 +339,10 @@ async fn ensure_database(
 
 /// Takes away what is too much and gives what is missing, in an order in which a site that works is never
 /// without what it needs, unless something was granted outside its databases.
-async fn ensure_grants(session: &mut Session<'_>, tenant: &str, seen: &Seen) -> Effect<()> {
+async fn ensure_grants(session: &mut Session<'_>, tenant: &str, catalog: &Catalog) -> Effect<()> {
     let account = quote::account(tenant);
     let own = quote::pattern(tenant);
-    let held = seen.privileges(tenant);
+    let held = catalog.privileges(tenant);
     let elsewhere = held.iter().any(|privilege| privilege.level == Level::Elsewhere);
     if elsewhere {
         // Also takes those on databases, in one statement.
@@ -398,19 +398,19 @@ async fn confirm_locked(session: &mut Session<'_>, tenant: &str, key: &TenantKey
 }
 
 async fn remove_locked(session: &mut Session<'_>, tenant: &str, key: &TenantKey) -> Effect<()> {
-    let seen = look::look(session, REMOVE_TENANT, Some(tenant)).await?;
+    let catalog = catalog::read(session, REMOVE_TENANT, Some(tenant)).await?;
     let Some(Ok(mark)) =
-        seen.entry(tenant).map(|entry| claim::own(tenant, entry.mark.as_ref(), key.instance, key.site.id))
+        catalog.entry(tenant).map(|entry| claim::own(tenant, entry.mark.as_ref(), key.instance, key.site.id))
     else {
         return Ok(());
     };
     let account = quote::account(tenant);
-    if seen.user(tenant) {
+    if catalog.user(tenant) {
         session.change("dropping the user", format!("DROP USER {account}")).await?;
     }
     // Even when the user is gone, because its connections outlive it.
     session.change("ending the user's connections", format!("KILL HARD CONNECTION USER {account}")).await?;
-    if seen.database(tenant) {
+    if catalog.database(tenant) {
         let sql = format!("DROP DATABASE {}", quote::ident(tenant));
         match session.change("dropping the database", sql).await {
             Err(failure) if !failure.is(NO_DATABASE_TO_DROP) => return Err(failure.into()),

@@ -8,9 +8,9 @@ use tokio::sync::mpsc;
 use tracing::debug;
 
 use super::PUT_ROUTE;
-use super::inside::{Changes, Inside, Load, Snippets, Stage};
+use super::container::{CaddyContainer, Changes, Load, Snippets, Stage};
+use super::host_conflicts::{HostConflicts, refusal};
 use super::loaded::Loaded;
-use super::places::{Places, refusal};
 use super::request::{Change, Request};
 use crate::error::{Effect, EffectError, Rejection};
 use crate::proxy::snippet;
@@ -66,7 +66,7 @@ impl Scene {
 }
 
 pub(super) struct Actor {
-    inside: Inside,
+    inside: CaddyContainer,
     queue: mpsc::UnboundedReceiver<Request>,
     waiting: VecDeque<Request>,
     loaded: Loaded,
@@ -75,7 +75,7 @@ pub(super) struct Actor {
 }
 
 impl Actor {
-    pub(super) fn new(inside: Inside, loaded: Loaded, queue: mpsc::UnboundedReceiver<Request>) -> Self {
+    pub(super) fn new(inside: CaddyContainer, loaded: Loaded, queue: mpsc::UnboundedReceiver<Request>) -> Self {
         Self { inside, queue, waiting: VecDeque::new(), loaded, staging_is_clear: false }
     }
 
@@ -149,7 +149,7 @@ impl Actor {
     fn decide(&self, batch: Vec<Request>, present: &Snippets) -> Vec<Edit> {
         let is_loaded = self.loaded.is(present);
         let mut edits = Vec::new();
-        let mut places = Places::of(present);
+        let mut places = HostConflicts::of(present);
         // Removals first: what they leave may be taken by others.
         let (removals, puts): (Vec<_>, Vec<_>) =
             batch.into_iter().partition(|request| matches!(request.change, Change::Remove { .. }));

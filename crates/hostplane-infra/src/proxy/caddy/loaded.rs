@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
-use super::inside::Snippets;
+use super::container::Snippets;
 use crate::proxy::Served;
 
 /// Shared between the task that reloads and those who ask. In the beginning nothing is known.

@@ -4,9 +4,9 @@
 //! caller that gives up disturbs nobody: a change that nobody waits for isn't begun.
 
 mod actor;
-mod inside;
+mod container;
+mod host_conflicts;
 mod loaded;
-mod places;
 mod request;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,7 +22,7 @@ use super::{Proxy, RouteFacts, RouteSpec, Routes, snippet};
 use crate::containers::Containers;
 use crate::error::{Effect, EffectError};
 use actor::Actor;
-use inside::Inside;
+use container::CaddyContainer;
 use loaded::Loaded;
 use request::{Change, Request};
 
@@ -35,7 +35,7 @@ const REMOVE_ROUTE: &str = "caddy.remove_route";
 
 /// Where Caddy is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CaddyPlace {
+pub struct CaddyLocation {
     /// The container's name.
     pub container: String,
     /// The directory with the `Caddyfile`, inside the container. The snippets are in `sites` below it;
@@ -46,7 +46,7 @@ pub struct CaddyPlace {
 /// The proxy.
 pub struct Caddy {
     containers: Arc<dyn Containers>,
-    place: CaddyPlace,
+    place: CaddyLocation,
     loaded: Loaded,
     queue: Mutex<Option<mpsc::UnboundedSender<Request>>>,
 }
@@ -55,12 +55,12 @@ impl Caddy {
     /// An adapter for the Caddy at `place`. Nothing is asked before the first call. `containers` should be
     /// behind the gate.
     #[must_use]
-    pub fn new(containers: Arc<dyn Containers>, place: CaddyPlace) -> Self {
+    pub fn new(containers: Arc<dyn Containers>, place: CaddyLocation) -> Self {
         Self { containers, place, loaded: Loaded::default(), queue: Mutex::new(None) }
     }
 
-    fn inside(&self) -> Inside {
-        Inside::new(Arc::clone(&self.containers), self.place.clone())
+    fn inside(&self) -> CaddyContainer {
+        CaddyContainer::new(Arc::clone(&self.containers), self.place.clone())
     }
 
     /// The way to the task that makes changes, which is started on first use.

@@ -8,7 +8,7 @@ use hostplane_domain::naming;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::inside::LONGEST;
+use super::container::LONGEST;
 use super::{PUT_ROUTE, REMOVE_ROUTE, SETTLE};
 use crate::error::Effect;
 use crate::proxy::RouteSpec;

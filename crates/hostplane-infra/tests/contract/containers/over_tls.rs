@@ -27,7 +27,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
-use super::bed::{transient, unknown};
+use super::harness::{transient, unknown};
 use crate::certificates::Authority;
 
 const LOCAL: &str = "127.0.0.1";

@@ -11,7 +11,7 @@ use hostplane_infra::containers::{ArchiveEntry, ContainerState, Containers, Dock
 use ipnet::Ipv4Net;
 use tokio::task::JoinHandle;
 
-use super::bed::Hands;
+use super::harness::Hands;
 
 pub struct RealHands {
     engine: Arc<Docker>,

@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::task::JoinHandle;
 
-use super::bed::{invalid, rejected, spec, transient, unknown};
+use super::harness::{invalid, rejected, spec, transient, unknown};
 
 /// A status and a body; `None` closes the connection.
 type Answer = Option<(u16, String)>;

@@ -12,7 +12,7 @@ use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
 use hostplane_infra::databases::{Databases, Mariadb};
 
-use super::{Bed, all_cases};
+use super::{Harness, all_cases};
 pub(super) use crate::mariadb::{Server as Real, address, execute};
 
 pub(super) type RealCase = for<'a> fn(&'a Real) -> LocalBoxFuture<'a, ()>;
@@ -28,7 +28,7 @@ pub(super) fn options_table(database: &str) -> String {
 }
 
 #[async_trait]
-impl Bed for Real {
+impl Harness for Real {
     fn databases(&self) -> Arc<dyn Databases> {
         self.adapter.clone()
     }
@@ -138,17 +138,17 @@ impl Bed for Real {
 /// One server for all cases: each uses names of its own.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_real_server_keeps_to_the_contract() {
-    let bed = Real::start().await;
+    let harness = Real::start().await;
     let failures = AtomicU32::new(0);
     let report = |name: &str, passed: bool| {
         println!("{} {name}", if passed { "ok    " } else { "FAILED" });
         failures.fetch_add(u32::from(!passed), Ordering::Relaxed);
     };
     for (name, case) in all_cases() {
-        report(name, AssertUnwindSafe(case(&bed)).catch_unwind().await.is_ok());
+        report(name, AssertUnwindSafe(case(&harness)).catch_unwind().await.is_ok());
     }
     for (name, case) in tenants::CASES.iter().chain(faults::CASES) {
-        report(name, AssertUnwindSafe(case(&bed)).catch_unwind().await.is_ok());
+        report(name, AssertUnwindSafe(case(&harness)).catch_unwind().await.is_ok());
     }
     assert_eq!(failures.into_inner(), 0, "cases failed; they are named above");
 }

@@ -1,6 +1,6 @@
 //! What is on disk and what is served are two things.
 
-use super::{Bed, answering, cases, config_rejected, find, put, remove, route};
+use super::{Harness, answering, cases, config_rejected, find, put, remove, route};
 
 cases![
     a_route_that_is_only_on_disk_is_finished_or_removed,
@@ -11,90 +11,90 @@ cases![
 ];
 
 /// As a call leaves it that broke off before the proxy reloaded.
-async fn a_route_that_is_only_on_disk_is_finished_or_removed(bed: &dyn Bed) {
+async fn a_route_that_is_only_on_disk_is_finished_or_removed(harness: &dyn Harness) {
     let spec = route("on-disk", "on-disk.test", "x");
-    bed.proxy().settle().await.unwrap();
+    harness.proxy().settle().await.unwrap();
     for again in [false, true] {
-        bed.plant("on-disk.caddy", &spec.contents).await;
-        let found = find(bed, "on-disk.caddy").await.unwrap();
+        harness.plant("on-disk.caddy", &spec.contents).await;
+        let found = find(harness, "on-disk.caddy").await.unwrap();
         assert_eq!((found.mark, found.loaded), (Some(spec.mark.clone()), false));
-        assert_eq!(bed.body("on-disk.test").await, None);
+        assert_eq!(harness.body("on-disk.test").await, None);
         if !again {
-            put(bed, &spec).await.unwrap();
-            assert!(find(bed, "on-disk.caddy").await.unwrap().loaded);
-            assert_eq!(bed.body("on-disk.test").await.as_deref(), Some("x"));
-            bed.plant("on-disk.caddy", &route("on-disk", "on-disk.test", "changed").contents).await;
-            assert!(!find(bed, "on-disk.caddy").await.unwrap().loaded, "another version is");
-            assert_eq!(bed.body("on-disk.test").await.as_deref(), Some("x"));
+            put(harness, &spec).await.unwrap();
+            assert!(find(harness, "on-disk.caddy").await.unwrap().loaded);
+            assert_eq!(harness.body("on-disk.test").await.as_deref(), Some("x"));
+            harness.plant("on-disk.caddy", &route("on-disk", "on-disk.test", "changed").contents).await;
+            assert!(!find(harness, "on-disk.caddy").await.unwrap().loaded, "another version is");
+            assert_eq!(harness.body("on-disk.test").await.as_deref(), Some("x"));
         }
-        remove(bed, &spec).await;
-        assert_eq!(find(bed, "on-disk.caddy").await, None);
-        assert_eq!(bed.body("on-disk.test").await, None);
+        remove(harness, &spec).await;
+        assert_eq!(find(harness, "on-disk.caddy").await, None);
+        assert_eq!(harness.body("on-disk.test").await, None);
     }
 }
 
 /// As a removal leaves it that broke off before the proxy reloaded.
-async fn a_route_that_is_gone_from_disk_only_is_finished_or_removed(bed: &dyn Bed) {
+async fn a_route_that_is_gone_from_disk_only_is_finished_or_removed(harness: &dyn Harness) {
     let spec = route("off-disk", "off-disk.test", "x");
-    let may_be_served = async || bed.proxy().routes().await.unwrap().served.may_have("off-disk.caddy");
+    let may_be_served = async || harness.proxy().routes().await.unwrap().served.may_have("off-disk.caddy");
     for again in [false, true] {
-        put(bed, &spec).await.unwrap();
-        bed.uproot("off-disk.caddy").await;
-        assert_eq!(find(bed, "off-disk.caddy").await, None);
+        put(harness, &spec).await.unwrap();
+        harness.uproot("off-disk.caddy").await;
+        assert_eq!(find(harness, "off-disk.caddy").await, None);
         assert!(may_be_served().await);
-        assert_eq!(bed.body("off-disk.test").await.as_deref(), Some("x"), "it is served on");
+        assert_eq!(harness.body("off-disk.test").await.as_deref(), Some("x"), "it is served on");
         if again {
-            put(bed, &spec).await.unwrap();
-            assert!(find(bed, "off-disk.caddy").await.unwrap().loaded);
+            put(harness, &spec).await.unwrap();
+            assert!(find(harness, "off-disk.caddy").await.unwrap().loaded);
         }
-        remove(bed, &spec).await;
+        remove(harness, &spec).await;
         assert!(!may_be_served().await);
-        assert_eq!(bed.body("off-disk.test").await, None);
+        assert_eq!(harness.body("off-disk.test").await, None);
     }
 }
 
-async fn settling_loads_what_is_on_disk(bed: &dyn Bed) {
-    bed.plant("settled-by-hand.caddy", &answering("settled.test", "theirs")).await;
+async fn settling_loads_what_is_on_disk(harness: &dyn Harness) {
+    harness.plant("settled-by-hand.caddy", &answering("settled.test", "theirs")).await;
     for _ in 0..2 {
-        bed.proxy().settle().await.unwrap();
-        assert!(find(bed, "settled-by-hand.caddy").await.unwrap().loaded);
-        assert_eq!(bed.body("settled.test").await.as_deref(), Some("theirs"));
+        harness.proxy().settle().await.unwrap();
+        assert!(find(harness, "settled-by-hand.caddy").await.unwrap().loaded);
+        assert_eq!(harness.body("settled.test").await.as_deref(), Some("theirs"));
     }
-    bed.uproot("settled-by-hand.caddy").await;
-    bed.proxy().settle().await.unwrap();
-    assert_eq!(bed.body("settled.test").await, None);
+    harness.uproot("settled-by-hand.caddy").await;
+    harness.proxy().settle().await.unwrap();
+    assert_eq!(harness.body("settled.test").await, None);
 }
 
-async fn a_broken_foreign_snippet_is_named_and_all_is_served_on(bed: &dyn Bed) {
+async fn a_broken_foreign_snippet_is_named_and_all_is_served_on(harness: &dyn Harness) {
     let healthy = route("healthy", "healthy.test", "x");
-    put(bed, &healthy).await.unwrap();
-    bed.plant("theirs.caddy", "http://theirs.test {\n\tno_such_directive\n}\n").await;
+    put(harness, &healthy).await.unwrap();
+    harness.plant("theirs.caddy", "http://theirs.test {\n\tno_such_directive\n}\n").await;
     let innocent = route("innocent", "innocent.test", "x");
     let site = &healthy.mark.site;
     for refused in [
-        put(bed, &innocent).await,
-        put(bed, &healthy).await,
-        bed.proxy().settle().await,
-        bed.proxy().remove_route(healthy.mark.instance, site).await,
-        bed.proxy().remove_route(innocent.mark.instance, &innocent.mark.site).await,
+        put(harness, &innocent).await,
+        put(harness, &healthy).await,
+        harness.proxy().settle().await,
+        harness.proxy().remove_route(healthy.mark.instance, site).await,
+        harness.proxy().remove_route(innocent.mark.instance, &innocent.mark.site).await,
     ] {
         let message = config_rejected(refused);
         assert!(message.starts_with("what is there already is not valid: sites/theirs.caddy:2:"), "{message}");
     }
-    assert_eq!(find(bed, "innocent.caddy").await, None);
-    assert!(find(bed, "healthy.caddy").await.unwrap().loaded);
-    assert_eq!(bed.body("healthy.test").await.as_deref(), Some("x"));
-    bed.uproot("theirs.caddy").await;
-    put(bed, &innocent).await.unwrap();
-    remove(bed, &healthy).await;
-    assert_eq!(bed.body("innocent.test").await.as_deref(), Some("x"));
+    assert_eq!(find(harness, "innocent.caddy").await, None);
+    assert!(find(harness, "healthy.caddy").await.unwrap().loaded);
+    assert_eq!(harness.body("healthy.test").await.as_deref(), Some("x"));
+    harness.uproot("theirs.caddy").await;
+    put(harness, &innocent).await.unwrap();
+    remove(harness, &healthy).await;
+    assert_eq!(harness.body("innocent.test").await.as_deref(), Some("x"));
 }
 
-async fn a_restarted_control_plane_does_not_know_what_is_loaded(bed: &dyn Bed) {
+async fn a_restarted_control_plane_does_not_know_what_is_loaded(harness: &dyn Harness) {
     let spec = route("unknown", "unknown.test", "x");
     for by_putting in [false, true] {
-        put(bed, &spec).await.unwrap();
-        let proxy = bed.after_restart();
+        put(harness, &spec).await.unwrap();
+        let proxy = harness.after_restart();
         let loaded = async || {
             let found = proxy.routes().await.unwrap().snippets;
             found.into_iter().find(|facts| facts.file == "unknown.caddy").unwrap().loaded

@@ -16,7 +16,7 @@ use hostplane_infra::containers::{Containers, Exec};
 use hostplane_infra::proxy::{Caddy, Proxy};
 use tokio::time::timeout;
 
-use super::{Bed, all_cases};
+use super::{Harness, all_cases};
 use crate::caddy::{self, place};
 use crate::server::{TestContainer, eventually, file};
 use counting::Counting;
@@ -39,9 +39,9 @@ impl Real {
         let server = caddy::start().await;
         let containers = Arc::new(Counting::new(server.docker.clone()));
         let adapter = Arc::new(Caddy::new(containers.clone(), place(&server.name)));
-        let bed = Self { server, containers, adapter };
-        bed.answers().await;
-        bed
+        let harness = Self { server, containers, adapter };
+        harness.answers().await;
+        harness
     }
 
     /// Another adapter for the same Caddy, as after a restart of the control plane.
@@ -71,7 +71,7 @@ impl Real {
 }
 
 #[async_trait]
-impl Bed for Real {
+impl Harness for Real {
     fn proxy(&self) -> Arc<dyn Proxy> {
         self.adapter.clone()
     }
@@ -98,17 +98,17 @@ impl Bed for Real {
 /// One Caddy for all cases: each uses names of its own.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_real_caddy_keeps_to_the_contract() {
-    let bed = Real::start().await;
+    let harness = Real::start().await;
     let failures = AtomicU32::new(0);
     let report = |name: &str, passed: bool| {
         println!("{} {name}", if passed { "ok    " } else { "FAILED" });
         failures.fetch_add(u32::from(!passed), Ordering::Relaxed);
     };
     for (name, case) in all_cases() {
-        report(name, AssertUnwindSafe(case(&bed)).catch_unwind().await.is_ok());
+        report(name, AssertUnwindSafe(case(&harness)).catch_unwind().await.is_ok());
     }
     for (name, case) in faults::CASES {
-        report(name, AssertUnwindSafe(case(&bed)).catch_unwind().await.is_ok());
+        report(name, AssertUnwindSafe(case(&harness)).catch_unwind().await.is_ok());
     }
     assert_eq!(failures.into_inner(), 0, "cases failed; they are named above");
 }

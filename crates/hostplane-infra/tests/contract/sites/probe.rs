@@ -6,7 +6,7 @@ use hostplane_domain::container;
 
 use super::cases;
 use super::site::{Site, another};
-use crate::containers::bed::{labels_of, transient};
+use crate::containers::harness::{labels_of, transient};
 
 cases![CASES:
     a_site_answers_as_far_as_it_is_there,
@@ -66,13 +66,13 @@ async fn a_site_answers_as_far_as_it_is_there(site: &Site<'_>) {
         assert!(page.fault().is_some());
     }
     // And as it falls apart again.
-    site.bed.change_password(&site.database()).await;
+    site.harness.change_password(&site.database()).await;
     answer_with(site, [500, 500], "refused by the database").await;
     site.tenant().await;
     serves(site).await;
-    site.bed.delete_marker(&site.database()).await;
+    site.harness.delete_marker(&site.database()).await;
     serves(site).await;
-    site.bed.drop_database(&site.database()).await;
+    site.harness.drop_database(&site.database()).await;
     answer_with(site, [500, 500], "no database").await;
     site.tenant().await;
     answer_with(site, [302, 302], "an empty one").await;
@@ -113,8 +113,8 @@ async fn a_php_on_another_network_is_not_found(site: &Site<'_>) {
 }
 
 async fn where_nobody_listens_it_is_transient(site: &Site<'_>) {
-    site.bed.hide_proxy().await;
+    site.harness.hide_proxy().await;
     transient(site.world().probe.get(&site.want.url, "/").await);
-    site.bed.show_proxy().await;
+    site.harness.show_proxy().await;
     answer_with(site, [404, 404], "no route").await;
 }

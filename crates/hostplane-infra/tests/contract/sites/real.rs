@@ -11,7 +11,7 @@ use hostplane_infra::proxy::Caddy;
 use hostplane_infra::wordpress::PhpWordpress;
 use hostplane_infra::world::{Adapters, World};
 
-use super::{Bed, Ground, run};
+use super::{Ground, Harness, run};
 use crate::mariadb::Server;
 use crate::server::{TestContainer, TestNetwork, eventually, image};
 use crate::{caddy, server};
@@ -48,14 +48,14 @@ impl Real {
             shared_network_id: shared.id.clone(),
             database_host: format!("{}:3306", mariadb.server.name),
         };
-        let bed = Self { world: World::new(adapters, LiveGate::new()), ground, mariadb, caddy, _shared: shared };
-        bed.show_proxy().await;
-        bed
+        let harness = Self { world: World::new(adapters, LiveGate::new()), ground, mariadb, caddy, _shared: shared };
+        harness.show_proxy().await;
+        harness
     }
 }
 
 #[async_trait(?Send)]
-impl Bed for Real {
+impl Harness for Real {
     fn world(&self) -> &World {
         &self.world
     }
@@ -120,6 +120,6 @@ impl Bed for Real {
 /// The same servers for all cases: each has a site of its own.
 #[tokio::test(flavor = "multi_thread")]
 async fn real_sites_keep_to_the_contract() {
-    let bed = Real::start().await;
-    run(&bed).await;
+    let harness = Real::start().await;
+    run(&harness).await;
 }

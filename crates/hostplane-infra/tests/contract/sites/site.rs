@@ -5,11 +5,11 @@ use hostplane_domain::container;
 use hostplane_domain::desired::{DesiredSite, PhpSettings, SiteImages, SiteLimits, WordpressDetails};
 use hostplane_domain::details::{AdminEmail, AdminUser, SiteTitle};
 use hostplane_domain::ids::{InstanceId, JobId, SiteId};
-use hostplane_domain::kind::Kind;
 use hostplane_domain::mark::{Mark, SiteRef};
 use hostplane_domain::name::SiteName;
 use hostplane_domain::naming;
 use hostplane_domain::render::{self, SettingsSecrets, SettingsVolume};
+use hostplane_domain::resource_kind::ResourceKind;
 use hostplane_domain::secret::mariadb_hash;
 use hostplane_domain::spec_hash::SpecHash;
 use hostplane_domain::url::SiteUrl;
@@ -22,8 +22,8 @@ use hostplane_infra::wordpress::{EventsRun, Installation, WordpressFacts};
 use hostplane_infra::world::World;
 use secrecy::ExposeSecret;
 
-use super::Bed;
-use crate::containers::bed::{clear, labels_of, make_network};
+use super::Harness;
+use crate::containers::harness::{clear, labels_of, make_network};
 
 /// The password of the site's database user.
 pub const DATABASE_PASSWORD: &str = "database-s3cret";
@@ -34,7 +34,7 @@ pub const TITLE: &str = "It's a \\ \"title\" & <more>";
 
 /// A site with a name of its own.
 pub struct Site<'a> {
-    pub bed: &'a dyn Bed,
+    pub harness: &'a dyn Harness,
     pub want: DesiredSite,
 }
 
@@ -44,8 +44,8 @@ pub fn another() -> SiteId {
 }
 
 impl<'a> Site<'a> {
-    pub fn new(bed: &'a dyn Bed) -> Self {
-        let ground = bed.ground();
+    pub fn new(harness: &'a dyn Harness) -> Self {
+        let ground = harness.ground();
         let name = format!("t-{:016x}", fastrand::u64(..));
         let id: SiteId = "00000000-0000-7000-9000-00000000000a".parse().unwrap();
         let want = DesiredSite {
@@ -68,11 +68,11 @@ impl<'a> Site<'a> {
             admin_generation: 1,
             suspended: false,
         };
-        Self { bed, want }
+        Self { harness, want }
     }
 
     pub fn world(&self) -> &World {
-        self.bed.world()
+        self.harness.world()
     }
 
     pub fn name(&self) -> &SiteName {
@@ -83,7 +83,7 @@ impl<'a> Site<'a> {
         naming::database(self.name())
     }
 
-    fn mark(&self, kind: Kind) -> Mark {
+    fn mark(&self, kind: ResourceKind) -> Mark {
         let instance: InstanceId = "00000000-0000-7000-8000-000000000001".parse().unwrap();
         let job: JobId = "00000000-0000-7000-a000-000000000001".parse().unwrap();
         Mark { instance, site: self.want.site.clone(), kind, job, spec: SpecHash::of(&"contract") }
@@ -92,7 +92,7 @@ impl<'a> Site<'a> {
     /// Database, user and grants.
     pub async fn tenant(&self) {
         let spec = TenantSpec {
-            mark: self.mark(Kind::Database),
+            mark: self.mark(ResourceKind::Database),
             password_hash: mariadb_hash(&DATABASE_PASSWORD.into()),
             max_connections: 20,
         };
@@ -157,7 +157,7 @@ impl<'a> Site<'a> {
         let labels = labels_of(self.name().as_str());
         make_network(&**engine, &naming::network(self.name()), &labels, 29).await;
         let id = engine.create_container(&container::php(&self.want), &labels).await.unwrap();
-        engine.connect(&self.bed.ground().shared_network_id, &id).await.unwrap();
+        engine.connect(&self.harness.ground().shared_network_id, &id).await.unwrap();
         engine.start_container(&id).await.unwrap();
         id
     }
@@ -174,7 +174,7 @@ impl<'a> Site<'a> {
 
     /// The proxy's route.
     pub async fn route(&self) {
-        let mark = self.mark(Kind::Route);
+        let mark = self.mark(ResourceKind::Route);
         let contents = render::caddy::snippet(&self.want, &mark);
         let spec = RouteSpec { mark, hosts: vec![self.want.url.host.clone()], contents };
         self.world().proxy.put_route(&spec).await.unwrap();

@@ -8,7 +8,7 @@ use hostplane_infra::wordpress::{Installation, WordpressFacts};
 
 use super::cases;
 use super::site::{ADMIN_PASSWORD, DATABASE_PASSWORD, Site, TITLE, another};
-use crate::containers::bed::{not_found, rejected, transient};
+use crate::containers::harness::{not_found, rejected, transient};
 
 cases![CASES:
     it_is_unpacked_and_installed_and_then_kept,
@@ -74,8 +74,8 @@ async fn it_is_unpacked_and_installed_and_then_kept(site: &Site<'_>) {
         site.install(&php).await.unwrap();
         assert_eq!(site.facts(&php).await, whole(site));
     }
-    assert_eq!(site.bed.title(&site.database()).await.as_deref(), Some(TITLE));
-    assert!(!site.bed.tables(&site.database()).await.contains(&INSTALLING.to_owned()));
+    assert_eq!(site.harness.title(&site.database()).await.as_deref(), Some(TITLE));
+    assert!(!site.harness.tables(&site.database()).await.contains(&INSTALLING.to_owned()));
     // What the site's owner has changed since is not undone by a further call.
     site.write_file("wp-config.php", "theirs").await;
     site.unpack(&php).await.unwrap();
@@ -85,13 +85,13 @@ async fn it_is_unpacked_and_installed_and_then_kept(site: &Site<'_>) {
 
 async fn what_is_installed_is_kept(site: &Site<'_>, php: &str) {
     let database = site.database();
-    let tables = site.bed.tables(&database).await;
+    let tables = site.harness.tables(&database).await;
     let as_it_was = async || {
-        assert_eq!(site.bed.tables(&database).await, tables);
-        assert_eq!(site.bed.title(&database).await.as_deref(), Some(TITLE));
+        assert_eq!(site.harness.tables(&database).await, tables);
+        assert_eq!(site.harness.title(&database).await.as_deref(), Some(TITLE));
     };
     // By an installation that broke off only after its marker was written, ...
-    site.bed.make_table(&database, INSTALLING).await;
+    site.harness.make_table(&database, INSTALLING).await;
     assert_eq!(site.facts(php).await, whole(site));
     let mut renamed = site.installation();
     renamed.details.title = SiteTitle::parse("Another").unwrap();
@@ -103,7 +103,7 @@ async fn what_is_installed_is_kept(site: &Site<'_>, php: &str) {
     assert!(message.contains("another site's WordPress"), "{message}");
     as_it_was().await;
     // ... and when the marker alone has gone.
-    site.bed.delete_marker(&database).await;
+    site.harness.delete_marker(&database).await;
     assert_eq!(site.facts(php).await, unpacked(site));
     let message = would_lose_data(site.world().wordpress.install(php, &renamed).await);
     assert!(message.contains("tables that no installation of ours made"), "{message}");
@@ -145,7 +145,7 @@ async fn an_installation_needs_the_files(site: &Site<'_>) {
         let error = site.install(&php).await.unwrap_err();
         tells_no_secret(&error);
         transient::<()>(Err(error));
-        assert_eq!(site.bed.tables(&site.database()).await, [""; 0], "nothing was begun");
+        assert_eq!(site.harness.tables(&site.database()).await, [""; 0], "nothing was begun");
     }
 }
 
@@ -154,30 +154,30 @@ async fn an_installation_that_broke_off_is_done_again(site: &Site<'_>) {
     site.unpack(&php).await.unwrap();
     let database = site.database();
     // At its very beginning.
-    site.bed.make_table(&database, INSTALLING).await;
+    site.harness.make_table(&database, INSTALLING).await;
     assert_eq!(site.facts(&php).await, unpacked(site));
     site.install(&php).await.unwrap();
     assert_eq!(site.facts(&php).await, whole(site));
-    let tables = site.bed.tables(&database).await;
+    let tables = site.harness.tables(&database).await;
     assert!(!tables.contains(&INSTALLING.to_owned()), "{tables:?}");
     // Shortly before its end, with all of its tables there and a table more.
-    site.bed.make_table(&database, INSTALLING).await;
-    site.bed.make_table(&database, "left_over").await;
-    site.bed.delete_marker(&database).await;
+    site.harness.make_table(&database, INSTALLING).await;
+    site.harness.make_table(&database, "left_over").await;
+    site.harness.delete_marker(&database).await;
     assert_eq!(site.facts(&php).await, unpacked(site));
     site.install(&php).await.unwrap();
     assert_eq!(site.facts(&php).await, whole(site));
-    assert_eq!(site.bed.tables(&database).await, tables);
-    assert_eq!(site.bed.title(&database).await.as_deref(), Some(TITLE));
+    assert_eq!(site.harness.tables(&database).await, tables);
+    assert_eq!(site.harness.title(&database).await.as_deref(), Some(TITLE));
 }
 
 async fn tables_without_a_marker_are_not_touched(site: &Site<'_>) {
     let php = site.ready().await;
     let database = site.database();
-    site.bed.make_table(&database, "theirs").await;
+    site.harness.make_table(&database, "theirs").await;
     let message = would_lose_data(site.install(&php).await);
     assert!(message.contains("tables that no installation of ours made"), "{message}");
-    assert_eq!(site.bed.tables(&database).await, ["theirs"]);
+    assert_eq!(site.harness.tables(&database).await, ["theirs"]);
     assert_eq!(site.facts(&php).await, WordpressFacts::default());
 }
 
@@ -195,7 +195,7 @@ async fn calls_that_meet_are_one(site: &Site<'_>) {
     one.unwrap();
     two.unwrap();
     assert_eq!(site.facts(&php).await, whole(site));
-    assert_eq!(site.bed.title(&site.database()).await.as_deref(), Some(TITLE));
+    assert_eq!(site.harness.title(&site.database()).await.as_deref(), Some(TITLE));
 }
 
 async fn a_container_that_does_not_run_is_transient(site: &Site<'_>) {
@@ -223,11 +223,11 @@ async fn a_database_that_cannot_be_used_is_transient(site: &Site<'_>) {
         transient::<()>(Err(error));
         site.unpack(&php).await.expect("files need no database");
     };
-    site.bed.change_password(&site.database()).await;
+    site.harness.change_password(&site.database()).await;
     unusable().await;
     site.tenant().await;
     assert_eq!(site.facts(&php).await, unpacked(site));
-    site.bed.drop_database(&site.database()).await;
+    site.harness.drop_database(&site.database()).await;
     unusable().await;
     site.tenant().await;
     assert_eq!(site.facts(&php).await, unpacked(site));
@@ -242,7 +242,7 @@ async fn settings_that_cannot_be_used_are_transient(site: &Site<'_>) {
 
 async fn more_privileges_than_needed_hinder_nothing(site: &Site<'_>) {
     let php = site.ready().await;
-    site.bed.widen_grants(&site.database()).await;
+    site.harness.widen_grants(&site.database()).await;
     assert_eq!(site.facts(&php).await, WordpressFacts::default());
 }
 
@@ -255,7 +255,7 @@ async fn events_run_once_wordpress_is_installed(site: &Site<'_>) {
     for _ in 0..2 {
         site.run_events(&php).await.unwrap();
     }
-    site.bed.change_password(&site.database()).await;
+    site.harness.change_password(&site.database()).await;
     let error = site.run_events(&php).await.unwrap_err();
     tells_no_secret(&error);
     transient::<()>(Err(error));

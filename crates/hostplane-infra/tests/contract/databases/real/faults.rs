@@ -13,7 +13,7 @@ use super::{Real, RealCase, address, execute};
 
 macro_rules! cases {
     ($($case:ident),* $(,)?) => {
-        pub(super) const CASES: &[(&str, RealCase)] = &[$((stringify!($case), |bed| Box::pin($case(bed)))),*];
+        pub(super) const CASES: &[(&str, RealCase)] = &[$((stringify!($case), |harness| Box::pin($case(harness)))),*];
     };
 }
 
@@ -39,10 +39,10 @@ async fn each_call(adapter: &Mariadb, spec: &TenantSpec) -> [Effect<()>; 5] {
     [ping, tenants.map(drop), ensure, confirm, remove]
 }
 
-async fn missing_privileges_are_access_denied_without_the_hash(bed: &Real) {
+async fn missing_privileges_are_access_denied_without_the_hash(harness: &Real) {
     // The more it may do, the further it gets.
-    bed.run("CREATE USER `climbing`@`%` IDENTIFIED BY 'climbing'").await;
-    let adapter = Mariadb::new(address(bed.server.port, "climbing", "climbing"));
+    harness.run("CREATE USER `climbing`@`%` IDENTIFIED BY 'climbing'").await;
+    let adapter = Mariadb::new(address(harness.server.port, "climbing", "climbing"));
     let spec = spec("unprivileged");
     for next in [
         "SELECT ON mysql.*",
@@ -53,31 +53,33 @@ async fn missing_privileges_are_access_denied_without_the_hash(bed: &Real) {
         let error = adapter.ensure_tenant(&spec).await.unwrap_err();
         assert!(matches!(&error, EffectError::Rejected(Rejection::AccessDenied { .. })), "before {next}: {error:?}");
         assert!(!format!("{error:?} {}", error.chain()).contains(&spec.password_hash[1..]));
-        bed.run(&format!("GRANT {next} TO `climbing`@`%`")).await;
+        harness.run(&format!("GRANT {next} TO `climbing`@`%`")).await;
     }
-    bed.run("GRANT ALL PRIVILEGES ON *.* TO `climbing`@`%` WITH GRANT OPTION").await;
+    harness.run("GRANT ALL PRIVILEGES ON *.* TO `climbing`@`%` WITH GRANT OPTION").await;
     adapter.ensure_tenant(&spec).await.unwrap();
-    assert_eq!(facts(bed, &spec).await, Some(whole(&spec)), "what was begun is finished");
+    assert_eq!(facts(harness, &spec).await, Some(whole(&spec)), "what was begun is finished");
 }
 
 /// An adapter whose password may be any of these; the first is the one that it should be.
-fn one_of(bed: &Real, passwords: &'static [&'static str]) -> Mariadb {
+fn one_of(harness: &Real, passwords: &'static [&'static str]) -> Mariadb {
     let all = move || passwords.iter().map(|&password| SecretString::from(password)).collect();
-    Mariadb::with_passwords(address(bed.server.port, "renewing", passwords[0]), Arc::new(all))
+    Mariadb::with_passwords(address(harness.server.port, "renewing", passwords[0]), Arc::new(all))
 }
 
-async fn an_older_password_is_renewed_at_the_next_call(bed: &Real) {
-    bed.run("CREATE USER `renewing`@`%` IDENTIFIED BY 'first'; GRANT ALL PRIVILEGES ON *.* TO `renewing`@`%`").await;
-    let denied = one_of(bed, &["third", "second"]).ping().await.unwrap_err();
+async fn an_older_password_is_renewed_at_the_next_call(harness: &Real) {
+    harness
+        .run("CREATE USER `renewing`@`%` IDENTIFIED BY 'first'; GRANT ALL PRIVILEGES ON *.* TO `renewing`@`%`")
+        .await;
+    let denied = one_of(harness, &["third", "second"]).ping().await.unwrap_err();
     assert!(matches!(&denied, EffectError::Rejected(Rejection::AccessDenied { .. })), "{denied:?}");
     // Several at once, as there are when everything goes on after a rotation.
-    let adapter = one_of(bed, &["third", "second", "first"]);
+    let adapter = one_of(harness, &["third", "second", "first"]);
     let all = Tenants::All;
     let (pings, lists) =
         tokio::join!(join_all((0..8).map(|_| adapter.ping())), join_all((0..8).map(|_| adapter.tenants(&all))));
     assert!(pings.iter().all(Result::is_ok) && lists.iter().all(Result::is_ok), "{pings:?} {lists:?}");
-    one_of(bed, &["third"]).ping().await.unwrap();
-    let denied = one_of(bed, &["first"]).ping().await.unwrap_err();
+    one_of(harness, &["third"]).ping().await.unwrap();
+    let denied = one_of(harness, &["first"]).ping().await.unwrap_err();
     assert!(matches!(&denied, EffectError::Rejected(Rejection::AccessDenied { .. })), "{denied:?}");
     assert!(!format!("{denied:?} {}", denied.chain()).contains("third"));
 }
@@ -90,48 +92,48 @@ where
     let _ = tokio::time::timeout(after, call).await;
 }
 
-async fn a_call_that_is_cut_off_anywhere_is_finished_by_the_next(bed: &Real) {
+async fn a_call_that_is_cut_off_anywhere_is_finished_by_the_next(harness: &Real) {
     let spec = spec("cut-off");
     for step in 0..60 {
-        cut_off(Duration::from_micros(step * 150), bed.adapter.ensure_tenant(&spec)).await;
-        bed.adapter.ensure_tenant(&spec).await.unwrap();
-        assert_eq!(facts(bed, &spec).await, Some(whole(&spec)), "step {step}");
+        cut_off(Duration::from_micros(step * 150), harness.adapter.ensure_tenant(&spec)).await;
+        harness.adapter.ensure_tenant(&spec).await.unwrap();
+        assert_eq!(facts(harness, &spec).await, Some(whole(&spec)), "step {step}");
         // And so is what was cut off before the tenant was ever whole.
-        bed.adapter.remove_tenant(&key(&spec)).await.unwrap();
-        cut_off(Duration::from_micros(step * 150), bed.adapter.ensure_tenant(&spec)).await;
-        bed.adapter.remove_tenant(&key(&spec)).await.unwrap();
-        assert_eq!(facts(bed, &spec).await, None, "step {step}: nothing lands after a removal");
+        harness.adapter.remove_tenant(&key(&spec)).await.unwrap();
+        cut_off(Duration::from_micros(step * 150), harness.adapter.ensure_tenant(&spec)).await;
+        harness.adapter.remove_tenant(&key(&spec)).await.unwrap();
+        assert_eq!(facts(harness, &spec).await, None, "step {step}: nothing lands after a removal");
     }
 }
 
-async fn a_removal_that_is_cut_off_anywhere_is_finished_by_the_next(bed: &Real) {
+async fn a_removal_that_is_cut_off_anywhere_is_finished_by_the_next(harness: &Real) {
     let spec = spec("cut-away");
     for step in 0..60 {
-        bed.adapter.ensure_tenant(&spec).await.unwrap();
-        cut_off(Duration::from_micros(step * 150), bed.adapter.remove_tenant(&key(&spec))).await;
-        bed.adapter.remove_tenant(&key(&spec)).await.unwrap();
-        assert_eq!(facts(bed, &spec).await, None, "step {step}");
+        harness.adapter.ensure_tenant(&spec).await.unwrap();
+        cut_off(Duration::from_micros(step * 150), harness.adapter.remove_tenant(&key(&spec))).await;
+        harness.adapter.remove_tenant(&key(&spec)).await.unwrap();
+        assert_eq!(facts(harness, &spec).await, None, "step {step}");
     }
 }
 
-async fn a_lock_that_is_held_is_transient_and_soon(bed: &Real) {
+async fn a_lock_that_is_held_is_transient_and_soon(harness: &Real) {
     let spec = spec("blocked");
-    bed.adapter.ensure_tenant(&spec).await.unwrap();
-    bed.run("CREATE TABLE `wp_blocked`.x (id INT) ENGINE=InnoDB").await;
-    let mut holder = bed.login("hostplane", "contract-admin").await.unwrap();
+    harness.adapter.ensure_tenant(&spec).await.unwrap();
+    harness.run("CREATE TABLE `wp_blocked`.x (id INT) ENGINE=InnoDB").await;
+    let mut holder = harness.login("hostplane", "contract-admin").await.unwrap();
     execute(&mut holder, "BEGIN").await.unwrap();
     execute(&mut holder, "SELECT * FROM `wp_blocked`.x").await.unwrap();
     let begun = tokio::time::Instant::now();
-    let error = bed.adapter.remove_tenant(&key(&spec)).await.unwrap_err();
+    let error = harness.adapter.remove_tenant(&key(&spec)).await.unwrap_err();
     assert!(matches!(error, EffectError::Transient { down: None, .. }), "{error:?}");
     assert!(begun.elapsed() < Duration::from_secs(20));
-    assert!(facts(bed, &spec).await.unwrap().ledger.is_some(), "the row goes last");
+    assert!(facts(harness, &spec).await.unwrap().ledger.is_some(), "the row goes last");
     drop(holder);
-    bed.adapter.remove_tenant(&key(&spec)).await.unwrap();
-    assert_eq!(facts(bed, &spec).await, None);
+    harness.adapter.remove_tenant(&key(&spec)).await.unwrap();
+    assert_eq!(facts(harness, &spec).await, None);
 }
 
-async fn a_server_that_is_down_is_transient(bed: &Real) {
+async fn a_server_that_is_down_is_transient(harness: &Real) {
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = closed.local_addr().unwrap().port();
     drop(closed);
@@ -144,5 +146,5 @@ async fn a_server_that_is_down_is_transient(bed: &Real) {
             assert!(matches!(error, EffectError::Transient { .. }), "{error:?}");
         }
     }
-    bed.adapter.ping().await.unwrap();
+    harness.adapter.ping().await.unwrap();
 }

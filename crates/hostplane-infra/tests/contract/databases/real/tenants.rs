@@ -4,12 +4,12 @@ use hostplane_infra::databases::{Databases, TenantSpec, Tenants};
 use hostplane_infra::error::EffectError;
 use sqlx::mysql::MySqlDatabaseError;
 
-use super::super::{Bed, facts, job, key, site, spec, tenant, whole};
+use super::super::{Harness, facts, job, key, site, spec, tenant, whole};
 use super::{Real, RealCase, execute};
 
 macro_rules! cases {
     ($($case:ident),* $(,)?) => {
-        pub(super) const CASES: &[(&str, RealCase)] = &[$((stringify!($case), |bed| Box::pin($case(bed)))),*];
+        pub(super) const CASES: &[(&str, RealCase)] = &[$((stringify!($case), |harness| Box::pin($case(harness)))),*];
     };
 }
 
@@ -36,16 +36,16 @@ fn number<T: std::fmt::Debug>(result: Result<T, sqlx::Error>) -> u16 {
     }
 }
 
-async fn made(bed: &Real, name: &str) -> TenantSpec {
+async fn made(harness: &Real, name: &str) -> TenantSpec {
     let spec = spec(name);
-    bed.adapter.ensure_tenant(&spec).await.unwrap();
+    harness.adapter.ensure_tenant(&spec).await.unwrap();
     spec
 }
 
-async fn a_tenant_uses_its_own_database_and_no_other(bed: &Real) {
-    made(bed, "confined").await;
-    made(bed, "neighbour").await;
-    let mut tenant = bed.login("wp_confined", "secret").await.unwrap();
+async fn a_tenant_uses_its_own_database_and_no_other(harness: &Real) {
+    made(harness, "confined").await;
+    made(harness, "neighbour").await;
+    let mut tenant = harness.login("wp_confined", "secret").await.unwrap();
     for allowed in [
         "USE `wp_confined`",
         "CREATE TABLE posts (id INT PRIMARY KEY, text VARCHAR(20)) ENGINE=InnoDB",
@@ -87,61 +87,61 @@ async fn a_tenant_uses_its_own_database_and_no_other(bed: &Real) {
     assert!(rows.is_empty(), "other tenants' names can't be seen");
 }
 
-async fn an_underscore_is_no_wildcard(bed: &Real) {
-    made(bed, "wild").await;
-    bed.run("CREATE DATABASE `wpAwild`").await;
-    let mut tenant = bed.login("wp_wild", "secret").await.unwrap();
+async fn an_underscore_is_no_wildcard(harness: &Real) {
+    made(harness, "wild").await;
+    harness.run("CREATE DATABASE `wpAwild`").await;
+    let mut tenant = harness.login("wp_wild", "secret").await.unwrap();
     assert_eq!(number(execute(&mut tenant, "CREATE TABLE `wpAwild`.x (id INT)").await), 1142);
 }
 
-async fn connections_are_limited(bed: &Real) {
-    let spec = made(bed, "crowded").await;
+async fn connections_are_limited(harness: &Real) {
+    let spec = made(harness, "crowded").await;
     let mut held = Vec::new();
     for _ in 0..spec.max_connections {
-        held.push(bed.login("wp_crowded", "secret").await.unwrap());
+        held.push(harness.login("wp_crowded", "secret").await.unwrap());
     }
-    assert_eq!(number(bed.login("wp_crowded", "secret").await), 1226);
+    assert_eq!(number(harness.login("wp_crowded", "secret").await), 1226);
 }
 
-async fn a_removed_tenants_connections_end(bed: &Real) {
-    let spec = made(bed, "leaving").await;
-    let mut idle = bed.login("wp_leaving", "secret").await.unwrap();
-    bed.adapter.remove_tenant(&key(&spec)).await.unwrap();
+async fn a_removed_tenants_connections_end(harness: &Real) {
+    let spec = made(harness, "leaving").await;
+    let mut idle = harness.login("wp_leaving", "secret").await.unwrap();
+    harness.adapter.remove_tenant(&key(&spec)).await.unwrap();
     assert!(execute(&mut idle, "SELECT 1").await.is_err());
-    assert_eq!(number(bed.login("wp_leaving", "secret").await), 1045);
+    assert_eq!(number(harness.login("wp_leaving", "secret").await), 1045);
 }
 
-async fn an_account_for_another_host_is_foreign(bed: &Real) {
+async fn an_account_for_another_host_is_foreign(harness: &Real) {
     let spec = spec("elsewhere");
-    bed.run("CREATE USER `wp_elsewhere`@`10.1.2.3` IDENTIFIED BY 'theirs'").await;
-    let before = bed.everything("wp_elsewhere").await;
-    assert!(matches!(bed.adapter.ensure_tenant(&spec).await, Err(EffectError::Rejected(_))));
-    assert!(facts(bed, &spec).await.unwrap().user.is_some());
-    assert_eq!(bed.everything("wp_elsewhere").await, before);
-    bed.run("DROP USER `wp_elsewhere`@`10.1.2.3`").await;
-    bed.adapter.ensure_tenant(&spec).await.unwrap();
-    bed.run("CREATE USER `wp_elsewhere`@`10.1.2.3` IDENTIFIED BY 'theirs'").await;
-    assert!(!facts(bed, &spec).await.unwrap().user.unwrap().grants_exact, "it takes precedence over ours");
-    assert!(matches!(bed.adapter.ensure_tenant(&spec).await, Err(EffectError::Rejected(_))));
-    bed.adapter.remove_tenant(&key(&spec)).await.unwrap();
-    assert_eq!(bed.everything("wp_elsewhere").await, before, "ours goes, theirs stays");
+    harness.run("CREATE USER `wp_elsewhere`@`10.1.2.3` IDENTIFIED BY 'theirs'").await;
+    let before = harness.everything("wp_elsewhere").await;
+    assert!(matches!(harness.adapter.ensure_tenant(&spec).await, Err(EffectError::Rejected(_))));
+    assert!(facts(harness, &spec).await.unwrap().user.is_some());
+    assert_eq!(harness.everything("wp_elsewhere").await, before);
+    harness.run("DROP USER `wp_elsewhere`@`10.1.2.3`").await;
+    harness.adapter.ensure_tenant(&spec).await.unwrap();
+    harness.run("CREATE USER `wp_elsewhere`@`10.1.2.3` IDENTIFIED BY 'theirs'").await;
+    assert!(!facts(harness, &spec).await.unwrap().user.unwrap().grants_exact, "it takes precedence over ours");
+    assert!(matches!(harness.adapter.ensure_tenant(&spec).await, Err(EffectError::Rejected(_))));
+    harness.adapter.remove_tenant(&key(&spec)).await.unwrap();
+    assert_eq!(harness.everything("wp_elsewhere").await, before, "ours goes, theirs stays");
 }
 
-async fn an_account_that_was_locked_is_opened(bed: &Real) {
-    let spec = made(bed, "locked").await;
+async fn an_account_that_was_locked_is_opened(harness: &Real) {
+    let spec = made(harness, "locked").await;
     for obstacle in ["ACCOUNT LOCK", "PASSWORD EXPIRE", "REQUIRE SSL", "IDENTIFIED VIA unix_socket"] {
-        bed.run(&format!("ALTER USER `wp_locked`@`%` {obstacle}")).await;
-        assert_ne!(facts(bed, &spec).await, Some(whole(&spec)), "{obstacle}");
-        bed.adapter.ensure_tenant(&spec).await.unwrap();
-        assert_eq!(facts(bed, &spec).await, Some(whole(&spec)), "{obstacle}");
-        bed.login("wp_locked", "secret").await.unwrap();
+        harness.run(&format!("ALTER USER `wp_locked`@`%` {obstacle}")).await;
+        assert_ne!(facts(harness, &spec).await, Some(whole(&spec)), "{obstacle}");
+        harness.adapter.ensure_tenant(&spec).await.unwrap();
+        assert_eq!(facts(harness, &spec).await, Some(whole(&spec)), "{obstacle}");
+        harness.login("wp_locked", "secret").await.unwrap();
     }
 }
 
-async fn privileges_outside_its_database_are_taken_away(bed: &Real) {
-    let spec = made(bed, "climber").await;
-    bed.run("CREATE TABLE IF NOT EXISTS mysql.contract (x INT)").await;
-    bed.run("CREATE PROCEDURE IF NOT EXISTS mysql.contract_routine() SELECT 1").await;
+async fn privileges_outside_its_database_are_taken_away(harness: &Real) {
+    let spec = made(harness, "climber").await;
+    harness.run("CREATE TABLE IF NOT EXISTS mysql.contract (x INT)").await;
+    harness.run("CREATE PROCEDURE IF NOT EXISTS mysql.contract_routine() SELECT 1").await;
     for extra in [
         "PROCESS ON *.*",
         "SELECT ON mysql.contract",
@@ -153,69 +153,70 @@ async fn privileges_outside_its_database_are_taken_away(bed: &Real) {
         // One can't give or take any other than the right to act as oneself.
         "PROXY ON `hostplane`@`%`",
     ] {
-        bed.run(&format!("GRANT {extra} TO `wp_climber`@`%`")).await;
-        assert!(!facts(bed, &spec).await.unwrap().user.unwrap().grants_exact, "{extra}");
-        bed.adapter.ensure_tenant(&spec).await.unwrap();
-        assert_eq!(facts(bed, &spec).await, Some(whole(&spec)), "{extra}");
+        harness.run(&format!("GRANT {extra} TO `wp_climber`@`%`")).await;
+        assert!(!facts(harness, &spec).await.unwrap().user.unwrap().grants_exact, "{extra}");
+        harness.adapter.ensure_tenant(&spec).await.unwrap();
+        assert_eq!(facts(harness, &spec).await, Some(whole(&spec)), "{extra}");
     }
 }
 
-async fn a_database_that_the_tenant_dropped_is_made_again(bed: &Real) {
-    let spec = made(bed, "dropper").await;
-    let mut tenant = bed.login("wp_dropper", "secret").await.unwrap();
+async fn a_database_that_the_tenant_dropped_is_made_again(harness: &Real) {
+    let spec = made(harness, "dropper").await;
+    let mut tenant = harness.login("wp_dropper", "secret").await.unwrap();
     execute(&mut tenant, "DROP DATABASE `wp_dropper`").await.unwrap();
-    assert!(!facts(bed, &spec).await.unwrap().database);
-    bed.adapter.ensure_tenant(&spec).await.unwrap();
-    assert_eq!(facts(bed, &spec).await, Some(whole(&spec)));
+    assert!(!facts(harness, &spec).await.unwrap().database);
+    harness.adapter.ensure_tenant(&spec).await.unwrap();
+    assert_eq!(facts(harness, &spec).await, Some(whole(&spec)));
 }
 
-async fn listing_takes_the_same_number_of_statements_for_many_as_for_few(bed: &Real) {
+async fn listing_takes_the_same_number_of_statements_for_many_as_for_few(harness: &Real) {
     let count = async || -> u64 {
-        bed.query("SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME = 'QUESTIONS'").await
-            [0]
-        .parse()
-        .unwrap()
+        harness
+            .query("SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME = 'QUESTIONS'")
+            .await[0]
+            .parse()
+            .unwrap()
     };
     let cost = async || {
         let before = count().await;
-        bed.adapter.tenants(&Tenants::All).await.unwrap();
+        harness.adapter.tenants(&Tenants::All).await.unwrap();
         count().await - before
     };
     let few = cost().await;
     for n in 0..30 {
-        made(bed, &format!("many-{n}")).await;
+        made(harness, &format!("many-{n}")).await;
     }
     assert_eq!(cost().await, few);
 }
 
-async fn a_ledger_of_an_earlier_version_is_brought_up_to_date(bed: &Real) {
-    let spec = made(bed, "early").await;
+async fn a_ledger_of_an_earlier_version_is_brought_up_to_date(harness: &Real) {
+    let spec = made(harness, "early").await;
     for first in ["look", "ensure", "confirm"] {
-        bed.run("ALTER TABLE wp__hostplane.tenants DROP COLUMN confirmed").await;
+        harness.run("ALTER TABLE wp__hostplane.tenants DROP COLUMN confirmed").await;
         match first {
-            "look" => assert_eq!(facts(bed, &spec).await, Some(whole(&spec))),
-            "ensure" => bed.adapter.ensure_tenant(&spec).await.unwrap(),
-            _ => bed.adapter.confirm_tenant(&key(&spec)).await.unwrap(),
+            "look" => assert_eq!(facts(harness, &spec).await, Some(whole(&spec))),
+            "ensure" => harness.adapter.ensure_tenant(&spec).await.unwrap(),
+            _ => harness.adapter.confirm_tenant(&key(&spec)).await.unwrap(),
         }
-        assert_eq!(facts(bed, &spec).await.unwrap().confirmed, first == "confirm", "{first}");
+        assert_eq!(facts(harness, &spec).await.unwrap().confirmed, first == "confirm", "{first}");
     }
 }
 
-async fn a_tenant_that_holds_a_lock_does_not_stop_its_removal(bed: &Real) {
-    let mut spec = made(bed, "clinging").await;
+async fn a_tenant_that_holds_a_lock_does_not_stop_its_removal(harness: &Real) {
+    let mut spec = made(harness, "clinging").await;
     spec.mark.job = job(3);
     assert_eq!(spec.mark.site, site("clinging", 1));
-    let mut clinging = bed.login("wp_clinging", "secret").await.unwrap();
+    let mut clinging = harness.login("wp_clinging", "secret").await.unwrap();
     execute(&mut clinging, "CREATE TABLE `wp_clinging`.x (id INT) ENGINE=InnoDB").await.unwrap();
     execute(&mut clinging, "BEGIN").await.unwrap();
     execute(&mut clinging, "SELECT * FROM `wp_clinging`.x").await.unwrap();
-    bed.adapter.remove_tenant(&key(&spec)).await.unwrap();
-    assert_eq!(facts(bed, &spec).await, None);
-    assert_eq!(bed.everything(&tenant(&spec)).await, "[] [] [] [] []");
+    harness.adapter.remove_tenant(&key(&spec)).await.unwrap();
+    assert_eq!(facts(harness, &spec).await, None);
+    assert_eq!(harness.everything(&tenant(&spec)).await, "[] [] [] [] []");
 }
 
 /// Each has found another way to make its table something else than it should be.
-async fn what_a_tenant_stores_cannot_hinder_the_look_for_events(bed: &Real) {
+async fn what_a_tenant_stores_cannot_hinder_the_look_for_events(harness: &Real) {
     const DUE: &str = "a:1:{i:1700000000;a:0:{}}";
     let hostile = [
         (
@@ -248,12 +249,12 @@ async fn what_a_tenant_stores_cannot_hinder_the_look_for_events(bed: &Real) {
     ];
     let mut sessions = Vec::new();
     for (name, _) in hostile.iter().chain(&[("honest", ""), ("honest-too", "")]) {
-        let spec = made(bed, name).await;
-        bed.adapter.confirm_tenant(&key(&spec)).await.unwrap();
-        bed.schedule(&tenant(&spec), DUE).await;
+        let spec = made(harness, name).await;
+        harness.adapter.confirm_tenant(&key(&spec)).await.unwrap();
+        harness.schedule(&tenant(&spec), DUE).await;
     }
     for (name, statements) in hostile {
-        let mut session = bed.login(&format!("wp_{name}"), "secret").await.unwrap();
+        let mut session = harness.login(&format!("wp_{name}"), "secret").await.unwrap();
         execute(&mut session, &format!("USE `wp_{name}`")).await.unwrap();
         for statement in statements.split("; ") {
             execute(&mut session, statement).await.unwrap_or_else(|error| panic!("{statement}: {error}"));
@@ -262,7 +263,7 @@ async fn what_a_tenant_stores_cannot_hinder_the_look_for_events(bed: &Real) {
         sessions.push(session);
     }
     let begun = std::time::Instant::now();
-    let events = bed.adapter.next_events(super::super::instance(1)).await.unwrap();
+    let events = harness.adapter.next_events(super::super::instance(1)).await.unwrap();
     let mut told: Vec<&str> = events.iter().map(|event| event.site.name.as_str()).collect();
     told.retain(|name| name.starts_with("hos") || name.starts_with("honest"));
     told.sort_unstable();

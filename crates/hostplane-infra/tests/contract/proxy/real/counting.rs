@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use hostplane_domain::container::ContainerSpec;
 use hostplane_domain::mark::Labels;
 use hostplane_infra::containers::{
-    ArchiveEntry, ContainerFacts, Containers, Docker, EngineEvents, EngineFacts, Exec, ExecOutput, LogAsk, LogLine,
+    ArchiveEntry, ContainerFacts, Containers, Docker, EngineEvents, EngineFacts, Exec, ExecOutput, LogLine, LogQuery,
     NetworkFacts, NetworkSpec, Scope, Tuning, VolumeFacts,
 };
 use hostplane_infra::error::{Effect, EffectError};
@@ -158,7 +158,7 @@ impl Containers for Counting {
         }
     }
 
-    async fn log(&self, container_id: &str, ask: LogAsk) -> Effect<Vec<LogLine>> {
+    async fn log(&self, container_id: &str, ask: LogQuery) -> Effect<Vec<LogLine>> {
         self.inner.log(container_id, ask).await
     }
 }

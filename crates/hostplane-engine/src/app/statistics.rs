@@ -1,0 +1,61 @@
+//! How things stand, in numbers.
+
+use std::collections::BTreeMap;
+
+use hostplane_domain::drift::{Reason, Remediation};
+use hostplane_domain::job::{JobState, OperationName};
+use hostplane_domain::status::SiteStatus;
+use hostplane_infra::clock::Timestamp;
+use hostplane_infra::error::Dependency;
+
+use super::{App, AppResult, ObjectKind, OrphanReason};
+
+/// What can be counted.
+#[derive(Debug, Clone)]
+pub struct Statistics {
+    /// Sites by status, without those that are DESTROYED.
+    pub sites: Vec<(SiteStatus, u64)>,
+    /// Jobs that have not ended.
+    pub jobs: Vec<(OperationName, JobState, u64)>,
+    /// What is not as it should be, as last seen.
+    pub drifts: BTreeMap<(Reason, Remediation), u64>,
+    /// What no site explains, as last seen, by kind and reason.
+    pub orphans: BTreeMap<(ObjectKind, OrphanReason), u64>,
+    /// Whether each dependency answers.
+    pub dependencies: Vec<(Dependency, bool)>,
+    /// When everything was last looked at.
+    pub scanned_at: Option<Timestamp>,
+    /// Things in the world that the control database doesn't know.
+    pub is_database_stale: bool,
+}
+
+impl App {
+    /// Counts, and asks each dependency.
+    ///
+    /// # Errors
+    /// When the control database fails.
+    pub async fn statistics(&self) -> AppResult<Statistics> {
+        let (sites, jobs) = (self.store.count_sites().await?, self.store.count_jobs().await?);
+        let report = self.drift_cache.report();
+        let mut drifts = BTreeMap::new();
+        for drift in report.sites.iter().flat_map(|site| &site.drifts) {
+            *drifts.entry((drift.reason, drift.remediation)).or_default() += 1;
+        }
+        let mut orphans = BTreeMap::new();
+        for orphan in self.orphans.all() {
+            *orphans.entry((orphan.kind, orphan.reason)).or_default() += 1;
+        }
+        let ask = |dependency| async move { (dependency, self.world.ping(dependency).await.is_ok()) };
+        let (docker, mariadb, caddy) =
+            futures_util::join!(ask(Dependency::Docker), ask(Dependency::Mariadb), ask(Dependency::Caddy));
+        Ok(Statistics {
+            sites,
+            jobs,
+            drifts,
+            is_database_stale: orphans.keys().any(|(_, reason)| *reason == OrphanReason::UnknownJob),
+            orphans,
+            dependencies: vec![docker, mariadb, caddy],
+            scanned_at: report.scanned_at,
+        })
+    }
+}

@@ -1,0 +1,22 @@
+//! A site's own containers.
+
+use hostplane_domain::ids::InstanceId;
+use hostplane_domain::mark::{Owner, SiteRef};
+use hostplane_domain::naming;
+use hostplane_domain::resource_kind::ResourceKind;
+use hostplane_infra::containers::{ContainerFacts, Scope};
+use hostplane_infra::error::Effect;
+use hostplane_infra::world::World;
+
+/// One of the site's containers, if it is there. Another's of that name is none.
+pub(crate) async fn container(
+    world: &World,
+    instance: InstanceId,
+    site: &SiteRef,
+    kind: ResourceKind,
+) -> Effect<Option<ContainerFacts>> {
+    let name = naming::of(kind, &site.name);
+    let found = world.containers.containers(&Scope::Names(vec![name.clone()])).await?;
+    let owner = |found: &ContainerFacts| Owner::judge(found.mark.clone(), instance, site.id);
+    Ok(found.into_iter().find(|found| found.name == name && matches!(owner(found), Owner::Ours(_))))
+}

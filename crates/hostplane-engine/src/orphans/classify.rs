@@ -1,0 +1,176 @@
+//! What to make of the things that were found.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use hostplane_domain::ids::{JobId, SiteId};
+use hostplane_domain::resource_kind::ResourceKind;
+use hostplane_domain::status::SiteStatus;
+use hostplane_infra::clock::Timestamp;
+
+use crate::inventory::{ObjectRef, OwnedObject};
+use crate::store::Origin;
+
+/// Why no site explains a thing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OrphanClass {
+    /// Seen after its job had ended: its site has failed or is destroyed.
+    LeftOver {
+        /// The site that it was made for.
+        site: SiteId,
+        /// Which resource it is.
+        kind: ResourceKind,
+        /// It was tried to remove it, and that is not long ago.
+        removal_failed: bool,
+    },
+    /// Made by a job that the journal doesn't know.
+    UnknownJob,
+    /// Under a name that no job of ours gives: somebody copied our labels. Nobody touches it.
+    Misnamed,
+}
+
+/// Judges what was seen at or after `scanned_at`, and keeps what no site explains. After a removal in vain the next
+/// one comes no sooner than `pause` later.
+pub(super) fn classify<'a>(
+    seen: impl Iterator<Item = ObjectRef<'a>>,
+    origins: &BTreeMap<JobId, Origin>,
+    scanned_at: Timestamp,
+    pause: Duration,
+) -> Vec<(OwnedObject, OrphanClass)> {
+    let verdict = |seen: ObjectRef<'_>| {
+        let why = classify_one(seen, origins.get(&seen.mark.job), scanned_at, pause)?;
+        Some((seen.keep(), why))
+    };
+    seen.filter_map(verdict).collect()
+}
+
+fn classify_one(
+    seen: ObjectRef<'_>,
+    origin: Option<&Origin>,
+    scanned_at: Timestamp,
+    pause: Duration,
+) -> Option<OrphanClass> {
+    let Some(origin) = origin.filter(|origin| origin.site == seen.mark.site.id) else {
+        return Some(OrphanClass::UnknownJob);
+    };
+    // Its name and what it says of itself: what a mark says may be a copy of another.
+    let named = seen.kind_at(&origin.name).filter(|_| seen.mark.site.name == origin.name);
+    let Some(kind) = named else { return Some(OrphanClass::Misnamed) };
+    match origin.status {
+        SiteStatus::Failed | SiteStatus::Destroyed => {}
+        // What is left beside a site that is there is a drift of that site.
+        SiteStatus::Created | SiteStatus::Provisioning | SiteStatus::Active | SiteStatus::Destroying => return None,
+    }
+    // A job that has ended since may have removed it.
+    if origin.at_rest_since.is_none_or(|since| since >= scanned_at) {
+        return None;
+    }
+    let removal_failed = origin.collected_in_vain.is_some_and(|since| scanned_at < since.plus(pause));
+    Some(OrphanClass::LeftOver { site: origin.site, kind, removal_failed })
+}
+
+#[cfg(test)]
+mod tests {
+    use hostplane_domain::ids::InstanceId;
+    use hostplane_domain::mark::{Mark, SiteRef};
+    use hostplane_domain::name::SiteName;
+    use hostplane_domain::spec_hash::SpecHash;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::inventory::ObjectKind;
+
+    const SITE: SiteId = SiteId::new(Uuid::from_u128(2));
+    const PAUSE: Duration = Duration::from_mins(1);
+    const JOB: JobId = JobId::new(Uuid::from_u128(3));
+
+    fn found(site: SiteId) -> OwnedObject {
+        let site = SiteRef { id: site, name: SiteName::parse("hello").unwrap() };
+        let instance = InstanceId::new(Uuid::from_u128(1));
+        let mark = Mark { instance, site, kind: ResourceKind::FilesVolume, job: JOB, spec: SpecHash::of(&"x") };
+        OwnedObject { kind: ObjectKind::Volume, name: "wp_hello".to_owned(), mark }
+    }
+
+    fn origin(status: SiteStatus, at_rest_since: Option<i64>) -> Origin {
+        let name = SiteName::parse("hello").unwrap();
+        let at_rest_since = at_rest_since.map(Timestamp);
+        Origin { site: SITE, name, status, at_rest_since, collected_in_vain: None }
+    }
+
+    fn judged(found: &OwnedObject, origin: Origin) -> Option<OrphanClass> {
+        let origins = BTreeMap::from([(JOB, origin)]);
+        classify([found.as_ref()].into_iter(), &origins, Timestamp(10), PAUSE).pop().map(|(_, why)| why)
+    }
+
+    const fn left_over(kind: ResourceKind) -> OrphanClass {
+        OrphanClass::LeftOver { site: SITE, kind, removal_failed: false }
+    }
+
+    #[test]
+    fn what_was_seen_after_its_site_was_gone_is_left_over() {
+        for &status in SiteStatus::ALL {
+            let is_gone = matches!(status, SiteStatus::Failed | SiteStatus::Destroyed);
+            let expected = is_gone.then_some(left_over(ResourceKind::FilesVolume));
+            assert_eq!(judged(&found(SITE), origin(status, Some(9))), expected, "{status}");
+        }
+    }
+
+    #[test]
+    fn what_may_have_been_removed_since_is_left_to_the_next_look() {
+        for at_rest_since in [Some(10), Some(11), None] {
+            assert_eq!(judged(&found(SITE), origin(SiteStatus::Failed, at_rest_since)), None, "{at_rest_since:?}");
+        }
+    }
+
+    #[test]
+    fn a_site_s_name_is_what_the_journal_says() {
+        let other = Origin { name: SiteName::parse("other").unwrap(), ..origin(SiteStatus::Destroyed, Some(9)) };
+        assert_eq!(judged(&found(SITE), other), Some(OrphanClass::Misnamed));
+    }
+
+    #[test]
+    fn after_a_removal_in_vain_the_next_one_waits() {
+        let removal_failed = |since: i64| {
+            let tried =
+                Origin { collected_in_vain: Some(Timestamp(since)), ..origin(SiteStatus::Destroyed, Some(since)) };
+            let origins = BTreeMap::from([(JOB, tried)]);
+            let why = classify([found(SITE).as_ref()].into_iter(), &origins, Timestamp(10).plus(PAUSE), PAUSE)
+                .pop()
+                .unwrap()
+                .1;
+            matches!(why, OrphanClass::LeftOver { removal_failed: true, .. })
+        };
+        assert!(removal_failed(11) && !removal_failed(10));
+    }
+
+    #[test]
+    fn each_kind_is_known_by_its_name_and_copied_labels_make_nothing_ours() {
+        let judged = |what, name: &str| {
+            let found = OwnedObject { kind: what, name: name.to_owned(), ..found(SITE) };
+            judged(&found, origin(SiteStatus::Destroyed, Some(9)))
+        };
+        for (what, name, kind) in [
+            (ObjectKind::Container, "php_hello", ResourceKind::PhpContainer),
+            (ObjectKind::Container, "nginx_hello", ResourceKind::NginxContainer),
+            (ObjectKind::Container, "writer_hello", ResourceKind::Settings),
+            (ObjectKind::Volume, "wp_hello", ResourceKind::FilesVolume),
+            (ObjectKind::Volume, "php_hello", ResourceKind::PhpVolume),
+            (ObjectKind::Volume, "nginx_hello", ResourceKind::NginxVolume),
+            (ObjectKind::Network, "site_hello", ResourceKind::Network),
+            (ObjectKind::Database, "wp_hello", ResourceKind::Database),
+            (ObjectKind::Route, "hello.caddy", ResourceKind::Route),
+        ] {
+            assert_eq!(judged(what, name), Some(left_over(kind)), "{what} {name}");
+            assert_eq!(judged(what, "mine"), Some(OrphanClass::Misnamed), "{what}");
+        }
+    }
+
+    #[test]
+    fn what_the_journal_does_not_know_is_never_left_over() {
+        let unknown = classify([found(SITE).as_ref()].into_iter(), &BTreeMap::new(), Timestamp(10), PAUSE);
+        assert_eq!(unknown[0].1, OrphanClass::UnknownJob);
+        let other = SiteId::new(Uuid::from_u128(9));
+        let of_another = judged(&found(other), origin(SiteStatus::Failed, Some(9)));
+        assert_eq!(of_another, Some(OrphanClass::UnknownJob), "another site's job");
+    }
+}

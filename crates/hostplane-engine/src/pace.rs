@@ -1,0 +1,83 @@
+//! Timing of the background work: how long it waits, and how often it tries.
+
+use std::time::Duration;
+
+use hostplane_infra::containers::CREATE_DEADLINE;
+
+/// How often a job is tried before its failure counts as permanent.
+pub const JOB_ATTEMPTS: u32 = 4;
+/// How often a step is tried within one attempt of its job.
+pub const STEP_TRIES: u32 = 5;
+
+/// How long the worker waits, and for what. Tests have a faster one; operators have no reason to change it.
+#[derive(Debug, Clone, Copy)]
+pub struct Pace {
+    /// First ceiling of the random pause between tries; it doubles up to `backoff_ceiling`.
+    pub backoff_base: Duration,
+    /// Last ceiling of the random pause between tries.
+    pub backoff_ceiling: Duration,
+    /// How long a job that waits for a dependency rests before the dependency is asked again.
+    pub dependency_pause: Duration,
+    /// How long after a lost reply an effect may still land: the longest deadline of a call that makes a
+    /// container, a volume or a network. Absence that was seen earlier proves nothing.
+    pub settle: Duration,
+    /// How long a subnet that something else uses is left alone.
+    pub subnet_block: Duration,
+    /// How long a site may take from its first container to its first whole page.
+    pub serving_patience: Duration,
+    /// Pause between two questions for that page.
+    pub serving_pause: Duration,
+    /// Pause between two looks at everything.
+    pub scan_interval: Duration,
+    /// How long something that no site explains is there before it goes by itself.
+    pub orphan_grace: Duration,
+    /// Pause before a site is repaired once more for the same reason; it doubles each time.
+    pub repair_backoff: Duration,
+    /// Pause after a removal of it that achieved nothing.
+    pub collect_backoff: Duration,
+    /// Longest pause between two looks for scheduled events that are due.
+    pub wp_cron_tick: Duration,
+    /// Shortest pause between two runs of one site's events.
+    pub wp_cron_backoff: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            backoff_base: Duration::from_millis(100),
+            backoff_ceiling: Duration::from_secs(10),
+            dependency_pause: Duration::from_secs(1),
+            settle: CREATE_DEADLINE,
+            subnet_block: Duration::from_hours(1),
+            serving_patience: Duration::from_secs(30),
+            serving_pause: Duration::from_millis(50),
+            scan_interval: Duration::from_mins(1),
+            orphan_grace: Duration::from_mins(5),
+            repair_backoff: Duration::from_secs(5),
+            wp_cron_tick: Duration::from_secs(30),
+            wp_cron_backoff: Duration::from_secs(20),
+            collect_backoff: Duration::from_hours(1),
+        }
+    }
+}
+
+impl Pace {
+    /// The ceiling of the random pause before try number `tried + 1`.
+    #[must_use]
+    pub fn backoff(&self, tried: u32) -> Duration {
+        self.backoff_base.saturating_mul(1 << tried.min(16)).min(self.backoff_ceiling)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn backoff_doubles_up_to_its_ceiling() {
+        let pace = Pace::default();
+        assert_eq!(pace.backoff(0), Duration::from_millis(100));
+        assert_eq!(pace.backoff(3), Duration::from_millis(800));
+        assert_eq!(pace.backoff(60), pace.backoff_ceiling);
+    }
+}

@@ -1,0 +1,48 @@
+//! Which site an event of the Engine's is about. Events are hints: what they say is only where to look.
+
+use std::collections::BTreeMap;
+use std::str::FromStr;
+
+use hostplane_domain::ids::SiteId;
+use hostplane_domain::mark::LABEL_SITE_ID;
+use hostplane_domain::naming;
+use hostplane_infra::containers::EngineEvent;
+
+use super::Reconciler;
+use crate::inventory::snapshot::Depth;
+use crate::store::{StoreError, Stored};
+
+/// The event that tells of other limits, which no list shows.
+const UPDATED: &str = "update";
+
+impl Reconciler {
+    /// The site that something happened to, and how far it has to be looked at.
+    pub(super) async fn concerned(&self, event: &EngineEvent) -> Stored<Option<(SiteId, Depth)>> {
+        let depth = if event.action == UPDATED { Depth::Deep } else { Depth::Shallow };
+        if let Some(site) = event.labels.get(LABEL_SITE_ID) {
+            return Ok(SiteId::from_str(site).ok().map(|site| (site, depth)));
+        }
+        // The Engine tells no labels of volumes and networks.
+        let Some(name) = naming::site_of(&event.name) else { return Ok(None) };
+        match self.store.site(&name).await {
+            Ok(site) => Ok(Some((site.site.id, depth))),
+            Err(StoreError::Missing(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Sites to be looked at, each once and as far as anybody wants.
+#[derive(Debug, Default)]
+pub(super) struct RecheckQueue(BTreeMap<SiteId, Depth>);
+
+impl RecheckQueue {
+    pub fn add(&mut self, site: SiteId, depth: Depth) {
+        let known = self.0.entry(site).or_insert(depth);
+        *known = (*known).max(depth);
+    }
+
+    pub fn remove(&mut self, site: SiteId) -> Option<Depth> {
+        self.0.remove(&site)
+    }
+}

@@ -1,0 +1,135 @@
+//! Everything at once: the lists of all sites, in a constant number of calls.
+
+use std::collections::HashSet;
+use std::sync::PoisonError;
+
+use hostplane_domain::drift::drifts;
+use hostplane_domain::fingerprint::SpecHashes;
+use hostplane_domain::ids::SiteId;
+use hostplane_domain::job::JobState;
+use hostplane_infra::error::chain;
+use metrics::{counter, histogram};
+use tokio::task::yield_now;
+use tokio::time::Instant;
+use tracing::{debug, error, warn};
+
+use super::Reconciler;
+use super::repair_policy::repairable;
+use crate::context::SiteCx;
+use crate::inventory::Inventory;
+use crate::orphans::ScanError;
+use crate::resources;
+use crate::store::ReconcileTarget;
+
+/// After so many looks all sites were looked into.
+const DEEP_SCAN_ROUNDS: usize = 60;
+/// Sites that are compared before others get their turn.
+const BATCH: usize = 64;
+/// After so many failed looks in a row it is told louder: until one succeeds nothing is repaired or collected.
+pub(super) const FAILED_SCANS: u32 = 3;
+
+/// What is to be done after a look at everything.
+#[derive(Debug, Default)]
+pub(super) struct ScanResult {
+    /// Sites that seem to need a repair: each is looked at again by itself, as a job may have changed it meanwhile.
+    pub suspects: Vec<SiteId>,
+    /// Sites to be looked into.
+    pub deep: Vec<SiteId>,
+    /// Sites that a job holds.
+    pub busy: Vec<SiteId>,
+    /// Not everything could be seen.
+    pub is_incomplete: bool,
+}
+
+impl Reconciler {
+    /// Looks at everything. With `all`, every site is to be looked into, and not only those whose turn it is.
+    pub(super) async fn scan(&self, all: bool) -> Result<ScanResult, ScanError> {
+        let begun = Instant::now();
+        let result = self.try_scan(all).await;
+        let outcome = if result.is_ok() { "ok" } else { "failed" };
+        counter!("hostplane_scans_total", "outcome" => outcome).increment(1);
+        histogram!("hostplane_scan_duration_seconds").record(begun.elapsed());
+        result
+    }
+
+    async fn try_scan(&self, all: bool) -> Result<ScanResult, ScanError> {
+        let exclusive = self.orphans.exclusive().await;
+        // Before the world: what was added since is none that could be missing.
+        let targets = self.store.reconcile_targets().await?;
+        let mut inventory = match Inventory::scan(&self.world, self.instance).await {
+            Ok(inventory) => inventory,
+            Err(error) => {
+                self.drift_cache.fail_scan(error.to_string());
+                return Err(error.into());
+            }
+        };
+        let trouble = inventory.unreachable.as_ref().map(ToString::to_string);
+        // Without all of it nothing can be said of what no site explains. Whatever comes of it, the sites are compared.
+        let assessed = if trouble.is_none() {
+            self.orphans.assess(&inventory, exclusive).await
+        } else {
+            drop(exclusive);
+            Ok(())
+        };
+        let ring = self.secrets.now();
+        let mut hashes = std::mem::take(&mut *self.hashes.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut result = ScanResult { is_incomplete: trouble.is_some(), ..ScanResult::default() };
+        let (mut idle, mut there) = (Vec::new(), HashSet::new());
+        for (nth, (name, target)) in targets.into_iter().enumerate() {
+            if nth % BATCH == BATCH - 1 {
+                yield_now().await;
+            }
+            let ReconcileTarget { want, held_by } = match target {
+                Ok(target) => target,
+                Err(error) => {
+                    error!(
+                        site = name,
+                        error = chain(&error),
+                        "a site can't be read, so it isn't watched; mend its row with `sqlite3` while no control plane runs"
+                    );
+                    continue;
+                }
+            };
+            let site = want.site.id;
+            there.insert(site);
+            match held_by {
+                None => idle.push(site),
+                Some((_, JobState::NeedsOperator)) => {}
+                Some(_) => {
+                    result.busy.push(site);
+                    continue;
+                }
+            }
+            let seen = inventory.take(&want.site.name);
+            let hashes = hashes.entry(site).or_insert_with(|| SpecHashes::of(&want));
+            if !hashes.are_of(&want) {
+                *hashes = SpecHashes::of(&want);
+            }
+            let cx = SiteCx { hashes: Some(hashes), ..self.context(&want, &ring) };
+            let found = drifts(&resources::observe_all(&cx, Some(&want), &seen));
+            if held_by.is_none() && !repairable(&found).is_empty() {
+                result.suspects.push(site);
+            } else {
+                self.drift_cache.record_shallow(&want.site, found, inventory.scanned_at);
+            }
+        }
+        hashes.retain(|site, _| there.contains(site));
+        *self.hashes.lock().unwrap_or_else(PoisonError::into_inner) = hashes;
+        let share = if all { idle.len() } else { idle.len().div_ceil(DEEP_SCAN_ROUNDS) };
+        result.deep = self.drift_cache.next_deep(&idle, share);
+        result.deep.retain(|site| !result.suspects.contains(site));
+        self.drift_cache.complete_scan(inventory.scanned_at, trouble, &there);
+        assessed.map(|()| result)
+    }
+
+    pub(super) fn report(error: &ScanError, failed: u32) {
+        match error {
+            ScanError::Store(error) => error!(error = chain(error), "can't look at everything"),
+            ScanError::World(error) if failed == FAILED_SCANS => {
+                warn!(error = %error.chain(), failed, "can't look at everything; going on trying");
+            }
+            // Whoever is down is told of elsewhere.
+            ScanError::World(error) => debug!(error = %error.chain(), "can't look at everything"),
+        }
+    }
+}

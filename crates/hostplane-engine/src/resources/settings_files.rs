@@ -1,0 +1,125 @@
+//! The generated files in the two settings volumes.
+//!
+//! They are written before the serving containers are made, through a container of our own that is never
+//! started: nothing of a tenant runs in it, and the serving containers mount the volumes read-only.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use hostplane_domain::container;
+use hostplane_domain::desired::DesiredSite;
+use hostplane_domain::drift::Reason;
+use hostplane_domain::mark::Owner;
+use hostplane_domain::naming;
+use hostplane_domain::observed::{Difference, Observed, Remedy};
+use hostplane_domain::render::php::KEY_NAMES;
+use hostplane_domain::render::{self, SettingsFile, SettingsSecrets};
+use hostplane_domain::resource_kind::ResourceKind;
+use hostplane_domain::secret::Purpose;
+use hostplane_infra::containers::{ArchiveEntry, Scope};
+use hostplane_infra::error::{Effect, absent_is_done};
+use secrecy::ExposeSecret;
+
+use super::container::require_volumes;
+use super::{Resource, taken, within_ours};
+use crate::context::SiteCx;
+use crate::inventory::snapshot::{Fact, SettingsFound, Snapshot};
+
+const KIND: ResourceKind = ResourceKind::Settings;
+/// Only its reader may read a file with secrets, and nobody may write it.
+const FILE_MODE: u32 = 0o400;
+
+/// What is in `php_<site>` and `nginx_<site>`.
+pub(super) struct SettingsFiles;
+
+#[async_trait]
+impl Resource for SettingsFiles {
+    fn kind(&self) -> ResourceKind {
+        KIND
+    }
+
+    fn needs(&self) -> &'static [ResourceKind] {
+        &[ResourceKind::FilesVolume, ResourceKind::PhpVolume, ResourceKind::NginxVolume]
+    }
+
+    /// Without `want` only the writer container counts: the files go with their volumes.
+    fn observe(&self, cx: &SiteCx<'_>, want: Option<&DesiredSite>, seen: &Snapshot) -> Observed {
+        let writer = naming::writer_container(&cx.site.name);
+        if let Some(left) = seen.containers.iter().find(|container| container.name == writer) {
+            let differs = vec![Difference { reason: Reason::LeftOver, ..difference("writer", "absent", "present") }];
+            return Observed::Present { owner: cx.owner(left.mark.as_ref()), differs };
+        }
+        let Some(want) = want else { return Observed::Absent };
+        let volume = naming::php_volume(&cx.site.name);
+        let Some(volume) = seen.volumes.iter().find(|found| found.name == volume) else { return Observed::Absent };
+        match (&seen.settings, &volume.mark) {
+            (Fact::NotObserved, _) => Observed::NotObserved,
+            (Fact::Unknown(why), _) => Observed::Unknown(why.clone()),
+            (Fact::Known(_), None) => Observed::Absent,
+            (Fact::Known(found), Some(mark)) => within_ours(mark.clone(), differences(&files(cx, want), found)),
+        }
+    }
+
+    async fn ensure(&self, cx: &SiteCx<'_>, want: &DesiredSite) -> Effect<()> {
+        let spec = container::writer(want);
+        require_volumes(cx, &spec).await?;
+        self.remove(cx).await?;
+        let writer = cx.world.containers.create_container(&spec, &cx.mark(KIND, want).to_labels()).await?;
+        cx.world.containers.upload(&writer, naming::WRITER_DIR, &entries(files(cx, want))).await?;
+        absent_is_done(cx.world.containers.remove_container(&writer).await)
+    }
+
+    async fn remove(&self, cx: &SiteCx<'_>) -> Effect<()> {
+        let name = naming::writer_container(&cx.site.name);
+        for left in cx.world.containers.containers(&Scope::Names(vec![name.clone()])).await? {
+            match cx.owner(left.mark.as_ref()) {
+                Owner::Ours(_) => absent_is_done(cx.world.containers.remove_container(&left.id).await)?,
+                owner => return Err(taken("container", &name, &owner)),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn files(cx: &SiteCx<'_>, want: &DesiredSite) -> Vec<SettingsFile> {
+    let (site, version) = (cx.site.id, want.secret_version);
+    let keys = u8::try_from(KEY_NAMES.len()).expect("eight keys");
+    let secrets = SettingsSecrets {
+        database_password: cx.secret(want).site_password(Purpose::SiteDatabase, site, version),
+        keys: cx.secret(want).site_keys(site, version, keys),
+        mail_password: cx.mail_password(want).cloned(),
+    };
+    render::settings(want, &secrets)
+}
+
+/// The names of the files that are not as wanted. Their contents are never shown.
+fn differences(files: &[SettingsFile], found: &SettingsFound) -> Vec<Difference> {
+    let wanted: BTreeMap<_, _> = files.iter().map(|file| ((file.volume, file.name.to_owned()), file)).collect();
+    let changed = wanted.iter().filter_map(|(key, file)| match found.get(key) {
+        None => Some(difference(file.name, "present", "absent")),
+        Some(contents) if contents != file.contents.expose_secret().as_bytes() => {
+            Some(difference(file.name, "as generated", "changed"))
+        }
+        Some(_) => None,
+    });
+    changed.collect()
+}
+
+fn difference(field: &'static str, wanted: &str, found: &str) -> Difference {
+    let (wanted, found) = (wanted.to_owned(), found.to_owned());
+    Difference { reason: Reason::Configuration, field, wanted, found, remedy: Remedy::InPlace }
+}
+
+/// The archive below the writer's directory: the owners of the three volumes' roots, then the files.
+fn entries(files: Vec<SettingsFile>) -> Vec<ArchiveEntry> {
+    let dir = |path: &str, mode, uid| ArchiveEntry { path: path.to_owned(), mode, uid, contents: None };
+    let mut entries = vec![dir("files", 0o755, 33), dir("php", 0o500, 33), dir("nginx", 0o500, 101)];
+    entries.extend(files.into_iter().map(|file| ArchiveEntry {
+        path: format!("{}/{}", file.volume.writer_subdir(), file.name),
+        mode: FILE_MODE,
+        uid: file.uid,
+        contents: Some(Bytes::copy_from_slice(file.contents.expose_secret().as_bytes())),
+    }));
+    entries
+}

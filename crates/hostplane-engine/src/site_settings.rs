@@ -1,0 +1,74 @@
+//! What the operator decides about sites in general.
+
+use hostplane_domain::desired::{DesiredSite, MailRelay, PhpSettings, SiteImages, SiteLimits};
+use hostplane_domain::mark::SiteRef;
+use hostplane_domain::subnet::SubnetPool;
+use hostplane_domain::url::{BaseDomain, SiteUrl};
+use ipnet::Ipv4Net;
+use secrecy::SecretString;
+
+use crate::pace::Pace;
+use crate::store::SiteRecord;
+
+/// Settings that go into every site, and those of the worker.
+#[derive(Debug, Clone)]
+pub struct SiteSettings {
+    /// Sites are reached at `<site>.<base domain>`.
+    pub base_domain: BaseDomain,
+    /// The port that visitors use.
+    pub public_port: u16,
+    /// The images of the sites' containers.
+    pub images: SiteImages,
+    /// What a site may use.
+    pub limits: SiteLimits,
+    /// How a site's PHP runs.
+    pub php: PhpSettings,
+    /// Who takes the sites' mail.
+    pub mail: Option<MailRelay>,
+    /// Its password.
+    pub mail_password: Option<SecretString>,
+    /// The network that sites share with Caddy.
+    pub shared_network: String,
+    /// `host:port` of MariaDB as the sites' containers see it.
+    pub database_host: String,
+    /// Where sites' subnets come from.
+    pub subnet_pool: SubnetPool,
+    /// Jobs that run at once.
+    pub concurrency: usize,
+    /// How long the worker waits.
+    pub pace: Pace,
+}
+
+impl SiteSettings {
+    /// Where a site of this name is reached.
+    #[must_use]
+    pub fn url(&self, site: &SiteRef) -> SiteUrl {
+        SiteUrl { host: self.base_domain.host_of(&site.name), port: self.public_port }
+    }
+
+    /// The server that takes mail, where it asks for a password, and that.
+    pub(crate) fn mail_login(&self) -> Option<(&MailRelay, &SecretString)> {
+        self.mail.as_ref().zip(self.mail_password.as_ref())
+    }
+
+    /// What a site should be.
+    #[must_use]
+    pub fn desired(&self, record: &SiteRecord, subnet: Ipv4Net, secret_generation: u32) -> DesiredSite {
+        DesiredSite {
+            url: self.url(&record.site),
+            site: record.site.clone(),
+            subnet,
+            wordpress: record.details.clone(),
+            images: self.images.clone(),
+            limits: self.limits,
+            php: self.php,
+            mail: self.mail.clone(),
+            shared_network: self.shared_network.clone(),
+            database_host: self.database_host.clone(),
+            secret_version: record.secret_version,
+            secret_generation,
+            admin_generation: secret_generation,
+            suspended: false,
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! What people ask for: jobs are added, given up, cancelled, resumed.
+
+use hostplane_domain::desired::DesiredSite;
+use hostplane_domain::drift::Drift;
+use hostplane_domain::ids::{JobId, SiteId};
+use hostplane_domain::job::{JobState, OperationName};
+use hostplane_domain::site_change::SiteChange;
+use hostplane_domain::status::{IllegalTransition, SiteEvent};
+use hostplane_infra::clock::Timestamp;
+use sqlx::SqliteConnection;
+use uuid::Uuid;
+
+use crate::operations::{self, Operation};
+
+use super::{JobError, JobRecord, Store, StoreError, Stored, sites, to_json, violates};
+
+const NOT_STUCK: StoreError = StoreError::Missing("job that needs an operator");
+
+/// What is asked for besides the operation itself.
+#[derive(Default)]
+pub(super) struct JobInput<'a> {
+    /// What the site is to be, where that is known.
+    pub after: Option<&'a DesiredSite>,
+    /// What was found that the job is about.
+    pub why: Option<&'a [Drift]>,
+}
+
+pub(super) async fn add(
+    tx: &mut SqliteConnection,
+    site: SiteId,
+    operation: OperationName,
+    input: JobInput<'_>,
+    now: Timestamp,
+) -> Stored<JobId> {
+    let after = input.after.map(|after| to_json(after, "jobs.after_spec")).transpose()?;
+    let why = input.why.map(|why| to_json(&why, "jobs.why")).transpose()?;
+    let id = JobId::new(Uuid::now_v7());
+    let added = sqlx::query(
+        "INSERT INTO jobs (id, site_id, operation, state, direction, run_at, before_spec, after_spec, why, created_at)
+         SELECT $1, id, $3, 'pending', 'forward', $4, spec, $5, $6, $4 FROM sites WHERE id = $2",
+    )
+    .bind(id.to_string())
+    .bind(site.to_string())
+    .bind(operation.as_str())
+    .bind(now.0)
+    .bind(after)
+    .bind(why)
+    .execute(tx)
+    .await;
+    match added {
+        Err(error) if violates(&error, "jobs.site_id") => Err(StoreError::JobActive),
+        Err(error) => Err(error.into()),
+        Ok(_) => Ok(id),
+    }
+}
+
+async fn begin(
+    tx: &mut SqliteConnection,
+    site: SiteId,
+    operation: &dyn Operation,
+    input: JobInput<'_>,
+    now: Timestamp,
+) -> Stored<JobId> {
+    let id = add(tx, site, operation.name(), input, now).await?;
+    sites::transition(tx, site, operation.begun(), None, now).await?;
+    Ok(id)
+}
+
+async fn end_stuck(tx: &mut SqliteConnection, job: JobId, state: JobState, now: Timestamp) -> Stored<()> {
+    let ended = sqlx::query("UPDATE jobs SET state = $2, finished_at = $3 WHERE id = $1 AND state = 'needs_operator'")
+        .bind(job.to_string())
+        .bind(state.as_str())
+        .bind(now.0)
+        .execute(tx)
+        .await?;
+    if ended.rows_affected() == 0 { Err(NOT_STUCK) } else { Ok(()) }
+}
+
+impl Store {
+    /// Adds a job on a site that exists, and moves the site's status as the operation says.
+    ///
+    /// # Errors
+    /// [`StoreError::JobActive`] when another job of the site has not ended; [`StoreError::Illegal`] when
+    /// the site's status doesn't allow the operation.
+    pub async fn enqueue(&self, site: SiteId, operation: &dyn Operation, now: Timestamp) -> Stored<JobId> {
+        let mut tx = self.writing("enqueue").await?;
+        let id = begin(&mut tx, site, operation, JobInput::default(), now).await?;
+        tx.commit().await?;
+        Ok(id)
+    }
+
+    /// Adds a job that somebody orders who is no person, because of what was found.
+    ///
+    /// # Errors
+    /// Those of [`Store::enqueue`].
+    pub async fn enqueue_for_findings(
+        &self,
+        why: &[Drift],
+        site: SiteId,
+        operation: &dyn Operation,
+        now: Timestamp,
+    ) -> Stored<JobId> {
+        let mut tx = self.writing("enqueue_for_findings").await?;
+        let id = begin(&mut tx, site, operation, JobInput { why: Some(why), ..JobInput::default() }, now).await?;
+        tx.commit().await?;
+        Ok(id)
+    }
+
+    /// Adds such a job for an operator to look at: it begins when it is retried.
+    ///
+    /// # Errors
+    /// Those of [`Store::enqueue`].
+    pub async fn enqueue_operator_required(
+        &self,
+        why: &[Drift],
+        site: SiteId,
+        operation: &dyn Operation,
+        error: &JobError,
+        now: Timestamp,
+    ) -> Stored<JobId> {
+        let mut tx = self.writing("enqueue_operator_required").await?;
+        let id = begin(&mut tx, site, operation, JobInput { why: Some(why), ..JobInput::default() }, now).await?;
+        sqlx::query("UPDATE jobs SET state = 'needs_operator', error = $2 WHERE id = $1")
+            .bind(id.to_string())
+            .bind(to_json(error, "jobs.error")?)
+            .execute(&mut *tx)
+            .await?;
+        tx.commit().await?;
+        Ok(id)
+    }
+
+    /// Adds a job that changes a site that is there: what it is to be follows from what it is now.
+    ///
+    /// # Errors
+    /// [`StoreError::JobActive`] when another job of the site has not ended; [`StoreError::Illegal`] when the site
+    /// isn't there as a whole; [`StoreError::Refused`] when it can't be changed like this.
+    pub async fn enqueue_change(&self, site: SiteId, change: &SiteChange, now: Timestamp) -> Stored<JobId> {
+        let operation = operations::of(change.operation());
+        let mut tx = self.writing("enqueue_change").await?;
+        let record = sites::by_id(&mut tx, site).await?;
+        let illegal = IllegalTransition { from: record.status, event: operation.begun() };
+        let after = change.apply(record.spec.as_ref().ok_or(illegal)?)?;
+        let input = JobInput { after: Some(&after), ..JobInput::default() };
+        let id = begin(&mut tx, site, operation, input, now).await?;
+        tx.commit().await?;
+        Ok(id)
+    }
+
+    /// Gives up a job that needs an operator, and adds another of its site. `given_up` happens to the site's
+    /// status in between.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`] when the job doesn't need an operator any more.
+    pub async fn enqueue_instead(
+        &self,
+        stuck: &JobRecord,
+        given_up: Option<SiteEvent>,
+        operation: &dyn Operation,
+        now: Timestamp,
+    ) -> Stored<JobId> {
+        let mut tx = self.writing("enqueue_instead").await?;
+        end_stuck(&mut tx, stuck.id, JobState::Failed, now).await?;
+        if let Some(event) = given_up {
+            sites::transition(&mut tx, stuck.site_id, event, None, now).await?;
+        }
+        let id = begin(&mut tx, stuck.site_id, operation, JobInput::default(), now).await?;
+        tx.commit().await?;
+        Ok(id)
+    }
+
+    /// Ends a job that needs an operator, and frees its site as it stands.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`] when the job doesn't need an operator any more.
+    pub async fn give_up(&self, job: JobId, now: Timestamp) -> Stored<()> {
+        let mut tx = self.writing("give_up").await?;
+        end_stuck(&mut tx, job, JobState::Cancelled, now).await?;
+        tx.commit().await
+    }
+
+    /// Asks for a job to turn back. It is taken up at once, whatever it waits for. `false` when it is too
+    /// late: the job is past its pivot, turns back already, or doesn't run by itself.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn request_cancel(&self, job: JobId, now: Timestamp) -> Stored<bool> {
+        let mut tx = self.writing("request_cancel").await?;
+        let asked = sqlx::query(
+            "UPDATE jobs SET cancel_requested = 1, run_at = CASE WHEN run_at > $2 THEN $2 ELSE run_at END
+             WHERE id = $1 AND state IN ('pending', 'running') AND direction = 'forward' AND past_pivot = 0",
+        )
+        .bind(job.to_string())
+        .bind(now.0)
+        .execute(&mut *tx)
+        .await?;
+        tx.commit().await?;
+        Ok(asked.rows_affected() == 1)
+    }
+
+    /// Lets a job that needed an operator go on.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`] when no job of this id needs an operator.
+    pub async fn resume(&self, job: JobId, now: Timestamp) -> Stored<()> {
+        let mut tx = self.writing("resume").await?;
+        let resumed = sqlx::query(
+            "UPDATE jobs SET state = 'pending', attempt = 1, broken_off = 0, run_at = $2 WHERE id = $1 AND state = 'needs_operator'",
+        )
+        .bind(job.to_string())
+        .bind(now.0)
+        .execute(&mut *tx)
+        .await?;
+        tx.commit().await?;
+        if resumed.rows_affected() == 0 { Err(NOT_STUCK) } else { Ok(()) }
+    }
+}

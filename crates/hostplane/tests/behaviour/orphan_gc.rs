@@ -1,0 +1,47 @@
+//! What lands after its job had ended.
+
+use hostplane_domain::job::{JobState, OperationName};
+use hostplane_engine::store::JobFilter;
+use hostplane_infra::fake::FakeNetwork;
+use reqwest::StatusCode;
+use serde_json::json;
+
+use crate::harness::Harness;
+
+impl Harness {
+    /// A site is destroyed, its network appears again, and is collected. The job that did it.
+    pub async fn collected(&self, name: &str) -> String {
+        self.active(name).await;
+        let is_its = |network: &FakeNetwork| network.name == format!("site_{name}");
+        let networks = self.world.state().containers.networks.clone();
+        let (id, late) = networks.into_iter().find(|(_, network)| is_its(network)).unwrap();
+        let destroy = self.delete(&format!("/api/v1/sites/{name}?confirm={name}")).await;
+        assert_eq!(destroy.status, StatusCode::ACCEPTED, "{}", destroy.body);
+        assert_eq!(self.ended(destroy.body["id"].as_str().unwrap()).await, JobState::Completed);
+        self.world.state().containers.networks.insert(id, late);
+
+        let newest = JobFilter { limit: 1, ..JobFilter::default() };
+        let job = self.store_when(async |store| {
+            let job = store.jobs(None, &newest).await.unwrap().swap_remove(0);
+            (job.operation == OperationName::Collect).then(|| job.id.to_string())
+        });
+        let job = job.await;
+        assert_eq!(self.ended(&job).await, JobState::Completed);
+        job
+    }
+}
+
+#[tokio::test]
+async fn it_is_collected_by_a_job_of_its_own() {
+    let harness = Harness::running().await;
+    let before = harness.outside();
+    let id = harness.collected("hello").await;
+    assert_eq!(harness.outside(), before, "nothing is left");
+    let job = harness.get(&format!("/api/v1/jobs/{id}")).await.body;
+    assert_eq!((&job["why"][0]["resource"], &job["why"][0]["reason"]), (&json!("network"), &json!("left_over")));
+    assert_eq!((&job["operation"], &job["site"], &job["error"]), (&json!("collect"), &json!("hello"), &json!(null)));
+    let steps = job["steps"].as_array().unwrap();
+    assert_eq!((steps.len(), &steps[0]["resource"], &steps[0]["action"]), (1, &json!("network"), &json!("remove")));
+    let of_site = harness.get("/api/v1/jobs?site=hello").await.body;
+    assert_eq!(of_site["items"].as_array().unwrap().len(), 3, "{of_site}");
+}

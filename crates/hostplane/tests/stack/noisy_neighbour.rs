@@ -1,0 +1,149 @@
+//! A site that takes all that it can get: processes, memory, connections, workers, the disk under its log. Another
+//! site, the control plane and MariaDB go on all the while.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::docker::{docker, inspect};
+use crate::instance::Instance;
+use crate::probe::Probe;
+use crate::reach::{Place, php};
+
+/// Looks at everybody else while a hog is at its worst.
+const ROUNDS: u32 = 3;
+const PATIENCE: Duration = Duration::from_mins(1);
+/// Three files of 10 MiB, and a line too many in each.
+const LOG_LIMIT: u64 = 3 * (10 * 1024 * 1024 + 64 * 1024);
+
+/// Forks until it is refused; the children do nothing but spin, and end with it.
+const FORK_BOMB: &str = r#"<?php
+$children = 0; $parent = getmypid();
+while (($child = @pcntl_fork()) !== -1) {
+    if ($child === 0) { $until = microtime(true) + 20; while (microtime(true) < $until && posix_getppid() === $parent); exit; }
+    if (++$children > 5000) { break; }
+}
+echo "$children\n"; fflush(STDOUT);
+fgets(fopen('/tmp/hold', 'r'));
+"#;
+
+/// Opens connections until it is refused, and keeps them.
+const CONNECTIONS: &str = r#"<?php
+require '/etc/hostplane/wp-config.php';
+mysqli_report(MYSQLI_REPORT_OFF); [$host, $port] = explode(':', DB_HOST); $open = [];
+while (count($open) < 5000 && ($db = @mysqli_connect($host, DB_USER, DB_PASSWORD, DB_NAME, (int) $port))) { $open[] = $db; }
+echo count($open), ' ', mysqli_connect_errno(), "\n"; fflush(STDOUT);
+fgets(fopen('/tmp/hold', 'r'));
+"#;
+
+const MEMORY: &str = "$all = []; while (true) { $all[] = random_bytes(1 << 20); }";
+
+#[test]
+fn a_hog_hurts_only_its_own_site() {
+    let begun = Instant::now();
+    let instance = Instance::up();
+    let (hog, bystander) = (instance.site("hog"), instance.site("bystander"));
+    instance.create(&hog);
+    instance.create(&bystander);
+    let container = format!("php_{hog}");
+    docker(&["exec", &container, "php", "-r", "posix_mkfifo('/tmp/hold', 0600);"]);
+    let case = |what: &str, worst: &mut dyn FnMut()| {
+        let probe = Probe::of(&instance, &bystander);
+        worst();
+        let seen = probe.end();
+        println!("noisy neighbour: {what}: {seen}");
+        seen.assert_unharmed(ROUNDS);
+    };
+    case("all workers of PHP", &mut || {
+        let slow =
+            "file_put_contents('/var/www/html/slow.php', '<?php for (;;) { hash(\"sha512\", random_bytes(9999)); }');";
+        docker(&["exec", &container, "php", "-r", slow]);
+        // The kernel may have ended PHP-FPM too, which comes back at once.
+        instance.until("the hog's page", PATIENCE, |instance| {
+            visit(instance, &hog, "/", "60").wait().is_ok_and(|ended| ended.success())
+        });
+        let mut visitors: Vec<Child> = (0..20).map(|_| visit(&instance, &hog, "/slow.php", "120")).collect();
+        instance.until("that its own visitors wait", PATIENCE, |instance| {
+            visit(instance, &hog, "/", "3").wait().is_ok_and(|ended| !ended.success())
+        });
+        all_others_go_on(&instance, &bystander);
+        for visitor in &mut visitors {
+            let _ = visitor.kill();
+            let _ = visitor.wait();
+        }
+        docker(&["restart", "--time", "1", &container]);
+    });
+    case("a fork bomb", &mut || {
+        held(&container, FORK_BOMB, |said| {
+            let children: u32 = said.trim().parse().expect("a number");
+            assert!((8..64).contains(&children), "the limit is 64 processes, some of them PHP-FPM's: {children}");
+            all_others_go_on(&instance, &bystander);
+        });
+    });
+    case("all connections to the database", &mut || {
+        held(&container, CONNECTIONS, |said| {
+            // 1226: the user has as many as it may.
+            assert_eq!(said.trim(), "20 1226");
+            all_others_go_on(&instance, &bystander);
+        });
+    });
+    case("all memory", &mut || {
+        let ended =
+            Command::new("docker").args(["exec", &container, "php", "-d", "memory_limit=-1", "-r", MEMORY]).output();
+        assert_eq!(ended.expect("docker runs").status.code(), Some(137), "the kernel ends it");
+        all_others_go_on(&instance, &bystander);
+    });
+    case("a flood in the log", &mut || {
+        let line = "flood".repeat(200);
+        docker(&["exec", &container, "sh", "-c", &format!("yes {line} | head --bytes 45M > /proc/1/fd/2")]);
+        all_others_go_on(&instance, &bystander);
+        let size = log_size(&container);
+        assert!((10 << 20..LOG_LIMIT).contains(&size), "45 MiB were written, and {size} bytes are kept");
+    });
+    println!("noisy neighbour: five in {:?}", begun.elapsed());
+}
+
+/// Runs a program in a container until it has said a line, and holds it there meanwhile.
+fn held(container: &str, program: &str, meanwhile: impl FnOnce(&str)) {
+    use std::io::{BufRead, BufReader, Write};
+    let mut run = Command::new("docker");
+    run.args(["exec", "--interactive", container, "php"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = run.spawn().expect("docker runs");
+    child.stdin.take().expect("a pipe").write_all(program.as_bytes()).expect("the program is taken");
+    let mut said = String::new();
+    BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut said).expect("a line");
+    meanwhile(&said);
+    // It holds every process of the container that there may be, so it is let go from outside.
+    docker(&["restart", "--time", "1", container]);
+    let _ = child.wait();
+    docker(&["exec", container, "php", "-r", "file_exists('/tmp/hold') || posix_mkfifo('/tmp/hold', 0600);"]);
+}
+
+fn visit(instance: &Instance, site: &str, path: &str, seconds: &str) -> Child {
+    let host = format!("Host: {}", instance.authority(site));
+    let url = format!("http://127.0.0.1:{}{path}", instance.http_port);
+    let mut curl = Command::new("curl");
+    curl.args(["--silent", "--fail", "--max-time", seconds, "--noproxy", "*", "--header", &host, &url]);
+    curl.stdout(Stdio::null()).spawn().expect("curl runs")
+}
+
+fn all_others_go_on(instance: &Instance, bystander: &str) {
+    for _ in 0..ROUNDS {
+        instance.expect_front_page(bystander);
+        instance.done(&["site", "list", "--json"]);
+        assert_eq!(instance.sql("SELECT 1"), "1");
+        let inside = Place::Container(format!("php_{bystander}"));
+        assert_eq!(php(instance, &inside, "<?php echo 6 * 7;"), "42");
+    }
+    assert_eq!(instance.readiness()["ready"], true, "{}", instance.readiness());
+}
+
+/// The size of a container's log with all its rotated files.
+fn log_size(container: &str) -> u64 {
+    let path = inspect("container", container)["LogPath"].as_str().expect("a path").to_owned();
+    let directory = Path::new(&path).parent().expect("a directory");
+    let files = fs::read_dir(directory).expect("the Engine's directory").flatten();
+    let logs = files.filter(|file| file.path().to_string_lossy().starts_with(&path));
+    logs.map(|file| file.metadata().map_or(0, |file| file.len())).sum()
+}
