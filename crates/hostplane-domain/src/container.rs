@@ -84,7 +84,7 @@ pub fn php(want: &DesiredSite) -> ContainerSpec {
     let site = &want.site.name;
     ContainerSpec {
         name: naming::php_container(site),
-        image: want.images.php.clone(),
+        image: want.wordpress().images.php.clone(),
         command: argv(&["php-fpm", "--nodaemonize", "--fpm-config", "/etc/hostplane/php-fpm.conf"]),
         user: PHP_USER.to_owned(),
         network: Some(naming::network(site)),
@@ -116,7 +116,7 @@ pub fn nginx(want: &DesiredSite) -> ContainerSpec {
     let site = &want.site.name;
     ContainerSpec {
         name: naming::nginx_container(site),
-        image: want.images.nginx.clone(),
+        image: want.wordpress().images.nginx.clone(),
         command: argv(&["nginx", "-g", "daemon off;"]),
         user: NGINX_USER.to_owned(),
         network: Some(want.shared_network.clone()),
@@ -151,7 +151,7 @@ pub fn writer(want: &DesiredSite) -> ContainerSpec {
     let at = |name: &str| format!("{}/{name}", naming::WRITER_DIR);
     ContainerSpec {
         name: naming::writer_container(site),
-        image: want.images.php.clone(),
+        image: want.wordpress().images.php.clone(),
         command: argv(&["php", "--version"]),
         user: PHP_USER.to_owned(),
         network: None,

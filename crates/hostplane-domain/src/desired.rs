@@ -6,71 +6,113 @@ use std::ops::RangeInclusive;
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
-use crate::details::{AdminEmail, AdminUser, SiteTitle};
+use crate::ids::HostId;
 use crate::mark::SiteRef;
 use crate::secret::Keyring;
+use crate::site_kind::KindSpec;
 use crate::url::SiteUrl;
+use crate::wordpress::{MailRelay, PhpSettings, SiteImages, WORKER_MIB, WordpressDetails, WordpressSpec};
 
-/// What a site is made from.
+/// The desired state of one site.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "StoredSite")]
 pub struct DesiredSite {
-    /// Which site.
+    /// Id and name.
     pub site: SiteRef,
-    /// The site's own subnet.
-    pub subnet: Ipv4Net,
-    /// Where visitors reach it.
+    /// The host that its containers and its route are on.
+    pub host: HostId,
+    /// The address that visitors use.
     pub url: SiteUrl,
-    /// What its first administrator sees.
-    pub wordpress: WordpressDetails,
-    /// The images of its containers.
-    pub images: SiteImages,
-    /// What it may use.
+    /// Limits on the resources that it uses.
     pub limits: SiteLimits,
-    /// How its PHP runs. What was stored before there was a choice has the defaults.
-    #[serde(default)]
-    pub php: PhpSettings,
-    /// Who takes its mail. Without it, and in what was stored before there was a choice, it sends none.
-    #[serde(default)]
-    pub mail: Option<MailRelay>,
     /// The network that it shares with Caddy, by name.
     pub shared_network: String,
-    /// `host:port` of MariaDB as the site's containers see it.
-    pub database_host: String,
     /// Raised to give the site new passwords.
     pub secret_version: u32,
-    /// The generation of the installation's secret that they are derived from.
-    #[serde(default = "first_generation")]
+    /// The generation of the installation's secret that its passwords are derived from.
     pub secret_generation: u32,
     /// The generation that the first administrator's password was derived from: it is WordPress's own since.
-    #[serde(default = "first_generation")]
     pub admin_generation: u32,
     /// Visitors get a maintenance page.
-    #[serde(default)]
     pub suspended: bool,
+    /// The part that only sites of its kind have.
+    pub kind: KindSpec,
+}
+
+impl DesiredSite {
+    /// The WordPress part.
+    ///
+    /// # Panics
+    /// For a site of another kind: only the resources of WordPress's blueprint ask for it.
+    #[must_use]
+    pub fn wordpress(&self) -> &WordpressSpec {
+        self.kind.wordpress().expect("a WordPress site")
+    }
+}
+
+/// The stored forms: the present one, and that of version 0.1, which had one kind of site on one host.
+#[derive(Deserialize)]
+struct StoredSite {
+    site: SiteRef,
+    #[serde(default)]
+    host: HostId,
+    url: SiteUrl,
+    limits: SiteLimits,
+    shared_network: String,
+    secret_version: u32,
+    #[serde(default = "first_generation")]
+    secret_generation: u32,
+    #[serde(default = "first_generation")]
+    admin_generation: u32,
+    #[serde(default)]
+    suspended: bool,
+    kind: Option<KindSpec>,
+    subnet: Option<Ipv4Net>,
+    wordpress: Option<WordpressDetails>,
+    images: Option<SiteImages>,
+    #[serde(default)]
+    php: PhpSettings,
+    mail: Option<MailRelay>,
+    database_host: Option<String>,
+}
+
+/// A stored site has neither the present form nor that of version 0.1.
+#[derive(Debug, thiserror::Error)]
+#[error("the stored site has no part of its kind")]
+struct NoKind;
+
+impl TryFrom<StoredSite> for DesiredSite {
+    type Error = NoKind;
+
+    fn try_from(stored: StoredSite) -> Result<Self, NoKind> {
+        let kind = match stored.kind {
+            Some(kind) => kind,
+            None => KindSpec::Wordpress(WordpressSpec {
+                subnet: stored.subnet.ok_or(NoKind)?,
+                details: stored.wordpress.ok_or(NoKind)?,
+                images: stored.images.ok_or(NoKind)?,
+                php: stored.php,
+                mail: stored.mail,
+                database_host: stored.database_host.ok_or(NoKind)?,
+            }),
+        };
+        Ok(Self {
+            site: stored.site,
+            host: stored.host,
+            url: stored.url,
+            limits: stored.limits,
+            shared_network: stored.shared_network,
+            secret_version: stored.secret_version,
+            secret_generation: stored.secret_generation,
+            admin_generation: stored.admin_generation,
+            suspended: stored.suspended,
+            kind,
+        })
+    }
 }
 
 fn first_generation() -> u32 {
     Keyring::FIRST
-}
-
-/// Title and first administrator.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct WordpressDetails {
-    /// The site's title.
-    pub title: SiteTitle,
-    /// Login name of the first administrator.
-    pub admin_user: AdminUser,
-    /// E-mail address of the first administrator.
-    pub admin_email: AdminEmail,
-}
-
-/// Image references.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SiteImages {
-    /// PHP-FPM with WordPress's files.
-    pub php: String,
-    /// nginx.
-    pub nginx: String,
 }
 
 /// What a site may use.
@@ -89,80 +131,8 @@ pub struct SiteLimits {
     pub upload_mib: u16,
 }
 
-/// How a site's PHP runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct PhpSettings {
-    /// `memory_limit` of one request, in MiB.
-    pub memory_mib: u16,
-    /// `max_execution_time` of one request, in seconds of computing; twice as much passes on the clock at most.
-    pub max_execution_seconds: u16,
-    /// `max_input_vars`: fields of one form.
-    pub max_input_vars: u16,
-    /// Compiled code that all requests share, in MiB.
-    pub opcache_mib: u16,
-    /// WordPress has no editor for the code of plugins and themes.
-    pub disallow_file_edit: bool,
-}
-
 /// What [`SiteLimits::upload_mib`] may be.
 pub const UPLOAD_MIB: RangeInclusive<u16> = 2..=2048;
-
-impl PhpSettings {
-    /// What [`PhpSettings::memory_mib`] may be.
-    pub const MEMORY_MIB: RangeInclusive<u16> = 64..=8192;
-    /// What [`PhpSettings::max_execution_seconds`] may be.
-    pub const EXECUTION_SECONDS: RangeInclusive<u16> = 5..=3600;
-    /// What [`PhpSettings::max_input_vars`] may be.
-    pub const INPUT_VARS: RangeInclusive<u16> = 1000..=u16::MAX;
-    /// What [`PhpSettings::opcache_mib`] may be.
-    pub const OPCACHE_MIB: RangeInclusive<u16> = 16..=1024;
-
-    /// Memory of a container in which one request may use all that it is allowed to, in MiB.
-    #[must_use]
-    pub fn request_mib(&self) -> u32 {
-        u32::from(self.memory_mib) + u32::from(self.opcache_mib) + WORKER_MIB
-    }
-}
-
-impl Default for PhpSettings {
-    fn default() -> Self {
-        Self {
-            memory_mib: 256,
-            max_execution_seconds: 60,
-            max_input_vars: 3000,
-            opcache_mib: 64,
-            disallow_file_edit: true,
-        }
-    }
-}
-
-/// The server that takes the mail of sites. Its password is a secret, and no part of what is wanted.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MailRelay {
-    /// Host name or address, as the site's containers see it.
-    pub host: String,
-    /// Port.
-    pub port: u16,
-    /// How the connection is encrypted.
-    pub tls: MailTls,
-    /// As whom to log in; without one nobody does.
-    pub user: Option<String>,
-    /// The sender of mail for which the site names none.
-    pub from: Option<AdminEmail>,
-}
-
-/// How a connection to a mail server is encrypted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum MailTls {
-    /// Not at all.
-    None,
-    /// After a greeting in the clear; without encryption nothing is sent.
-    Starttls,
-    /// From the first byte.
-    Tls,
-}
 
 /// What one container may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -177,8 +147,6 @@ pub struct ContainerLimits {
     pub log_mib: u16,
 }
 
-/// What a PHP worker needs at least, in MiB.
-const WORKER_MIB: u32 = 64;
 /// What nginx needs besides the uploads that it buffers, in MiB.
 const NGINX_MIB: u32 = 64;
 /// What surrounds the largest file in a form, in KiB.
@@ -231,6 +199,7 @@ impl Default for SiteLimits {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::details::{AdminEmail, AdminUser, SiteTitle};
     use crate::ids::SiteId;
     use crate::name::SiteName;
     use uuid::Uuid;
@@ -238,36 +207,66 @@ pub(crate) mod tests {
     pub(crate) fn hello() -> DesiredSite {
         DesiredSite {
             site: SiteRef { id: SiteId::new(Uuid::from_u128(1)), name: SiteName::parse("hello").unwrap() },
-            subnet: "10.213.0.0/29".parse().unwrap(),
+            host: HostId::LOCAL,
             url: SiteUrl { host: "hello.localhost".into(), port: 8080 },
-            wordpress: WordpressDetails {
+            limits: SiteLimits::default(),
+            shared_network: "hostplane".into(),
+            secret_version: 1,
+            secret_generation: 1,
+            admin_generation: 1,
+            suspended: false,
+            kind: KindSpec::Wordpress(wordpress()),
+        }
+    }
+
+    pub(crate) fn wordpress() -> WordpressSpec {
+        WordpressSpec {
+            subnet: "10.213.0.0/29".parse().unwrap(),
+            details: WordpressDetails {
                 title: SiteTitle::parse("Hello").unwrap(),
                 admin_user: AdminUser::parse("admin").unwrap(),
                 admin_email: AdminEmail::parse("admin@hello.localhost").unwrap(),
             },
             images: SiteImages { php: "hostplane/php:1".into(), nginx: "hostplane/nginx:1".into() },
-            limits: SiteLimits::default(),
             php: PhpSettings::default(),
             mail: None,
-            shared_network: "hostplane".into(),
             database_host: "host.docker.internal:3306".into(),
-            secret_version: 1,
-            secret_generation: 1,
-            admin_generation: 1,
-            suspended: false,
         }
     }
 
-    #[test]
-    fn what_was_stored_before_there_was_a_choice_is_read_with_the_defaults() {
+    /// The form in which version 0.1 stored the site.
+    fn stored_by_version_0_1() -> serde_json::Value {
         let mut stored = serde_json::to_value(hello()).unwrap();
-        stored.as_object_mut().unwrap().remove("php").unwrap();
-        stored.as_object_mut().unwrap().remove("mail").unwrap();
-        stored.as_object_mut().unwrap().remove("secret_generation").unwrap();
-        stored.as_object_mut().unwrap().remove("admin_generation").unwrap();
+        let fields = stored.as_object_mut().unwrap();
+        let kind = fields.remove("kind").unwrap()["wordpress"].clone();
+        fields.extend(kind.as_object().unwrap().clone());
+        fields.remove("host").unwrap();
+        stored
+    }
+
+    #[test]
+    fn the_stored_form_is_read_back() {
+        let stored = serde_json::to_string(&hello()).unwrap();
+        assert_eq!(serde_json::from_str::<DesiredSite>(&stored).unwrap(), hello());
+    }
+
+    #[test]
+    fn the_form_of_version_0_1_is_read() {
+        assert_eq!(serde_json::from_value::<DesiredSite>(stored_by_version_0_1()).unwrap(), hello());
+        let mut neither = stored_by_version_0_1();
+        neither.as_object_mut().unwrap().remove("images").unwrap();
+        assert!(serde_json::from_value::<DesiredSite>(neither).is_err());
+    }
+
+    #[test]
+    fn settings_unknown_when_stored_have_defaults() {
+        let mut stored = stored_by_version_0_1();
+        for field in ["php", "mail", "secret_generation", "admin_generation"] {
+            stored.as_object_mut().unwrap().remove(field).unwrap();
+        }
         assert_eq!(serde_json::from_value::<DesiredSite>(stored.clone()).unwrap(), hello());
         stored["php"] = serde_json::json!({ "memory_mib": 512 });
-        let php = serde_json::from_value::<DesiredSite>(stored).unwrap().php;
+        let php = serde_json::from_value::<DesiredSite>(stored).unwrap().wordpress().php;
         assert_eq!(php, PhpSettings { memory_mib: 512, ..PhpSettings::default() });
     }
 

@@ -1,53 +1,11 @@
 //! What of a site is not as it should be, why, and what follows from it.
 
-use std::fmt;
-use std::str::FromStr;
-
 use serde::{Deserialize, Serialize};
 
-use crate::job::{BadText, text_enum};
 use crate::mark::Owner;
-use crate::observed::{Difference, Observed, Remedy};
-use crate::plan::Node;
+use crate::observed::{Difference, Node, Observed, Reason, Remedy};
 use crate::resource_kind::ResourceKind;
-
-text_enum!(
-    /// Why a resource is not as it should be.
-    Reason, "reason" {
-        /// It is not there.
-        Absent = "absent",
-        /// The container doesn't run.
-        Stopped = "stopped",
-        /// The container runs, and its health check fails.
-        Unhealthy = "unhealthy",
-        /// The container was made from another image.
-        Image = "image",
-        /// The container may use more, or less, than it should.
-        Limits = "limits",
-        /// The container is not on its networks, or there are two networks of one name.
-        Network = "network",
-        /// The container has other volumes than it should.
-        Mounts = "mounts",
-        /// A generated file was changed or is gone.
-        Configuration = "configuration",
-        /// The database's user is gone, or has another password, other grants or another limit.
-        Grants = "grants",
-        /// Caddy is not known to serve the route that is on its disk.
-        NotLoaded = "not_loaded",
-        /// Something that belongs beside a change that is over.
-        LeftOver = "left_over",
-        /// It was made by an earlier release, or from an earlier description.
-        Release = "release",
-        /// It holds another site's data.
-        Data = "data",
-        /// The front page fails or is blank.
-        Page = "page",
-        /// Something of somebody else's has its name.
-        Foreign = "foreign",
-        /// It could not be told.
-        Unknown = "unknown",
-    }
-);
+use crate::text_enum::text_enum;
 
 text_enum!(
     /// What follows from a drift.
@@ -135,7 +93,7 @@ fn weight(remedy: Remedy) -> u8 {
 /// the site isn't seen to fail, it is not taken from its visitors.
 fn lost(nodes: &[Node], node: &Node) -> Remediation {
     let fails = |node: &Node| matches!(&node.observed, Observed::Present { differs, .. } if !differs.is_empty());
-    let page_fails = nodes.iter().any(|node| node.kind == ResourceKind::Serving && fails(node));
+    let page_fails = nodes.iter().any(|node| node.is_visitors_view && fails(node));
     if node.within.is_none() || page_fails { Remediation::Restore } else { Remediation::Operator }
 }
 
@@ -152,7 +110,7 @@ mod tests {
         let holds_data =
             matches!(kind, ResourceKind::FilesVolume | ResourceKind::Database | ResourceKind::WordpressFiles);
         let within = (kind == ResourceKind::WordpressFiles).then_some(ResourceKind::FilesVolume);
-        Node { kind, needs: &[], within, holds_data, observed }
+        Node { kind, needs: &[], within, holds_data, is_visitors_view: kind == ResourceKind::Serving, observed }
     }
 
     fn differs(reasons: &[(Reason, Remedy)]) -> Observed {

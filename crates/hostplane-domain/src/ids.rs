@@ -63,3 +63,18 @@ id!(
     /// One token of the API.
     TokenId
 );
+id!(
+    /// One host: a machine with a Docker Engine that sites are placed on.
+    HostId
+);
+
+impl HostId {
+    /// The host of an installation that has one.
+    pub const LOCAL: Self = Self::new(Uuid::nil());
+}
+
+impl Default for HostId {
+    fn default() -> Self {
+        Self::LOCAL
+    }
+}

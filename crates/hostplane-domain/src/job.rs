@@ -7,51 +7,7 @@
 //!                                         └──its site is destroyed instead──▶ failed
 //! ```
 
-use std::fmt;
-use std::str::FromStr;
-
-use serde::{Deserialize, Serialize};
-
-macro_rules! text_enum {
-    ($(#[$doc:meta])* $name:ident, $bad:literal { $($(#[$vdoc:meta])* $variant:ident = $text:literal),+ $(,)? }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-        pub enum $name {
-            $($(#[$vdoc])* #[serde(rename = $text)] $variant),+
-        }
-
-        impl $name {
-            /// Every value.
-            pub const ALL: &[Self] = &[$(Self::$variant),+];
-
-            /// The stable text form, used in the database and the API.
-            #[must_use]
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $text),+ }
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(self.as_str())
-            }
-        }
-
-        impl FromStr for $name {
-            type Err = BadText;
-            fn from_str(text: &str) -> Result<Self, BadText> {
-                Self::ALL.iter().copied().find(|v| v.as_str() == text).ok_or(BadText($bad))
-            }
-        }
-    };
-}
-
-pub(crate) use text_enum;
-
-/// The text names no value of the type.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("not a valid {0}")]
-pub struct BadText(pub(crate) &'static str);
+use crate::text_enum::text_enum;
 
 text_enum!(
     /// Where a job is in its life.

@@ -2,14 +2,14 @@
 //!
 //! Nothing here performs I/O, reads a clock, draws a random number or knows HTTP or SQL, so nothing
 //! here can fail for a reason outside its arguments. Start reading at [`desired`] (what a site should
-//! be), [`resource_kind`] (the resources it is made of) and [`plan`] (how to get there).
+//! be), [`site_kind`] (the kinds there are), [`naming`] (the resources they are made of) and [`plan`] (how to get there).
 
+pub mod bridges;
 pub mod container;
 pub mod desired;
 pub mod details;
 pub mod drift;
 pub mod due_events;
-pub mod fingerprint;
 pub mod ids;
 pub mod job;
 pub mod mark;
@@ -22,8 +22,13 @@ pub mod render;
 pub mod resource_kind;
 pub mod secret;
 pub mod site_change;
+pub mod site_kind;
 pub mod spec_hash;
 pub mod status;
 pub mod subnet;
+pub mod text_enum;
+#[cfg(feature = "tiny")]
+pub mod tiny;
 pub mod token;
 pub mod url;
+pub mod wordpress;

@@ -1,11 +1,12 @@
 //! The names of everything that a site is made of. Nothing else spells them.
 
-use sha2::{Digest, Sha256};
+use std::fmt;
+use std::str::FromStr;
 
-use crate::ids::InstanceId;
-use crate::mark::{LABEL_INSTANCE, LABEL_SITE_ID, Labels};
+use serde::{Deserialize, Serialize};
+
 use crate::name::SiteName;
-use crate::resource_kind::ResourceKind;
+use crate::text_enum::BadText;
 
 /// The ledger of tenants' databases. No site can have this name: `_` is not allowed in site names.
 pub const LEDGER_DATABASE: &str = "wp__hostplane";
@@ -67,37 +68,6 @@ pub fn writer_container(site: &SiteName) -> String {
     format!("writer_{site}")
 }
 
-/// With what the names of an installation's bridges begin: by it the packet filter knows what its containers
-/// send. 25 bits tell installations of one Engine apart.
-#[must_use]
-pub fn bridge_prefix(instance: InstanceId) -> String {
-    format!("{BRIDGE}{}", short_hash::<5>(&instance.to_string()))
-}
-
-/// The bridge interface of a network, by the network's name and labels: none without an installation's mark.
-/// The kernel allows 15 characters; 40 bits tell the networks of one installation apart.
-#[must_use]
-pub fn bridge_of(network: &str, labels: &Labels) -> Option<String> {
-    let instance = labels.get(LABEL_INSTANCE)?.parse().ok()?;
-    let site = labels.get(LABEL_SITE_ID).map_or("", String::as_str);
-    Some(format!("{}{}", bridge_prefix(instance), short_hash::<8>(&format!("{site}/{network}"))))
-}
-
-/// Whether an interface is the bridge of some installation.
-#[must_use]
-pub fn is_bridge(interface: &str) -> bool {
-    let is_ours = |rest: &str| rest.len() == 13 && rest.bytes().all(|byte| BASE32.contains(&byte));
-    interface.strip_prefix(BRIDGE).is_some_and(is_ours)
-}
-
-const BRIDGE: &str = "hp";
-const BASE32: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
-
-fn short_hash<const N: usize>(text: &str) -> String {
-    let digest = Sha256::digest(text);
-    digest.iter().take(N).map(|byte| char::from(BASE32[usize::from(byte & 31)])).collect()
-}
-
 /// The snippet's file name in Caddy's directory of sites.
 #[must_use]
 pub fn snippet_file(site: &SiteName) -> String {
@@ -112,22 +82,71 @@ pub fn site_of(name: &str) -> Option<SiteName> {
     SiteName::parse(stem?).ok()
 }
 
-/// The name under which a resource is found outside, as shown to people.
-#[must_use]
-pub fn of(kind: ResourceKind, site: &SiteName) -> String {
-    match kind {
-        ResourceKind::Network => network(site),
-        ResourceKind::FilesVolume => files_volume(site),
-        ResourceKind::PhpVolume => php_volume(site),
-        ResourceKind::NginxVolume => nginx_volume(site),
-        ResourceKind::Database => database(site),
-        ResourceKind::Settings => format!("{}, {}", php_volume(site), nginx_volume(site)),
-        ResourceKind::PhpContainer => php_container(site),
-        ResourceKind::NginxContainer => nginx_container(site),
-        ResourceKind::WordpressFiles => format!("{}:{DOCROOT}", files_volume(site)),
-        ResourceKind::WordpressInstall => format!("{}.wp_options", database(site)),
-        ResourceKind::Route => snippet_file(site),
-        ResourceKind::Serving => "front page".to_owned(),
+macro_rules! resource_kinds {
+    ($($(#[$doc:meta])* $variant:ident = $text:literal, $name:expr;)+) => {
+        /// A kind of resource that sites are made of. One file of the engine's `resources` implements each.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        pub enum ResourceKind {
+            $($(#[$doc])* #[serde(rename = $text)] $variant),+
+        }
+
+        impl ResourceKind {
+            /// Every kind, in the order of declaration.
+            pub const ALL: &[Self] = &[$(Self::$variant),+];
+
+            /// The stable text form, used in labels, the journal and the API.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text),+ }
+            }
+        }
+
+        /// The name of a site's resource outside, as shown to operators.
+        #[must_use]
+        pub fn of(kind: ResourceKind, site: &SiteName) -> String {
+            let name: fn(&SiteName) -> String = match kind { $(ResourceKind::$variant => $name),+ };
+            name(site)
+        }
+    };
+}
+
+resource_kinds! {
+    /// The bridge network of the site's PHP and nginx alone.
+    Network = "network", network;
+    /// The volume with the site's files.
+    FilesVolume = "files_volume", files_volume;
+    /// The volume with PHP's settings and secrets.
+    PhpVolume = "php_volume", php_volume;
+    /// The volume with the nginx server block.
+    NginxVolume = "nginx_volume", nginx_volume;
+    /// Database, user and grants.
+    Database = "database", database;
+    /// The generated files inside the two settings volumes.
+    Settings = "settings", |site| format!("{}, {}", php_volume(site), nginx_volume(site));
+    /// The PHP-FPM container.
+    PhpContainer = "php_container", php_container;
+    /// The nginx container.
+    NginxContainer = "nginx_container", nginx_container;
+    /// WordPress unpacked into the files volume.
+    WordpressFiles = "wordpress_files", |site| format!("{}:{DOCROOT}", files_volume(site));
+    /// WordPress installed into the database.
+    WordpressInstall = "wordpress_install", |site| format!("{}.wp_options", database(site));
+    /// The Caddy snippet.
+    Route = "route", snippet_file;
+    /// The front page, requested from outside.
+    Serving = "serving", |_| "front page".to_owned();
+}
+
+impl fmt::Display for ResourceKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for ResourceKind {
+    type Err = BadText;
+    fn from_str(text: &str) -> Result<Self, BadText> {
+        Self::ALL.iter().copied().find(|kind| kind.as_str() == text).ok_or(BadText("kind of resource"))
     }
 }
 
@@ -146,28 +165,6 @@ mod tests {
         assert_eq!(php_container(&site), "php_my-shop");
         assert_eq!(nginx_container(&site), "nginx_my-shop");
         assert_eq!(snippet_file(&site), "my-shop.caddy");
-    }
-
-    #[test]
-    fn a_bridge_has_its_installation_s_prefix_and_a_name_of_its_own_that_the_kernel_takes() {
-        let labels = |instance: u128, site: Option<u128>| -> Labels {
-            let id = |n| uuid::Uuid::from_u128(n).to_string();
-            let mut labels = Labels::from([(LABEL_INSTANCE.to_owned(), id(instance))]);
-            labels.extend(site.map(|site| (LABEL_SITE_ID.to_owned(), id(site))));
-            labels
-        };
-        let bridge = |network, instance, site| bridge_of(network, &labels(instance, site)).unwrap();
-        let one = bridge("site_a", 1, Some(1));
-        assert!(one.len() == 15 && is_bridge(&one), "{one}");
-        assert!(one.starts_with(&bridge_prefix(InstanceId::new(uuid::Uuid::from_u128(1)))));
-        assert_eq!(one, bridge("site_a", 1, Some(1)));
-        let others = [bridge("site_a", 1, Some(2)), bridge("site_b", 1, Some(1)), bridge("site_a", 2, Some(1))];
-        let all: std::collections::BTreeSet<&String> = others.iter().chain([&one]).collect();
-        assert_eq!(all.len(), 4);
-        assert_eq!(bridge_of("theirs", &Labels::new()), None);
-        for other in ["hp0", "hpet0", "eth0", "br-0123456789ab", "hp-23456789abcd", "hp01"] {
-            assert!(!is_bridge(other), "{other}");
-        }
     }
 
     #[test]
@@ -195,5 +192,18 @@ mod tests {
     #[test]
     fn the_writer_has_a_name_of_its_own() {
         assert_eq!(writer_container(&SiteName::parse("hello").unwrap()), "writer_hello");
+    }
+
+    #[test]
+    fn all_are_listed_in_the_order_of_their_declaration() {
+        assert!(ResourceKind::ALL.iter().enumerate().all(|(nth, kind)| *kind as usize == nth));
+    }
+
+    #[test]
+    fn text_form_is_read_back_and_agrees_with_the_serialised_one() {
+        for kind in ResourceKind::ALL {
+            assert_eq!(kind.as_str().parse::<ResourceKind>(), Ok(*kind));
+            assert_eq!(serde_json::to_string(kind).unwrap(), format!("\"{kind}\""));
+        }
     }
 }

@@ -4,8 +4,47 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::drift::Reason;
 use crate::mark::Owner;
+use crate::resource_kind::ResourceKind;
+use crate::text_enum::text_enum;
+
+text_enum!(
+    /// Why a resource is not as it should be.
+    Reason, "reason" {
+        /// It is not there.
+        Absent = "absent",
+        /// The container doesn't run.
+        Stopped = "stopped",
+        /// The container runs, and its health check fails.
+        Unhealthy = "unhealthy",
+        /// The container was made from another image.
+        Image = "image",
+        /// The container may use more, or less, than it should.
+        Limits = "limits",
+        /// The container is not on its networks, or there are two networks of one name.
+        Network = "network",
+        /// The container has other volumes than it should.
+        Mounts = "mounts",
+        /// A generated file was changed or is gone.
+        Configuration = "configuration",
+        /// The database's user is gone, or has another password, other grants or another limit.
+        Grants = "grants",
+        /// Caddy is not known to serve the route that is on its disk.
+        NotLoaded = "not_loaded",
+        /// Something that belongs beside a change that is over.
+        LeftOver = "left_over",
+        /// It was made by an earlier release, or from an earlier description.
+        Release = "release",
+        /// It holds another site's data.
+        Data = "data",
+        /// The front page fails or is blank.
+        Page = "page",
+        /// Something of somebody else's has its name.
+        Foreign = "foreign",
+        /// It could not be told.
+        Unknown = "unknown",
+    }
+);
 
 /// The result of comparing one desired resource with a snapshot.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,6 +116,23 @@ pub enum Remedy {
     Operator,
     /// Making it again would lose data: never done by itself.
     DataLoss,
+}
+
+/// One resource of a site with what was observed of it: the input of drift detection and of the planner.
+#[derive(Debug, Clone)]
+pub struct Node {
+    /// Which.
+    pub kind: ResourceKind,
+    /// What has to be there before it. In a removal it goes before these.
+    pub needs: &'static [ResourceKind],
+    /// The resource whose removal takes this one along, if it has no removal of its own.
+    pub within: Option<ResourceKind>,
+    /// Its content can't be made again.
+    pub holds_data: bool,
+    /// It shows the site as visitors see it: only a request can tell whether it is as wanted.
+    pub is_visitors_view: bool,
+    /// What was found.
+    pub observed: Observed,
 }
 
 #[cfg(test)]

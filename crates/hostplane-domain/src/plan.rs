@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::drift::{Remediation, drifts};
 use crate::mark::Owner;
-use crate::observed::Observed;
+use crate::observed::{Node, Observed};
 use crate::resource_kind::ResourceKind;
 
 /// Which of the two verbs that change something.
@@ -40,21 +40,6 @@ pub enum Goal {
     /// What has drifted is as it was, and nothing else is touched: neither what holds data, nor what waits for an
     /// upgrade.
     Repaired,
-}
-
-/// One resource, as the planner needs it.
-#[derive(Debug, Clone)]
-pub struct Node {
-    /// Which.
-    pub kind: ResourceKind,
-    /// What has to be there before it. In a removal it goes before these.
-    pub needs: &'static [ResourceKind],
-    /// The resource whose removal takes this one along, if it has no removal of its own.
-    pub within: Option<ResourceKind>,
-    /// What is in it can't be made again.
-    pub holds_data: bool,
-    /// What was found.
-    pub observed: Observed,
 }
 
 /// One verb on one resource.
@@ -178,12 +163,18 @@ fn removed_before(nodes: &[Node], due: &BTreeSet<ResourceKind>, kind: ResourceKi
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::drift::Reason;
     use crate::mark::tests::mark;
-    use crate::observed::{Difference, Remedy};
+    use crate::observed::{Difference, Reason, Remedy};
 
     fn node(kind: ResourceKind, needs: &'static [ResourceKind], observed: Observed) -> Node {
-        Node { kind, needs, within: None, holds_data: kind == ResourceKind::Database, observed }
+        Node {
+            kind,
+            needs,
+            within: None,
+            holds_data: kind == ResourceKind::Database,
+            is_visitors_view: false,
+            observed,
+        }
     }
 
     fn chain(observed: &Observed) -> Vec<Node> {

@@ -4,8 +4,9 @@ use std::ops::RangeInclusive;
 
 use serde::Deserialize;
 
-use crate::desired::{ContainerLimits, DesiredSite, MailRelay, PhpSettings, SiteImages, SiteLimits, UPLOAD_MIB};
+use crate::desired::{ContainerLimits, DesiredSite, SiteLimits, UPLOAD_MIB};
 use crate::job::OperationName;
+use crate::wordpress::{MailRelay, PhpSettings, SiteImages};
 
 /// One order. Applied to what a site is, it says what the site is to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,11 +50,15 @@ impl SiteChange {
         let mut after = before.clone();
         match self {
             Self::Settings(patch) => {
-                (after.limits, after.php) = (patch.limits.apply(&before.limits), patch.php.apply(before.php));
-                check_php(&after.php)?;
-                check_limits(&after.limits, &after.php)?;
+                after.limits = patch.limits.apply(&before.limits);
+                let php = after.kind.wordpress_mut().map_or_else(PhpSettings::default, |wordpress| {
+                    wordpress.php = patch.php.apply(wordpress.php);
+                    wordpress.php
+                });
+                check_php(&php)?;
+                check_limits(&after.limits, &php)?;
             }
-            Self::Upgrade { images, mail } => (after.images, after.mail) = (images.clone(), mail.clone()),
+            Self::Upgrade { images, mail } => after.kind.upgrade(images, mail.as_ref()),
             Self::Suspended(suspended) => after.suspended = *suspended,
             Self::Secrets { generation } => {
                 after.secret_version = before.secret_version.saturating_add(1);
@@ -222,7 +227,13 @@ fn check_limits(limits: &SiteLimits, php: &PhpSettings) -> Result<(), OutOfBound
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::desired::tests::hello;
+    use crate::desired::tests::{hello, wordpress};
+    use crate::site_kind::KindSpec;
+    use crate::wordpress::{MailTls, WordpressSpec};
+
+    fn with(wordpress: WordpressSpec) -> DesiredSite {
+        DesiredSite { kind: KindSpec::Wordpress(wordpress), ..hello() }
+    }
 
     fn patched(limits: &str, php: &str) -> Result<DesiredSite, OutOfBounds> {
         let patch =
@@ -235,7 +246,8 @@ mod tests {
         assert_eq!(patched("{}", "{}").unwrap(), hello());
         for (upload, memory, opcache) in [(2, 64, 16), (2048, 8192, 1024)] {
             let php = PhpSettings { memory_mib: memory, opcache_mib: opcache, ..PhpSettings::default() };
-            let made = DesiredSite { limits: SiteLimits::fitting(upload, &php), php, ..hello() };
+            let made =
+                DesiredSite { limits: SiteLimits::fitting(upload, &php), ..with(WordpressSpec { php, ..wordpress() }) };
             let patch = SiteChange::Settings(SettingsPatch::default());
             assert_eq!(patch.apply(&made), Ok(made), "{upload} {memory} {opcache}");
         }
@@ -246,8 +258,8 @@ mod tests {
         let mut wanted = hello();
         wanted.limits.php.memory_mib = 1024;
         wanted.limits.upload_mib = 32;
-        wanted.php.memory_mib = 512;
-        wanted.php.disallow_file_edit = false;
+        let php = PhpSettings { memory_mib: 512, disallow_file_edit: false, ..PhpSettings::default() };
+        wanted.kind = KindSpec::Wordpress(WordpressSpec { php, ..wordpress() });
         let found = patched(
             r#"{"php":{"memory_mib":1024},"upload_mib":32}"#,
             r#"{"memory_mib":512,"disallow_file_edit":false}"#,
@@ -261,19 +273,13 @@ mod tests {
             opcache_mib: 32,
             disallow_file_edit: true,
         };
-        assert_eq!(patched("{}", every).unwrap(), DesiredSite { php, ..hello() });
+        assert_eq!(patched("{}", every).unwrap(), with(WordpressSpec { php, ..wordpress() }));
         let images = SiteImages { php: "php:2".into(), nginx: "nginx:2".into() };
-        let relay = |host: &str| MailRelay {
-            host: host.into(),
-            port: 25,
-            tls: crate::desired::MailTls::None,
-            user: None,
-            from: None,
-        };
+        let relay = |host: &str| MailRelay { host: host.into(), port: 25, tls: MailTls::None, user: None, from: None };
         for mail in [None, Some(relay("mail"))] {
-            let before = DesiredSite { mail: Some(relay("old")), ..hello() };
+            let before = with(WordpressSpec { mail: Some(relay("old")), ..wordpress() });
             let upgraded = SiteChange::Upgrade { images: images.clone(), mail: mail.clone() }.apply(&before).unwrap();
-            assert_eq!(upgraded, DesiredSite { images: images.clone(), mail, ..hello() });
+            assert_eq!(upgraded, with(WordpressSpec { images: images.clone(), mail, ..wordpress() }));
         }
         let suspended = SiteChange::Suspended(true).apply(&hello()).unwrap();
         assert_eq!(suspended, DesiredSite { suspended: true, ..hello() });
@@ -343,7 +349,7 @@ mod tests {
     fn each_change_has_an_operation_of_its_own() {
         let changes = [
             SiteChange::Settings(SettingsPatch::default()),
-            SiteChange::Upgrade { images: hello().images, mail: None },
+            SiteChange::Upgrade { images: wordpress().images, mail: None },
             SiteChange::Suspended(true),
             SiteChange::Suspended(false),
             SiteChange::Secrets { generation: 1 },

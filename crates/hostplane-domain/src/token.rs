@@ -3,9 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
-
-use crate::job::{BadText, text_enum};
+use crate::text_enum::text_enum;
 
 text_enum!(
     /// What a token may do. Each scope includes those before it.

@@ -1,15 +1,16 @@
 //! What a verb has at hand: the world, the secrets, and for whom and in which job it works.
 
-use hostplane_domain::desired::{DesiredSite, MailRelay};
-use hostplane_domain::fingerprint::SpecHashes;
+use hostplane_domain::desired::DesiredSite;
 use hostplane_domain::ids::{InstanceId, JobId};
 use hostplane_domain::mark::{Mark, Owner, SiteRef};
 use hostplane_domain::resource_kind::ResourceKind;
 use hostplane_domain::secret::{Keyring, MasterSecret};
 use hostplane_domain::spec_hash::SpecHash;
+use hostplane_domain::wordpress::MailRelay;
 use hostplane_infra::world::World;
 use secrecy::SecretString;
 
+use crate::fingerprint::SpecHashes;
 use crate::pace::Pace;
 use crate::secrets;
 
@@ -23,7 +24,7 @@ pub(crate) struct SiteCx<'a> {
     pub site: &'a SiteRef,
     pub job: JobId,
     pub pace: Pace,
-    /// Those of the wanted site, where somebody has kept them.
+    /// Hashes of the desired site, where a scan has kept them.
     pub hashes: Option<&'a SpecHashes>,
 }
 
@@ -36,17 +37,12 @@ impl SiteCx<'_> {
     /// The password for the server that takes the site's mail. One that the operator has left since gets none: the
     /// password is another's.
     pub fn mail_password(&self, want: &DesiredSite) -> Option<&SecretString> {
-        self.mail.filter(|(relay, _)| want.mail.as_ref() == Some(*relay)).map(|(_, password)| password)
+        self.mail.filter(|(relay, _)| want.wordpress().mail.as_ref() == Some(*relay)).map(|(_, password)| password)
     }
 
-    /// The hash of what one of the wanted site's resources is made from.
-    pub fn spec_hash(&self, kind: ResourceKind, want: &DesiredSite) -> SpecHash {
-        self.hashes.map_or_else(|| want.spec_hash(kind), |hashes| hashes.get(kind))
-    }
-
-    /// The mark for what this job makes.
-    pub fn mark(&self, kind: ResourceKind, want: &DesiredSite) -> Mark {
-        Mark { instance: self.instance, site: self.site.clone(), kind, job: self.job, spec: want.spec_hash(kind) }
+    /// The mark for an object that this job makes.
+    pub fn mark(&self, kind: ResourceKind, spec: SpecHash) -> Mark {
+        Mark { instance: self.instance, site: self.site.clone(), kind, job: self.job, spec }
     }
 
     /// Whose a thing with this mark is.

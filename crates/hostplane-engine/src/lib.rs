@@ -6,7 +6,9 @@
 //! This crate knows no HTTP status, no terminal and no concrete adapter.
 
 pub mod app;
+mod background;
 mod context;
+mod fingerprint;
 mod inventory;
 mod jobs;
 pub mod operations;
@@ -18,5 +20,7 @@ mod resources;
 mod rotation;
 pub mod secrets;
 pub mod site_settings;
+pub mod sites;
+mod staleness;
 pub mod store;
 mod wp_cron;

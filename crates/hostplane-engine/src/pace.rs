@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use hostplane_infra::containers::CREATE_DEADLINE;
 
+use crate::background::backoff::Backoff;
+
 /// How often a job is tried before its failure counts as permanent.
 pub const JOB_ATTEMPTS: u32 = 4;
 /// How often a step is tried within one attempt of its job.
@@ -65,7 +67,7 @@ impl Pace {
     /// The ceiling of the random pause before try number `tried + 1`.
     #[must_use]
     pub fn backoff(&self, tried: u32) -> Duration {
-        self.backoff_base.saturating_mul(1 << tried.min(16)).min(self.backoff_ceiling)
+        Backoff { first: self.backoff_base, longest: self.backoff_ceiling }.pause(tried)
     }
 }
 

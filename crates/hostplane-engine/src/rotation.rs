@@ -4,8 +4,6 @@
 //! Nothing of this is remembered: which sites are behind is seen from what they are, at each start, after each new
 //! generation and from time to time.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
@@ -21,19 +19,20 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 use tracing::{error, info, warn};
 
-use crate::jobs::Signal;
-use crate::orphans::{Orphans, ScanError};
+use crate::background::backoff::{Backoff, SiteBackoff};
+use crate::background::signal::Signal;
+use crate::inventory::ScanError;
 use crate::pace::Pace;
 use crate::secrets::Secrets;
+use crate::staleness::Staleness;
 use crate::store::{SiteFilter, Store, StoreError, Stored};
 
 /// Sites that are rotated at once.
 const AT_ONCE: usize = 2;
 /// Between two looks for sites that are behind: one that was being made, or was mended, is seen then.
 const TICK: Duration = Duration::from_mins(5);
-/// How long until a site that could not be rotated is tried again; it doubles up to a day.
-const FIRST_BACKOFF: Duration = Duration::from_mins(5);
-const LONGEST_BACKOFF: Duration = Duration::from_hours(24);
+/// The pause of a site that could not be rotated.
+const BACKOFF: Backoff = Backoff { first: Duration::from_mins(5), longest: Duration::from_hours(24) };
 /// Sites that are read at once.
 const PAGE: u32 = 500;
 
@@ -46,8 +45,7 @@ pub(crate) struct Rotation {
     pub signal: Signal,
     /// Tells of a new generation.
     pub generations: watch::Receiver<()>,
-    /// Knows whether the control database is older than the world.
-    pub orphans: Arc<Orphans>,
+    pub staleness: Staleness,
     pub pace: Pace,
 }
 
@@ -57,16 +55,13 @@ enum Pass {
     Unreachable,
 }
 
-/// When a site that could not be rotated is tried again, and how long it rested.
-type Backoffs = BTreeMap<SiteId, (Instant, Duration)>;
-
 impl Rotation {
     /// Rotates whatever is behind, again and again, for ever.
     pub async fn run(mut self) {
-        let mut backoffs = Backoffs::new();
+        let mut backoff = SiteBackoff::default();
         loop {
             self.generations.mark_unchanged();
-            let pause = match self.pass(&mut backoffs).await {
+            let pause = match self.pass(&mut backoff).await {
                 Ok(Pass::Complete) => TICK,
                 Ok(Pass::Unreachable) => self.pace.dependency_pause,
                 Err(error) => {
@@ -84,25 +79,24 @@ impl Rotation {
                 }
             };
             if timeout(pause, generation).await.is_ok() {
-                backoffs.clear();
+                backoff.clear();
             }
         }
     }
 
-    async fn pass(&self, backoffs: &mut Backoffs) -> Stored<Pass> {
+    async fn pass(&self, backoff: &mut SiteBackoff) -> Stored<Pass> {
         let generation = self.secrets.now().newest();
         let behind = behind(&self.store, generation).await?;
-        backoffs.retain(|site, _| behind.contains(site));
+        backoff.retain(|site| behind.contains(&site));
         let now = Instant::now();
-        let due: Vec<SiteId> =
-            behind.into_iter().filter(|site| backoffs.get(site).is_none_or(|(until, _)| *until <= now)).collect();
+        let due: Vec<SiteId> = behind.into_iter().filter(|site| backoff.is_due(*site, now)).collect();
         if due.is_empty() {
             return Ok(Pass::Complete);
         }
         // What a database from an older copy says of its sites is not to be made true.
-        match self.orphans.unknown().await {
-            Ok(unknown) if unknown.is_empty() => {}
-            Ok(_) => return Ok(Pass::Complete),
+        match self.staleness.is_stale().await {
+            Ok(false) => {}
+            Ok(true) => return Ok(Pass::Complete),
             Err(ScanError::World(_)) => return Ok(Pass::Unreachable),
             Err(ScanError::Store(error)) => return Err(error),
         }
@@ -112,8 +106,7 @@ impl Rotation {
         let tried = outcomes.into_iter().collect::<Stored<Vec<SiteId>>>()?;
         let left = self::behind(&self.store, generation).await?;
         for site in tried.into_iter().filter(|site| left.contains(site)) {
-            let rest = backoffs.get(&site).map_or(FIRST_BACKOFF, |(_, rest)| (*rest * 2).min(LONGEST_BACKOFF));
-            backoffs.insert(site, (Instant::now() + rest, rest));
+            backoff.fail(site, Instant::now(), &BACKOFF);
         }
         if left.is_empty() {
             info!(generation, "every site's passwords come from the newest secret");

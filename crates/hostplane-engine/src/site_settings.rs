@@ -1,10 +1,12 @@
 //! What the operator decides about sites in general.
 
-use hostplane_domain::desired::{DesiredSite, MailRelay, PhpSettings, SiteImages, SiteLimits};
+use hostplane_domain::desired::{DesiredSite, SiteLimits};
+use hostplane_domain::ids::HostId;
 use hostplane_domain::mark::SiteRef;
+use hostplane_domain::site_kind::KindSpec;
 use hostplane_domain::subnet::SubnetPool;
 use hostplane_domain::url::{BaseDomain, SiteUrl};
-use ipnet::Ipv4Net;
+use hostplane_domain::wordpress::{MailRelay, PhpSettings, SiteImages};
 use secrecy::SecretString;
 
 use crate::pace::Pace;
@@ -53,22 +55,18 @@ impl SiteSettings {
 
     /// What a site should be.
     #[must_use]
-    pub fn desired(&self, record: &SiteRecord, subnet: Ipv4Net, secret_generation: u32) -> DesiredSite {
+    pub fn desired(&self, record: &SiteRecord, kind: KindSpec, secret_generation: u32) -> DesiredSite {
         DesiredSite {
             url: self.url(&record.site),
             site: record.site.clone(),
-            subnet,
-            wordpress: record.details.clone(),
-            images: self.images.clone(),
+            host: HostId::LOCAL,
             limits: self.limits,
-            php: self.php,
-            mail: self.mail.clone(),
             shared_network: self.shared_network.clone(),
-            database_host: self.database_host.clone(),
             secret_version: record.secret_version,
             secret_generation,
             admin_generation: secret_generation,
             suspended: false,
+            kind,
         }
     }
 }

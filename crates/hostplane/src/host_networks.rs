@@ -3,7 +3,7 @@
 
 use std::net::Ipv4Addr;
 
-use hostplane_domain::naming;
+use hostplane_domain::bridges;
 use hostplane_domain::subnet::{SubnetPool, overlap};
 use ipnet::Ipv4Net;
 
@@ -21,7 +21,7 @@ fn is_bridge(interface: &str) -> bool {
     interface == "docker0"
         || interface.starts_with("br-")
         || interface.starts_with("veth")
-        || naming::is_bridge(interface)
+        || bridges::is_bridge(interface)
 }
 
 /// Interface and destination of each route but the default one, which contains everything.

@@ -109,7 +109,7 @@ mod tests {
             site: want.site.clone(),
             kind: crate::resource_kind::ResourceKind::Route,
             job: crate::ids::JobId::new(uuid::Uuid::from_u128(3)),
-            spec: want.spec_hash(crate::resource_kind::ResourceKind::Route),
+            spec: crate::spec_hash::SpecHash::of(&"x"),
         };
         let snippet = snippet(&want, &mark);
         let (first, rest) = snippet.split_once('\n').unwrap();

@@ -3,8 +3,8 @@
 
 use std::net::Ipv4Addr;
 
+use crate::bridges;
 use crate::ids::InstanceId;
-use crate::naming;
 
 /// What the sites may reach on the host itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,7 +34,7 @@ pub fn table(instance: InstanceId) -> String {
 ///   well, so port 53 stays.
 #[must_use]
 pub fn rules(instance: InstanceId, access: &HostAccess) -> String {
-    let (table, prefix) = (table(instance), naming::bridge_prefix(instance));
+    let (table, prefix) = (table(instance), bridges::bridge_prefix(instance));
     let [http, https] = access.caddy;
     let mariadb = access.mariadb.map(|(address, port)| format!("\t\tip daddr {address} tcp dport {port} accept\n"));
     let named = access.named.iter().map(|port| format!("\t\ttcp dport {port} accept\n"));
@@ -99,7 +99,7 @@ mod tests {
     #[test]
     fn installations_have_tables_and_bridges_of_their_own() {
         let of = |n| rules(InstanceId::new(Uuid::from_u128(n)), &access());
-        let prefix = |n| naming::bridge_prefix(InstanceId::new(Uuid::from_u128(n)));
+        let prefix = |n| bridges::bridge_prefix(InstanceId::new(Uuid::from_u128(n)));
         assert!(of(1).contains(&table(InstanceId::new(Uuid::from_u128(1)))));
         assert_eq!(of(1).matches(&prefix(1)).count(), 2, "each chain lets what isn't ours pass first");
         assert!(!of(1).contains(&prefix(2)) && of(1) != of(2));

@@ -4,8 +4,9 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::SettingsSecrets;
 use super::php::quote;
-use crate::desired::{DesiredSite, MailTls};
+use crate::desired::DesiredSite;
 use crate::naming;
+use crate::wordpress::MailTls;
 
 /// The file's name in the PHP settings volume.
 pub const FILE: &str = "hostplane.php";
@@ -90,7 +91,7 @@ const MAIL_FROM: &str = r"$GLOBALS['wp_filter']['wp_mail_from'][1][] = array(
 ";
 
 fn mail(want: &DesiredSite, secrets: &SettingsSecrets) -> String {
-    let Some(relay) = &want.mail else { return NO_MAIL.to_owned() };
+    let Some(relay) = &want.wordpress().mail else { return NO_MAIL.to_owned() };
     let password = secrets.mail_password.as_ref().map_or("", |password| password.expose_secret());
     let tls = match relay.tls {
         MailTls::None => "",
@@ -129,10 +130,12 @@ pub fn file(want: &DesiredSite, secrets: &SettingsSecrets) -> SecretString {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::desired::MailRelay;
-    use crate::desired::tests::hello;
+    use crate::desired::tests::{hello, wordpress};
     use crate::details::AdminEmail;
     use crate::render::caddy::SITE_HEADER;
+    use crate::site_kind::KindSpec;
+    use crate::wordpress::MailRelay;
+    use crate::wordpress::WordpressSpec;
 
     fn text(want: &DesiredSite) -> String {
         let secrets = SettingsSecrets {
@@ -161,7 +164,10 @@ mod tests {
             user: user.map(str::to_owned),
             from: from.map(|from| AdminEmail::parse(from).unwrap()),
         };
-        let with = |relay| text(&DesiredSite { mail: Some(relay), ..hello() });
+        let with = |relay| {
+            let spec = WordpressSpec { mail: Some(relay), ..wordpress() };
+            text(&DesiredSite { kind: KindSpec::Wordpress(spec), ..hello() })
+        };
         let full = with(relay(MailTls::Starttls, Some("me"), Some("sites@example.com")));
         for line in [
             "$mailer->Host        = 'mail.example.com';",

@@ -74,9 +74,14 @@ pub fn settings(want: &DesiredSite, secrets: &SettingsSecrets) -> Vec<SettingsFi
             volume: SettingsVolume::Php,
             name: "php-fpm.conf",
             uid: 33,
-            contents: php::fpm_conf(&want.limits, &want.php).into(),
+            contents: php::fpm_conf(&want.limits, &want.wordpress().php).into(),
         },
-        SettingsFile { volume: SettingsVolume::Php, name: "php.ini", uid: 33, contents: php::ini(&want.php).into() },
+        SettingsFile {
+            volume: SettingsVolume::Php,
+            name: "php.ini",
+            uid: 33,
+            contents: php::ini(&want.wordpress().php).into(),
+        },
         SettingsFile {
             volume: SettingsVolume::Php,
             name: "wp-config.php",

@@ -5,8 +5,9 @@ use std::fmt::Write as _;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{SettingsSecrets, hooks};
-use crate::desired::{DesiredSite, PhpSettings, SiteLimits};
+use crate::desired::{DesiredSite, SiteLimits};
 use crate::naming;
+use crate::wordpress::PhpSettings;
 
 /// WordPress's keys and salts, in the order of [`SettingsSecrets::keys`].
 pub const KEY_NAMES: [&str; 8] = [
@@ -116,7 +117,7 @@ pub fn wp_config(want: &DesiredSite, secrets: &SettingsSecrets) -> SecretString 
     constant("DB_NAME", &database);
     constant("DB_USER", &database);
     constant("DB_PASSWORD", secrets.database_password.expose_secret());
-    constant("DB_HOST", &want.database_host);
+    constant("DB_HOST", &want.wordpress().database_host);
     constant("DB_CHARSET", "utf8mb4");
     constant("DB_COLLATE", "");
     for (name, key) in KEY_NAMES.iter().zip(&secrets.keys) {
@@ -127,7 +128,7 @@ pub fn wp_config(want: &DesiredSite, secrets: &SettingsSecrets) -> SecretString 
     constant("FS_METHOD", "direct");
     // The control plane has the events run when they are due; visitors don't wait for them.
     text.push_str("define( 'DISABLE_WP_CRON', true );\n");
-    if want.php.disallow_file_edit {
+    if want.wordpress().php.disallow_file_edit {
         text.push_str("define( 'DISALLOW_FILE_EDIT', true );\n");
     }
     text.push_str("$table_prefix = 'wp_';\n");

@@ -29,9 +29,13 @@ impl App {
             let hint = "it has credentials once it is ACTIVE";
             return Err(AppError::WrongStatus { name: name.clone(), status: record.status, hint });
         };
+        let Some(wordpress) = spec.kind.wordpress() else {
+            let hint = "a site of its kind has no credentials";
+            return Err(AppError::WrongStatus { name: name.clone(), status: record.status, hint });
+        };
         Ok(Credentials {
             password: secrets::admin_password(&self.secrets.now(), record.site.id, spec.admin_generation),
-            user: spec.wordpress.admin_user.to_string(),
+            user: wordpress.details.admin_user.to_string(),
             url: spec.url,
         })
     }

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use futures_util::join;
-use hostplane_domain::desired::SiteImages;
 use hostplane_domain::drift::{Drift, Remediation};
 use hostplane_domain::job::JobState;
 use hostplane_domain::name::SiteName;
 use hostplane_domain::naming;
 use hostplane_domain::subnet::overlap;
+use hostplane_domain::wordpress::SiteImages;
 use hostplane_infra::containers::{EngineFacts, Scope};
 use hostplane_infra::error::{Dependency, Effect};
 

@@ -39,7 +39,7 @@ impl App {
 
     /// What is wrong if the database is older than the world, or if that can't be told.
     async fn age_of_journal(&self) -> Option<String> {
-        let unknown = match self.orphans.unknown().await {
+        let unknown = match self.staleness.unknown_objects().await {
             Ok(unknown) if unknown.is_empty() => return None,
             Ok(unknown) => unknown,
             Err(error) => return Some(format!("not compared with the world yet: {error}")),

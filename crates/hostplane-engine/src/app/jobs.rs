@@ -101,7 +101,7 @@ impl App {
                 }
             };
         }
-        if operations::of(job.operation).pivot().is_none() {
+        if operations::of(job.operation).pivot.is_none() {
             let why = "this operation has no way back";
             return Err(AppError::NotCancellable(why));
         }

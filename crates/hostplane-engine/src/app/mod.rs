@@ -37,12 +37,14 @@ pub use site_container::SiteContainer;
 pub use sites::{ResourceState, ResourceView, SiteDetail, SiteView};
 pub use statistics::Statistics;
 
-use crate::jobs::{Signal, Worker};
+use crate::background::signal::Signal;
+use crate::jobs::Worker;
 use crate::orphans::Orphans;
 use crate::reconciler::{DriftCache, Reconciler, ScanRequest};
 use crate::rotation::Rotation;
 use crate::secrets::Secrets;
 use crate::site_settings::SiteSettings;
+use crate::staleness::Staleness;
 use crate::store::{Store, StoreError, Stored};
 use crate::wp_cron::WpCron;
 
@@ -58,6 +60,7 @@ pub struct App {
     settings: SiteSettings,
     signal: Signal,
     orphans: Arc<Orphans>,
+    staleness: Staleness,
     drift_cache: Arc<DriftCache>,
     /// Asks for a look at everything.
     scan_requests: mpsc::Sender<ScanRequest>,
@@ -224,13 +227,14 @@ impl App {
         store.check_generations(&secrets.now()).await?;
         let signal = Signal::default();
         let orphans = Arc::new(Orphans::new(store.clone(), world.clone(), instance, signal.clone(), settings.pace));
+        let staleness = Staleness::new(store.clone(), Arc::clone(&orphans));
         let runner = crate::jobs::Runner {
             store: store.clone(),
             world: world.clone(),
             instance,
             secrets: secrets.clone(),
             settings: settings.clone(),
-            orphans: Arc::clone(&orphans),
+            staleness: staleness.clone(),
         };
         let worker = Worker::new(runner, signal.clone(), settings.concurrency);
         let wp_cron = WpCron::new(store.clone(), world.clone(), instance, settings.pace);
@@ -241,7 +245,7 @@ impl App {
             secrets: secrets.clone(),
             signal: signal.clone(),
             generations: rotate.subscribe(),
-            orphans: Arc::clone(&orphans),
+            staleness: staleness.clone(),
             pace: settings.pace,
         };
         let drift_cache = Arc::new(DriftCache::default());
@@ -254,6 +258,7 @@ impl App {
             settings: settings.clone(),
             signal: signal.clone(),
             orphans: Arc::clone(&orphans),
+            staleness: staleness.clone(),
             drift_cache: Arc::clone(&drift_cache),
             hashes: Mutex::default(),
         };
@@ -268,6 +273,7 @@ impl App {
                 settings,
                 signal,
                 orphans,
+                staleness,
                 drift_cache,
                 scan_requests: request_scan,
             },

@@ -13,10 +13,10 @@ use hostplane_domain::url::SiteUrl;
 
 use super::{App, AppError, AppResult, JobView, SiteDrift};
 use crate::context::SiteCx;
-use crate::inventory::snapshot::{Depth, Snapshot};
+use crate::inventory::snapshot::Depth;
 use crate::operations;
-use crate::resources;
 use crate::site_settings::SiteSettings;
+use crate::sites;
 use crate::store::{NewSite, SiteFilter, SiteRecord, StoreError};
 
 /// A site, as shown.
@@ -206,7 +206,7 @@ impl App {
         let destroy = if stuck.operation == OperationName::Destroy {
             self.store.resume(stuck.id, self.now()).await.map(|()| stuck.id)
         } else {
-            let given_up = operations::of(stuck.operation).rolled_back();
+            let given_up = operations::of(stuck.operation).rolled_back;
             let destroy = operations::of(OperationName::Destroy);
             self.store.enqueue_instead(&stuck, given_up, destroy, self.now()).await
         };
@@ -239,7 +239,11 @@ impl App {
     fn view(&self, record: SiteRecord, active_job: Option<JobId>) -> SiteView {
         let url = record.spec.as_ref().map_or_else(|| self.settings.url(&record.site), |spec| spec.url.clone());
         let SiteSettings { images, mail, .. } = &self.settings;
-        let upgrade_pending = record.spec.as_ref().is_some_and(|spec| spec.images != *images || spec.mail != *mail);
+        let upgrade_pending = record.spec.as_ref().is_some_and(|spec| {
+            let mut upgraded = spec.kind.clone();
+            upgraded.upgrade(images, mail.as_ref());
+            upgraded != spec.kind
+        });
         SiteView { record, url, active_job, upgrade_pending }
     }
 
@@ -259,8 +263,9 @@ impl App {
         };
         let want = record.spec.as_ref().filter(|_| record.status == SiteStatus::Active);
         let depth = if want.is_some() { Depth::Deep } else { Depth::Shallow };
-        let nodes = match Snapshot::of_site(&cx, depth).await {
-            Ok(seen) => resources::observe_all(&cx, want, &seen),
+        let blueprint = sites::of(record.details.kind());
+        let nodes = match blueprint.snapshot(&cx, depth).await {
+            Ok(seen) => blueprint.observe(&cx, want, &seen),
             Err(error) => {
                 let unknown = |kind: ResourceKind| ResourceView {
                     kind,
@@ -268,13 +273,13 @@ impl App {
                     state: ResourceState::Unknown,
                     detail: Some(error.to_string()),
                 };
-                return ResourceKind::ALL.iter().copied().map(unknown).collect();
+                return blueprint.resources().iter().map(|resource| unknown(resource.kind())).collect();
             }
         };
-        // What no snapshot shows is no resource to be listed.
+        // No snapshot shows the site as visitors see it.
         nodes
             .into_iter()
-            .filter(|node| node.kind != ResourceKind::Serving)
+            .filter(|node| !node.is_visitors_view)
             .map(|node| {
                 let (state, detail) = state_of(&node.observed);
                 ResourceView { kind: node.kind, name: naming::of(node.kind, &record.site.name), state, detail }

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use hostplane_domain::drift::{Reason, Remediation};
+use hostplane_domain::drift::Remediation;
 use hostplane_domain::job::{JobState, OperationName};
+use hostplane_domain::observed::Reason;
 use hostplane_domain::status::SiteStatus;
 use hostplane_infra::clock::Timestamp;
 use hostplane_infra::error::Dependency;

@@ -1,13 +1,10 @@
-//! Something that carries the installation's mark.
+//! Objects outside that carry the installation's mark, in the form in which orphans are classified.
 
 use std::fmt;
 
 use hostplane_domain::mark::Mark;
-use hostplane_domain::name::SiteName;
-use hostplane_domain::naming;
-use hostplane_domain::resource_kind::ResourceKind;
 
-/// ObjectKind sort of thing it is.
+/// The sort of an object outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ObjectKind {
     /// A container.
@@ -34,6 +31,23 @@ impl ObjectKind {
             Self::Route => "route",
         }
     }
+
+    /// The word for it in messages about a name that is taken.
+    #[must_use]
+    pub const fn noun(self) -> &'static str {
+        match self {
+            Self::Database => "database or database user",
+            Self::Route => "Caddy snippet",
+            Self::Container | Self::Volume | Self::Network => self.as_str(),
+        }
+    }
+
+    /// True for volumes and databases. Once its site is gone, the content of one is unknown, so only an operator
+    /// removes it.
+    #[must_use]
+    pub const fn may_hold_data(self) -> bool {
+        matches!(self, Self::Volume | Self::Database)
+    }
 }
 
 impl fmt::Display for ObjectKind {
@@ -42,44 +56,25 @@ impl fmt::Display for ObjectKind {
     }
 }
 
-/// Something with a mark, where it was seen.
+/// A marked object in a scan's result.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ObjectRef<'a> {
     pub kind: ObjectKind,
-    /// Under which name.
     pub name: &'a str,
-    /// Its mark.
     pub mark: &'a Mark,
 }
 
-/// The same, to be kept.
+/// A marked object that outlives the scan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct OwnedObject {
     pub kind: ObjectKind,
-    /// Under which name.
     pub name: String,
-    /// Its mark.
     pub mark: Mark,
 }
 
 impl ObjectRef<'_> {
-    /// Which resource of the site it is, if it has the name of one.
-    pub fn kind_at(&self, site: &SiteName) -> Option<ResourceKind> {
-        let kinds: &[ResourceKind] = match self.kind {
-            ObjectKind::Container if self.name == naming::writer_container(site) => {
-                return Some(ResourceKind::Settings);
-            }
-            ObjectKind::Container => &[ResourceKind::PhpContainer, ResourceKind::NginxContainer],
-            ObjectKind::Volume => &[ResourceKind::FilesVolume, ResourceKind::PhpVolume, ResourceKind::NginxVolume],
-            ObjectKind::Network => &[ResourceKind::Network],
-            ObjectKind::Database => &[ResourceKind::Database],
-            ObjectKind::Route => &[ResourceKind::Route],
-        };
-        kinds.iter().copied().find(|kind| naming::of(*kind, site) == self.name)
-    }
-
-    /// A copy of it.
-    pub fn keep(&self) -> OwnedObject {
+    /// A copy that outlives the scan.
+    pub fn to_owned(self) -> OwnedObject {
         OwnedObject { kind: self.kind, name: self.name.to_owned(), mark: self.mark.clone() }
     }
 }

@@ -5,8 +5,6 @@ use std::collections::BTreeMap;
 use futures_util::{join, try_join};
 use hostplane_domain::desired::DesiredSite;
 use hostplane_domain::mark::Owner;
-use hostplane_domain::name::SiteName;
-use hostplane_domain::naming;
 use hostplane_domain::render::SettingsVolume;
 use hostplane_infra::containers::{ContainerFacts, ContainerState, NetworkFacts, Scope, Tuning, VolumeFacts};
 use hostplane_infra::databases::{TenantFacts, Tenants};
@@ -14,8 +12,9 @@ use hostplane_infra::error::{Effect, EffectError};
 use hostplane_infra::proxy::RouteFacts;
 use hostplane_infra::wordpress::WordpressFacts;
 
+use super::page;
+use super::scan_targets::ScanTargets;
 use crate::context::SiteCx;
-use crate::resources::serving;
 
 /// What could be seen, or why it could not. Unknown is never taken for absent.
 #[derive(Debug, Clone, Default)]
@@ -62,28 +61,17 @@ pub(crate) enum Depth {
     Deep,
 }
 
-/// The names of a site's containers.
-pub(crate) fn container_names(site: &SiteName) -> Vec<String> {
-    vec![naming::php_container(site), naming::nginx_container(site), naming::writer_container(site)]
-}
-
-/// The names of a site's volumes.
-pub(crate) fn volume_names(site: &SiteName) -> Vec<String> {
-    vec![naming::files_volume(site), naming::php_volume(site), naming::nginx_volume(site)]
-}
-
 impl Snapshot {
-    /// Looks at one site.
+    /// Reads one site.
     ///
     /// # Errors
-    /// When one of the lists can't be had: then nothing can be concluded. Facts from inside that can't be
-    /// had are `Unknown`.
-    pub async fn of_site(cx: &SiteCx<'_>, depth: Depth) -> Effect<Self> {
+    /// When one of the lists can't be read: then nothing can be concluded. Deep facts that can't be read are `Unknown`.
+    pub async fn of_site(cx: &SiteCx<'_>, targets: &ScanTargets, depth: Depth) -> Effect<Self> {
         let site = &cx.site.name;
         let world = cx.world;
-        let names = |names: Vec<String>| Scope::Names(names);
+        let names = |names: &[String]| Scope::Names(names.to_vec());
         let (containers, volumes, networks) =
-            (names(container_names(site)), names(volume_names(site)), names(vec![naming::network(site)]));
+            (names(&targets.containers), names(&targets.volumes), names(&targets.networks));
         let tenant = Tenants::Of(site.clone());
         let (containers, volumes, networks, tenants, route) = try_join!(
             world.containers.containers(&containers),
@@ -98,13 +86,10 @@ impl Snapshot {
             networks,
             tenant: Fact::Known(tenants.into_iter().next()),
             route: Fact::Known(route),
-            tunings: Fact::NotObserved,
-            settings: Fact::NotObserved,
-            wordpress: Fact::NotObserved,
-            page: Fact::NotObserved,
+            ..Self::default()
         };
         if depth == Depth::Deep {
-            snapshot.read_deep_facts(cx).await;
+            snapshot.read_deep_facts(cx, targets).await;
         }
         Ok(snapshot)
     }
@@ -117,16 +102,19 @@ impl Snapshot {
         }
     }
 
-    /// Looks at what lists don't show.
-    pub async fn read_deep_facts(&mut self, cx: &SiteCx<'_>) {
-        let (tunings, settings, wordpress) =
-            join!(self.read_tunings(cx), self.read_settings(cx), self.read_wordpress(cx));
+    /// Reads the facts that no list shows.
+    async fn read_deep_facts(&mut self, cx: &SiteCx<'_>, targets: &ScanTargets) {
+        let (tunings, settings, wordpress) = join!(
+            self.read_tunings(cx, &targets.tuned),
+            self.read_settings(cx, &targets.settings),
+            self.read_wordpress(cx, targets.wordpress.as_deref())
+        );
         (self.tunings, self.settings, self.wordpress) = (tunings, settings, wordpress);
     }
 
-    /// Asks for the front page, as a visitor would.
+    /// Requests the front page, as a visitor would.
     pub async fn read_page(&mut self, cx: &SiteCx<'_>, want: &DesiredSite) {
-        self.page = Fact::Known(serving::fault(cx, want, serving::FRONT_PAGE).await);
+        self.page = Fact::Known(page::fault(cx, want, page::FRONT_PAGE).await);
     }
 
     /// The site's own container of a name.
@@ -135,13 +123,13 @@ impl Snapshot {
         self.containers.iter().find(mine)
     }
 
-    async fn read_tunings(&self, cx: &SiteCx<'_>) -> Fact<Tunings> {
+    async fn read_tunings(&self, cx: &SiteCx<'_>, containers: &[String]) -> Fact<Tunings> {
         let mut tunings = Tunings::new();
-        for name in [naming::php_container(&cx.site.name), naming::nginx_container(&cx.site.name)] {
-            let Some(container) = self.own(cx, &name) else { continue };
+        for name in containers {
+            let Some(container) = self.own(cx, name) else { continue };
             match cx.world.containers.tuning(&container.id).await {
-                Ok(tuning) => drop(tunings.insert(name, tuning)),
-                // It is gone since; the next list will tell.
+                Ok(tuning) => drop(tunings.insert(name.clone(), tuning)),
+                // It was removed in the meantime, which the next list shows.
                 Err(EffectError::NotFound(_)) => {}
                 Err(error) => return Fact::Unknown(error.to_string()),
             }
@@ -149,27 +137,24 @@ impl Snapshot {
         Fact::Known(tunings)
     }
 
-    async fn read_settings(&self, cx: &SiteCx<'_>) -> Fact<SettingsFound> {
+    async fn read_settings(&self, cx: &SiteCx<'_>, targets: &[(SettingsVolume, String)]) -> Fact<SettingsFound> {
         let mut found = SettingsFound::new();
-        let site = &cx.site.name;
-        for (volume, container) in
-            [(SettingsVolume::Php, naming::php_container(site)), (SettingsVolume::Nginx, naming::nginx_container(site))]
-        {
-            let Some(container) = self.own(cx, &container) else {
-                return Fact::Unknown(format!("{container} isn't there to look into"));
+        for (volume, container) in targets {
+            let Some(container) = self.own(cx, container) else {
+                return Fact::Unknown(format!("{container} isn't there to be read through"));
             };
             match cx.world.containers.download(&container.id, volume.serving_dir()).await {
                 Ok(files) => found
-                    .extend(files.into_iter().filter_map(|file| Some(((volume, file.path), file.contents?.to_vec())))),
+                    .extend(files.into_iter().filter_map(|file| Some(((*volume, file.path), file.contents?.to_vec())))),
                 Err(error) => return Fact::Unknown(error.to_string()),
             }
         }
         Fact::Known(found)
     }
 
-    async fn read_wordpress(&self, cx: &SiteCx<'_>) -> Fact<WordpressFacts> {
-        let name = naming::php_container(&cx.site.name);
-        match self.own(cx, &name) {
+    async fn read_wordpress(&self, cx: &SiteCx<'_>, container: Option<&str>) -> Fact<WordpressFacts> {
+        let Some(name) = container else { return Fact::NotObserved };
+        match self.own(cx, name) {
             Some(php) if php.state == ContainerState::Running => match cx.world.wordpress.facts(&php.id).await {
                 Ok(facts) => Fact::Known(facts),
                 Err(error) => Fact::Unknown(error.to_string()),
@@ -179,7 +164,7 @@ impl Snapshot {
     }
 }
 
-/// Whether a list of volumes holds this site's of a name.
+/// True when a list of volumes holds this site's own volume of a name.
 pub(crate) fn own_volume_exists(cx: &SiteCx<'_>, volumes: &[VolumeFacts], name: &str) -> bool {
     volumes.iter().any(|volume| volume.name == name && matches!(cx.owner(volume.mark.as_ref()), Owner::Ours(_)))
 }

@@ -9,16 +9,15 @@ use hostplane_domain::desired::DesiredSite;
 use hostplane_domain::job::{Direction, StepState};
 use hostplane_domain::plan::{Step, Verb};
 use hostplane_domain::resource_kind::ResourceKind;
-use hostplane_infra::error::{Dependency, Effect, EffectError};
+use hostplane_infra::error::{Effect, EffectError};
 use metrics::histogram;
 use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
-use super::failure::{Failure, Lost};
-use super::run::Runner;
+use super::failure::{Failure, RunError};
+use super::runner::{Runner, blueprint};
 use crate::context::SiteCx;
-use crate::resources;
-use crate::store::{Claim, Outcome, StoreError};
+use crate::store::{Claim, Outcome, StoreError, Stored};
 
 /// What a plan is carried out for.
 pub(super) struct Plan<'a> {
@@ -31,17 +30,12 @@ pub(super) struct Plan<'a> {
 impl Runner {
     /// Carries out all steps, or as many as can be done before one fails. Steps under way are always
     /// waited for: no effect is left behind unjournalled.
-    pub(super) async fn execute(
-        &self,
-        cx: &SiteCx<'_>,
-        plan: &Plan<'_>,
-        steps: Vec<Step>,
-    ) -> Result<Result<(), Failure>, Lost> {
+    pub(super) async fn execute(&self, cx: &SiteCx<'_>, plan: &Plan<'_>, steps: Vec<Step>) -> Result<(), RunError> {
         let mut waiting = steps;
         let mut open: BTreeSet<ResourceKind> = waiting.iter().map(|step| step.kind).collect();
         let mut running = FuturesUnordered::new();
         let mut failure: Option<Failure> = None;
-        let mut lost: Option<Lost> = None;
+        let mut lost: Option<StoreError> = None;
         loop {
             if failure.is_none() && lost.is_none() {
                 let (ready, rest) =
@@ -54,7 +48,7 @@ impl Runner {
                             let result = self.carry_out(cx, plan, &step).await;
                             (step, seq, result, begun.elapsed())
                         }),
-                        Err(Lost(StoreError::Cancelled)) => {
+                        Err(StoreError::Cancelled) => {
                             failure = Some(Failure::Cancelled);
                             break;
                         }
@@ -82,18 +76,19 @@ impl Runner {
                 }
             }
         }
-        match lost {
-            Some(lost) => Err(lost),
-            None => Ok(failure.map_or(Ok(()), Err)),
+        match (lost, failure) {
+            (Some(lost), _) => Err(RunError::JournalLost(lost)),
+            (None, Some(failure)) => Err(failure.into()),
+            (None, None) => Ok(()),
         }
     }
 
-    async fn intend(&self, plan: &Plan<'_>, step: &Step) -> Result<i64, Lost> {
+    async fn intend(&self, plan: &Plan<'_>, step: &Step) -> Stored<i64> {
         let now = self.world.clock.now();
-        Ok(self.store.intend(plan.claim, plan.direction, step.kind, step.verb, now).await?)
+        self.store.intend(plan.claim, plan.direction, step.kind, step.verb, now).await
     }
 
-    async fn journal(&self, plan: &Plan<'_>, step: &Step, seq: i64, error: Option<&EffectError>) -> Result<(), Lost> {
+    async fn journal(&self, plan: &Plan<'_>, step: &Step, seq: i64, error: Option<&EffectError>) -> Stored<()> {
         let now = self.world.clock.now();
         let unknown = matches!(error, Some(EffectError::OutcomeUnknown { .. }));
         let state = match error {
@@ -113,12 +108,12 @@ impl Runner {
             // Only what was being made can still appear.
             settles_at: (unknown && step.verb == Verb::Ensure).then(|| now.plus(self.settings.pace.settle)),
         };
-        Ok(self.store.outcome(plan.claim, &outcome, now).await?)
+        self.store.outcome(plan.claim, &outcome, now).await
     }
 
     /// One step, tried again while its failure may pass by itself.
     async fn carry_out(&self, cx: &SiteCx<'_>, plan: &Plan<'_>, step: &Step) -> Effect<()> {
-        let resource = resources::of(step.kind);
+        let resource = blueprint(plan.claim).resource(step.kind).expect("a plan has steps of the site's resources");
         let mut tried = 0;
         loop {
             let result = match (step.verb, plan.want) {
@@ -140,17 +135,6 @@ impl Runner {
                 other => return other,
             }
         }
-    }
-
-    /// The first dependency whose ping fails.
-    pub(super) async fn which_is_down(&self) -> Option<Dependency> {
-        let ask = |dependency| async move { self.world.ping(dependency).await.is_err().then_some(dependency) };
-        // Docker first: while it is down, the others look down too.
-        if let Some(down) = ask(Dependency::Docker).await {
-            return Some(down);
-        }
-        let (mariadb, caddy) = futures_util::join!(ask(Dependency::Mariadb), ask(Dependency::Caddy));
-        mariadb.or(caddy)
     }
 }
 

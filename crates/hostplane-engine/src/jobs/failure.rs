@@ -6,13 +6,33 @@ use hostplane_infra::error::{Dependency, EffectError, Rejection};
 
 use crate::store::{JobError, StoreError};
 
-/// The journal can't be written: the run breaks off, and the job is taken up again later.
+/// The reason why a run stopped before its end.
 #[derive(Debug)]
-pub(super) struct Lost(pub StoreError);
+pub(super) enum RunError {
+    /// The attempt failed; the failure policy decides what follows.
+    Failed(Failure),
+    /// The journal can't be written: the run breaks off, and the job is taken up again later.
+    JournalLost(StoreError),
+}
 
-impl From<StoreError> for Lost {
+impl From<Failure> for RunError {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+impl From<EffectError> for RunError {
+    fn from(error: EffectError) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+impl From<StoreError> for RunError {
     fn from(error: StoreError) -> Self {
-        Self(error)
+        match error {
+            StoreError::Cancelled => Self::Failed(Failure::Cancelled),
+            error => Self::JournalLost(error),
+        }
     }
 }
 

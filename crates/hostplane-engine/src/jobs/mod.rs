@@ -1,13 +1,18 @@
 //! Jobs: claimed, run, put back, recovered.
 //!
-//! [`worker`] claims what is due and runs several jobs at once; [`run`] takes one job to an end or puts
-//! it back; [`execute`] carries out the steps of one plan, as concurrently as their needs allow.
+//! [`worker`] claims due jobs and runs several at once. A run ([`run`]) makes attempts ([`attempt`]) until one ends: it
+//! observes, plans, carries out the plan's steps ([`execute`]) as concurrently as their needs allow, and verifies the
+//! result ([`verify`]). After a failure that doesn't pass, the failure policy ([`failure_policy`]) decides.
 
+mod attempt;
+mod data_loss;
 mod execute;
 mod failure;
-mod repair;
+mod failure_policy;
 mod run;
+mod runner;
+mod verify;
 mod worker;
 
-pub(crate) use run::Runner;
-pub(crate) use worker::{Signal, Worker};
+pub(crate) use runner::Runner;
+pub(crate) use worker::Worker;

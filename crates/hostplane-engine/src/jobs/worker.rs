@@ -7,23 +7,13 @@ use std::time::Duration;
 use hostplane_domain::ids::JobId;
 use hostplane_infra::clock::Timestamp;
 use hostplane_infra::error::chain;
-use tokio::sync::Notify;
 use tokio::task::{Id, JoinSet};
 use tokio::time::sleep;
 use tracing::{error, info, warn};
 
-use super::run::Runner;
+use super::runner::Runner;
+use crate::background::signal::Signal;
 use crate::store::Stored;
-
-/// Wakes the worker when a job was added.
-#[derive(Clone, Default)]
-pub(crate) struct Signal(Arc<Notify>);
-
-impl Signal {
-    pub fn wake(&self) {
-        self.0.notify_one();
-    }
-}
 
 /// How often the worker looks for jobs without being woken: only what another process or an earlier fault
 /// of the database left is found this way.
@@ -58,7 +48,7 @@ impl Worker {
             tokio::select! {
                 biased;
                 () = &mut stop => break,
-                () = self.signal.0.notified() => {}
+                () = self.signal.notified() => {}
                 Some(ended) = running.join_next_with_id(), if !running.is_empty() => forget(&mut ids, ended),
                 () = sleep(pause) => {}
             }

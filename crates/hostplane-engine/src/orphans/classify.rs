@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use hostplane_domain::ids::{JobId, SiteId};
-use hostplane_domain::resource_kind::ResourceKind;
+use hostplane_domain::naming::ResourceKind;
 use hostplane_domain::status::SiteStatus;
 use hostplane_infra::clock::Timestamp;
 
 use crate::inventory::{ObjectRef, OwnedObject};
+use crate::sites;
 use crate::store::Origin;
 
 /// Why no site explains a thing.
@@ -39,7 +40,7 @@ pub(super) fn classify<'a>(
 ) -> Vec<(OwnedObject, OrphanClass)> {
     let verdict = |seen: ObjectRef<'_>| {
         let why = classify_one(seen, origins.get(&seen.mark.job), scanned_at, pause)?;
-        Some((seen.keep(), why))
+        Some((seen.to_owned(), why))
     };
     seen.filter_map(verdict).collect()
 }
@@ -54,8 +55,8 @@ fn classify_one(
         return Some(OrphanClass::UnknownJob);
     };
     // Its name and what it says of itself: what a mark says may be a copy of another.
-    let named = seen.kind_at(&origin.name).filter(|_| seen.mark.site.name == origin.name);
-    let Some(kind) = named else { return Some(OrphanClass::Misnamed) };
+    let named = sites::resource_at(seen, &origin.name).filter(|_| seen.mark.site.name == origin.name);
+    let Some(resource) = named else { return Some(OrphanClass::Misnamed) };
     match origin.status {
         SiteStatus::Failed | SiteStatus::Destroyed => {}
         // What is left beside a site that is there is a drift of that site.
@@ -66,7 +67,7 @@ fn classify_one(
         return None;
     }
     let removal_failed = origin.collected_in_vain.is_some_and(|since| scanned_at < since.plus(pause));
-    Some(OrphanClass::LeftOver { site: origin.site, kind, removal_failed })
+    Some(OrphanClass::LeftOver { site: origin.site, kind: resource.kind(), removal_failed })
 }
 
 #[cfg(test)]

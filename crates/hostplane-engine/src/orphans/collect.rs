@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use hostplane_domain::drift::{Drift, Reason, Remediation};
+use hostplane_domain::drift::{Drift, Remediation};
 use hostplane_domain::ids::SiteId;
 use hostplane_domain::job::OperationName;
+use hostplane_domain::observed::Reason;
 use hostplane_infra::clock::Timestamp;
 use tracing::{info, warn};
 
-use super::{Orphan, OrphanClass, OrphanId, OrphanReason, OrphanView, Orphans, goes_only_by_hand};
+use super::{Orphan, OrphanClass, OrphanId, OrphanReason, OrphanView, Orphans};
 use crate::operations;
 use crate::store::StoreError;
 
@@ -33,7 +34,8 @@ impl Orphans {
     /// What may go by itself now, of so many things that there are in all. If it is much, nothing goes.
     pub(super) fn due(&self, orphans: &mut BTreeMap<OrphanId, Orphan>, now: Timestamp, total: usize) -> Due {
         let is_due = |orphan: &&mut Orphan| {
-            let goes = matches!(orphan.why, OrphanClass::LeftOver { kind, removal_failed: false, .. } if !goes_only_by_hand(kind));
+            let goes = matches!(orphan.why, OrphanClass::LeftOver { removal_failed: false, .. })
+                && !orphan.found.kind.may_hold_data();
             goes && orphan.scans >= SCANS && orphan.first_seen.plus(self.pace.orphan_grace) <= now
         };
         let due: Vec<&mut Orphan> = orphans.values_mut().filter(is_due).collect();
@@ -73,7 +75,7 @@ impl Orphans {
 
     pub(super) fn view(&self, id: &OrphanId, orphan: &Orphan) -> OrphanView {
         let (reason, detail) = match orphan.why {
-            OrphanClass::LeftOver { kind, .. } if goes_only_by_hand(kind) => (
+            OrphanClass::LeftOver { .. } if orphan.found.kind.may_hold_data() => (
                 OrphanReason::LeftOver,
                 "its site has failed or is destroyed; it may hold data, so it is never removed by itself".to_owned(),
             ),

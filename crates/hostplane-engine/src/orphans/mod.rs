@@ -19,9 +19,7 @@ use std::time::Duration;
 
 use hostplane_domain::ids::{InstanceId, JobId};
 use hostplane_domain::mark::SiteRef;
-use hostplane_domain::resource_kind::ResourceKind;
 use hostplane_infra::clock::Timestamp;
-use hostplane_infra::error::EffectError;
 use hostplane_infra::world::World;
 use sha2::{Digest, Sha256};
 use tokio::sync::{Mutex, MutexGuard, watch};
@@ -31,10 +29,10 @@ use tracing::{error, info, warn};
 use classify::{OrphanClass, classify};
 pub(crate) use remove::RemoveError;
 
-use crate::inventory::{Inventory, ObjectKind, OwnedObject};
-use crate::jobs::Signal;
+use crate::background::signal::Signal;
+use crate::inventory::{Inventory, ObjectKind, OwnedObject, ScanError};
 use crate::pace::Pace;
-use crate::store::{Store, StoreError};
+use crate::store::Store;
 
 /// A look that isn't long ago, however seldom there is one.
 const RECENT: Duration = Duration::from_mins(2);
@@ -144,17 +142,6 @@ impl OrphanReason {
             Self::Misnamed => "misnamed",
         }
     }
-}
-
-/// Why a look broke off.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum ScanError {
-    /// The world could not be seen.
-    #[error(transparent)]
-    World(#[from] EffectError),
-    /// The database could not be asked.
-    #[error(transparent)]
-    Store(#[from] StoreError),
 }
 
 impl Orphans {
@@ -278,12 +265,4 @@ fn names<'a>(found: impl Iterator<Item = &'a OwnedObject>) -> String {
         let _ = write!(names, "{separator}{found} of job {}", found.mark.job);
     }
     names
-}
-
-/// Volumes and databases, whatever is in them: nobody knows any more what that was.
-fn goes_only_by_hand(kind: ResourceKind) -> bool {
-    matches!(
-        kind,
-        ResourceKind::FilesVolume | ResourceKind::PhpVolume | ResourceKind::NginxVolume | ResourceKind::Database
-    )
 }

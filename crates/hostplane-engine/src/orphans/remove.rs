@@ -2,18 +2,17 @@
 
 use hostplane_domain::ids::JobId;
 use hostplane_domain::job::OperationName;
-use hostplane_domain::resource_kind::ResourceKind;
 use hostplane_domain::secret::Keyring;
 use hostplane_domain::status::SiteStatus;
 use hostplane_infra::error::EffectError;
 use tracing::warn;
 
 use super::collect::left_over;
-use super::{Orphan, OrphanClass, OrphanId, Orphans, ScanError, goes_only_by_hand};
+use super::{Orphan, OrphanClass, OrphanId, Orphans};
 use crate::context::SiteCx;
-use crate::inventory::Inventory;
+use crate::inventory::{Inventory, ScanError};
 use crate::operations;
-use crate::resources;
+use crate::sites;
 use crate::store::StoreError;
 
 /// Why an orphan is not removed.
@@ -60,8 +59,8 @@ impl Orphans {
             OrphanClass::UnknownJob => self.remove_unknown(orphan, secrets).await.map(|()| None),
             OrphanClass::LeftOver { site, kind, .. } => {
                 let goes = |other: &&Orphan| match other.why {
-                    OrphanClass::LeftOver { site: its, kind: other, .. } => {
-                        its == site && (other == kind || !goes_only_by_hand(other))
+                    OrphanClass::LeftOver { site: its, kind: its_kind, .. } => {
+                        its == site && (its_kind == kind || !other.found.kind.may_hold_data())
                     }
                     OrphanClass::UnknownJob | OrphanClass::Misnamed => false,
                 };
@@ -90,7 +89,7 @@ impl Orphans {
             Ok(_) | Err(StoreError::Missing(_)) => {}
             Err(error) => return Err(error.into()),
         }
-        let kind: ResourceKind = orphan.found.as_ref().kind_at(&mark.site.name).ok_or(RemoveError::Misnamed)?;
+        let resource = sites::resource_at(orphan.found.as_ref(), &mark.site.name).ok_or(RemoveError::Misnamed)?;
         let cx = SiteCx {
             world: &self.world,
             secrets,
@@ -102,7 +101,7 @@ impl Orphans {
             hashes: None,
         };
         warn!(found = %orphan.found, site = %mark.site.name, job = %mark.job, "removing by hand what no job is known to have made");
-        resources::of(kind).remove(&cx).await?;
+        resource.remove(&cx).await?;
         Ok(())
     }
 }

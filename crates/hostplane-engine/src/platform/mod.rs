@@ -14,7 +14,6 @@ use futures_util::future::{ready, try_join_all};
 use futures_util::stream;
 use hostplane_domain::ids::InstanceId;
 use hostplane_domain::mark::{LABEL_INSTANCE, Mark};
-use hostplane_domain::resource_kind::ResourceKind;
 use hostplane_domain::secret::{Keyring, mariadb_hash};
 use hostplane_infra::containers::{ContainerFacts, ContainerState, NetworkFacts, Scope};
 use hostplane_infra::error::{Dependency, Effect, EffectError};
@@ -25,6 +24,7 @@ use tracing::{info, warn};
 
 use crate::pace::{Pace, STEP_TRIES};
 use crate::secrets::Secrets;
+use crate::sites;
 
 /// User of MariaDB as whom the control plane administers it.
 pub const MARIADB_ADMIN: &str = "hostplane";
@@ -142,9 +142,7 @@ impl Platform {
             .into_iter()
             .filter(|container| container.state != ContainerState::Running)
             .filter_map(|container| Some((container.mark.clone()?, container)))
-            .filter(|(mark, _)| {
-                matches!(mark.kind, ResourceKind::PhpContainer | ResourceKind::NginxContainer) && is_active(mark)
-            })
+            .filter(|(mark, _)| sites::resource(mark.kind).is_some_and(|resource| resource.runs()) && is_active(mark))
             .map(|(_, container)| container)
             .collect();
         let starts = stream::iter(&stopped).map(|container| self.start_site(container));

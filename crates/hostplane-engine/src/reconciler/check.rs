@@ -13,10 +13,10 @@ use tracing::{debug, error, info, warn};
 use super::Reconciler;
 use super::repair_policy::{RepairDecision, WINDOW, decide, repairable};
 use crate::context::SiteCx;
-use crate::inventory::snapshot::{Depth, Snapshot};
+use crate::inventory::ScanError;
+use crate::inventory::snapshot::Depth;
 use crate::operations;
-use crate::orphans::ScanError;
-use crate::resources;
+use crate::sites;
 use crate::store::{JobError, ReconcileTarget, StoreError};
 
 /// What came of a look at one site.
@@ -63,12 +63,13 @@ impl Reconciler {
         let (want, ring) = (target.want, self.secrets.now());
         let cx = self.context(&want, &ring);
         let begun = self.world.clock.now();
-        let mut seen = Snapshot::of_site(&cx, depth).await?;
+        let blueprint = sites::of(want.kind.kind());
+        let mut seen = blueprint.snapshot(&cx, depth).await?;
         seen.doubt_unsettled_route();
         if depth == Depth::Deep {
             seen.read_page(&cx, &want).await;
         }
-        let found = drifts(&resources::observe_all(&cx, Some(&want), &seen));
+        let found = drifts(&blueprint.observe(&cx, Some(&want), &seen));
         // What a job has changed meanwhile was seen half before and half after.
         let is_same = |now: &ReconcileTarget| now.want == want && now.held_by == target.held_by;
         if !self.store.reconcile_target(site).await?.as_ref().is_some_and(is_same) {
@@ -88,7 +89,7 @@ impl Reconciler {
     /// Orders a repair, unless it is too early or too often.
     async fn order(&self, want: &DesiredSite, due: Vec<Drift>) -> Result<Checked, ScanError> {
         // What a database from an older copy says of its sites is not to be made true.
-        if !self.orphans.unknown().await?.is_empty() {
+        if self.staleness.is_stale().await? {
             debug!(site = %want.site.name, "not repaired: the control database is older than the world");
             return Ok(Checked::Settled);
         }

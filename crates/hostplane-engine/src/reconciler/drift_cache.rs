@@ -3,13 +3,16 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use hostplane_domain::drift::{Drift, Reason};
+use hostplane_domain::drift::Drift;
 use hostplane_domain::ids::SiteId;
 use hostplane_domain::mark::SiteRef;
-use hostplane_domain::resource_kind::ResourceKind;
+use hostplane_domain::observed::Reason;
 use hostplane_infra::clock::Timestamp;
 use metrics::counter;
 use tracing::{info, warn};
+
+use crate::inventory::snapshot::Depth;
+use crate::sites;
 
 /// The drift_cache.
 #[derive(Default)]
@@ -55,11 +58,10 @@ pub struct DriftReport {
     pub sites: Vec<SiteDrift>,
 }
 
-/// Whether only a look inside shows it.
+/// True for a drift that only a deep scan shows.
 fn is_deep(drift: &Drift) -> bool {
-    let deep_kinds =
-        [ResourceKind::Settings, ResourceKind::WordpressFiles, ResourceKind::WordpressInstall, ResourceKind::Serving];
-    (deep_kinds.contains(&drift.kind) && drift.reason != Reason::LeftOver) || drift.reason == Reason::Limits
+    let shown_by = sites::resource(drift.kind).map_or(Depth::Shallow, |resource| resource.shown_by());
+    (shown_by == Depth::Deep && drift.reason != Reason::LeftOver) || drift.reason == Reason::Limits
 }
 
 impl DriftCache {

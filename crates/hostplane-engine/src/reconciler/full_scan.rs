@@ -4,7 +4,6 @@ use std::collections::HashSet;
 use std::sync::PoisonError;
 
 use hostplane_domain::drift::drifts;
-use hostplane_domain::fingerprint::SpecHashes;
 use hostplane_domain::ids::SiteId;
 use hostplane_domain::job::JobState;
 use hostplane_infra::error::chain;
@@ -17,8 +16,8 @@ use super::Reconciler;
 use super::repair_policy::repairable;
 use crate::context::SiteCx;
 use crate::inventory::Inventory;
-use crate::orphans::ScanError;
-use crate::resources;
+use crate::inventory::ScanError;
+use crate::sites;
 use crate::store::ReconcileTarget;
 
 /// After so many looks all sites were looked into.
@@ -101,12 +100,13 @@ impl Reconciler {
                 }
             }
             let seen = inventory.take(&want.site.name);
-            let hashes = hashes.entry(site).or_insert_with(|| SpecHashes::of(&want));
+            let blueprint = sites::of(want.kind.kind());
+            let hashes = hashes.entry(site).or_insert_with(|| blueprint.hashes(&want));
             if !hashes.are_of(&want) {
-                *hashes = SpecHashes::of(&want);
+                *hashes = blueprint.hashes(&want);
             }
             let cx = SiteCx { hashes: Some(hashes), ..self.context(&want, &ring) };
-            let found = drifts(&resources::observe_all(&cx, Some(&want), &seen));
+            let found = drifts(&blueprint.observe(&cx, Some(&want), &seen));
             if held_by.is_none() && !repairable(&found).is_empty() {
                 result.suspects.push(site);
             } else {

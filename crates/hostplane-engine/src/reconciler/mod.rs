@@ -19,7 +19,7 @@ mod scheduler;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-use hostplane_domain::fingerprint::SpecHashes;
+use crate::fingerprint::SpecHashes;
 use hostplane_domain::ids::{InstanceId, SiteId};
 use hostplane_infra::world::World;
 use tokio::sync::{mpsc, oneshot};
@@ -27,10 +27,11 @@ use tokio::sync::{mpsc, oneshot};
 pub(crate) use drift_cache::DriftCache;
 pub use drift_cache::{DriftReport, SiteDrift};
 
-use crate::jobs::Signal;
+use crate::background::signal::Signal;
 use crate::orphans::Orphans;
 use crate::secrets::Secrets;
 use crate::site_settings::SiteSettings;
+use crate::staleness::Staleness;
 use crate::store::Store;
 
 /// Somebody wants a look at everything now.
@@ -51,6 +52,7 @@ pub(crate) struct Reconciler {
     /// Wakes the worker.
     pub signal: Signal,
     pub orphans: Arc<Orphans>,
+    pub staleness: Staleness,
     pub drift_cache: Arc<DriftCache>,
     /// What each site's resources are made from, as of the last look at everything.
     pub hashes: Mutex<HashMap<SiteId, SpecHashes>>,

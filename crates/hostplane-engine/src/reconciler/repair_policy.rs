@@ -8,6 +8,7 @@ use hostplane_domain::drift::{Drift, Remediation};
 use hostplane_domain::resource_kind::ResourceKind;
 use hostplane_infra::clock::Timestamp;
 
+use crate::background::backoff::Backoff;
 use crate::store::Repaired;
 
 /// How far the journal is looked through.
@@ -36,7 +37,7 @@ pub(super) fn repairable(drifts: &[Drift]) -> Vec<Drift> {
 }
 
 /// When these drifts are to be repaired, after those repairs. The first pause is `rest`, and it doubles.
-pub(super) fn decide(drifts: &[Drift], repaired: &[Repaired], now: Timestamp, backoff: Duration) -> RepairDecision {
+pub(super) fn decide(drifts: &[Drift], repaired: &[Repaired], now: Timestamp, first: Duration) -> RepairDecision {
     let mut latest = None;
     for drift in drifts {
         let same = |known: &Drift| (known.kind, known.reason) == (drift.kind, drift.reason);
@@ -48,8 +49,8 @@ pub(super) fn decide(drifts: &[Drift], repaired: &[Repaired], now: Timestamp, ba
         if times.len() >= REPAIRS {
             return RepairDecision::Never(drift.kind, history(drift, &times));
         }
-        let doublings = u32::try_from(alike.len() - 1).unwrap_or(u32::MAX).min(16);
-        latest = latest.max(Some(last.at.plus(backoff.saturating_mul(1 << doublings))));
+        let failures = u32::try_from(alike.len() - 1).unwrap_or(u32::MAX);
+        latest = latest.max(Some(last.at.plus(Backoff { first, longest: Duration::MAX }.pause(failures))));
     }
     match latest {
         Some(at) if at > now => RepairDecision::At(at),
@@ -75,7 +76,7 @@ fn history(drift: &Drift, times: &[Timestamp]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use hostplane_domain::drift::Reason;
+    use hostplane_domain::observed::Reason;
 
     use super::*;
 

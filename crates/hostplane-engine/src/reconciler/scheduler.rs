@@ -17,8 +17,9 @@ use super::check::Checked;
 use super::engine_events::RecheckQueue;
 use super::full_scan::ScanResult;
 use super::{Reconciler, ScanRequest};
+use crate::background::backoff::SiteBackoff;
+use crate::inventory::ScanError;
 use crate::inventory::snapshot::Depth;
-use crate::orphans::ScanError;
 
 /// Sites that are looked into at once, and sites whose lists are looked at at once. Each has places of its own: a front
 /// page may take its time.
@@ -40,7 +41,7 @@ const CONNECTED: &str = "hostplane_engine_events_connected";
 /// Something that is under way has ended.
 enum Done {
     Connected(Effect<EngineEvents>),
-    ScanResult(Result<ScanResult, ScanError>),
+    Scanned(Result<ScanResult, ScanError>),
     Checked(SiteId, Depth, Checked),
     EventResolved(EngineEvent, Result<Option<(SiteId, Depth)>, crate::store::StoreError>),
     Free(Result<BTreeSet<SiteId>, crate::store::StoreError>),
@@ -86,7 +87,7 @@ pub(super) struct Scheduler<'a> {
     /// When it is seen whether they have come free.
     free_at: Option<Instant>,
     /// Sites whose repair has to wait.
-    later: BTreeMap<SiteId, Instant>,
+    later: SiteBackoff,
     /// Sites that something happened to.
     hinted: BTreeMap<SiteId, Hint>,
     waiting: Vec<Waiting>,
@@ -109,7 +110,7 @@ impl<'a> Scheduler<'a> {
             queues: BTreeMap::new(),
             busy: BTreeSet::new(),
             free_at: None,
-            later: BTreeMap::new(),
+            later: SiteBackoff::default(),
             hinted: BTreeMap::new(),
             waiting: Vec::new(),
         }
@@ -137,7 +138,7 @@ impl<'a> Scheduler<'a> {
     }
 
     fn next_timer(&self) -> Instant {
-        let later = self.later.values().min().copied();
+        let later = self.later.next_due();
         let hinted = self.hinted.values().map(|hint| hint.at).min();
         let others = [self.reconnect, self.free_at, later, hinted].into_iter().flatten();
         others.fold(self.next_scan, Instant::min)
@@ -154,9 +155,7 @@ impl<'a> Scheduler<'a> {
             self.work.push(Box::pin(async { Done::Free(me.store.busy_sites().await) }));
         }
         self.follow_hints(now);
-        let due: Vec<SiteId> = self.later.iter().filter(|(_, at)| **at <= now).map(|(site, _)| *site).collect();
-        for site in due {
-            self.later.remove(&site);
+        for site in self.later.take_due(now) {
             self.check(site, Depth::Deep);
         }
         if self.next_scan <= now {
@@ -204,7 +203,7 @@ impl<'a> Scheduler<'a> {
             waiting.left = Some(BTreeSet::new());
         }
         let me = self.me;
-        self.work.push(Box::pin(async move { Done::ScanResult(me.scan(all).await) }));
+        self.work.push(Box::pin(async move { Done::Scanned(me.scan(all).await) }));
     }
 
     fn check(&mut self, site: SiteId, depth: Depth) {
@@ -276,7 +275,7 @@ impl<'a> Scheduler<'a> {
                 self.scan();
             }
             Done::Connected(Err(error)) => self.disconnect(&error.chain()),
-            Done::ScanResult(result) => self.scanned(result),
+            Done::Scanned(result) => self.scanned(result),
             Done::Checked(site, depth, checked) => self.checked(site, depth, checked),
             Done::EventResolved(event, Ok(Some((site, depth)))) => {
                 debug!(name = event.name, action = event.action, "the Engine tells of");
@@ -346,10 +345,10 @@ impl<'a> Scheduler<'a> {
             }
             Checked::Later(at) => {
                 let wait = at.since(self.me.world.clock.now());
-                self.later.insert(site, Instant::now() + wait);
+                self.later.pause_until(site, Instant::now() + wait, 0);
             }
             Checked::Unseen => {
-                self.later.insert(site, Instant::now() + UNSEEN);
+                self.later.pause_until(site, Instant::now() + UNSEEN, 0);
             }
         }
         for waiting in &mut self.waiting {

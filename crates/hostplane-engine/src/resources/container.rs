@@ -1,16 +1,15 @@
-//! The site's two containers: PHP-FPM on the site's own network alone, nginx on that and on the one shared
-//! with Caddy.
+//! A container of a site that serves.
 
 use std::collections::BTreeSet;
 
 use async_trait::async_trait;
-use hostplane_domain::container::{self, ContainerSpec, VolumeMount};
+use hostplane_domain::container::{ContainerSpec, VolumeMount};
 use hostplane_domain::desired::DesiredSite;
-use hostplane_domain::drift::Reason;
 use hostplane_domain::mark::{Mark, Owner};
-use hostplane_domain::naming;
-use hostplane_domain::observed::{Difference, Observed, Remedy};
-use hostplane_domain::resource_kind::ResourceKind;
+use hostplane_domain::name::SiteName;
+use hostplane_domain::naming::{self, ResourceKind};
+use hostplane_domain::observed::{Difference, Observed, Reason, Remedy};
+use hostplane_domain::spec_hash::SpecHash;
 use hostplane_infra::containers::{ContainerFacts, ContainerState, NetworkFacts, Scope, Tuning};
 use hostplane_infra::error::{Effect, EffectError, Rejection, absent_is_done};
 
@@ -18,15 +17,21 @@ use super::{Resource, came_late, present, taken};
 use crate::context::SiteCx;
 use crate::inventory::lookup;
 use crate::inventory::snapshot::{Fact, Snapshot, own_volume_exists};
+use crate::inventory::{ObjectKind, ScanTargets};
 
-/// One of the two.
-pub(super) struct Container {
-    kind: ResourceKind,
-    spec: fn(&DesiredSite) -> ContainerSpec,
+/// A container of a site that serves.
+pub(crate) struct Container {
+    /// Its kind.
+    pub kind: ResourceKind,
+    /// The resources that are made before it.
+    pub needs: &'static [ResourceKind],
+    /// The container to be made.
+    pub spec: fn(&DesiredSite) -> ContainerSpec,
+    /// The networks that it is on.
+    pub networks: fn(&DesiredSite) -> BTreeSet<String>,
+    /// The hash of its desired state: of all that it reads when it starts.
+    pub spec_hash: fn(&DesiredSite) -> SpecHash,
 }
-
-pub(super) const PHP: Container = Container { kind: ResourceKind::PhpContainer, spec: container::php };
-pub(super) const NGINX: Container = Container { kind: ResourceKind::NginxContainer, spec: container::nginx };
 
 #[async_trait]
 impl Resource for Container {
@@ -35,11 +40,28 @@ impl Resource for Container {
     }
 
     fn needs(&self) -> &'static [ResourceKind] {
-        &[ResourceKind::Network, ResourceKind::Settings]
+        self.needs
+    }
+
+    fn object(&self) -> Option<ObjectKind> {
+        Some(ObjectKind::Container)
+    }
+
+    fn runs(&self) -> bool {
+        true
+    }
+
+    fn scan_targets(&self, site: &SiteName, targets: &mut ScanTargets) {
+        targets.add(ObjectKind::Container, self.object_name(site));
+        targets.tuned.push(self.object_name(site));
+    }
+
+    fn spec_hash(&self, want: &DesiredSite) -> SpecHash {
+        (self.spec_hash)(want)
     }
 
     fn observe(&self, cx: &SiteCx<'_>, want: Option<&DesiredSite>, seen: &Snapshot) -> Observed {
-        let name = naming::of(self.kind, &cx.site.name);
+        let name = self.object_name(&cx.site.name);
         let Some(found) = seen.containers.iter().find(|container| container.name == name) else {
             return Observed::Absent;
         };
@@ -47,28 +69,27 @@ impl Resource for Container {
             Fact::Known(tunings) => tunings.get(&name),
             Fact::Unknown(_) | Fact::NotObserved => None,
         };
-        let differs = want.map(|want| differences(&(self.spec)(want), want, found, tuning));
-        present(cx, cx.owner(found.mark.as_ref()), self.kind, want, differs.unwrap_or_default())
+        let differs = want.map(|want| differences(&(self.spec)(want), &(self.networks)(want), found, tuning));
+        present(self, cx, cx.owner(found.mark.as_ref()), want, differs.unwrap_or_default())
     }
 
     /// One of ours that was made from something else, or that can't be brought back as it is, is replaced.
     async fn ensure(&self, cx: &SiteCx<'_>, want: &DesiredSite) -> Effect<()> {
-        let (spec, mark) = ((self.spec)(want), cx.mark(self.kind, want));
+        let (spec, networks, mark) = ((self.spec)(want), (self.networks)(want), self.mark(cx, want));
         let mut kept = None;
         for found in find(cx, &spec.name).await? {
             match cx.owner(found.mark.as_ref()) {
-                Owner::Ours(made) if made.spec == mark.spec && is_kept(cx, want, &spec, &found).await? => {
+                Owner::Ours(made) if made.spec == mark.spec && is_kept(cx, &spec, &networks, &found).await? => {
                     kept = Some(found);
                 }
                 Owner::Ours(_) => {
                     require_image(cx, &spec.image).await?;
                     absent_is_done(cx.world.containers.remove_container(&found.id).await)?;
                 }
-                owner => return Err(taken("container", &spec.name, &owner)),
+                owner => return Err(taken(ObjectKind::Container, &spec.name, &owner)),
             }
         }
         require_volumes(cx, &spec).await?;
-        let networks = networks(&spec, want);
         if let Some(found) = kept {
             match bring_up(cx, want, &networks, &found).await {
                 // It was made for a network that is gone, and can't be started any more.
@@ -87,7 +108,7 @@ impl Resource for Container {
     }
 
     async fn remove(&self, cx: &SiteCx<'_>) -> Effect<()> {
-        for found in find(cx, &naming::of(self.kind, &cx.site.name)).await? {
+        for found in find(cx, &self.object_name(&cx.site.name)).await? {
             if matches!(cx.owner(found.mark.as_ref()), Owner::Ours(_)) {
                 absent_is_done(cx.world.containers.remove_container(&found.id).await)?;
             }
@@ -96,15 +117,10 @@ impl Resource for Container {
     }
 }
 
-/// The networks that a site's container is on: the site's own, and for nginx the one that is shared with Caddy.
-fn networks(spec: &ContainerSpec, want: &DesiredSite) -> BTreeSet<String> {
-    spec.network.iter().cloned().chain([naming::network(&want.site.name)]).collect()
-}
-
 /// How a container differs from what it was made from. `tuning` is what no list shows, where that was asked.
 fn differences(
     spec: &ContainerSpec,
-    want: &DesiredSite,
+    wanted: &BTreeSet<String>,
     found: &ContainerFacts,
     tuning: Option<&Tuning>,
 ) -> Vec<Difference> {
@@ -129,11 +145,11 @@ fn differences(
         differ(Reason::Image, "image", spec.image.clone(), found.image.clone(), Remedy::Recreate);
     }
     let names = |names: &BTreeSet<String>| names.iter().cloned().collect::<Vec<_>>().join(", ");
-    let (wanted, connected) = (networks(spec, want), found.networks.iter().cloned().collect::<BTreeSet<_>>());
-    if connected != wanted {
+    let connected = found.networks.iter().cloned().collect::<BTreeSet<_>>();
+    if connected != *wanted {
         // What is missing is connected; what is too much would open a way to this site.
-        let remedy = if connected.is_subset(&wanted) { Remedy::InPlace } else { Remedy::Recreate };
-        differ(Reason::Network, "networks", names(&wanted), names(&connected), remedy);
+        let remedy = if connected.is_subset(wanted) { Remedy::InPlace } else { Remedy::Recreate };
+        differ(Reason::Network, "networks", names(wanted), names(&connected), remedy);
     }
     if !are_the_same(&spec.mounts, &found.mounts) {
         differ(Reason::Mounts, "mounts", mounts(&spec.mounts), mounts(&found.mounts), Remedy::Recreate);
@@ -174,7 +190,12 @@ fn mounts(mounts: &[VolumeMount]) -> String {
 
 /// Whether a container that was made from what is wanted can stay: nothing was done to it that only a new one
 /// undoes.
-async fn is_kept(cx: &SiteCx<'_>, want: &DesiredSite, spec: &ContainerSpec, found: &ContainerFacts) -> Effect<bool> {
+async fn is_kept(
+    cx: &SiteCx<'_>,
+    spec: &ContainerSpec,
+    networks: &BTreeSet<String>,
+    found: &ContainerFacts,
+) -> Effect<bool> {
     if found.state == ContainerState::Removing {
         return Ok(false);
     }
@@ -183,7 +204,7 @@ async fn is_kept(cx: &SiteCx<'_>, want: &DesiredSite, spec: &ContainerSpec, foun
         Err(EffectError::NotFound(_)) => return Ok(false),
         Err(error) => return Err(error),
     };
-    let differs = differences(spec, want, found, Some(&tuning));
+    let differs = differences(spec, networks, found, Some(&tuning));
     Ok(differs.iter().all(|difference| difference.remedy == Remedy::InPlace))
 }
 

@@ -2,30 +2,38 @@
 
 use async_trait::async_trait;
 use hostplane_domain::desired::DesiredSite;
-use hostplane_domain::drift::Reason;
+use hostplane_domain::naming::ResourceKind;
+use hostplane_domain::observed::Reason;
 use hostplane_domain::observed::{Difference, Observed, Remedy};
-use hostplane_domain::resource_kind::ResourceKind;
 use hostplane_domain::secret::{Purpose, mariadb_hash};
+use hostplane_domain::spec_hash::SpecHash;
 use hostplane_infra::databases::{TenantFacts, TenantKey, TenantSpec};
 use hostplane_infra::error::Effect;
 
 use super::{Resource, present};
 use crate::context::SiteCx;
+use crate::inventory::ObjectKind;
 use crate::inventory::snapshot::{Fact, Snapshot};
 
-const KIND: ResourceKind = ResourceKind::Database;
-
 /// `wp_<site>` on the database server.
-pub(super) struct Database;
+pub(crate) struct Database;
 
 #[async_trait]
 impl Resource for Database {
     fn kind(&self) -> ResourceKind {
-        KIND
+        ResourceKind::Database
     }
 
     fn needs(&self) -> &'static [ResourceKind] {
         &[]
+    }
+
+    fn object(&self) -> Option<ObjectKind> {
+        Some(ObjectKind::Database)
+    }
+
+    fn spec_hash(&self, want: &DesiredSite) -> SpecHash {
+        SpecHash::of(&(self.object_name(&want.site.name), want.limits.database_connections, want.secret_version))
     }
 
     fn holds_data(&self) -> bool {
@@ -41,7 +49,7 @@ impl Resource for Database {
         };
         let owner = cx.owner(tenant.ledger.as_ref());
         let differs = want.map(|want| differences(&spec(cx, want), tenant)).unwrap_or_default();
-        present(cx, owner, KIND, want, differs)
+        present(self, cx, owner, want, differs)
     }
 
     async fn ensure(&self, cx: &SiteCx<'_>, want: &DesiredSite) -> Effect<()> {
@@ -57,7 +65,7 @@ impl Resource for Database {
 fn spec(cx: &SiteCx<'_>, want: &DesiredSite) -> TenantSpec {
     let password = cx.secret(want).site_password(Purpose::SiteDatabase, cx.site.id, want.secret_version);
     TenantSpec {
-        mark: cx.mark(KIND, want),
+        mark: Database.mark(cx, want),
         password_hash: mariadb_hash(&password),
         max_connections: want.limits.database_connections,
     }

@@ -1,4 +1,5 @@
-//! What a site is made of, each with the three verbs: one file per resource, or per set of like ones.
+//! The resources of sites, each with the three verbs and every fact about it: one file per resource, or per set of
+//! like ones. The blueprints in `sites` choose among them.
 //!
 //! | verb | promise |
 //! |---|---|
@@ -6,50 +7,84 @@
 //! | `ensure` | makes it match; again changes nothing; returns when the change is confirmed |
 //! | `remove` | makes it absent; again, or without `ensure`, is fine; touches only what is ours |
 //!
-//! *Invariant:* no verb touches anything whose mark is not of this instance and this site id, and what
-//! has an id is removed by the id that was observed.
+//! *Invariant:* no verb touches an object whose mark is not of this instance and this site id, and an object that has
+//! an id is removed by the id that was observed.
 
-mod container;
-mod database;
-mod network;
-mod route;
+pub(crate) mod container;
+pub(crate) mod database;
+pub(crate) mod network;
+pub(crate) mod route;
 pub(crate) mod serving;
-mod settings_files;
-mod volume;
-mod wordpress_files;
-mod wordpress_install;
+pub(crate) mod settings_files;
+pub(crate) mod volume;
+pub(crate) mod wordpress_files;
+pub(crate) mod wordpress_install;
 
 use async_trait::async_trait;
 use hostplane_domain::desired::DesiredSite;
-use hostplane_domain::drift::Reason;
 use hostplane_domain::mark::{Mark, Owner};
-use hostplane_domain::observed::{Difference, Observed, Remedy};
-use hostplane_domain::plan::Node;
-use hostplane_domain::resource_kind::ResourceKind;
+use hostplane_domain::name::SiteName;
+use hostplane_domain::naming::{self, ResourceKind};
+use hostplane_domain::observed::{Difference, Observed, Reason, Remedy};
+use hostplane_domain::spec_hash::SpecHash;
 use hostplane_infra::error::{Effect, EffectError, Rejection};
 
 use crate::context::SiteCx;
-use crate::inventory::snapshot::Snapshot;
+use crate::inventory::snapshot::{Depth, Snapshot};
+use crate::inventory::{ObjectKind, ScanTargets};
 use crate::pace::STEP_TRIES;
 
-/// A kind of thing that a site is made of.
+/// A resource of a site.
 #[async_trait]
 pub(crate) trait Resource: Send + Sync {
-    /// Which.
+    /// Its kind.
     fn kind(&self) -> ResourceKind;
 
-    /// What has to be there before it; it is removed before these.
+    /// The resources that are made before it and removed after it.
     fn needs(&self) -> &'static [ResourceKind];
+
+    /// The object that it is outside; `None` when it lies within another resource.
+    fn object(&self) -> Option<ObjectKind>;
+
+    /// The name of that object.
+    fn object_name(&self, site: &SiteName) -> String {
+        naming::of(self.kind(), site)
+    }
 
     /// The resource whose removal takes this one along, if it has no removal of its own.
     fn within(&self) -> Option<ResourceKind> {
         None
     }
 
-    /// What is in it can't be made again: a repair never does.
+    /// True when its content can't be made again: a repair never does.
     fn holds_data(&self) -> bool {
         false
     }
+
+    /// True for a container that serves: it runs as long as its site is ACTIVE.
+    fn runs(&self) -> bool {
+        false
+    }
+
+    /// True when only a request, as a visitor would send it, shows the resource.
+    fn is_visitors_view(&self) -> bool {
+        false
+    }
+
+    /// The scan that shows it.
+    fn shown_by(&self) -> Depth {
+        if self.object().is_some() { Depth::Shallow } else { Depth::Deep }
+    }
+
+    /// Adds the objects that a snapshot has to read for `observe`.
+    fn scan_targets(&self, site: &SiteName, targets: &mut ScanTargets) {
+        if let Some(kind) = self.object() {
+            targets.add(kind, self.object_name(site));
+        }
+    }
+
+    /// The hash of its desired state, which its mark carries.
+    fn spec_hash(&self, want: &DesiredSite) -> SpecHash;
 
     /// Compares with a snapshot. Without `want`, only presence and owner matter.
     fn observe(&self, cx: &SiteCx<'_>, want: Option<&DesiredSite>, seen: &Snapshot) -> Observed;
@@ -57,61 +92,31 @@ pub(crate) trait Resource: Send + Sync {
     /// Makes the world match.
     async fn ensure(&self, cx: &SiteCx<'_>, want: &DesiredSite) -> Effect<()>;
 
-    /// How often it is tried within one attempt of a job while its failure may pass.
+    /// Most tries within one attempt of a job, while the failure may pass.
     fn tries(&self) -> u32 {
         STEP_TRIES
     }
 
-    /// Makes it absent. What is inside another goes with that.
+    /// Makes it absent. A resource within another goes with that.
     async fn remove(&self, cx: &SiteCx<'_>) -> Effect<()>;
+
+    /// The mark for the object that the present job makes.
+    fn mark(&self, cx: &SiteCx<'_>, want: &DesiredSite) -> Mark {
+        cx.mark(self.kind(), self.spec_hash(want))
+    }
 }
 
-/// Every resource of a WordPress site.
-pub(crate) const RESOURCES: &[&dyn Resource] = &[
-    &network::Network,
-    &volume::FILES,
-    &volume::PHP,
-    &volume::NGINX,
-    &database::Database,
-    &settings_files::SettingsFiles,
-    &container::PHP,
-    &container::NGINX,
-    &wordpress_files::WordpressFiles,
-    &wordpress_install::WordpressInstall,
-    &route::Route,
-    &serving::Serving,
-];
-
-/// The resource of a kind.
-pub(crate) fn of(kind: ResourceKind) -> &'static dyn Resource {
-    let found = RESOURCES.iter().find(|resource| resource.kind() == kind);
-    *found.expect("every kind has a resource: there is a test")
-}
-
-/// Every resource, observed.
-pub(crate) fn observe_all(cx: &SiteCx<'_>, want: Option<&DesiredSite>, seen: &Snapshot) -> Vec<Node> {
-    RESOURCES
-        .iter()
-        .map(|resource| Node {
-            kind: resource.kind(),
-            needs: resource.needs(),
-            within: resource.within(),
-            holds_data: resource.holds_data(),
-            observed: resource.observe(cx, want, seen),
-        })
-        .collect()
-}
-
-/// Present, and as wanted unless the mark's spec says otherwise or something else differs.
+/// Present, and as wanted unless the mark's hash or `differs` says otherwise.
 fn present(
+    resource: &dyn Resource,
     cx: &SiteCx<'_>,
     owner: Owner,
-    kind: ResourceKind,
     want: Option<&DesiredSite>,
     mut differs: Vec<Difference>,
 ) -> Observed {
     if let (Owner::Ours(mark), Some(want)) = (&owner, want) {
-        let wanted = cx.spec_hash(kind, want);
+        let kept = cx.hashes.and_then(|hashes| hashes.get(resource.kind()));
+        let wanted = kept.unwrap_or_else(|| resource.spec_hash(want));
         if mark.spec != wanted {
             differs.insert(
                 0,
@@ -129,18 +134,18 @@ fn present(
     Observed::Present { owner, differs }
 }
 
-/// A thing of no mark of its own, inside something of ours.
+/// A resource without a mark of its own, within one of ours.
 fn within_ours(mark: Mark, differs: Vec<Difference>) -> Observed {
     Observed::Present { owner: Owner::Ours(mark), differs }
 }
 
-/// The refusal that answers another's thing under one of our names.
-fn taken(what: &'static str, name: &str, owner: &Owner) -> EffectError {
-    Rejection::NameTaken { what, name: name.to_owned(), owner: owner.to_string() }.into()
+/// The refusal for a name of ours that another's object holds.
+fn taken(object: ObjectKind, name: &str, owner: &Owner) -> EffectError {
+    Rejection::NameTaken { what: object.noun(), name: name.to_owned(), owner: owner.to_string() }.into()
 }
 
-/// The answer to a name that is taken by this site's own thing: an earlier call made it after its reply was
-/// given up. Trying again finds it.
+/// The error for a name that this site's own object holds: an earlier call made it after its reply was given up.
+/// Another try finds it.
 fn came_late(call: &'static str, name: &str) -> EffectError {
     EffectError::transient_message(call, format!("{name} was made by an earlier call in the meantime"))
 }

@@ -3,31 +3,38 @@
 
 use async_trait::async_trait;
 use hostplane_domain::desired::DesiredSite;
-use hostplane_domain::drift::Reason;
 use hostplane_domain::mark::Owner;
-use hostplane_domain::naming;
+use hostplane_domain::naming::{self, ResourceKind};
+use hostplane_domain::observed::Reason;
 use hostplane_domain::observed::{Difference, Observed, Remedy};
-use hostplane_domain::resource_kind::ResourceKind;
+use hostplane_domain::spec_hash::SpecHash;
 use hostplane_infra::containers::{NetworkFacts, NetworkSpec, Scope};
 use hostplane_infra::error::{Effect, EffectError, Rejection, absent_is_done};
 
 use super::{Resource, came_late, present, taken};
 use crate::context::SiteCx;
+use crate::inventory::ObjectKind;
 use crate::inventory::snapshot::Snapshot;
 
-const KIND: ResourceKind = ResourceKind::Network;
-
 /// `site_<site>`.
-pub(super) struct Network;
+pub(crate) struct Network;
 
 #[async_trait]
 impl Resource for Network {
     fn kind(&self) -> ResourceKind {
-        KIND
+        ResourceKind::Network
     }
 
     fn needs(&self) -> &'static [ResourceKind] {
         &[]
+    }
+
+    fn object(&self) -> Option<ObjectKind> {
+        Some(ObjectKind::Network)
+    }
+
+    fn spec_hash(&self, want: &DesiredSite) -> SpecHash {
+        SpecHash::of(&(self.object_name(&want.site.name), want.wordpress().subnet))
     }
 
     fn observe(&self, cx: &SiteCx<'_>, want: Option<&DesiredSite>, seen: &Snapshot) -> Observed {
@@ -45,26 +52,29 @@ impl Resource for Network {
         // Two networks can have one name: ours counts, whatever else there is.
         match owners.reduce(|a, b| if matches!(a, Owner::Ours(_)) { a } else { b }) {
             None => Observed::Absent,
-            Some(owner) => present(cx, owner, KIND, want, differs.into_iter().collect()),
+            Some(owner) => present(self, cx, owner, want, differs.into_iter().collect()),
         }
     }
 
     async fn ensure(&self, cx: &SiteCx<'_>, want: &DesiredSite) -> Effect<()> {
-        let mark = cx.mark(KIND, want);
+        let mark = self.mark(cx, want);
         let mut kept = false;
         for network in find(cx).await? {
             match cx.owner(network.mark.as_ref()) {
                 // A second one of ours comes from a request whose reply was lost.
                 Owner::Ours(found) if found.spec == mark.spec && !kept => kept = true,
                 Owner::Ours(_) => absent_is_done(cx.world.containers.remove_network(&network.id).await)?,
-                owner => return Err(taken("network", &network.name, &owner)),
+                owner => return Err(taken(ObjectKind::Network, &network.name, &owner)),
             }
         }
         if kept {
             return Ok(());
         }
-        let spec =
-            NetworkSpec { name: naming::network(&cx.site.name), subnet: Some(want.subnet), labels: mark.to_labels() };
+        let spec = NetworkSpec {
+            name: naming::network(&cx.site.name),
+            subnet: Some(want.wordpress().subnet),
+            labels: mark.to_labels(),
+        };
         let created = cx.world.containers.create_network(&spec).await.map(|_| ());
         if let Err(EffectError::Rejected(Rejection::NameTaken { .. })) = &created {
             let ours = |found: &NetworkFacts| matches!(cx.owner(found.mark.as_ref()), Owner::Ours(_));

@@ -2,30 +2,47 @@
 
 use async_trait::async_trait;
 use hostplane_domain::desired::DesiredSite;
-use hostplane_domain::drift::Reason;
+use hostplane_domain::naming::ResourceKind;
+use hostplane_domain::observed::Reason;
 use hostplane_domain::observed::{Difference, Observed, Remedy};
 use hostplane_domain::render::caddy;
-use hostplane_domain::resource_kind::ResourceKind;
+use hostplane_domain::spec_hash::SpecHash;
 use hostplane_infra::error::Effect;
 use hostplane_infra::proxy::RouteSpec;
 
 use super::{Resource, present};
 use crate::context::SiteCx;
+use crate::inventory::ObjectKind;
 use crate::inventory::snapshot::{Fact, Snapshot};
 
-const KIND: ResourceKind = ResourceKind::Route;
-
 /// `<site>.caddy`.
-pub(super) struct Route;
+pub(crate) struct Route {
+    needs: &'static [ResourceKind],
+}
+
+impl Route {
+    /// A route to the containers that it needs.
+    pub const fn to(needs: &'static [ResourceKind]) -> Self {
+        Self { needs }
+    }
+}
 
 #[async_trait]
 impl Resource for Route {
     fn kind(&self) -> ResourceKind {
-        KIND
+        ResourceKind::Route
     }
 
     fn needs(&self) -> &'static [ResourceKind] {
-        &[ResourceKind::NginxContainer]
+        self.needs
+    }
+
+    fn object(&self) -> Option<ObjectKind> {
+        Some(ObjectKind::Route)
+    }
+
+    fn spec_hash(&self, want: &DesiredSite) -> SpecHash {
+        SpecHash::of(&caddy::route(want))
     }
 
     fn observe(&self, cx: &SiteCx<'_>, want: Option<&DesiredSite>, seen: &Snapshot) -> Observed {
@@ -55,11 +72,11 @@ impl Resource for Route {
                 differ(Reason::NotLoaded, "loaded", "yes", "unknown");
             }
         }
-        present(cx, cx.owner(snippet.mark.as_ref()), KIND, want, differs)
+        present(self, cx, cx.owner(snippet.mark.as_ref()), want, differs)
     }
 
     async fn ensure(&self, cx: &SiteCx<'_>, want: &DesiredSite) -> Effect<()> {
-        let mark = cx.mark(KIND, want);
+        let mark = self.mark(cx, want);
         let contents = caddy::snippet(want, &mark);
         cx.world.proxy.put_route(&RouteSpec { mark, hosts: vec![want.url.host.clone()], contents }).await
     }

@@ -2,24 +2,31 @@
 
 use async_trait::async_trait;
 use hostplane_domain::desired::DesiredSite;
-use hostplane_domain::drift::Reason;
+use hostplane_domain::naming::ResourceKind;
+use hostplane_domain::observed::Reason;
 use hostplane_domain::observed::{Difference, Observed, Remedy};
-use hostplane_domain::render::caddy::MAINTENANCE_PAGE;
-use hostplane_domain::resource_kind::ResourceKind;
+use hostplane_domain::spec_hash::SpecHash;
 use hostplane_infra::error::{Effect, EffectError};
 use tokio::time::{Instant, sleep};
 
 use super::{Resource, within_ours};
 use crate::context::SiteCx;
+use crate::inventory::ObjectKind;
+use crate::inventory::page;
 use crate::inventory::snapshot::{Fact, Snapshot};
 
-/// What visitors see first.
-pub(crate) const FRONT_PAGE: &str = "/";
-/// What has to answer: the front page, and the page that every administrator needs.
-const PATHS: [&str; 2] = [FRONT_PAGE, "/wp-login.php"];
-
 /// The site as visitors see it.
-pub(super) struct Serving;
+pub(crate) struct Serving {
+    needs: &'static [ResourceKind],
+    paths: &'static [&'static str],
+}
+
+impl Serving {
+    /// A site that serves when these paths answer.
+    pub const fn at(paths: &'static [&'static str], needs: &'static [ResourceKind]) -> Self {
+        Self { needs, paths }
+    }
+}
 
 #[async_trait]
 impl Resource for Serving {
@@ -28,7 +35,20 @@ impl Resource for Serving {
     }
 
     fn needs(&self) -> &'static [ResourceKind] {
-        &[ResourceKind::WordpressInstall, ResourceKind::Route]
+        self.needs
+    }
+
+    fn object(&self) -> Option<ObjectKind> {
+        None
+    }
+
+    fn is_visitors_view(&self) -> bool {
+        true
+    }
+
+    fn spec_hash(&self, want: &DesiredSite) -> SpecHash {
+        let url = want.url.to_string();
+        if want.suspended { SpecHash::of(&(url, "suspended")) } else { SpecHash::of(&url) }
     }
 
     fn within(&self) -> Option<ResourceKind> {
@@ -50,7 +70,7 @@ impl Resource for Serving {
             found: fault.clone(),
             remedy: Remedy::Operator,
         });
-        within_ours(cx.mark(ResourceKind::Serving, want), differs.collect())
+        within_ours(self.mark(cx, want), differs.collect())
     }
 
     /// It is patient by itself.
@@ -60,8 +80,8 @@ impl Resource for Serving {
 
     async fn ensure(&self, cx: &SiteCx<'_>, want: &DesiredSite) -> Effect<()> {
         let begun = Instant::now();
-        for path in PATHS {
-            while let Some(fault) = fault(cx, want, path).await {
+        for path in self.paths {
+            while let Some(fault) = page::fault(cx, want, path).await {
                 if begun.elapsed() >= cx.pace.serving_patience {
                     let message = format!("{}{path} answers with {fault}", want.url);
                     return Err(EffectError::transient_message("probe.get", message));
@@ -74,17 +94,5 @@ impl Resource for Serving {
 
     async fn remove(&self, _cx: &SiteCx<'_>) -> Effect<()> {
         Ok(())
-    }
-}
-
-/// What is wrong with a page, if anything is.
-pub(crate) async fn fault(cx: &SiteCx<'_>, want: &DesiredSite, path: &str) -> Option<String> {
-    match cx.world.probe.get(&want.url, path).await {
-        Ok(page) if want.suspended => {
-            let is_maintenance = page.status == 503 && page.body == MAINTENANCE_PAGE.as_bytes();
-            (!is_maintenance).then(|| format!("status {} and not the maintenance page", page.status))
-        }
-        Ok(page) => page.fault(),
-        Err(error) => Some(error.to_string()),
     }
 }

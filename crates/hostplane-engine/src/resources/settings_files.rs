@@ -9,14 +9,15 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use hostplane_domain::container;
 use hostplane_domain::desired::DesiredSite;
-use hostplane_domain::drift::Reason;
 use hostplane_domain::mark::Owner;
-use hostplane_domain::naming;
+use hostplane_domain::name::SiteName;
+use hostplane_domain::naming::{self, ResourceKind};
+use hostplane_domain::observed::Reason;
 use hostplane_domain::observed::{Difference, Observed, Remedy};
 use hostplane_domain::render::php::KEY_NAMES;
-use hostplane_domain::render::{self, SettingsFile, SettingsSecrets};
-use hostplane_domain::resource_kind::ResourceKind;
+use hostplane_domain::render::{self, SettingsFile, SettingsSecrets, SettingsVolume};
 use hostplane_domain::secret::Purpose;
+use hostplane_domain::spec_hash::SpecHash;
 use hostplane_infra::containers::{ArchiveEntry, Scope};
 use hostplane_infra::error::{Effect, absent_is_done};
 use secrecy::ExposeSecret;
@@ -24,23 +25,48 @@ use secrecy::ExposeSecret;
 use super::container::require_volumes;
 use super::{Resource, taken, within_ours};
 use crate::context::SiteCx;
-use crate::inventory::snapshot::{Fact, SettingsFound, Snapshot};
+use crate::inventory::snapshot::{Depth, Fact, SettingsFound, Snapshot};
+use crate::inventory::{ObjectKind, ScanTargets};
 
-const KIND: ResourceKind = ResourceKind::Settings;
 /// Only its reader may read a file with secrets, and nobody may write it.
 const FILE_MODE: u32 = 0o400;
 
 /// What is in `php_<site>` and `nginx_<site>`.
-pub(super) struct SettingsFiles;
+pub(crate) struct SettingsFiles;
 
 #[async_trait]
 impl Resource for SettingsFiles {
     fn kind(&self) -> ResourceKind {
-        KIND
+        ResourceKind::Settings
     }
 
     fn needs(&self) -> &'static [ResourceKind] {
         &[ResourceKind::FilesVolume, ResourceKind::PhpVolume, ResourceKind::NginxVolume]
+    }
+
+    /// The container through which the files are written. It exists only meanwhile.
+    fn object(&self) -> Option<ObjectKind> {
+        Some(ObjectKind::Container)
+    }
+
+    fn object_name(&self, site: &SiteName) -> String {
+        naming::writer_container(site)
+    }
+
+    fn shown_by(&self) -> Depth {
+        Depth::Deep
+    }
+
+    fn scan_targets(&self, site: &SiteName, targets: &mut ScanTargets) {
+        targets.add(ObjectKind::Container, self.object_name(site));
+        targets.settings = vec![
+            (SettingsVolume::Php, naming::php_container(site)),
+            (SettingsVolume::Nginx, naming::nginx_container(site)),
+        ];
+    }
+
+    fn spec_hash(&self, want: &DesiredSite) -> SpecHash {
+        SpecHash::of(&(files_of(want, SettingsVolume::ALL), want.secret_version))
     }
 
     /// Without `want` only the writer container counts: the files go with their volumes.
@@ -65,7 +91,7 @@ impl Resource for SettingsFiles {
         let spec = container::writer(want);
         require_volumes(cx, &spec).await?;
         self.remove(cx).await?;
-        let writer = cx.world.containers.create_container(&spec, &cx.mark(KIND, want).to_labels()).await?;
+        let writer = cx.world.containers.create_container(&spec, &self.mark(cx, want).to_labels()).await?;
         cx.world.containers.upload(&writer, naming::WRITER_DIR, &entries(files(cx, want))).await?;
         absent_is_done(cx.world.containers.remove_container(&writer).await)
     }
@@ -75,11 +101,18 @@ impl Resource for SettingsFiles {
         for left in cx.world.containers.containers(&Scope::Names(vec![name.clone()])).await? {
             match cx.owner(left.mark.as_ref()) {
                 Owner::Ours(_) => absent_is_done(cx.world.containers.remove_container(&left.id).await)?,
-                owner => return Err(taken("container", &name, &owner)),
+                owner => return Err(taken(ObjectKind::Container, &name, &owner)),
             }
         }
         Ok(())
     }
+}
+
+/// The generated files of some volumes without their secrets: the part of a desired state that they are.
+pub(crate) fn files_of(want: &DesiredSite, volumes: &[SettingsVolume]) -> Vec<(&'static str, String)> {
+    let none = SettingsSecrets { database_password: "".into(), keys: Vec::new(), mail_password: None };
+    let files = render::settings(want, &none).into_iter().filter(|file| volumes.contains(&file.volume));
+    files.map(|file| (file.name, file.contents.expose_secret().to_owned())).collect()
 }
 
 fn files(cx: &SiteCx<'_>, want: &DesiredSite) -> Vec<SettingsFile> {

@@ -2,18 +2,20 @@
 
 use async_trait::async_trait;
 use hostplane_domain::desired::DesiredSite;
-use hostplane_domain::naming;
+use hostplane_domain::name::SiteName;
+use hostplane_domain::naming::{self, ResourceKind};
 use hostplane_domain::observed::Observed;
-use hostplane_domain::resource_kind::ResourceKind;
+use hostplane_domain::spec_hash::SpecHash;
 use hostplane_infra::error::Effect;
 
 use super::wordpress_install::observe_marker;
 use super::{Resource, container};
 use crate::context::SiteCx;
 use crate::inventory::snapshot::Snapshot;
+use crate::inventory::{ObjectKind, ScanTargets};
 
 /// What is in `wp_<site>`.
-pub(super) struct WordpressFiles;
+pub(crate) struct WordpressFiles;
 
 #[async_trait]
 impl Resource for WordpressFiles {
@@ -23,6 +25,18 @@ impl Resource for WordpressFiles {
 
     fn needs(&self) -> &'static [ResourceKind] {
         &[ResourceKind::PhpContainer]
+    }
+
+    fn object(&self) -> Option<ObjectKind> {
+        None
+    }
+
+    fn scan_targets(&self, site: &SiteName, targets: &mut ScanTargets) {
+        targets.wordpress = Some(naming::php_container(site));
+    }
+
+    fn spec_hash(&self, want: &DesiredSite) -> SpecHash {
+        SpecHash::of(&(naming::of(self.kind(), &want.site.name), want.site.id))
     }
 
     fn within(&self) -> Option<ResourceKind> {

@@ -2,21 +2,24 @@
 
 use async_trait::async_trait;
 use hostplane_domain::desired::DesiredSite;
-use hostplane_domain::drift::Reason;
 use hostplane_domain::ids::SiteId;
 use hostplane_domain::mark::Owner;
+use hostplane_domain::name::SiteName;
+use hostplane_domain::naming::{self, ResourceKind};
+use hostplane_domain::observed::Reason;
 use hostplane_domain::observed::{Difference, Observed, Remedy};
-use hostplane_domain::resource_kind::ResourceKind;
+use hostplane_domain::spec_hash::SpecHash;
 use hostplane_infra::error::Effect;
 use hostplane_infra::wordpress::{Installation, WordpressFacts};
 
 use super::{Resource, container, within_ours};
 use crate::context::SiteCx;
 use crate::inventory::snapshot::{Fact, Snapshot};
+use crate::inventory::{ObjectKind, ScanTargets};
 use crate::secrets;
 
 /// What is in the database `wp_<site>`.
-pub(super) struct WordpressInstall;
+pub(crate) struct WordpressInstall;
 
 #[async_trait]
 impl Resource for WordpressInstall {
@@ -26,6 +29,18 @@ impl Resource for WordpressInstall {
 
     fn needs(&self) -> &'static [ResourceKind] {
         &[ResourceKind::Database, ResourceKind::WordpressFiles]
+    }
+
+    fn object(&self) -> Option<ObjectKind> {
+        None
+    }
+
+    fn scan_targets(&self, site: &SiteName, targets: &mut ScanTargets) {
+        targets.wordpress = Some(naming::php_container(site));
+    }
+
+    fn spec_hash(&self, want: &DesiredSite) -> SpecHash {
+        SpecHash::of(&(naming::of(self.kind(), &want.site.name), want.site.id, want.url.to_string()))
     }
 
     fn within(&self) -> Option<ResourceKind> {
@@ -51,7 +66,7 @@ impl Resource for WordpressInstall {
         let installation = Installation {
             site: cx.site.id,
             url: want.url.clone(),
-            details: want.wordpress.clone(),
+            details: want.wordpress().details.clone(),
             admin_password: secrets::admin_password(cx.secrets, cx.site.id, want.admin_generation),
         };
         cx.world.wordpress.install(&php.id, &installation).await

@@ -57,12 +57,12 @@ pub(super) async fn add(
 async fn begin(
     tx: &mut SqliteConnection,
     site: SiteId,
-    operation: &dyn Operation,
+    operation: &Operation,
     input: JobInput<'_>,
     now: Timestamp,
 ) -> Stored<JobId> {
-    let id = add(tx, site, operation.name(), input, now).await?;
-    sites::transition(tx, site, operation.begun(), None, now).await?;
+    let id = add(tx, site, operation.name, input, now).await?;
+    sites::transition(tx, site, operation.begun, None, now).await?;
     Ok(id)
 }
 
@@ -82,7 +82,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::JobActive`] when another job of the site has not ended; [`StoreError::Illegal`] when
     /// the site's status doesn't allow the operation.
-    pub async fn enqueue(&self, site: SiteId, operation: &dyn Operation, now: Timestamp) -> Stored<JobId> {
+    pub async fn enqueue(&self, site: SiteId, operation: &Operation, now: Timestamp) -> Stored<JobId> {
         let mut tx = self.writing("enqueue").await?;
         let id = begin(&mut tx, site, operation, JobInput::default(), now).await?;
         tx.commit().await?;
@@ -97,7 +97,7 @@ impl Store {
         &self,
         why: &[Drift],
         site: SiteId,
-        operation: &dyn Operation,
+        operation: &Operation,
         now: Timestamp,
     ) -> Stored<JobId> {
         let mut tx = self.writing("enqueue_for_findings").await?;
@@ -114,7 +114,7 @@ impl Store {
         &self,
         why: &[Drift],
         site: SiteId,
-        operation: &dyn Operation,
+        operation: &Operation,
         error: &JobError,
         now: Timestamp,
     ) -> Stored<JobId> {
@@ -138,7 +138,7 @@ impl Store {
         let operation = operations::of(change.operation());
         let mut tx = self.writing("enqueue_change").await?;
         let record = sites::by_id(&mut tx, site).await?;
-        let illegal = IllegalTransition { from: record.status, event: operation.begun() };
+        let illegal = IllegalTransition { from: record.status, event: operation.begun };
         let after = change.apply(record.spec.as_ref().ok_or(illegal)?)?;
         let input = JobInput { after: Some(&after), ..JobInput::default() };
         let id = begin(&mut tx, site, operation, input, now).await?;
@@ -155,7 +155,7 @@ impl Store {
         &self,
         stuck: &JobRecord,
         given_up: Option<SiteEvent>,
-        operation: &dyn Operation,
+        operation: &Operation,
         now: Timestamp,
     ) -> Stored<JobId> {
         let mut tx = self.writing("enqueue_instead").await?;

@@ -1,11 +1,12 @@
 //! Sites.
 
-use hostplane_domain::desired::{DesiredSite, WordpressDetails};
+use hostplane_domain::desired::DesiredSite;
 use hostplane_domain::ids::{JobId, SiteId};
 use hostplane_domain::job::OperationName;
 use hostplane_domain::mark::SiteRef;
 use hostplane_domain::name::{SiteName, SiteNamePrefix};
 use hostplane_domain::secret::Keyring;
+use hostplane_domain::site_kind::{SiteDetails, SiteKind};
 use hostplane_domain::status::{SiteEvent, SiteStatus};
 use hostplane_infra::clock::Timestamp;
 use serde::Deserialize;
@@ -23,8 +24,8 @@ pub struct SiteRecord {
     pub site: SiteRef,
     /// Where it is in its life.
     pub status: SiteStatus,
-    /// Title and first administrator.
-    pub details: WordpressDetails,
+    /// The details that were given when it was created. They tell its kind.
+    pub details: SiteDetails,
     /// The version that its passwords begin with.
     pub secret_version: u32,
     /// What was last confirmed outside; `None` is nothing.
@@ -40,8 +41,8 @@ pub struct SiteRecord {
 pub struct NewSite {
     /// Its name.
     pub name: SiteName,
-    /// Title and first administrator.
-    pub details: WordpressDetails,
+    /// The details that were given when it was created. They tell its kind.
+    pub details: SiteDetails,
 }
 
 /// Which sites to list.
@@ -57,14 +58,16 @@ pub struct SiteFilter {
     pub limit: u32,
 }
 
-const COLUMNS: &str = "id, name, status, details, secret_version, spec, created_at, updated_at";
+const COLUMNS: &str = "id, name, kind, status, details, secret_version, spec, created_at, updated_at";
 
 fn read(row: &SqliteRow) -> Stored<SiteRecord> {
     let spec: Option<String> = row.try_get("spec")?;
+    let kind: SiteKind = parse(row.try_get("kind")?, "sites.kind")?;
+    let details = SiteDetails::from_json(kind, row.try_get("details")?);
     Ok(SiteRecord {
         site: SiteRef { id: parse(row.try_get("id")?, "sites.id")?, name: parse(row.try_get("name")?, "sites.name")? },
         status: parse(row.try_get("status")?, "sites.status")?,
-        details: from_json(row.try_get("details")?, "sites.details")?,
+        details: details.map_err(|_| StoreError::Corrupt("sites.details"))?,
         secret_version: row.try_get("secret_version")?,
         spec: spec.map(|json| from_json(&json, "sites.spec")).transpose()?,
         created_at: Timestamp(row.try_get("created_at")?),
@@ -122,13 +125,14 @@ impl Store {
         let mut tx = self.writing("add_site").await?;
         let added = sqlx::query(
             "INSERT INTO sites (id, name, kind, status, details, secret_version, created_at, updated_at)
-             VALUES ($1, $2, 'wordpress', $3, $4, 1, $5, $5)",
+             VALUES ($1, $2, $6, $3, $4, 1, $5, $5)",
         )
         .bind(id.to_string())
         .bind(new.name.as_str())
         .bind(SiteStatus::Created.as_str())
-        .bind(to_json(&new.details, "sites.details")?)
+        .bind(new.details.to_json().map_err(|_| StoreError::Corrupt("sites.details"))?)
         .bind(now.0)
+        .bind(new.details.kind().as_str())
         .execute(&mut *tx)
         .await;
         match added {

@@ -1,11 +1,12 @@
 //! The rules that the store keeps by itself.
 
-use hostplane_domain::desired::WordpressDetails;
 use hostplane_domain::details::{AdminEmail, AdminUser, SiteTitle};
 use hostplane_domain::job::{Direction, JobState, OperationName};
 use hostplane_domain::name::SiteName;
+use hostplane_domain::site_kind::SiteDetails;
 use hostplane_domain::status::{SiteEvent, SiteStatus};
 use hostplane_domain::token::{TokenName, TokenScope};
+use hostplane_domain::wordpress::WordpressDetails;
 use tempfile::TempDir;
 
 use super::*;
@@ -25,11 +26,11 @@ fn hello() -> NewSite {
 fn named(name: &str) -> NewSite {
     NewSite {
         name: SiteName::parse(name).unwrap(),
-        details: WordpressDetails {
+        details: SiteDetails::Wordpress(WordpressDetails {
             title: SiteTitle::parse("Hello").unwrap(),
             admin_user: AdminUser::parse("admin").unwrap(),
             admin_email: AdminEmail::parse("admin@example.com").unwrap(),
-        },
+        }),
     }
 }
 
@@ -375,7 +376,10 @@ async fn a_site_is_idle_when_it_is_active_and_no_job_holds_it() {
     let end = "UPDATE jobs SET state = 'completed', epoch = NULL, finished_at = 1 WHERE id = $1";
     sqlx::query(end).bind(provision.to_string()).execute(&store.write).await.unwrap();
     let idle = store.idle_site(id).await.unwrap().expect("it is idle");
-    assert_eq!((idle.site.name.as_str(), idle.php), ("hello", hostplane_domain::desired::PhpSettings::default()));
+    assert_eq!(
+        (idle.site.name.as_str(), idle.wordpress().php),
+        ("hello", hostplane_domain::wordpress::PhpSettings::default())
+    );
     for state in ["pending", "running", "needs_operator"] {
         let repair = operations::of(OperationName::Repair);
         let job = store.enqueue(id, repair, NOW).await.unwrap();

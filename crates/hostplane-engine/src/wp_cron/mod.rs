@@ -4,7 +4,7 @@
 //! word, so a site that claims to be always due, or whose events hang, only uses up its own turn: sites that
 //! have waited longest come first, and after a run a site backoff.
 
-mod backoff;
+mod turns;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -21,10 +21,10 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 use tracing::{debug, error, warn};
 
-use crate::inventory::lookup;
+use crate::inventory::{ScanError, lookup};
 use crate::pace::Pace;
-use crate::store::{Store, StoreError};
-use backoff::WpCronBackoff;
+use crate::store::Store;
+use turns::Turns;
 
 /// Sites whose events run at once.
 const RUNS: usize = 4;
@@ -41,15 +41,6 @@ pub(crate) struct WpCron {
     pace: Pace,
 }
 
-/// Why a look broke off.
-#[derive(Debug, thiserror::Error)]
-enum ScanError {
-    #[error(transparent)]
-    World(#[from] EffectError),
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
 /// How a run ended.
 struct Ended {
     site: SiteId,
@@ -61,7 +52,7 @@ struct Ended {
 struct Runs {
     tasks: JoinSet<Ended>,
     sites: BTreeSet<SiteId>,
-    backoff: WpCronBackoff,
+    turns: Turns,
     /// Something was due and had to wait for a place.
     lacked_room: bool,
 }
@@ -116,10 +107,10 @@ impl WpCron {
     async fn start_due(&self, runs: &mut Runs) -> Result<Duration, ScanError> {
         let events = self.world.databases.next_events(self.instance).await?;
         let now = self.world.clock.now();
-        runs.backoff.keep(&events);
+        runs.turns.keep(&events);
         let (due, later): (Vec<NextEvent>, Vec<NextEvent>) = events.into_iter().partition(|event| event.due <= now);
         runs.lacked_room = false;
-        for event in runs.backoff.in_turn(due) {
+        for event in runs.turns.in_turn(due) {
             if runs.sites.contains(&event.site.id) {
                 continue;
             }
@@ -138,7 +129,7 @@ impl WpCron {
 
     fn start(&self, runs: &mut Runs, event: &NextEvent, want: DesiredSite) {
         let (world, instance, began) = (self.world.clone(), self.instance, Instant::now());
-        let is_known = runs.backoff.begin(event);
+        let is_known = runs.turns.begin(event);
         runs.sites.insert(want.site.id);
         runs.tasks.spawn(async move {
             let result = run_events(&world, instance, &want).await;
@@ -159,7 +150,7 @@ impl WpCron {
 impl Runs {
     fn note(&mut self, ended: &Ended, rest: Duration) {
         self.sites.remove(&ended.site);
-        self.backoff.end(ended.site, ended.began.elapsed(), rest);
+        self.turns.end(ended.site, ended.began.elapsed(), rest);
     }
 }
 
@@ -168,7 +159,7 @@ async fn run_events(world: &World, instance: InstanceId, want: &DesiredSite) -> 
     let found = lookup::container(world, instance, &want.site, ResourceKind::PhpContainer).await?;
     let running = found.filter(|container| container.state == ContainerState::Running);
     let php = running.ok_or_else(|| EffectError::NotFound("the running PHP container of this site".to_owned()))?;
-    let run = EventsRun { url: want.url.clone(), memory_mib: want.php.memory_mib };
+    let run = EventsRun { url: want.url.clone(), memory_mib: want.wordpress().php.memory_mib };
     world.wordpress.run_events(&php.id, &run).await
 }
 

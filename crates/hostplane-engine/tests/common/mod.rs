@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use hostplane_domain::desired::{PhpSettings, SiteImages, SiteLimits, WordpressDetails};
+use hostplane_domain::desired::SiteLimits;
 use hostplane_domain::details::{AdminEmail, AdminUser, SiteTitle};
 use hostplane_domain::mark::Labels;
 use hostplane_domain::name::SiteName;
 use hostplane_domain::secret::{Keyring, MasterSecret};
+use hostplane_domain::site_kind::SiteDetails;
+use hostplane_domain::wordpress::{PhpSettings, SiteImages, WordpressDetails};
 use hostplane_engine::secrets::Secrets;
 use hostplane_engine::store::NewSite;
 use hostplane_engine::{pace::Pace, site_settings::SiteSettings};
@@ -60,10 +62,10 @@ pub fn name(site: &str) -> SiteName {
 pub fn new_site(site: &str) -> NewSite {
     NewSite {
         name: name(site),
-        details: WordpressDetails {
+        details: SiteDetails::Wordpress(WordpressDetails {
             title: SiteTitle::parse("A site").unwrap(),
             admin_user: AdminUser::parse("admin").unwrap(),
             admin_email: AdminEmail::parse("admin@example.com").unwrap(),
-        },
+        }),
     }
 }

@@ -342,8 +342,7 @@ impl Run {
                 }
             }
             Rival::Cancel => {
-                let has_a_way_back =
-                    OPERATIONS.iter().any(|o| o.name() == self.scenario.operation && o.pivot().is_some());
+                let has_a_way_back = OPERATIONS.iter().any(|o| o.name == self.scenario.operation && o.pivot.is_some());
                 let cancelled = app.cancel_job(job).await;
                 if !has_a_way_back {
                     assert!(cancelled.is_err(), "{} has no way back", self.scenario.operation);
@@ -394,9 +393,9 @@ impl Run {
 
     /// The world is as it was before, or as it was to be.
     async fn ends_at_one_end(&self, ended: &JobView) -> Verdict {
-        let operation = OPERATIONS.iter().find(|operation| operation.name() == self.scenario.operation);
+        let operation = OPERATIONS.iter().find(|operation| operation.name == self.scenario.operation);
         let before = ended.record.before.as_ref();
-        let goal = operation.map(|operation| operation.goal());
+        let goal = operation.map(|operation| operation.goal);
         let state = ended.record.state;
         if self.cancelled != (state == JobState::Cancelled) {
             return Err(format!("the job is {state}, cancelled: {}", self.cancelled));

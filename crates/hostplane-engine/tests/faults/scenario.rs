@@ -6,12 +6,12 @@ use std::str::FromStr;
 use std::sync::{LazyLock, Mutex};
 use std::time::Duration;
 
-use hostplane_domain::desired::SiteImages;
 use hostplane_domain::ids::JobId;
 use hostplane_domain::job::{JobState, OperationName};
 use hostplane_domain::naming;
 use hostplane_domain::site_change::{LimitsPatch, PhpPatch, SettingsPatch, SiteChange};
 use hostplane_domain::status::SiteStatus;
+use hostplane_domain::wordpress::SiteImages;
 use hostplane_engine::app::{App, AppError, AppResult};
 use hostplane_engine::operations::OPERATIONS;
 use hostplane_infra::fake::State;
@@ -55,11 +55,11 @@ impl Scenario {
     pub fn all() -> Vec<Self> {
         let mut all = Vec::new();
         for operation in OPERATIONS {
-            let begins = |status: &&SiteStatus| status.on(operation.begun()).is_ok();
+            let begins = |status: &&SiteStatus| status.on(operation.begun).is_ok();
             for &from in SiteStatus::ALL.iter().filter(begins) {
-                let straight = Self { operation: operation.name(), from, turned: false };
+                let straight = Self { operation: operation.name, from, turned: false };
                 all.push(straight);
-                all.extend(operation.pivot().map(|_| Self { turned: true, ..straight }));
+                all.extend(operation.pivot.map(|_| Self { turned: true, ..straight }));
             }
         }
         all

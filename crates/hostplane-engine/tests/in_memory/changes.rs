@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use hostplane_domain::desired::{MailRelay, MailTls, SiteImages};
 use hostplane_domain::job::JobState;
 use hostplane_domain::resource_kind::ResourceKind;
 use hostplane_domain::site_change::{LimitsPatch, PhpPatch, SettingsPatch, SiteChange};
 use hostplane_domain::status::SiteStatus;
+use hostplane_domain::wordpress::{MailRelay, MailTls, SiteImages};
 use hostplane_engine::app::{AppError, JobView};
 use hostplane_engine::store::JobFilter;
 use hostplane_infra::containers::ArchiveEntry;
@@ -149,7 +149,7 @@ async fn another_mail_server_for_new_sites_is_an_upgrade_pending_too() {
     let job = running.app.upgrade_site(&name("hello")).await.unwrap().record.id;
     assert_eq!(running.ended(job).await.record.state, JobState::Completed);
     let site = running.app.site(&name("hello")).await.unwrap().view;
-    assert_eq!((site.upgrade_pending, site.record.spec.unwrap().mail), (false, Some(relay)));
+    assert_eq!((site.upgrade_pending, site.record.spec.unwrap().wordpress().mail.clone()), (false, Some(relay)));
     assert_eq!(running.not_present("hello").await, Vec::<String>::new());
     running.stop().await;
 }

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use hostplane_domain::drift::{Reason, Remediation};
+use hostplane_domain::drift::Remediation;
 use hostplane_domain::job::{JobState, OperationName};
 use hostplane_domain::mark::{LABEL_SPEC, Labels};
+use hostplane_domain::observed::Reason;
 use hostplane_domain::render::caddy::MAINTENANCE_PAGE;
 use hostplane_domain::resource_kind::ResourceKind;
 use hostplane_domain::site_change::SiteChange;

@@ -32,6 +32,6 @@ async fn a_job_in_the_middle_is_ended_and_nothing_has_drifted() {
         assert_eq!(running.not_present(site).await, Vec::<String>::new());
     }
     let shop = running.app.site(&name("shop")).await.unwrap().view.record.spec.unwrap();
-    assert_eq!(shop.php.memory_mib, 128);
+    assert_eq!(shop.wordpress().php.memory_mib, 128);
     running.stop().await;
 }

@@ -6,9 +6,9 @@ mod php;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use hostplane_domain::desired::WordpressDetails;
 use hostplane_domain::ids::SiteId;
 use hostplane_domain::url::SiteUrl;
+use hostplane_domain::wordpress::WordpressDetails;
 use secrecy::SecretString;
 
 pub use gated::GatedWordpress;

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
-use hostplane_domain::desired::WordpressDetails;
 use hostplane_domain::details::{AdminEmail, AdminUser, SiteTitle};
 use hostplane_domain::mark::Labels;
 use hostplane_domain::url::SiteUrl;
+use hostplane_domain::wordpress::WordpressDetails;
 use hostplane_infra::clock::SystemClock;
 use hostplane_infra::containers::{Docker, Exec, GatedContainers, LogQuery, NetworkSpec, Scope};
 use hostplane_infra::databases::{Mariadb, MariadbAddress, TenantKey, TenantSpec, Tenants};

@@ -5,10 +5,11 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::LOCATION;
 use axum::response::{IntoResponse, Response};
-use hostplane_domain::desired::WordpressDetails;
 use hostplane_domain::details::{AdminEmail, AdminUser, DetailError, SiteTitle};
 use hostplane_domain::ids::SiteId;
 use hostplane_domain::name::SiteName;
+use hostplane_domain::site_kind::SiteDetails;
+use hostplane_domain::wordpress::WordpressDetails;
 use hostplane_engine::app::JobView;
 use hostplane_engine::store::{NewSite, SiteFilter};
 
@@ -53,7 +54,7 @@ fn new_site(api: &Api, members: &Members) -> Answer<NewSite> {
         admin_user: AdminUser::parse(admin_user).map_err(refuse("admin_user"))?,
         admin_email: AdminEmail::parse(admin_email).map_err(refuse("admin_email"))?,
     };
-    Ok(NewSite { name, details })
+    Ok(NewSite { name, details: SiteDetails::Wordpress(details) })
 }
 
 pub(super) async fn list(State(api): State<Api>, params: Params) -> Answer<Json<Page<Site>>> {

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
-use hostplane_domain::desired::MailRelay;
+use hostplane_domain::wordpress::MailRelay;
 use secrecy::SecretString;
 
 use super::Settings;
@@ -61,7 +61,7 @@ pub(super) fn password(settings: &Settings) -> Result<Option<SecretString>, Mail
 mod tests {
     use super::*;
     use clap::{Args, Command, FromArgMatches};
-    use hostplane_domain::desired::MailTls;
+    use hostplane_domain::wordpress::MailTls;
     use secrecy::ExposeSecret;
 
     fn settings(flags: &[&str]) -> Settings {

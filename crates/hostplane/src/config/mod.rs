@@ -11,8 +11,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hostplane_domain::desired::{PhpSettings, SiteImages, SiteLimits};
+use hostplane_domain::desired::SiteLimits;
 use hostplane_domain::subnet::SubnetPool;
+use hostplane_domain::wordpress::{PhpSettings, SiteImages};
 use hostplane_engine::platform::{MARIADB_ADMIN, Platform, PlatformSettings};
 use hostplane_engine::secrets::Secrets;
 use hostplane_engine::{pace::Pace, site_settings::SiteSettings};

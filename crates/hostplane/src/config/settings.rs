@@ -9,10 +9,11 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, ValueEnum};
-use hostplane_domain::desired::{MailTls, PhpSettings, UPLOAD_MIB};
+use hostplane_domain::desired::UPLOAD_MIB;
 use hostplane_domain::details::AdminEmail;
 use hostplane_domain::subnet::SubnetPool;
 use hostplane_domain::url::BaseDomain;
+use hostplane_domain::wordpress::{MailTls, PhpSettings};
 use secrecy::SecretString;
 
 use crate::logging::{Format, Level};

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use hostplane_domain::desired::WordpressDetails;
 use hostplane_domain::details::{AdminEmail, AdminUser, SiteTitle};
 use hostplane_domain::ids::SiteId;
 use hostplane_domain::url::SiteUrl;
+use hostplane_domain::wordpress::WordpressDetails;
 use hostplane_infra::containers::Docker;
 use hostplane_infra::error::{EffectError, Rejection};
 use hostplane_infra::wordpress::{Installation, PhpWordpress, Wordpress, WordpressFacts};

@@ -5,19 +5,25 @@ use hostplane_domain::mark::{LABEL_SPEC, Mark};
 use hostplane_domain::naming;
 use hostplane_domain::observed::{Observed, Remedy};
 use hostplane_domain::resource_kind::ResourceKind;
+use hostplane_domain::site_kind::SiteKind;
 use hostplane_domain::spec_hash::SpecHash;
 use hostplane_infra::containers::ContainerState;
 use hostplane_infra::fake::{DatabaseState, FakeWorld, State};
 
-use super::{RESOURCES, Site, SiteId, Uuid, empty};
-use crate::inventory::snapshot::{Depth, Snapshot};
-use crate::resources;
+use super::{Site, SiteId, Uuid, empty};
+use crate::inventory::snapshot::Depth;
+use crate::resources::Resource;
+use crate::sites;
+
+fn resource(kind: ResourceKind) -> &'static dyn Resource {
+    sites::of(SiteKind::Wordpress).resource(kind).unwrap()
+}
 
 /// A world in which the site is as it should be.
 async fn whole() -> (FakeWorld, Site) {
     let world = empty().await;
-    let site = Site::on(&world);
-    for resource in RESOURCES {
+    let site = Site::on(&world, SiteKind::Wordpress);
+    for resource in sites::of(SiteKind::Wordpress).resources() {
         resource.ensure(&site.cx(), &site.want).await.unwrap();
     }
     (world, site)
@@ -26,8 +32,8 @@ async fn whole() -> (FakeWorld, Site) {
 /// What differs of one resource, and with which remedy. An absent one differs in being there.
 async fn differs(site: &Site, want: &DesiredSite, kind: ResourceKind) -> Vec<(&'static str, Remedy)> {
     let cx = site.cx();
-    let seen = Snapshot::of_site(&cx, Depth::Deep).await.unwrap();
-    match resources::of(kind).observe(&cx, Some(want), &seen) {
+    let seen = sites::of(SiteKind::Wordpress).snapshot(&cx, Depth::Deep).await.unwrap();
+    match resource(kind).observe(&cx, Some(want), &seen) {
         Observed::Absent => vec![("presence", Remedy::Recreate)],
         Observed::NotObserved => panic!("{kind}: nobody looked"),
         Observed::Unknown(why) => panic!("{kind}: {why}"),
@@ -156,7 +162,7 @@ const DRIFTS: &[Drift] = &[
 #[tokio::test]
 async fn nothing_differs_of_a_site_that_is_as_it_should_be() {
     let (_, site) = whole().await;
-    for resource in RESOURCES.iter().filter(|resource| resource.kind() != ResourceKind::Serving) {
+    for resource in sites::of(SiteKind::Wordpress).resources().iter().filter(|resource| !resource.is_visitors_view()) {
         assert_eq!(differs(&site, &site.want, resource.kind()).await, [], "{}", resource.kind());
     }
 }
@@ -171,7 +177,7 @@ async fn every_drift_is_seen_and_mended_in_place_unless_data_would_be_lost() {
         if *remedy == Remedy::DataLoss {
             continue;
         }
-        let repaired = resources::of(*kind).ensure(&site.cx(), &site.want).await;
+        let repaired = resource(*kind).ensure(&site.cx(), &site.want).await;
         repaired.unwrap_or_else(|error| panic!("{kind} {field}: {error}"));
         assert_eq!(differs(&site, &site.want, *kind).await, [], "{kind} {field}");
     }
@@ -183,12 +189,12 @@ async fn a_container_of_ours_that_is_another_s_by_its_spec_is_replaced_and_its_n
     let id = |name: &str| world.state().containers.container(name).map(|(id, _)| id.to_owned());
     let (php, nginx) = (id("php_hello"), id("nginx_hello"));
     world.state().containers.images.insert("php:2".to_owned());
-    site.want.images.php = "php:2".to_owned();
+    site.want.kind.wordpress_mut().unwrap().images.php = "php:2".to_owned();
     assert_eq!(
         differs(&site, &site.want, ResourceKind::PhpContainer).await,
         [("spec", Remedy::Upgrade), ("image", Remedy::Recreate)]
     );
-    resources::of(ResourceKind::PhpContainer).ensure(&site.cx(), &site.want).await.unwrap();
+    resource(ResourceKind::PhpContainer).ensure(&site.cx(), &site.want).await.unwrap();
     assert_eq!(differs(&site, &site.want, ResourceKind::PhpContainer).await, []);
     assert_ne!(id("php_hello"), php);
     assert_eq!(id("nginx_hello"), nginx);
@@ -199,10 +205,10 @@ async fn a_container_of_ours_that_is_another_s_by_its_spec_is_replaced_and_its_n
 async fn a_container_under_removal_is_none_that_is_kept() {
     let (world, site) = whole().await;
     world.state().containers.container_mut("php_hello").unwrap().state = ContainerState::Removing;
-    let waits = resources::of(ResourceKind::PhpContainer).ensure(&site.cx(), &site.want).await.unwrap_err();
+    let waits = resource(ResourceKind::PhpContainer).ensure(&site.cx(), &site.want).await.unwrap_err();
     assert!(waits.to_string().contains("already in progress"), "{waits}");
     world.state().containers.containers.retain(|_, container| container.spec.name != "php_hello");
-    resources::of(ResourceKind::PhpContainer).ensure(&site.cx(), &site.want).await.unwrap();
+    resource(ResourceKind::PhpContainer).ensure(&site.cx(), &site.want).await.unwrap();
     assert_eq!(differs(&site, &site.want, ResourceKind::PhpContainer).await, []);
 }
 
@@ -212,7 +218,7 @@ async fn php_that_does_not_run_is_waited_for() {
     world.state().containers.container_mut(&naming::php_container(&site.want.site.name)).unwrap().state =
         ContainerState::Exited;
     for kind in [ResourceKind::WordpressFiles, ResourceKind::WordpressInstall] {
-        let error = resources::of(kind).ensure(&site.cx(), &site.want).await.unwrap_err();
+        let error = resource(kind).ensure(&site.cx(), &site.want).await.unwrap_err();
         assert!(error.to_string().contains("doesn't run"), "{kind}: {error}");
     }
 }

@@ -2,49 +2,63 @@
 
 mod drift;
 
-use std::collections::BTreeSet;
-
 use hostplane_domain::container;
-use hostplane_domain::desired::{DesiredSite, PhpSettings, SiteImages, SiteLimits, WordpressDetails};
-use hostplane_domain::details::{AdminEmail, AdminUser, SiteTitle};
+use hostplane_domain::desired::{DesiredSite, SiteLimits};
 use hostplane_domain::ids::{InstanceId, JobId, SiteId};
 use hostplane_domain::mark::{Labels, Mark, SiteRef};
 use hostplane_domain::name::SiteName;
-use hostplane_domain::naming;
-use hostplane_domain::resource_kind::ResourceKind;
+use hostplane_domain::naming::{self, ResourceKind};
 use hostplane_domain::secret::{Keyring, MasterSecret};
-use hostplane_domain::url::SiteUrl;
+use hostplane_domain::site_kind::{SiteDetails, SiteKind};
+use hostplane_domain::status::SiteStatus;
+use hostplane_domain::wordpress::{PhpSettings, SiteImages};
+use hostplane_infra::clock::Timestamp;
 use hostplane_infra::containers::{Containers, NetworkSpec};
 use hostplane_infra::fake::{FakeWorld, LedgerRow, State};
 use hostplane_infra::gate::LiveGate;
 use hostplane_infra::world::World;
 use uuid::Uuid;
 
-use super::RESOURCES;
 use crate::context::SiteCx;
 use crate::pace::Pace;
+use crate::site_settings::SiteSettings;
+use crate::sites::{self, Blueprint};
+use crate::store::SiteRecord;
 
-fn hello(site: SiteId) -> DesiredSite {
-    DesiredSite {
-        site: SiteRef { id: site, name: SiteName::parse("hello").unwrap() },
-        subnet: "10.213.0.0/29".parse().unwrap(),
-        url: SiteUrl { host: "hello.localhost".into(), port: 8080 },
-        wordpress: WordpressDetails {
-            title: SiteTitle::parse("Hello").unwrap(),
-            admin_user: AdminUser::parse("admin").unwrap(),
-            admin_email: AdminEmail::parse("admin@example.com").unwrap(),
-        },
+const DETAILS: &str = r#"{"title":"Hello","admin_user":"admin","admin_email":"admin@example.com"}"#;
+
+fn settings() -> SiteSettings {
+    SiteSettings {
+        base_domain: "localhost".parse().unwrap(),
+        public_port: 8080,
         images: SiteImages { php: "php:1".into(), nginx: "nginx:1".into() },
         limits: SiteLimits::default(),
         php: PhpSettings::default(),
         mail: None,
+        mail_password: None,
         shared_network: "shared".into(),
         database_host: "host.docker.internal:3306".into(),
-        secret_version: 1,
-        secret_generation: 1,
-        admin_generation: 1,
-        suspended: false,
+        subnet_pool: "10.213.0.0/16".parse().unwrap(),
+        concurrency: 1,
+        pace: Pace::default(),
     }
+}
+
+fn hello(kind: SiteKind, site: SiteId) -> DesiredSite {
+    let (details, settings) = (SiteDetails::from_json(kind, DETAILS).unwrap(), settings());
+    let site = SiteRef { id: site, name: SiteName::parse("hello").unwrap() };
+    let spec = sites::of(kind).new_spec(&details, &settings, Some("10.213.0.0/29".parse().unwrap()));
+    let now = Timestamp(0);
+    let record = SiteRecord {
+        site,
+        status: SiteStatus::Created,
+        details,
+        secret_version: 1,
+        spec: None,
+        created_at: now,
+        updated_at: now,
+    };
+    settings.desired(&record, spec, 1)
 }
 
 /// A site on a world, as a job sees it.
@@ -55,11 +69,11 @@ struct Site {
 }
 
 impl Site {
-    fn on(world: &FakeWorld) -> Self {
+    fn on(world: &FakeWorld, kind: SiteKind) -> Self {
         Self {
             world: world.behind(LiveGate::new()),
             secrets: Keyring::new(MasterSecret::new([7; 32])),
-            want: hello(SiteId::new(Uuid::from_u128(1))),
+            want: hello(kind, SiteId::new(Uuid::from_u128(1))),
         }
     }
 
@@ -97,7 +111,7 @@ async fn empty() -> FakeWorld {
 /// containers nothing but the marks protects volumes and networks.
 async fn held_by(mark: impl Fn(ResourceKind) -> Option<Mark>, containers: bool) -> FakeWorld {
     let world = FakeWorld::default();
-    let want = hello(SiteId::new(Uuid::from_u128(1)));
+    let want = hello(SiteKind::Wordpress, SiteId::new(Uuid::from_u128(1)));
     let name = &want.site.name;
     let labels = |kind| mark(kind).map_or_else(Labels::new, |mark| mark.to_labels());
     world.state().containers.images.extend(["php:1".to_owned(), "nginx:1".to_owned()]);
@@ -139,15 +153,17 @@ async fn held_by(mark: impl Fn(ResourceKind) -> Option<Mark>, containers: bool) 
 /// Both verbs of every resource, twice, on a world that is another's.
 async fn leave_it_alone(mark: impl Fn(ResourceKind) -> Option<Mark>) {
     for containers in [true, false] {
-        leave_alone(held_by(&mark, containers).await).await;
+        for blueprint in sites::all() {
+            leave_alone(held_by(&mark, containers).await, *blueprint).await;
+        }
     }
 }
 
-async fn leave_alone(world: FakeWorld) {
+async fn leave_alone(world: FakeWorld, blueprint: &dyn Blueprint) {
     let before = state(&world);
-    let site = Site::on(&world);
+    let site = Site::on(&world, blueprint.kind());
     let (cx, want) = (site.cx(), &site.want);
-    for resource in RESOURCES {
+    for resource in blueprint.resources() {
         for _ in 0..2 {
             let ensured = resource.ensure(&cx, want).await;
             assert!(ensured.is_err(), "{} took over what is another's", resource.kind());
@@ -161,9 +177,9 @@ async fn leave_alone(world: FakeWorld) {
 
 fn mark_of(instance: u128, site: u128) -> impl Fn(ResourceKind) -> Option<Mark> {
     move |kind| {
-        let want = hello(SiteId::new(Uuid::from_u128(site)));
+        let want = hello(SiteKind::Wordpress, SiteId::new(Uuid::from_u128(site)));
         let (instance, job) = (InstanceId::new(Uuid::from_u128(instance)), JobId::new(Uuid::from_u128(9)));
-        Some(Mark { instance, spec: want.spec_hash(kind), site: want.site, kind, job })
+        Some(Mark { instance, spec: sites::resource(kind).unwrap().spec_hash(&want), site: want.site, kind, job })
     }
 }
 
@@ -184,40 +200,30 @@ async fn no_verb_touches_what_another_installation_made() {
 
 #[tokio::test]
 async fn every_verb_can_be_called_twice() {
+    for blueprint in sites::all() {
+        call_twice(*blueprint).await;
+    }
+}
+
+async fn call_twice(blueprint: &dyn Blueprint) {
     let world = empty().await;
     let empty = state(&world);
-    let site = Site::on(&world);
+    let site = Site::on(&world, blueprint.kind());
     let (cx, want) = (site.cx(), &site.want);
-    for resource in RESOURCES {
+    for resource in blueprint.resources() {
         resource.ensure(&cx, want).await.unwrap();
         let once = state(&world);
         resource.ensure(&cx, want).await.unwrap();
         assert_eq!(state(&world), once, "ensure {}", resource.kind());
     }
-    for resource in RESOURCES.iter().rev() {
+    for resource in blueprint.resources().iter().rev() {
         resource.remove(&cx).await.unwrap();
         let once = state(&world);
         resource.remove(&cx).await.unwrap();
         assert_eq!(state(&world), once, "remove {}", resource.kind());
     }
     assert_eq!(state(&world), empty);
-    for resource in RESOURCES {
-        resource.remove(&cx).await.expect("what was never there is removed");
-    }
-}
-
-#[test]
-fn there_is_one_resource_of_every_kind() {
-    let kinds: Vec<ResourceKind> = RESOURCES.iter().map(|resource| resource.kind()).collect();
-    assert_eq!(kinds, ResourceKind::ALL);
-}
-
-#[test]
-fn what_a_resource_needs_comes_before_it() {
-    let mut before = BTreeSet::new();
-    for resource in RESOURCES {
-        assert!(resource.needs().iter().all(|kind| before.contains(kind)), "{}", resource.kind());
-        assert!(resource.within().is_none_or(|kind| before.contains(&kind)), "{}", resource.kind());
-        before.insert(resource.kind());
+    for resource in blueprint.resources() {
+        resource.remove(&cx).await.expect("an absent resource is removed");
     }
 }

@@ -7,9 +7,9 @@ use bollard::models::{
     NetworkCreateRequest, PortBinding, PortMap, RestartPolicy, RestartPolicyNameEnum, VolumeCreateRequest,
 };
 use bytes::Bytes;
+use hostplane_domain::bridges;
 use hostplane_domain::container::{ContainerSpec, VolumeMount};
 use hostplane_domain::mark::Labels;
-use hostplane_domain::naming;
 
 use crate::containers::{NetworkSpec, Tuning};
 
@@ -110,7 +110,7 @@ pub(super) fn network(spec: &NetworkSpec) -> NetworkCreateRequest {
         ..Default::default()
     });
     // What an installation's containers send is told by the interface on which it arrives.
-    let bridge = naming::bridge_of(&spec.name, &spec.labels);
+    let bridge = bridges::bridge_of(&spec.name, &spec.labels);
     NetworkCreateRequest {
         name: spec.name.clone(),
         driver: Some("bridge".to_owned()),
@@ -194,7 +194,7 @@ mod tests {
         let body: serde_json::Value = serde_json::from_slice(&network_json(&network(&spec)).unwrap()).unwrap();
         let expected = serde_json::json!({
             "Name": "site_a", "CheckDuplicate": true, "Driver": "bridge", "EnableIPv6": false,
-            "Options": {"com.docker.network.bridge.name": naming::bridge_of(&spec.name, &spec.labels)},
+            "Options": {"com.docker.network.bridge.name": bridges::bridge_of(&spec.name, &spec.labels)},
             "Labels": {
                 "hostplane.instance": "00000000-0000-0000-0000-000000000001",
                 "hostplane.site-id": "00000000-0000-0000-0000-000000000002",

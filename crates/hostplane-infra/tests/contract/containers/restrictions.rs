@@ -1,8 +1,8 @@
 //! What a container's own programs see of its restrictions. Only a real Engine has them.
 
+use hostplane_domain::bridges;
 use hostplane_domain::container::HOST_NETWORK;
 use hostplane_domain::mark::Labels;
-use hostplane_domain::naming;
 
 use super::harness::{Harness, make_network, mark, on_engine};
 
@@ -65,7 +65,7 @@ async fn on_the_machine_s_network(harness: &Harness) {
         assert!(status.contains(line), "{line} is not in {status}");
     }
     let interfaces = read(harness, &id, "/proc/net/dev").await;
-    let bridge = naming::bridge_of(&harness.name("n"), &labels).expect("an installation's");
+    let bridge = bridges::bridge_of(&harness.name("n"), &labels).expect("an installation's");
     assert!(interfaces.contains(&format!("{bridge}:")), "{bridge} is not in {interfaces}");
     harness.containers.remove_network(&network).await.unwrap();
 }

@@ -2,17 +2,19 @@
 
 use bytes::Bytes;
 use hostplane_domain::container;
-use hostplane_domain::desired::{DesiredSite, PhpSettings, SiteImages, SiteLimits, WordpressDetails};
+use hostplane_domain::desired::{DesiredSite, SiteLimits};
 use hostplane_domain::details::{AdminEmail, AdminUser, SiteTitle};
-use hostplane_domain::ids::{InstanceId, JobId, SiteId};
+use hostplane_domain::ids::{HostId, InstanceId, JobId, SiteId};
 use hostplane_domain::mark::{Mark, SiteRef};
 use hostplane_domain::name::SiteName;
 use hostplane_domain::naming;
 use hostplane_domain::render::{self, SettingsSecrets, SettingsVolume};
 use hostplane_domain::resource_kind::ResourceKind;
 use hostplane_domain::secret::mariadb_hash;
+use hostplane_domain::site_kind::KindSpec;
 use hostplane_domain::spec_hash::SpecHash;
 use hostplane_domain::url::SiteUrl;
+use hostplane_domain::wordpress::{PhpSettings, SiteImages, WordpressDetails, WordpressSpec};
 use hostplane_infra::containers::{ArchiveEntry, Exec};
 use hostplane_infra::databases::TenantSpec;
 use hostplane_infra::error::Effect;
@@ -51,22 +53,25 @@ impl<'a> Site<'a> {
         let want = DesiredSite {
             url: SiteUrl { host: format!("{name}.test"), port: 80 },
             site: SiteRef { id, name: SiteName::parse(&name).unwrap() },
-            subnet: "10.240.0.0/29".parse().unwrap(),
-            wordpress: WordpressDetails {
-                title: SiteTitle::parse(TITLE).unwrap(),
-                admin_user: AdminUser::parse("admin").unwrap(),
-                admin_email: AdminEmail::parse("admin@example.test").unwrap(),
-            },
-            images: SiteImages { php: ground.php_image.clone(), nginx: ground.nginx_image.clone() },
+            host: HostId::LOCAL,
             limits: SiteLimits::default(),
-            php: PhpSettings::default(),
-            mail: None,
             shared_network: ground.shared_network.clone(),
-            database_host: ground.database_host.clone(),
             secret_version: 1,
             secret_generation: 1,
             admin_generation: 1,
             suspended: false,
+            kind: KindSpec::Wordpress(WordpressSpec {
+                subnet: "10.240.0.0/29".parse().unwrap(),
+                details: WordpressDetails {
+                    title: SiteTitle::parse(TITLE).unwrap(),
+                    admin_user: AdminUser::parse("admin").unwrap(),
+                    admin_email: AdminEmail::parse("admin@example.test").unwrap(),
+                },
+                images: SiteImages { php: ground.php_image.clone(), nginx: ground.nginx_image.clone() },
+                php: PhpSettings::default(),
+                mail: None,
+                database_host: ground.database_host.clone(),
+            }),
         };
         Self { harness, want }
     }
@@ -199,7 +204,7 @@ impl<'a> Site<'a> {
         Installation {
             site: self.want.site.id,
             url: self.want.url.clone(),
-            details: self.want.wordpress.clone(),
+            details: self.want.wordpress().details.clone(),
             admin_password: ADMIN_PASSWORD.into(),
         }
     }

@@ -1,8 +1,9 @@
 //! What the reconciler and the doctor have found.
 
-use hostplane_domain::drift::{Drift as DomainDrift, Reason, Remediation};
+use hostplane_domain::drift::{Drift as DomainDrift, Remediation};
 use hostplane_domain::ids::{JobId, SiteId};
 use hostplane_domain::naming;
+use hostplane_domain::observed::Reason;
 use hostplane_domain::resource_kind::ResourceKind;
 use hostplane_engine::app::{DriftReport, Finding as AppFinding, OrphanView, Severity, SiteDrift};
 use serde::{Deserialize, Serialize};

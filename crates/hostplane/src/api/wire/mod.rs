@@ -4,12 +4,13 @@ mod findings;
 
 use findings::drifts_of;
 pub(crate) use findings::{Drift, Drifts, Examined, Finding, JobFinding, Orphan, Orphans, Reconciled};
-use hostplane_domain::desired::{PhpSettings, SiteLimits};
+use hostplane_domain::desired::SiteLimits;
 use hostplane_domain::ids::{JobId, SiteId, TokenId};
 use hostplane_domain::job::{JobState, OperationName, StepState};
 use hostplane_domain::resource_kind::ResourceKind;
 use hostplane_domain::status::SiteStatus;
 use hostplane_domain::token::TokenScope;
+use hostplane_domain::wordpress::PhpSettings;
 use hostplane_engine::app::{
     Credentials as AppCredentials, JobView, ProgramOutput, ResourceView, SecretView, SiteContainer, SiteDetail,
     SiteView,
@@ -255,7 +256,7 @@ impl From<SiteView> for Site {
         Self {
             id: view.record.site.id,
             name: view.record.site.name.to_string(),
-            kind: "wordpress".to_owned(),
+            kind: view.record.details.kind().to_string(),
             status: view.record.status,
             url: view.url.to_string(),
             domains: Vec::new(),
@@ -264,7 +265,7 @@ impl From<SiteView> for Site {
             active_job: view.active_job,
             suspended: view.record.spec.as_ref().is_some_and(|spec| spec.suspended),
             upgrade_pending: view.upgrade_pending,
-            php: view.record.spec.as_ref().map(|spec| spec.php.into()),
+            php: view.record.spec.as_ref().and_then(|spec| Some(spec.kind.wordpress()?.php.into())),
             limits: view.record.spec.map(|spec| spec.limits.into()),
             resources: None,
             drift: None,

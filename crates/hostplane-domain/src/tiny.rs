@@ -1,0 +1,11 @@
+//! The part of a desired site that only a tiny site has. Tests alone have such sites: one volume, one container and
+//! one route show that a kind of site needs no change outside of its own files.
+
+use serde::{Deserialize, Serialize};
+
+/// The part of a desired site that only a tiny site has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TinySpec {
+    /// The image of its container.
+    pub image: String,
+}

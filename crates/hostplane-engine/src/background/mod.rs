@@ -1,0 +1,4 @@
+//! Parts that the background loops share.
+
+pub(crate) mod backoff;
+pub(crate) mod signal;

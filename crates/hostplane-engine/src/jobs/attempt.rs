@@ -1,0 +1,121 @@
+//! One attempt of a job: observe, plan, carry out, verify.
+
+use hostplane_domain::desired::DesiredSite;
+use hostplane_domain::job::{Direction, OperationName};
+use hostplane_domain::naming::{self, ResourceKind};
+use hostplane_domain::observed::Node;
+use hostplane_domain::plan::{Goal, Held, converge};
+use hostplane_infra::containers::Scope;
+use hostplane_infra::databases::TenantKey;
+use hostplane_infra::error::Rejection;
+use ipnet::Ipv4Net;
+
+use super::execute::Plan;
+use super::failure::{Failure, RunError};
+use super::runner::{Runner, blueprint};
+use super::{data_loss, verify};
+use crate::context::SiteCx;
+use crate::inventory::snapshot::Depth;
+use crate::operations::Operation;
+use crate::sites;
+use crate::store::Claim;
+
+impl Runner {
+    /// Converges once on the end that the job is heading for.
+    pub(super) async fn attempt(&self, claim: &mut Claim, operation: &Operation) -> Result<(), RunError> {
+        let forward = claim.job.direction == Direction::Forward;
+        let goal = goal(claim, operation);
+        if forward && goal == Goal::Present && claim.job.after.is_none() {
+            claim.job.after = Some(self.decide_after(claim).await?);
+        }
+        let claim: &Claim = claim;
+        let want = match goal {
+            Goal::Present if forward => claim.job.after.as_ref(),
+            Goal::Present | Goal::Repaired => claim.job.before.as_ref(),
+            Goal::Absent => None,
+        };
+        let (ring, blueprint) = (self.secrets.now(), blueprint(claim));
+        let cx = self.context(claim, &ring);
+        // Only a snapshot shows what an earlier job of this site left: this is also the recovery.
+        let depth = if goal == Goal::Absent { Depth::Shallow } else { Depth::Deep };
+        let seen = blueprint.snapshot(&cx, depth).await?;
+        let mut nodes = blueprint.observe(&cx, want, &seen);
+        if let Some((kind, job)) = self.staleness.unknown_maker(&nodes).await? {
+            return Err(Failure::StaleDatabase { kind, job }.into());
+        }
+        nodes.retain(|node| concerns(claim, node));
+        // Whatever was ordered, no job makes an object of a site in service in the place of lost data.
+        if claim.job.before.is_some()
+            && let Some(want) = want
+            && let Some(lost) = data_loss::find(&cx, blueprint, want, seen, &nodes).await
+        {
+            return self.hold(&cx, claim, want, &lost).await;
+        }
+        let steps = converge(&nodes, goal).map_err(|held| name_taken(&cx, &held))?;
+        let plan = Plan { claim, direction: claim.job.direction, want, pivot: operation.pivot };
+        self.execute(&cx, &plan, steps).await?;
+        match goal {
+            Goal::Present if forward && claim.job.before.is_none() => self.confirm(&cx, claim).await,
+            Goal::Present => verify::present(&cx, blueprint, want).await,
+            Goal::Absent => self.verify_gone(&cx, claim).await,
+            Goal::Repaired => verify::repaired(&cx, blueprint, want).await,
+        }
+    }
+
+    /// Decides the desired state of a new site: its subnet above all, chosen beside those in use.
+    async fn decide_after(&self, claim: &Claim) -> Result<DesiredSite, RunError> {
+        let blueprint = blueprint(claim);
+        let subnet = if blueprint.has(ResourceKind::Network) { Some(self.choose_subnet(claim).await?) } else { None };
+        let kind = blueprint.new_spec(&claim.site.details, &self.settings, subnet);
+        let after = self.settings.desired(&claim.site, kind, self.secrets.now().newest());
+        self.store.set_after(claim, &after).await?;
+        Ok(after)
+    }
+
+    async fn choose_subnet(&self, claim: &Claim) -> Result<Ipv4Net, RunError> {
+        let networks = self.world.containers.networks(&Scope::All).await?;
+        // The site's own network may exist from an attempt whose plan was not stored.
+        let own = naming::network(&claim.site.site.name);
+        let in_use: Vec<_> =
+            networks.iter().filter(|network| network.name != own).flat_map(|network| network.subnets.clone()).collect();
+        let (pool, now) = (self.settings.subnet_pool, self.world.clock.now());
+        let subnet = self.store.allocate_subnet(claim, pool, &in_use, now).await?;
+        subnet
+            .ok_or_else(|| Failure::of(ResourceKind::Network, Rejection::PoolExhausted(pool.to_string()).into()).into())
+    }
+
+    /// Leaves a trace in the world that the site is past its pivot, once the journal has it. A copy of the control
+    /// database that was taken before takes the job up as if it were in the middle of it, and must not roll back.
+    async fn confirm(&self, cx: &SiteCx<'_>, claim: &Claim) -> Result<(), RunError> {
+        if self.store.job(claim.job.id).await?.must_roll_back() {
+            return Err(Failure::Cancelled.into());
+        }
+        if !blueprint(claim).has(ResourceKind::Database) {
+            return Ok(());
+        }
+        let tenant = TenantKey { instance: cx.instance, site: cx.site.clone() };
+        let confirmed = self.world.databases.confirm_tenant(&tenant).await;
+        confirmed.map_err(|error| Failure::of(ResourceKind::Database, error).into())
+    }
+}
+
+/// The goal of the direction in which the job goes.
+fn goal(claim: &Claim, operation: &Operation) -> Goal {
+    match (claim.job.direction, &claim.job.before) {
+        (Direction::Forward, _) => operation.goal,
+        (Direction::Back, Some(_)) => Goal::Present,
+        (Direction::Back, None) => Goal::Absent,
+    }
+}
+
+/// True when a job is about a resource of its site: a collect is only about the objects that were found left over.
+pub(super) fn concerns(claim: &Claim, node: &Node) -> bool {
+    claim.job.operation != OperationName::Collect || claim.job.why.iter().any(|found| found.kind == node.kind)
+}
+
+fn name_taken(cx: &SiteCx<'_>, held: &Held) -> Failure {
+    let resource = sites::resource(held.kind);
+    let object = resource.and_then(|resource| Some((resource.object()?.noun(), resource.object_name(&cx.site.name))));
+    let (what, name) = object.unwrap_or_else(|| ("resource", naming::of(held.kind, &cx.site.name)));
+    Failure::of(held.kind, Rejection::NameTaken { what, name, owner: held.owner.to_string() }.into())
+}

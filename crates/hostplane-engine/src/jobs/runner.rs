@@ -1,0 +1,55 @@
+//! The runner of jobs as data; its work is in the other files of this module.
+
+use hostplane_domain::ids::InstanceId;
+use hostplane_domain::secret::Keyring;
+use hostplane_infra::error::Dependency;
+use hostplane_infra::world::World;
+
+use crate::context::SiteCx;
+use crate::secrets::Secrets;
+use crate::site_settings::SiteSettings;
+use crate::sites::{self, Blueprint};
+use crate::staleness::Staleness;
+use crate::store::{Claim, Store};
+
+/// Runs claimed jobs.
+pub(crate) struct Runner {
+    pub store: Store,
+    pub world: World,
+    pub instance: InstanceId,
+    pub secrets: Secrets,
+    pub settings: SiteSettings,
+    pub staleness: Staleness,
+}
+
+impl Runner {
+    /// The context of a job's verbs.
+    pub(super) fn context<'a>(&'a self, claim: &'a Claim, secrets: &'a Keyring) -> SiteCx<'a> {
+        SiteCx {
+            world: &self.world,
+            secrets,
+            mail: self.settings.mail_login(),
+            instance: self.instance,
+            site: &claim.site.site,
+            job: claim.job.id,
+            pace: self.settings.pace,
+            hashes: None,
+        }
+    }
+
+    /// The first dependency whose ping fails.
+    pub(super) async fn which_is_down(&self) -> Option<Dependency> {
+        let ask = |dependency| async move { self.world.ping(dependency).await.is_err().then_some(dependency) };
+        // Docker first: while it is down, the others seem to be down too.
+        if let Some(down) = ask(Dependency::Docker).await {
+            return Some(down);
+        }
+        let (mariadb, caddy) = futures_util::join!(ask(Dependency::Mariadb), ask(Dependency::Caddy));
+        mariadb.or(caddy)
+    }
+}
+
+/// The blueprint of a job's site.
+pub(super) fn blueprint(claim: &Claim) -> &'static dyn Blueprint {
+    sites::of(claim.site.details.kind())
+}
