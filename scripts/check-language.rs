@@ -115,31 +115,37 @@ fn has_extension(path: &Path, extensions: &[&str]) -> bool {
 fn sources() -> Vec<Source> {
     let rust = crates("src").into_iter().filter(|path| has_extension(path, &["rs"]));
     let mut sources: Vec<Source> = rust.filter_map(|path| source(&path)).collect();
+    mark_tests(&mut sources);
+    sources
+}
+
+fn mark_tests(sources: &mut [Source]) {
     let mut tests = BTreeSet::new();
-    for source in &sources {
+    for source in &*sources {
         for name in test_modules(&source.tokens) {
             let mut module = source.module.clone();
             module.push(name);
             tests.insert((source.krate.clone(), module));
         }
     }
-    for source in &mut sources {
+    for source in sources {
         let is_test = |length| tests.contains(&(source.krate.clone(), source.module[..length].to_vec()));
         source.only_tests = (1..=source.module.len()).any(is_test);
     }
-    sources
 }
 
 fn source(path: &Path) -> Option<Source> {
-    let text = fs::read_to_string(path).ok()?;
-    let path = path.to_str()?.to_owned();
+    parse_source(path.to_str()?, fs::read_to_string(path).ok()?)
+}
+
+fn parse_source(path: &str, text: String) -> Option<Source> {
     let (krate, file) = path.strip_prefix("crates/")?.split_once("/src/")?;
     let mut module: Vec<String> = file.strip_suffix(".rs")?.split('/').map(str::to_owned).collect();
     if module.last().is_some_and(|last| last == "mod") || module == ["lib"] {
         module.pop();
     }
-    let (krate, tokens, lines) = (krate.to_owned(), tokens(&text), lines_before_tests(&text));
-    Some(Source { path, krate, module, tokens, lines, only_tests: false, text })
+    let (tokens, lines) = (tokens(&text), lines_before_tests(&text));
+    Some(Source { path: path.to_owned(), krate: krate.to_owned(), module, tokens, lines, only_tests: false, text })
 }
 
 fn lines_before_tests(text: &str) -> usize {
@@ -630,7 +636,24 @@ impl Tree<'_> {
     }
 }
 
+/// Files that import each other, with the imports between them. An import is a path from `crate`, `super` or `self`, in a
+/// `use` or in the text; a parent that names a module below by a relative path (`worker::Worker`) doesn't import it.
+struct Circle {
+    files: Vec<String>,
+    imports: Vec<String>,
+}
+
 fn circles(report: &mut Report, sources: &[Source]) {
+    let found = circles_of(sources);
+    let findings: Vec<String> = found.iter().flat_map(|circle| circle.imports.clone()).collect();
+    let name = "circles of files that import each other";
+    report.figure(name, found.len().to_string(), "0", found.is_empty(), &findings);
+    for circle in &found {
+        println!("       circle: {}", circle.files.join(" "));
+    }
+}
+
+fn circles_of(sources: &[Source]) -> Vec<Circle> {
     let mut found = Vec::new();
     let names: BTreeSet<&str> = sources.iter().map(|source| source.krate.as_str()).collect();
     for name in names {
@@ -643,7 +666,7 @@ fn circles(report: &mut Report, sources: &[Source]) {
         for (from, parsed) in parsed.iter().enumerate() {
             for import in parsed.imports.iter().filter(|import| import.rooted) {
                 let Some(to) = tree.resolve(&import.path, 0) else { continue };
-                // What a file passes on from below is imported by those that use it.
+                // A name that a file passes on from below is an import of those that use it.
                 let passed_on = import.public && of_crate[to].module.starts_with(&of_crate[from].module);
                 if to != from && !passed_on {
                     edges[from].insert(to);
@@ -651,19 +674,15 @@ fn circles(report: &mut Report, sources: &[Source]) {
             }
         }
         for circle in components(&edges) {
-            let paths: Vec<&str> = circle.iter().map(|file| of_crate[*file].path.as_str()).collect();
-            let arrows = circle.iter().flat_map(|from| {
+            let path = |file: &usize| of_crate[*file].path.clone();
+            let imports = circle.iter().flat_map(|from| {
                 let to = edges[*from].iter().filter(|to| circle.contains(to));
-                to.map(|to| format!("{} -> {}", of_crate[*from].path, of_crate[*to].path)).collect::<Vec<_>>()
+                to.map(move |to| format!("{} -> {}", path(from), path(to)))
             });
-            found.push((paths.join(" "), arrows.collect::<Vec<_>>()));
+            found.push(Circle { files: circle.iter().map(path).collect(), imports: imports.collect() });
         }
     }
-    let findings: Vec<String> = found.iter().flat_map(|(_, arrows)| arrows.clone()).collect();
-    report.figure("circles of files that import each other", found.len().to_string(), "0", found.is_empty(), &findings);
-    for (paths, _) in &found {
-        println!("       circle: {paths}");
-    }
+    found
 }
 
 /// Sets of more than one file, each of which reaches each other.
@@ -732,4 +751,84 @@ fn touched(report: &mut Report, sources: &[Source]) {
     let findings: Vec<String> = sources.iter().filter(names_resource).map(|source| source.path.clone()).collect();
     let met = (1..=3).contains(&findings.len());
     report.figure("files touched to add a resource", findings.len().to_string(), "1 to 3", met, &findings);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn circles_in(files: &[(&str, &str)]) -> Vec<Vec<String>> {
+        let parse = |(path, text): &(&str, &str)| parse_source(&format!("crates/c/src/{path}"), (*text).to_owned());
+        let mut sources: Vec<Source> = files.iter().filter_map(parse).collect();
+        mark_tests(&mut sources);
+        let names = |circle: Circle| circle.files.iter().map(|file| file["crates/c/src/".len()..].to_owned()).collect();
+        circles_of(&sources).into_iter().map(names).collect()
+    }
+
+    #[test]
+    fn words_are_split_at_case_underscore_and_sign() {
+        assert_eq!(
+            split("LookupSpan look_up HTMLLook it's"),
+            ["lookup", "span", "look", "up", "html", "look", "it", "s"]
+        );
+        assert_eq!(is_replaced("lookup LookupSpan recommend overlooked"), 0);
+        assert_eq!(is_replaced("look_at Looked mended told TELLS"), 5);
+        assert_eq!(is_vague("No one, somebody's, nobody_answers; no ones"), 3);
+    }
+
+    #[test]
+    fn comments_and_texts_are_no_tokens() {
+        let text = "a /* b /* c */ */ \"crate::d\" r#\"crate::e\"# 'f' '\\'' 'g x::h // i";
+        let word = |word: &str| Token::Word(word.to_owned());
+        assert_eq!(tokens(text), [word("a"), word("g"), word("x"), Token::Path, word("h")]);
+    }
+
+    #[test]
+    fn a_circle_is_found_through_nested_and_inline_paths() {
+        let files = [
+            ("lib.rs", "mod a;\nmod b;\nmod c;"),
+            ("a.rs", "use crate::{\n    b::{self, B},\n    x::Y,\n};\npub struct A;"),
+            ("b.rs", "pub struct B;\nfn f() -> super::c::C { todo!() }"),
+            ("c.rs", "pub struct C;\nmod inner {\n    use super::super::a::A;\n}"),
+        ];
+        assert_eq!(circles_in(&files), [["a.rs", "b.rs", "c.rs"]]);
+    }
+
+    #[test]
+    fn passing_a_name_on_is_no_import() {
+        let files = [
+            ("lib.rs", "mod a;\nmod other;"),
+            ("a/mod.rs", "mod b;\npub(crate) use self::b::B;\npub struct A;"),
+            ("a/b.rs", "use super::A;\npub struct B;\nuse crate::other::O;"),
+            ("other.rs", "use crate::a::A;\npub struct O;"),
+        ];
+        assert!(circles_in(&files).is_empty());
+    }
+
+    #[test]
+    fn a_name_is_followed_to_the_file_that_defines_it() {
+        let files = [
+            ("lib.rs", "mod a;\nmod other;"),
+            ("a/mod.rs", "mod b;\npub(crate) use b::B;"),
+            ("a/b.rs", "pub struct B;\nuse crate::other::O;"),
+            ("other.rs", "use crate::a::B;\npub struct O;"),
+        ];
+        assert_eq!(circles_in(&files), [["a/b.rs", "other.rs"]]);
+    }
+
+    #[test]
+    fn tests_close_no_circle() {
+        let files = [
+            ("lib.rs", "mod a;\nmod b;"),
+            ("a.rs", "pub struct A;\n#[cfg(test)]\nmod tests {\n    use crate::b::B;\n}\n#[cfg(test)]\nmod more;"),
+            ("a/more.rs", "use crate::b::B;"),
+            ("b.rs", "use crate::a::A;\nuse crate::a::more::M;\npub struct B;"),
+        ];
+        assert!(circles_in(&files).is_empty());
+    }
+
+    #[test]
+    fn lines_end_where_tests_begin() {
+        assert_eq!(lines_before_tests("a\nb\n#[cfg(test)]\nfn helper() {}\n#[cfg(test)]\nmod tests {\n}\n"), 4);
+    }
 }
