@@ -8,9 +8,9 @@ help:
 	@echo 'make clean   remove every trace of this instance (asks; CONFIRM=yes does not)'
 	@echo 'make test    everything that CI runs'
 	@echo 'make images  build the container images that are missing'
-	@echo 'make soak    random sequences of orders and faults: SEEDS=n'
+	@echo 'make soak    random sequences of requests and faults: SEEDS=n'
 	@echo 'make engine-test  a site on the newest Engine that Debian has, over TLS'
-	@echo 'make mutants what the tests would not notice: hours; SHARD=k/n'
+	@echo 'make mutants changes of the code that no test detects: hours; SHARD=k/n'
 	@echo 'make bench   measure, and write docs/benchmarks.md; BENCH=part,part'
 	@echo 'make fresh-test  the README on a bare Debian with an Engine of its own; fetches and builds everything'
 

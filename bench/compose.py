@@ -1,6 +1,6 @@
 """The same two images, settings and installer, brought up by Docker Compose v2.
 
-MariaDB runs already, as it does for ours; no proxy is told of the site, and nginx's port is published instead.
+MariaDB runs already, as it does for ours; no proxy knows the site, and nginx's port is published instead.
 """
 
 import json

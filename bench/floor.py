@@ -1,7 +1,7 @@
-"""The floor: what provisioning one site costs without any of our code.
+"""The floor: the cost of provisioning one site without any of our code.
 
 It sends the Engine, MariaDB and Caddy the requests that change something, in the order that they depend on each
-other and otherwise all at once, and looks at nothing besides. What it sends is copied from a site that the control
+other and otherwise all at once, and observes nothing besides. Its requests are copied from a site that the control
 plane has made, with another name, and the scripts are the product's own.
 """
 

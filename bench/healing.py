@@ -1,4 +1,4 @@
-"""What is stopped, removed or deleted on a real Engine: how long until it is as it was. And a look at many sites."""
+"""Time to repair a killed, removed or deleted resource on a real Engine, and time of a full scan of many sites."""
 
 import math
 import sys
@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from engine import Engine, Refused
 from installation import TAG, Failed, api, create, ended, load, median, page, table, until_full_front_page
 
-KILLED, REMOVED, DELETED, LOOKS = 20, 10, 3, 20
+KILLED, REMOVED, DELETED, SCANS = 20, 10, 3, 20
 AT_ONCE = 8
 """Sites that are made at once."""
 
@@ -73,14 +73,14 @@ def main():
     wanted, engine = names(int(sys.argv[1])), Engine()
     ensure_all(wanted)
     until("nothing differs", lambda: not api("GET", "/drift")["items"])
-    # What a start of so many sites leaves to do for the machine comes to its end.
+    # Lets the machine finish the work that the start of these sites caused.
     time.sleep(10)
-    before, looks = load(), []
-    for _ in range(LOOKS):
+    before, scans = load(), []
+    for _ in range(SCANS):
         begun = time.monotonic()
         if not api("POST", "/reconcile")["complete"]:
-            raise Failed("a look is not complete")
-        looks.append(time.monotonic() - begun)
+            raise Failed("a scan is not complete")
+        scans.append(time.monotonic() - begun)
         time.sleep(0.5)
     killed, removed = [], []
     for site in wanted[:KILLED]:
@@ -102,15 +102,15 @@ def main():
     table(
         ("", "times", "median", "p95", "longest", "target"),
         [
-            row(f"a look at all {len(wanted)} sites, by `POST /reconcile`", looks, "at most 0.5 s", 0.5),
+            row(f"a full scan of all {len(wanted)} sites, by `POST /reconcile`", scans, "at most 0.5 s", 0.5),
             row("nginx's container killed: until the front page is whole again", killed, "p95 at most 1.5 s", 1.5),
             row("PHP's container removed: the same", removed, "at most 3 s", 3),
             row("a snippet deleted in Caddy's container: until it is back", deleted, "a tick, 60 s, and a repair", 65),
         ],
     )
     print(
-        "Of containers the Engine's events tell; of files in Caddy's container nobody does, so a snippet is missed at the\n"
-        "next tick (`RECONCILE_INTERVAL`, 60 s unless set), to which its repair's time is added. Meanwhile the site is\n"
+        "The Engine's events report containers, but no files in Caddy's container: a deleted snippet is detected at the next\n"
+        "tick (`RECONCILE_INTERVAL`, 60 s unless set), to which its repair's time is added. Meanwhile the site is\n"
         "served on: Caddy has the route in memory."
     )
 

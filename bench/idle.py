@@ -52,7 +52,7 @@ def memory(container):
     engine = Engine()
     container_id = engine.ask("GET", f"/containers/{container}/json")["Id"]
     usage = engine.ask("GET", f"/containers/{container}/stats?stream=false&one-shot=true")["memory_stats"]["usage"]
-    # What the Engine tells leaves out what is shared. Version 1 has one tree per controller.
+    # The Engine's figures leave out shared memory. Version 1 has one tree per controller.
     trees = (Path("/cgroup/memory"), Path("/cgroup"))
     found = next(tree for tree in trees if tree.is_dir()).glob(f"**/*{container_id}*/memory.stat")
     parts = {name: int(value) for name, value in map(str.split, next(found).read_text().splitlines())}
@@ -105,8 +105,8 @@ def main():
         f"Both containers 60 s after front page, login page and dashboard: **{whole:.1f} MiB** rss + shared (target:\n"
         f"at most {TARGET}: {'met' if whole <= TARGET else 'missed'}); 75 s after it {later:.1f} MiB.\n\n"
         "`rss` is memory that no file backs and that belongs to the container's processes; `shared` is what several\n"
-        "of them see: opcache's memory and files in memory. `docker stats` adds the page cache of the files that\n"
-        "were read lately, which the kernel gives to whoever needs it. PHP's workers end after 10 s without a\n"
+        "of them have in common: opcache's memory and files in memory. `docker stats` adds the page cache of the files that\n"
+        "were read last, which the kernel gives up when memory is needed. PHP's workers end after 10 s without a\n"
         "request; opcache stays."
     )
 

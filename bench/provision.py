@@ -96,7 +96,7 @@ def main():
     ours_calls = list(calls_of(log, [f"{TAG}-ours{turn}" for turn in range(len(times))]).values())
     print(
         f"\nThe floor sends {calls[0]} requests to the Engine and {calls[1]} statements to MariaDB. Ours makes "
-        f"{median([len(made) for made in ours_calls]):.0f} calls\nthrough its gate: it also looks before it changes "
+        f"{median([len(made) for made in ours_calls]):.0f} calls\nthrough its gate: it also observes before it changes "
         "anything and confirms afterwards.\n"
     )
     # What both wait for alike: PHP running the product's two scripts, and then the page.
@@ -112,7 +112,7 @@ def main():
         f"{median(before):.2f} s.\n"
     )
     names = list(floors[0][1])
-    print("Where the floor's time goes, medians from its begin:\n")
+    print("Steps of the floor, medians from its begin:\n")
     spans = {name: [steps[name] for _, steps in floors] for name in names}
     table(
         ("step", "begins, ms", "ends, ms", "takes, ms"),
@@ -122,16 +122,16 @@ def main():
             for name, found in sorted(spans.items(), key=lambda item: median([end for _, end in item[1]]))
         ],
     )
-    print("Where ours goes, medians of the journal's times (`hostplane job show ID --json`):\n")
+    print("Steps of ours, medians of the journal's times (`hostplane job show ID --json`):\n")
     per_step = {}
     for job in jobs:
         for step in job["steps"]:
             per_step.setdefault(step["resource"], []).append(step["elapsed_ms"])
     table(("step", "takes, ms"), [(name, f"{median(values):.0f}") for name, values in per_step.items()])
-    print("Which calls those are, per site (`LOG_LEVEL=debug`). A call inside another one's is in both:\n")
+    print("The calls, per site (`LOG_LEVEL=debug`). A call inside another one's is in both:\n")
     kinds = sorted({call for made in ours_calls for call, _ in made})
     table(
-        ("call", "how often", "together, ms"),
+        ("call", "times", "together, ms"),
         [
             (
                 kind,

@@ -15,7 +15,7 @@ PATIENCE = 600
 
 
 def fill(engine, count):
-    """Other sites' snippets, as many as are missing: of the form of ours, and nobody's."""
+    """Other sites' snippets, as many as are missing: of the form of ours, and of no installation."""
     members = [
         (
             f"zz-{number}.caddy",

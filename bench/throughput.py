@@ -148,7 +148,7 @@ def main():
                                 ("the same, asked by wrk", by_wrk))
         ],
     )
-    print("CPU per page, ms, medians; other loads of the machine hardly change these:\n")
+    print("CPU per page, ms, medians; other load of the machine hardly changes these:\n")
     per_page = {way: {name: median([turn[name] for turn in turns]) for name in CONTAINERS} for way, turns in used.items()}
     table(
         ("", *CONTAINERS),

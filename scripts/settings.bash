@@ -75,7 +75,7 @@ build_control_plane() {
         fail 'the control plane could not be built; the cause is above'
 }
 
-# Whether something was ever made from this home.
+# Succeeds if anything was ever made from this home.
 has_installation() {
     [[ -e $HOSTPLANE_HOME/hostplane.db || -e $HOSTPLANE_HOME/secret ]]
 }
@@ -84,7 +84,7 @@ engine_answers() {
     timeout 10 docker version --format '{{.Server.Version}}' >/dev/null 2>&1
 }
 
-# Whether there is no Docker Engine, which is more than that it doesn't answer. If not, `engine_says` is why.
+# Succeeds if there is no Docker Engine, which is more than that it doesn't answer. If not, `engine_says` is why.
 engine_says=
 engine_is_down() {
     local socket=${DOCKER_HOST#unix://}
@@ -93,7 +93,7 @@ engine_is_down() {
         *[Pp]'ermission denied'*) return 1 ;;
     esac
     [[ -S $socket ]] || return 0
-    # Somebody listens: the fourth column is that flag.
+    # The socket has a listener: the fourth column is that flag.
     if awk -v socket="$(realpath -- "$socket")" \
         '$4 == "00010000" { sub("^/var/run/", "/run/", $8); if ($8 == socket) found = 1 } END { exit !found }' \
         /proc/net/unix; then
@@ -132,7 +132,7 @@ lock_home() {
         fail "another run works in $HOSTPLANE_HOME for 15 minutes; see what it waits for"
 }
 
-# Whether a control plane works in the home, however it was started.
+# Succeeds if a control plane works in the home, however it was started.
 home_is_owned() {
     local lock=$HOSTPLANE_HOME/hostplane.lock
     [[ -e $lock ]] && ! flock --nonblock "$lock" true
@@ -146,7 +146,7 @@ home_owner() {
     echo "a hostplane process${pid:+ ($pid)}"
 }
 
-# A process that ended and that nobody waited for (a zombie) is not alive.
+# A process that ended and whose parent has not waited for it (a zombie) is not alive.
 is_alive() {
     [[ -d /proc/$1 ]] && ! grep -q '^State:[[:space:]]*Z' "/proc/$1/status" 2>/dev/null
 }
