@@ -27,8 +27,6 @@ pub mod spec_hash;
 pub mod status;
 pub mod subnet;
 pub mod text_enum;
-#[cfg(feature = "tiny")]
-pub mod tiny;
 pub mod token;
 pub mod url;
 pub mod wordpress;

@@ -1,9 +1,8 @@
 //! One attempt of a job: observe, plan, carry out, verify.
 
 use hostplane_domain::desired::DesiredSite;
-use hostplane_domain::job::{Direction, OperationName};
+use hostplane_domain::job::Direction;
 use hostplane_domain::naming::{self, ResourceKind};
-use hostplane_domain::observed::Node;
 use hostplane_domain::plan::{Goal, Held, converge};
 use hostplane_infra::containers::Scope;
 use hostplane_infra::databases::TenantKey;
@@ -12,7 +11,7 @@ use ipnet::Ipv4Net;
 
 use super::execute::Plan;
 use super::failure::{Failure, RunError};
-use super::runner::{Runner, blueprint};
+use super::runner::{Runner, blueprint, concerns};
 use super::{data_loss, verify};
 use crate::context::SiteCx;
 use crate::inventory::snapshot::Depth;
@@ -106,11 +105,6 @@ fn goal(claim: &Claim, operation: &Operation) -> Goal {
         (Direction::Back, Some(_)) => Goal::Present,
         (Direction::Back, None) => Goal::Absent,
     }
-}
-
-/// True when a job is about a resource of its site: a collect is only about the objects that were found left over.
-pub(super) fn concerns(claim: &Claim, node: &Node) -> bool {
-    claim.job.operation != OperationName::Collect || claim.job.why.iter().any(|found| found.kind == node.kind)
 }
 
 fn name_taken(cx: &SiteCx<'_>, held: &Held) -> Failure {

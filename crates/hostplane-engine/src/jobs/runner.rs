@@ -1,6 +1,8 @@
 //! The runner of jobs as data; its work is in the other files of this module.
 
 use hostplane_domain::ids::InstanceId;
+use hostplane_domain::job::OperationName;
+use hostplane_domain::observed::Node;
 use hostplane_domain::secret::Keyring;
 use hostplane_infra::error::Dependency;
 use hostplane_infra::world::World;
@@ -52,4 +54,9 @@ impl Runner {
 /// The blueprint of a job's site.
 pub(super) fn blueprint(claim: &Claim) -> &'static dyn Blueprint {
     sites::of(claim.site.details.kind())
+}
+
+/// True when a job is about a resource of its site: a collect is only about the objects that were found left over.
+pub(super) fn concerns(claim: &Claim, node: &Node) -> bool {
+    claim.job.operation != OperationName::Collect || claim.job.why.iter().any(|found| found.kind == node.kind)
 }

@@ -9,9 +9,8 @@ use hostplane_infra::error::EffectError;
 use tokio::time::sleep;
 use tracing::info;
 
-use super::attempt::concerns;
 use super::failure::{Failure, RunError};
-use super::runner::{Runner, blueprint};
+use super::runner::{Runner, blueprint, concerns};
 use crate::context::SiteCx;
 use crate::inventory::snapshot::Depth;
 use crate::sites::Blueprint;

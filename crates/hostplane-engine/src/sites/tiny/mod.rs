@@ -6,9 +6,9 @@ use std::collections::BTreeSet;
 use hostplane_domain::container::{ContainerSpec, NGINX_USER, VolumeMount};
 use hostplane_domain::desired::DesiredSite;
 use hostplane_domain::naming::{self, ResourceKind as Kind};
+use hostplane_domain::site_kind::tiny::TinySpec;
 use hostplane_domain::site_kind::{KindSpec, SiteDetails, SiteKind};
 use hostplane_domain::spec_hash::SpecHash;
-use hostplane_domain::tiny::TinySpec;
 use ipnet::Ipv4Net;
 
 use super::Blueprint;

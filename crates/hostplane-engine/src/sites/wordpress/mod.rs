@@ -50,11 +50,9 @@ impl Blueprint for Wordpress {
     }
 
     fn new_spec(&self, details: &SiteDetails, settings: &SiteSettings, subnet: Option<Ipv4Net>) -> KindSpec {
-        #[cfg_attr(not(feature = "tiny"), expect(irrefutable_let_patterns, reason = "there is one kind of site"))]
-        let SiteDetails::Wordpress(details) = details else { unreachable!("a blueprint gets details of its own kind") };
         KindSpec::Wordpress(WordpressSpec {
             subnet: subnet.expect("a kind of site with a network gets a subnet"),
-            details: details.clone(),
+            details: details.wordpress().expect("a blueprint gets details of its own kind").clone(),
             images: settings.images.clone(),
             php: settings.php,
             mail: settings.mail.clone(),

@@ -2,15 +2,18 @@
 //!
 //! A new kind adds a variant to each enum of this file and a blueprint to the engine's `sites`.
 
+#[cfg(feature = "tiny")]
+pub mod tiny;
+
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
 use crate::text_enum::BadText;
-#[cfg(feature = "tiny")]
-use crate::tiny::TinySpec;
 use crate::wordpress::{MailRelay, SiteImages, WordpressDetails, WordpressSpec};
+#[cfg(feature = "tiny")]
+use tiny::TinySpec;
 
 /// A kind of site.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -72,6 +75,16 @@ impl SiteDetails {
             Self::Wordpress(_) => SiteKind::Wordpress,
             #[cfg(feature = "tiny")]
             Self::Tiny => SiteKind::Tiny,
+        }
+    }
+
+    /// The details of a WordPress site.
+    #[must_use]
+    pub const fn wordpress(&self) -> Option<&WordpressDetails> {
+        match self {
+            Self::Wordpress(details) => Some(details),
+            #[cfg(feature = "tiny")]
+            Self::Tiny => None,
         }
     }
 
