@@ -19,8 +19,8 @@ use hostplane_engine::{pace::Pace, site_settings::SiteSettings};
 use hostplane_infra::clock::Clock;
 use hostplane_infra::containers::ContainerState;
 use hostplane_infra::error::EffectError;
-use hostplane_infra::fake::{FakeClock, FakeWorld, State};
 use hostplane_infra::gate::{Call, Gate, Verdict};
+use hostplane_testing::fake::{FakeClock, FakeWorld, State};
 use tempfile::TempDir;
 use tokio::time::sleep;
 

@@ -11,7 +11,7 @@ use hostplane_engine::secrets::Secrets;
 use hostplane_engine::store::NewSite;
 use hostplane_engine::{pace::Pace, site_settings::SiteSettings};
 use hostplane_infra::containers::{Containers, NetworkSpec};
-use hostplane_infra::fake::FakeWorld;
+use hostplane_testing::fake::FakeWorld;
 
 pub const PHP_IMAGE: &str = "hostplane/php:test";
 pub const NGINX_IMAGE: &str = "hostplane/nginx:test";

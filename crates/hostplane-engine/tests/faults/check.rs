@@ -9,7 +9,7 @@ use hostplane_domain::naming;
 use hostplane_domain::resource_kind::ResourceKind;
 use hostplane_domain::status::SiteStatus;
 use hostplane_engine::app::{JobView, ResourceState};
-use hostplane_infra::fake::{DatabaseState, FakeNetwork, FakeVolume, State, UserState};
+use hostplane_testing::fake::{DatabaseState, FakeNetwork, FakeVolume, State, UserState};
 
 use crate::common::name;
 use crate::harness::{Harness, Running};

@@ -4,8 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use hostplane_infra::error::Dependency;
-use hostplane_infra::fake::PARTS;
 use hostplane_infra::gate::Call;
+use hostplane_testing::fake::PARTS;
 
 /// What befalls an outside call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

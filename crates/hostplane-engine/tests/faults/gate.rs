@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use hostplane_infra::error::{Dependency, EffectError, Rejection};
-use hostplane_infra::fake::{FakeWorld, State};
 use hostplane_infra::gate::{Call, Gate, Kept, LiveGate, Verdict};
+use hostplane_testing::fake::{FakeWorld, State};
 use tokio::sync::{Notify, watch};
 
 use crate::fault::{CallFault, Past};

@@ -10,7 +10,7 @@ use hostplane_engine::app::{App, AppResult, Background, JobView};
 use hostplane_engine::store::{JobFilter, Store, StoreGate, Stored};
 use hostplane_engine::{pace::Pace, site_settings::SiteSettings};
 use hostplane_infra::clock::{Clock, Timestamp};
-use hostplane_infra::fake::{FakeWorld, State};
+use hostplane_testing::fake::{FakeWorld, State};
 use sqlx::Connection;
 use tempfile::TempDir;
 use tokio::sync::oneshot;

@@ -58,7 +58,7 @@ pub struct Machine {
     running: Running,
     paused: watch::Receiver<usize>,
     waiting: Vec<Arc<Notify>>,
-    before: hostplane_infra::fake::State,
+    before: hostplane_testing::fake::State,
 }
 
 /// What came of it that others acted while a call was under way.
@@ -273,7 +273,7 @@ impl Machine {
     }
 }
 
-fn without_sites(harness: &Harness) -> hostplane_infra::fake::State {
+fn without_sites(harness: &Harness) -> hostplane_testing::fake::State {
     let state = harness.world.state().clone();
     SITES.iter().fold(state, |state, site| check::without(&state, site))
 }

@@ -10,8 +10,8 @@ use hostplane_domain::plan::Goal;
 use hostplane_domain::status::SiteStatus;
 use hostplane_engine::app::{AppResult, JobView};
 use hostplane_engine::operations::OPERATIONS;
-use hostplane_infra::fake::State;
 use hostplane_infra::gate::Call;
+use hostplane_testing::fake::State;
 use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
 

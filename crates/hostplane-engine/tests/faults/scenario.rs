@@ -14,7 +14,7 @@ use hostplane_domain::site_change::{LimitsPatch, PhpPatch, SettingsPatch, SiteCh
 use hostplane_domain::status::SiteStatus;
 use hostplane_engine::app::{App, AppError, AppResult};
 use hostplane_engine::operations::OPERATIONS;
-use hostplane_infra::fake::State;
+use hostplane_testing::fake::State;
 
 use crate::check;
 use crate::common::{name, new_site};

@@ -11,9 +11,9 @@ use hostplane_engine::app::{AppError, JobView};
 use hostplane_engine::store::JobFilter;
 use hostplane_infra::containers::ArchiveEntry;
 use hostplane_infra::error::{Dependency, Rejection};
-use hostplane_infra::fake::State;
 use hostplane_infra::gate::Verdict;
 use hostplane_infra::probe::{Page, SiteProbe};
+use hostplane_testing::fake::State;
 
 use crate::common::{name, new_site};
 use crate::harness::{Harness, NGINX_IMAGE, PHP_IMAGE, Running, failure};

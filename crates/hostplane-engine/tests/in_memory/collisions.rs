@@ -6,7 +6,7 @@ use hostplane_domain::desired::ContainerLimits;
 use hostplane_domain::job::JobState;
 use hostplane_domain::mark::Labels;
 use hostplane_infra::containers::{Containers, NetworkSpec};
-use hostplane_infra::fake::State;
+use hostplane_testing::fake::State;
 
 use crate::harness::{Harness, PHP_IMAGE, failure};
 

@@ -6,7 +6,7 @@ use hostplane_domain::ids::InstanceId;
 use hostplane_domain::job::{JobState, OperationName};
 use hostplane_domain::mark::{LABEL_INSTANCE, LABEL_OPERATION};
 use hostplane_engine::app::{AppError, ObjectKind, OrphanId, OrphanReason, OrphanView};
-use hostplane_infra::fake::{FakeVolume, State};
+use hostplane_testing::fake::{FakeVolume, State};
 use uuid::Uuid;
 
 use crate::common::name;

@@ -13,8 +13,8 @@ use hostplane_engine::app::JobView;
 use hostplane_engine::store::JobFilter;
 use hostplane_infra::containers::ContainerState;
 use hostplane_infra::error::{Dependency, EffectError};
-use hostplane_infra::fake::{DatabaseState, FakeVolume, State};
 use hostplane_infra::gate::Verdict;
+use hostplane_testing::fake::{DatabaseState, FakeVolume, State};
 
 use crate::common::name;
 use crate::harness::{Harness, Running, failure};
@@ -63,7 +63,7 @@ async fn until_known(running: &Running, expected: &[(ResourceKind, Reason, Remed
     assert!(in_time.is_ok(), "known is {:?}", known(running));
 }
 
-fn php(state: &mut State) -> &mut hostplane_infra::fake::FakeContainer {
+fn php(state: &mut State) -> &mut hostplane_testing::fake::FakeContainer {
     state.containers.container_mut("php_hello").unwrap()
 }
 
@@ -78,7 +78,7 @@ const SAFE: &[(ResourceKind, Reason, Wreck)] = &[
     (ResourceKind::PhpContainer, Reason::Limits, |state| php(state).tuning.memory = 1 << 40),
     (ResourceKind::PhpContainer, Reason::Mounts, |state| drop(php(state).spec.mounts.pop())),
     (ResourceKind::PhpContainer, Reason::Network, |state| {
-        drop(php(state).networks.insert("hostplane".to_owned(), None))
+        drop(php(state).networks.insert("hostplane".to_owned(), None));
     }),
     (ResourceKind::PhpContainer, Reason::Absent, |state| {
         state.containers.containers.retain(|_, container| container.spec.name != "php_hello");
@@ -97,7 +97,7 @@ const SAFE: &[(ResourceKind, Reason, Wreck)] = &[
     }),
     (ResourceKind::Database, Reason::Grants, |state| drop(state.databases.users.remove("wp_hello"))),
     (ResourceKind::Database, Reason::Grants, |state| {
-        state.databases.users.get_mut("wp_hello").unwrap().grants_more = true
+        state.databases.users.get_mut("wp_hello").unwrap().grants_more = true;
     }),
     (ResourceKind::Route, Reason::Absent, |state| drop(state.proxy.snippets.remove("hello.caddy"))),
     (ResourceKind::Route, Reason::Configuration, |state| {

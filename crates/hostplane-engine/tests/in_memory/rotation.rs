@@ -9,7 +9,7 @@ use hostplane_engine::app::{App, SecretView};
 use hostplane_engine::secrets::Secrets;
 use hostplane_engine::store::{JobFilter, StoreError};
 use hostplane_infra::error::Dependency;
-use hostplane_infra::fake::State;
+use hostplane_testing::fake::State;
 use secrecy::ExposeSecret;
 
 use crate::common::name;

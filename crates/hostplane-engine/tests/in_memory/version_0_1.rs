@@ -3,7 +3,7 @@
 use hostplane_domain::job::JobState;
 use hostplane_domain::status::SiteStatus;
 use hostplane_infra::clock::Timestamp;
-use hostplane_infra::fake::FakeWorld;
+use hostplane_testing::fake::FakeWorld;
 
 use crate::common::name;
 use crate::harness::Harness;

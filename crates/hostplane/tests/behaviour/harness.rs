@@ -16,7 +16,7 @@ use hostplane_engine::{pace::Pace, site_settings::SiteSettings};
 use hostplane_infra::clock::{Clock, SystemClock};
 use hostplane_infra::containers::{Containers, NetworkSpec};
 use hostplane_infra::error::Dependency;
-use hostplane_infra::fake::{FakeWorld, ScriptedGate, State};
+use hostplane_testing::fake::{FakeWorld, ScriptedGate, State};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};

@@ -15,9 +15,9 @@ use hostplane_domain::resource_kind::ResourceKind;
 use hostplane_domain::secret::{Keyring, MasterSecret};
 use hostplane_domain::url::SiteUrl;
 use hostplane_infra::containers::{Containers, NetworkSpec};
-use hostplane_infra::fake::{FakeWorld, LedgerRow, State};
 use hostplane_infra::gate::LiveGate;
 use hostplane_infra::world::World;
+use hostplane_testing::fake::{FakeWorld, LedgerRow, State};
 use uuid::Uuid;
 
 use super::RESOURCES;

@@ -17,7 +17,7 @@ use hostplane_domain::resource_kind::ResourceKind;
 use hostplane_domain::spec_hash::SpecHash;
 use hostplane_infra::containers::{ArchiveEntry, ContainerFacts, ContainerState, Exec, ExecOutput, NetworkSpec, Scope};
 use hostplane_infra::error::{Effect, EffectError, Rejection, absent_is_done};
-use hostplane_infra::fake::{ContainersState, FakeNetwork, FakeWorld};
+use hostplane_testing::fake::{ContainersState, FakeNetwork, FakeWorld};
 use ipnet::Ipv4Net;
 
 use super::Containers;

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use hostplane_domain::due_events::first_due;
 use hostplane_infra::clock::Timestamp;
 use hostplane_infra::databases::Databases;
-use hostplane_infra::fake::{DatabasesState, FakeWorld, LedgerRow};
+use hostplane_testing::fake::{DatabasesState, FakeWorld, LedgerRow};
 
 use super::{Harness, all_cases};
 

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use hostplane_infra::fake::FakeWorld;
 use hostplane_infra::proxy::Proxy;
+use hostplane_testing::fake::FakeWorld;
 
 use super::{Harness, all_cases};
 

@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use hostplane_domain::mark::Labels;
 use hostplane_infra::containers::{Containers, NetworkSpec};
 use hostplane_infra::error::Dependency;
-use hostplane_infra::fake::{ContainersState, DatabaseState, FakeWorld, ScriptedGate, State};
 use hostplane_infra::world::World;
+use hostplane_testing::fake::{ContainersState, DatabaseState, FakeWorld, ScriptedGate, State};
 
 use super::{Ground, Harness, run};
 

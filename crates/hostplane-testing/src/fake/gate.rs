@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::error::{Dependency, EffectError};
-use crate::gate::{Call, Gate, LiveGate, Verdict};
+use hostplane_infra::error::{Dependency, EffectError};
+use hostplane_infra::gate::{Call, Gate, LiveGate, Verdict};
 
 /// The live gate, but for calls that a test has other plans for. It counts every call but pings.
 pub struct ScriptedGate {

@@ -26,9 +26,9 @@ pub use injected::PARTS;
 use proxy::ProxyKnowledge;
 pub use proxy::ProxyState;
 
-use crate::clock::Timestamp;
-use crate::gate::Gate;
-use crate::world::{Adapters, World};
+use hostplane_infra::clock::Timestamp;
+use hostplane_infra::gate::Gate;
+use hostplane_infra::world::{Adapters, World};
 
 use injected::{Injected, Parts, View};
 

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::super::injected::Parts;
 use super::{ContainersState, FakeContainer, invalid};
-use crate::containers::{ARCHIVE_LIMIT, ArchiveEntry, paths};
-use crate::error::{Effect, EffectError};
+use hostplane_infra::containers::{ARCHIVE_LIMIT, ArchiveEntry, paths};
+use hostplane_infra::error::{Effect, EffectError};
 
 /// Directories that every image has.
 const IMAGE_DIRECTORIES: &[&str] = &["/bin", "/etc", "/home", "/opt", "/root", "/run", "/srv", "/tmp", "/usr", "/var"];

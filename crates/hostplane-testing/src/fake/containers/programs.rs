@@ -5,9 +5,9 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::{ContainersState, FakeContainer, invalid};
-use crate::clock::Timestamp;
-use crate::containers::{ContainerState, EXEC_OUTPUT_LIMIT, Exec, ExecOutput, LogLine, LogStream, LogTime};
-use crate::error::{Effect, EffectError};
+use hostplane_infra::clock::Timestamp;
+use hostplane_infra::containers::{ContainerState, EXEC_OUTPUT_LIMIT, Exec, ExecOutput, LogLine, LogStream, LogTime};
+use hostplane_infra::error::{Effect, EffectError};
 
 /// The code of a program that can't be started, as the Engine gives it.
 const CANNOT_START: i64 = 126;

@@ -8,10 +8,10 @@ use hostplane_domain::naming;
 use hostplane_domain::render::php::WP_CONFIG_STUB;
 
 use super::{FakeWorld, State};
-use crate::clock::Clock;
-use crate::containers::ContainerState;
-use crate::error::{Effect, EffectError};
-use crate::wordpress::{
+use hostplane_infra::clock::Clock;
+use hostplane_infra::containers::ContainerState;
+use hostplane_infra::error::{Effect, EffectError};
+use hostplane_infra::wordpress::{
     ANOTHER_SITES_FILES, ANOTHER_SITES_TABLES, EventsRun, Installation, NOBODYS_TABLES, Wordpress, WordpressFacts,
     occupied,
 };

@@ -4,8 +4,8 @@ use hostplane_domain::mark::Mark;
 use ipnet::Ipv4Net;
 
 use super::{ContainersState, FakeContainer, FakeNetwork, absent, in_scope, invalid, owner};
-use crate::containers::{ContainerState, NetworkFacts, NetworkSpec, Scope, paths};
-use crate::error::{Effect, EffectError, Rejection};
+use hostplane_infra::containers::{ContainerState, NetworkFacts, NetworkSpec, Scope, paths};
+use hostplane_infra::error::{Effect, EffectError, Rejection};
 
 /// Ports of a Linux bridge.
 const BRIDGE_PORTS: usize = 1023;

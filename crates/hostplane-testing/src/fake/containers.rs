@@ -3,6 +3,7 @@
 //! It answers as Engine 20.10 does through the real adapter, its oddities included: names resolve at the
 //! first start, a network under a stopped container can be removed, volumes appear in passing.
 
+mod entries;
 mod files;
 mod named;
 mod networks;
@@ -19,12 +20,12 @@ use serde::{Deserialize, Serialize};
 
 use super::FakeWorld;
 use super::injected::Parts;
-use crate::clock::Clock;
-use crate::containers::{
+use hostplane_infra::clock::Clock;
+use hostplane_infra::containers::{
     ArchiveEntry, ContainerFacts, ContainerState, Containers, EngineEvents, EngineFacts, Exec, ExecOutput, LogLine,
-    LogQuery, NetworkFacts, NetworkSpec, Scope, Tuning, VolumeFacts, log::Newest, paths,
+    LogQuery, NetworkFacts, NetworkSpec, Newest, Scope, Tuning, VolumeFacts, paths,
 };
-use crate::error::{Dependency, Effect, EffectError, Rejection};
+use hostplane_infra::error::{Dependency, Effect, EffectError, Rejection};
 
 /// What the container engine holds. Tests read it and plant foreign things in it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,6 +56,7 @@ pub struct FakeContainer {
     /// Its networks by name, with the id that the name had at the first start.
     pub networks: BTreeMap<String, Option<String>>,
     /// Files outside of volumes, by absolute path.
+    #[serde(with = "entries")]
     pub files: BTreeMap<String, ArchiveEntry>,
     /// What its programs have printed.
     #[serde(skip)]
@@ -81,6 +83,7 @@ pub struct FakeVolume {
     /// Owner of its root.
     pub uid: u32,
     /// Files and directories, by path relative to the root.
+    #[serde(with = "entries")]
     pub files: BTreeMap<String, ArchiveEntry>,
 }
 

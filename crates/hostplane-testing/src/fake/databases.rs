@@ -10,9 +10,11 @@ use serde::{Deserialize, Serialize};
 
 use super::FakeWorld;
 use super::injected::Parts;
-use crate::clock::Timestamp;
-use crate::databases::{Databases, NextEvent, TenantFacts, TenantKey, TenantSpec, TenantUser, Tenants, claim};
-use crate::error::{Dependency, Effect, Rejection};
+use hostplane_infra::clock::Timestamp;
+use hostplane_infra::databases::{
+    Databases, NextEvent, TenantFacts, TenantKey, TenantSpec, TenantUser, Tenants, claim,
+};
+use hostplane_infra::error::{Dependency, Effect, Rejection};
 
 /// What there is on the server. Tests plant foreign things in it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,7 +4,7 @@ use std::ops::Deref;
 use std::sync::MutexGuard;
 
 use super::State;
-use crate::error::{Effect, EffectError};
+use hostplane_infra::error::{Effect, EffectError};
 
 /// Changes that real adapters carry out in several requests, and in how many parts their twins do. Every
 /// other change happens as a whole or not at all.

@@ -8,9 +8,9 @@ use hostplane_domain::render::caddy::MAINTENANCE_PAGE;
 use hostplane_domain::url::SiteUrl;
 
 use super::{FakeWorld, State, wordpress};
-use crate::containers::ContainerState;
-use crate::error::Effect;
-use crate::probe::{Page, SiteProbe};
+use hostplane_infra::containers::ContainerState;
+use hostplane_infra::error::Effect;
+use hostplane_infra::probe::{Page, SiteProbe};
 
 #[async_trait]
 impl SiteProbe for FakeWorld {

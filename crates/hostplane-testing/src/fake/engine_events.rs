@@ -6,8 +6,8 @@ use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 
 use super::FakeWorld;
-use crate::containers::{EngineEvent, EngineEvents};
-use crate::error::EffectError;
+use hostplane_infra::containers::{EngineEvent, EngineEvents};
+use hostplane_infra::error::EffectError;
 
 /// Events that wait for a slow listener before it loses some, as with the Engine.
 const KEPT: usize = 256;

@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use super::FakeWorld;
 use super::injected::Parts;
-use crate::error::{Effect, EffectError, Rejection};
-use crate::proxy::{Proxy, RouteFacts, RouteSpec, Routes, Served, snippet};
+use hostplane_infra::error::{Effect, EffectError, Rejection};
+use hostplane_infra::proxy::{Proxy, RouteFacts, RouteSpec, Routes, Served, snippet};
 
 /// What there is in the proxy's directory, and what the proxy runs. Tests plant foreign files in it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
