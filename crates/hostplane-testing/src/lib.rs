@@ -3,4 +3,5 @@
 //! Only tests, benches and examples depend on this crate; the released program never does. Start reading at
 //! [`fake::FakeWorld`].
 
+pub mod certificates;
 pub mod fake;

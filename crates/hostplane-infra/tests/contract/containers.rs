@@ -1,23 +1,21 @@
-//! The contract of [`Containers`]: the same cases on the twin and on a real Engine.
+//! The contract of [`Containers`](hostplane_infra::containers::Containers), for the fake and for a real Engine.
 
 #[cfg(feature = "stack")]
 mod endings;
 mod files;
-pub mod harness;
 mod lifecycle;
 mod listing;
 mod networks;
 mod over_tls;
 mod programs;
 #[cfg(feature = "stack")]
-mod real_hands;
-#[cfg(feature = "stack")]
 mod restrictions;
+mod support;
 mod unreachable;
 mod volumes;
 mod watching;
 
-use hostplane_infra::containers::Containers;
+pub use support::harness;
 
 /// Makes two tests of each case: one on the twin and one on the real Engine.
 macro_rules! contract {

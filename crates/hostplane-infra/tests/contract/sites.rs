@@ -6,7 +6,7 @@ mod fake;
 mod probe;
 #[cfg(feature = "stack")]
 mod real;
-mod site;
+mod support;
 mod wordpress;
 
 use std::panic::AssertUnwindSafe;
@@ -16,7 +16,7 @@ use futures_util::future::LocalBoxFuture;
 use futures_util::{FutureExt, StreamExt, stream};
 use hostplane_infra::world::World;
 
-use site::Site;
+use support::site::{self, Site};
 
 /// A world in which sites can be made, and hands that reach past the adapters.
 #[async_trait(?Send)]

@@ -8,7 +8,6 @@ mod changes;
 mod cli;
 mod connections;
 mod contexts;
-mod harness;
 mod hostile;
 mod job_events;
 mod logs_and_exec;
@@ -16,4 +15,7 @@ mod orphan_gc;
 mod reconcile;
 mod secret;
 mod stuck;
+mod support;
 mod tokens;
+
+use support::harness;

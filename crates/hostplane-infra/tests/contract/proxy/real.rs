@@ -1,7 +1,7 @@
 //! A real Caddy, in a container of its own.
 
-mod counting;
 mod faults;
+mod support;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use tokio::time::timeout;
 use super::{Harness, all_cases};
 use crate::caddy::{self, place};
 use crate::server::{TestContainer, eventually, file};
-use counting::Counting;
+use support::counting::{self, Counting};
 
 pub(super) struct Real {
     pub(super) server: TestContainer,

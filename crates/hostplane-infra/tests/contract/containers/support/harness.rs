@@ -15,12 +15,12 @@ use hostplane_domain::mark::{Labels, Mark, SiteRef};
 use hostplane_domain::name::SiteName;
 use hostplane_domain::resource_kind::ResourceKind;
 use hostplane_domain::spec_hash::SpecHash;
-use hostplane_infra::containers::{ArchiveEntry, ContainerFacts, ContainerState, Exec, ExecOutput, NetworkSpec, Scope};
+use hostplane_infra::containers::{
+    ArchiveEntry, ContainerFacts, ContainerState, Containers, Exec, ExecOutput, NetworkSpec, Scope,
+};
 use hostplane_infra::error::{Effect, EffectError, Rejection, absent_is_done};
 use hostplane_testing::fake::{ContainersState, FakeNetwork, FakeWorld};
 use ipnet::Ipv4Net;
-
-use super::Containers;
 
 /// The label that everything of a case carries.
 const LABEL: &str = "hostplane.test";

@@ -1,5 +1,7 @@
 //! Certificate authorities of the tests' own, and directories as an Engine and its client have them.
 
+#![expect(clippy::missing_panics_doc, reason = "a harness panics where its test would fail")]
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -13,14 +15,17 @@ use tempfile::TempDir;
 /// A certificate authority.
 pub struct Authority(CertifiedIssuer<'static, KeyPair>);
 
-/// For whom a certificate is.
+/// The holder of a certificate.
 #[derive(Debug, Clone, Copy)]
-pub enum Purpose {
+enum Purpose {
     Client,
     Server,
 }
 
 impl Authority {
+    /// A new one.
+    #[must_use]
+    #[expect(clippy::new_without_default, reason = "each has a key of its own")]
     pub fn new() -> Self {
         let mut params = CertificateParams::new(Vec::new()).expect("no names");
         params.distinguished_name.push(DnType::CommonName, "a CA of a test");
@@ -30,6 +35,7 @@ impl Authority {
     }
 
     /// A directory with a client's three files, which trusts this authority.
+    #[must_use]
     pub fn client(&self) -> TempDir {
         let dir = TempDir::with_prefix("hostplane-certificates-").expect("a temporary directory");
         self.write(dir.path(), &self.params("hostplane", Purpose::Client));
@@ -37,6 +43,7 @@ impl Authority {
     }
 
     /// The same with a certificate that has expired.
+    #[must_use]
     pub fn expired_client(&self) -> TempDir {
         let dir = TempDir::with_prefix("hostplane-certificates-").expect("a temporary directory");
         self.write(dir.path(), &expired(self.params("hostplane", Purpose::Client)));
@@ -44,6 +51,7 @@ impl Authority {
     }
 
     /// A directory with a server's three files, made out to a name or an address.
+    #[must_use]
     pub fn server(&self, host: &str) -> TempDir {
         let dir = TempDir::with_prefix("hostplane-certificates-").expect("a temporary directory");
         self.write(dir.path(), &self.params(host, Purpose::Server));
@@ -51,6 +59,7 @@ impl Authority {
     }
 
     /// The same with a certificate that has expired.
+    #[must_use]
     pub fn expired_server(&self, host: &str) -> TempDir {
         let dir = TempDir::with_prefix("hostplane-certificates-").expect("a temporary directory");
         self.write(dir.path(), &expired(self.params(host, Purpose::Server)));

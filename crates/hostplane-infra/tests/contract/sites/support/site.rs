@@ -22,8 +22,8 @@ use hostplane_infra::wordpress::{EventsRun, Installation, WordpressFacts};
 use hostplane_infra::world::World;
 use secrecy::ExposeSecret;
 
-use super::Harness;
 use crate::containers::harness::{clear, labels_of, make_network};
+use crate::sites::Harness;
 
 /// The password of the site's database user.
 pub const DATABASE_PASSWORD: &str = "database-s3cret";
