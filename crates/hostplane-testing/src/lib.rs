@@ -4,4 +4,6 @@
 //! [`fake::FakeWorld`].
 
 pub mod certificates;
+pub mod contract;
 pub mod fake;
+pub mod harness;

@@ -5,8 +5,6 @@
 //! A plan that fails prints its text form, and `FAULT_PLAN='…' cargo test -p hostplane-engine --test faults
 //! replay -- --nocapture` runs it again. Time is virtual, and what runs next never depends on the machine.
 
-#[path = "../common/mod.rs"]
-mod common;
 mod pairs;
 mod sequence;
 mod single;

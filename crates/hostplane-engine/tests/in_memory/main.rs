@@ -2,8 +2,6 @@
 
 mod changes;
 mod collisions;
-#[path = "../common/mod.rs"]
-mod common;
 mod destroy;
 mod journal;
 mod orphans;

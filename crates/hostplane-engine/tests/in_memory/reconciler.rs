@@ -15,25 +15,25 @@ use hostplane_infra::containers::ContainerState;
 use hostplane_infra::error::{Dependency, EffectError};
 use hostplane_infra::gate::Verdict;
 use hostplane_testing::fake::{DatabaseState, FakeVolume, State};
+use hostplane_testing::harness::{ControlPlane, name};
 
-use crate::common::name;
-use crate::harness::{Harness, Running, failure};
+use crate::harness::{Harness, failure};
 
 /// A control plane with a site in service, whose routes Caddy is known to serve.
-async fn in_service(harness: &Harness) -> Running {
+async fn in_service(harness: &Harness) -> ControlPlane {
     let running = harness.start().await;
     running.app.settle_routes().await.unwrap();
     running.active("hello").await;
     running
 }
 
-async fn repairs(running: &Running) -> Vec<JobView> {
+async fn repairs(running: &ControlPlane) -> Vec<JobView> {
     let filter = JobFilter { operation: Some(OperationName::Repair), limit: 100, ..JobFilter::default() };
     running.app.jobs(None, &filter).await.unwrap()
 }
 
 /// The newest repair, when it has ended; there are so many.
-async fn repaired(running: &Running, count: usize) -> JobView {
+async fn repaired(running: &ControlPlane, count: usize) -> JobView {
     let found = async {
         loop {
             match repairs(running).await {
@@ -47,13 +47,13 @@ async fn repaired(running: &Running, count: usize) -> JobView {
 }
 
 /// What is known not to be as it should be.
-fn known(running: &Running) -> Vec<(ResourceKind, Reason, Remediation)> {
+fn known(running: &ControlPlane) -> Vec<(ResourceKind, Reason, Remediation)> {
     let sites = running.app.drift().sites;
     sites.iter().flat_map(|site| &site.drifts).map(|drift| (drift.kind, drift.reason, drift.remediation)).collect()
 }
 
 /// Until the reconciler knows exactly this.
-async fn until_known(running: &Running, expected: &[(ResourceKind, Reason, Remediation)]) {
+async fn until_known(running: &ControlPlane, expected: &[(ResourceKind, Reason, Remediation)]) {
     let found = async {
         while known(running) != expected {
             tokio::task::yield_now().await;

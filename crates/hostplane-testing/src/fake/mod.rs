@@ -57,6 +57,15 @@ pub struct State {
     pub proxy: ProxyState,
 }
 
+impl State {
+    /// The same without the number of ids given out, to be compared with another.
+    #[must_use]
+    pub fn uncounted(mut self) -> Self {
+        self.containers.ids = 0;
+        self
+    }
+}
+
 impl FakeWorld {
     /// The state, locked. Never held across an await.
     pub fn state(&self) -> MutexGuard<'_, State> {

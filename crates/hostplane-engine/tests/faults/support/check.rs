@@ -10,9 +10,10 @@ use hostplane_domain::resource_kind::ResourceKind;
 use hostplane_domain::status::SiteStatus;
 use hostplane_engine::app::{JobView, ResourceState};
 use hostplane_testing::fake::{DatabaseState, FakeNetwork, FakeVolume, State, UserState};
+use hostplane_testing::harness::{ControlPlane, name};
+use tokio::time::sleep;
 
-use crate::common::name;
-use crate::harness::{Harness, Running};
+use crate::harness::Harness;
 use crate::secrets;
 
 /// What was found to be wrong.
@@ -92,7 +93,7 @@ fn whole(site: &str) -> Vec<String> {
 }
 
 /// The site is all there and as wanted, and there is nothing more of it.
-pub async fn is_whole(harness: &Harness, running: &Running, site: &str) -> Verdict {
+pub async fn is_whole(harness: &Harness, running: &ControlPlane, site: &str) -> Verdict {
     let found = names_of(&harness.world.state(), site);
     if found != whole(site) {
         return Err(format!("{site} consists of {found:?}"));
@@ -153,10 +154,10 @@ pub fn keeps_secrets(harness: &Harness, log: &[u8], sites: impl IntoIterator<Ite
 }
 
 /// Nothing changes any more, however long one waits.
-pub async fn is_quiet(harness: &Harness, running: &Running) -> Verdict {
+pub async fn is_quiet(harness: &Harness, running: &ControlPlane) -> Verdict {
     let (before, calls) = (harness.world.state().clone(), harness.gate.calls().len());
     let jobs = running.all_jobs().await.len();
-    running.for_a_while(std::time::Duration::from_secs(70)).await;
+    sleep(std::time::Duration::from_secs(70)).await;
     let more = harness.gate.calls().split_off(calls);
     if let Some(call) = more.iter().find(|call| call.changes) {
         return Err(format!("it isn't quiet: {} was called", call.name));

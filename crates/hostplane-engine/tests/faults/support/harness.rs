@@ -4,19 +4,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hostplane_domain::ids::JobId;
-use hostplane_domain::job::JobState;
 use hostplane_engine::app::{App, AppResult, Background, JobView};
 use hostplane_engine::store::{JobFilter, Store, StoreGate, Stored};
 use hostplane_engine::{pace::Pace, site_settings::SiteSettings};
 use hostplane_infra::clock::{Clock, Timestamp};
 use hostplane_testing::fake::{FakeWorld, State};
+use hostplane_testing::harness::{self, ControlPlane, name, secrets};
 use sqlx::Connection;
 use tempfile::TempDir;
-use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
 
-use crate::common::{self, name, secrets};
 use crate::gate::FaultGate;
 use crate::journal::{JournalGate, Stillness};
 use crate::secrets::MASTER;
@@ -35,7 +31,7 @@ pub struct Stage {
 impl Stage {
     /// No database yet, and a world with images and the network that sites share with Caddy.
     pub async fn empty() -> Self {
-        let world = common::world().await;
+        let world = harness::world().await;
         world.state().containers.images.extend([OTHER_PHP_IMAGE, OTHER_NGINX_IMAGE].map(str::to_owned));
         let state = world.state().clone();
         Self { database: Vec::new(), state, now: world.clock().now() }
@@ -48,23 +44,6 @@ pub struct Harness {
     pub journal: Arc<JournalGate>,
     settings: SiteSettings,
     home: TempDir,
-}
-
-/// A control plane that runs on a harness.
-pub struct Running {
-    pub app: App,
-    store: Store,
-    stop: oneshot::Sender<()>,
-    task: Task,
-}
-
-/// A task that doesn't outlive its handle.
-struct Task(JoinHandle<()>);
-
-impl Drop for Task {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
 }
 
 /// In memory where that is possible: a run waits for thousands of commits.
@@ -82,7 +61,7 @@ impl Harness {
         let world = FakeWorld::resumed(stage.state.clone(), stage.now);
         let gate = FaultGate::new(world.clone());
         let journal = JournalGate::new(Arc::clone(&gate.dead), Arc::clone(&gate.died));
-        Self { world, gate, journal, settings: common::settings(Pace::default()), home }
+        Self { world, gate, journal, settings: harness::settings(Pace::default()), home }
     }
 
     pub fn database(&self) -> PathBuf {
@@ -120,7 +99,7 @@ impl Harness {
     }
 
     /// A control plane beside one that runs.
-    pub async fn start_another(&self) -> Running {
+    pub async fn start_another(&self) -> ControlPlane {
         loop {
             if let Ok((app, store, background)) = self.open_once().await {
                 return Self::run(app, store, background);
@@ -129,50 +108,41 @@ impl Harness {
     }
 
     /// Starts the control plane, as a process start would.
-    pub async fn start(&self) -> Running {
+    pub async fn start(&self) -> ControlPlane {
         let (app, store, background) = self.open().await;
         Self::run(app, store, background)
     }
 
-    pub fn run(app: App, store: Store, background: Background) -> Running {
-        let (stop, stopped) = oneshot::channel();
+    pub fn run(app: App, store: Store, background: Background) -> ControlPlane {
         let settling = app.clone();
-        let task = tokio::spawn(async move {
+        ControlPlane::working(app, store, |stopped| async move {
             let settled = async move {
                 while settling.settle_routes().await.is_err() {
                     tokio::time::sleep(Duration::from_secs(1)).await;
                 }
                 std::future::pending::<()>().await;
             };
-            let stopped = async {
-                let _ = stopped.await;
-            };
             tokio::select! {
                 biased;
                 () = background.run(stopped) => {}
                 () = settled => {}
             }
-        });
-        Running { app, store, stop, task: Task(task) }
+        })
     }
 
     /// Ends the control plane in order, and keeps what it leaves.
-    pub async fn leave(self, mut running: Running) -> Stage {
+    pub async fn leave(self, running: ControlPlane) -> Stage {
         // The next one begins a second later, however long its files take to be closed.
         let now = self.world.clock().now().plus(Duration::from_secs(1));
-        running.stop.send(()).unwrap();
-        (&mut running.task.0).await.unwrap();
-        running.store.close().await;
+        running.stop().await;
         let state = self.world.state().clone();
         Stage { database: std::fs::read(self.database()).unwrap(), state, now }
     }
 
     /// Ends the control plane as a SIGKILL would: whatever it was doing breaks off, and its files are closed.
-    pub async fn kill(&self, running: &mut Running) {
+    pub async fn kill(&self, running: &mut ControlPlane) {
         let _still = Stillness::begin();
-        running.task.0.abort();
-        let _ = (&mut running.task.0).await;
-        running.store.close().await;
+        let _ = running.break_off().await;
     }
 
     /// Takes running jobs away from whoever runs them, as a second delivery would.
@@ -188,40 +158,9 @@ impl Harness {
     }
 }
 
-impl Running {
-    /// Lets time pass; the control plane does what there is to be done.
-    pub async fn for_a_while(&self, time: Duration) {
-        tokio::time::sleep(time).await;
-    }
-
-    /// The job when nothing more will happen to it by itself.
-    pub async fn at_rest(&self, job: JobId) -> JobView {
-        self.app.job_when(job, is_at_rest).await.unwrap()
-    }
-
-    /// Has what no site explains removed, as an operator would who knows that it is nobody's; answers how much there was.
-    pub async fn remove_orphans(&self) -> usize {
-        let orphans = self.app.orphans();
-        for orphan in &orphans {
-            // One that goes with another, or whose site is busy, is seen again by the next look.
-            let _ = self.app.remove_orphan(&orphan.id).await;
-        }
-        orphans.len()
-    }
-
-    /// Every job, the newest first.
-    pub async fn all_jobs(&self) -> Vec<JobView> {
-        self.app.jobs(None, &JobFilter { limit: 10_000, ..JobFilter::default() }).await.unwrap()
-    }
-}
-
 /// The jobs of a site, the newest first.
 pub async fn jobs_of(app: &App, site: &str) -> AppResult<Vec<JobView>> {
     app.jobs(Some(&name(site)), &JobFilter { limit: 1000, ..JobFilter::default() }).await
-}
-
-pub fn is_at_rest(job: &JobView) -> bool {
-    !matches!(job.record.state, JobState::Pending | JobState::Running)
 }
 
 /// Runs a future in virtual time. What comes from other threads is looked at only when nothing else can go

@@ -7,13 +7,14 @@ use hostplane_domain::job::JobState;
 use hostplane_domain::status::SiteStatus;
 use hostplane_engine::app::{AppError, AppResult};
 use hostplane_engine::store::SiteFilter;
+use hostplane_testing::harness::{ControlPlane, is_at_rest, name, new_site};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, watch};
+use tokio::time::sleep;
 
 use crate::check::{self, Verdict};
-use crate::common::{name, new_site};
 use crate::fault::{CallFault, WriteFault};
-use crate::harness::{Harness, Running, Stage, is_at_rest};
+use crate::harness::{Harness, Stage};
 use crate::scenario::CHANGES;
 use crate::secrets::Log;
 
@@ -55,7 +56,7 @@ mod as_text {
 
 pub struct Machine {
     harness: Harness,
-    running: Running,
+    running: ControlPlane,
     paused: watch::Receiver<usize>,
     waiting: Vec<Arc<Notify>>,
     before: hostplane_testing::fake::State,
@@ -67,7 +68,7 @@ enum Meanwhile {
     /// The call goes on later.
     Waits(Arc<Notify>),
     /// Another process goes on instead.
-    Stolen(Box<Running>),
+    Stolen(Box<ControlPlane>),
 }
 
 /// All calls and all writes, to compare two runs by.
@@ -79,7 +80,7 @@ impl Machine {
         let before = without_sites(&harness);
         let running = harness.start().await;
         let paused = harness.gate.paused.subscribe();
-        running.for_a_while(Duration::from_secs(1)).await;
+        sleep(Duration::from_secs(1)).await;
         harness.gate.arm(Vec::new());
         harness.journal.arm(Vec::new());
         Self { harness, running, paused, waiting: Vec::new(), before }
@@ -204,9 +205,9 @@ impl Machine {
             }
             CallFault::ClaimStolen => {
                 let thief = self.harness.start_another().await;
-                thief.for_a_while(Duration::from_secs(20)).await;
+                sleep(Duration::from_secs(20)).await;
                 go_on.notify_one();
-                thief.for_a_while(Duration::from_secs(1)).await;
+                sleep(Duration::from_secs(1)).await;
                 Meanwhile::Stolen(Box::new(thief))
             }
             _ => {

@@ -12,13 +12,13 @@ use hostplane_engine::app::{AppResult, JobView};
 use hostplane_engine::operations::OPERATIONS;
 use hostplane_infra::gate::Call;
 use hostplane_testing::fake::State;
+use hostplane_testing::harness::{ControlPlane, is_at_rest, name, new_site};
 use tokio::sync::{Notify, watch};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::check::{self, Verdict};
-use crate::common::{name, new_site};
 use crate::fault::{CallFault, Rival};
-use crate::harness::{Harness, Running, in_virtual_time, is_at_rest};
+use crate::harness::{Harness, in_virtual_time};
 use crate::plan::Plan;
 use crate::scenario::{CHANGES, SITE, Scenario};
 use crate::secrets::Log;
@@ -97,13 +97,13 @@ enum Meanwhile {
     /// Somebody was told that the job will be cancelled.
     Cancelled,
     /// Another process goes on instead.
-    Stolen(Box<Running>),
+    Stolen(Box<ControlPlane>),
 }
 
 struct Run {
     scenario: Scenario,
     harness: Harness,
-    running: Running,
+    running: ControlPlane,
     paused: watch::Receiver<usize>,
     /// What is nobody's business here, as it was before.
     rest: State,
@@ -132,7 +132,7 @@ impl Run {
         }
         let running = Harness::run(app, store, background);
         if !begins_by_itself {
-            running.for_a_while(Duration::from_secs(1)).await;
+            sleep(Duration::from_secs(1)).await;
             arm();
         }
         Self {
@@ -192,7 +192,7 @@ impl Run {
                 Some(Ok(Some(job))) => return job,
                 // Whoever is told that a dependency is down asks again when it may be up.
                 Some(_) => {
-                    tokio::time::sleep(OUTAGE).await;
+                    sleep(OUTAGE).await;
                     self.harness.gate.reconnect();
                 }
                 None => self.restart().await,
@@ -210,7 +210,7 @@ impl Run {
                 () = self.harness.gate.died.notified() => break,
                 Ok(()) = self.paused.changed() => self.let_others_act(None).await,
                 asked = &mut order => return Some(asked.expect("an order never panics")),
-                () = tokio::time::sleep(OUTAGE) => {
+                () = sleep(OUTAGE) => {
                     self.harness.gate.reconnect();
                     self.waits.drain(..).for_each(|go_on| go_on.notify_one());
                 }
@@ -234,7 +234,7 @@ impl Run {
                         break;
                     }
                 }
-                () = tokio::time::sleep(OUTAGE) => self.harness.gate.reconnect(),
+                () = sleep(OUTAGE) => self.harness.gate.reconnect(),
             }
         }
         // What looks at its work when it has ended is no part of it.
@@ -244,7 +244,7 @@ impl Run {
         let died = tokio::select! {
             biased;
             () = self.harness.gate.died.notified() => true,
-            () = self.running.for_a_while(Duration::from_secs(1)) => false,
+            () = sleep(Duration::from_secs(1)) => false,
         };
         if died {
             self.restart().await;
@@ -294,7 +294,7 @@ impl Run {
                     tokio::select! {
                         biased;
                         _ = thief.at_rest(job) => break,
-                        () = tokio::time::sleep(OUTAGE) => {
+                        () = sleep(OUTAGE) => {
                             self.harness.gate.reconnect();
                             // Nobody acts while the thief is held up.
                             while let Some((_, go_on)) = self.harness.gate.waiting() {
@@ -303,9 +303,9 @@ impl Run {
                         }
                     }
                 }
-                thief.for_a_while(Duration::from_secs(20)).await;
+                sleep(Duration::from_secs(20)).await;
                 go_on.notify_one();
-                thief.for_a_while(Duration::from_secs(1)).await;
+                sleep(Duration::from_secs(1)).await;
                 Meanwhile::Stolen(Box::new(thief))
             }
             (CallFault::Rival(rival), Some(job)) => {
@@ -380,10 +380,10 @@ impl Run {
     /// Everything lands that is on its way, and whoever looks for it has the time to. What could hold data is removed by
     /// hand.
     async fn settle(&mut self) -> Verdict {
-        self.running.for_a_while(Duration::from_secs(1)).await;
+        sleep(Duration::from_secs(1)).await;
         self.harness.gate.land();
         for _ in 0..20 {
-            self.running.for_a_while(Duration::from_secs(70)).await;
+            sleep(Duration::from_secs(70)).await;
             let orphans = self.running.remove_orphans().await;
             if orphans == 0 && self.running.all_jobs().await.iter().all(is_at_rest) {
                 return Ok(());

@@ -15,9 +15,9 @@ use hostplane_domain::status::SiteStatus;
 use hostplane_engine::app::{App, AppError, AppResult};
 use hostplane_engine::operations::OPERATIONS;
 use hostplane_testing::fake::State;
+use hostplane_testing::harness::{name, new_site};
 
 use crate::check;
-use crate::common::{name, new_site};
 use crate::harness::{Harness, OTHER_NGINX_IMAGE, OTHER_PHP_IMAGE, Stage, in_virtual_time, jobs_of};
 
 /// The site that everything is done to.

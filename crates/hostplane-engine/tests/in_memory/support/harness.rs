@@ -3,23 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hostplane_domain::ids::JobId;
-use hostplane_domain::job::JobState;
 use hostplane_domain::resource_kind::ResourceKind;
-use hostplane_domain::status::SiteStatus;
-use hostplane_engine::app::{App, JobView, ResourceState};
+use hostplane_engine::app::{App, JobView};
 use hostplane_engine::secrets::Secrets;
 use hostplane_engine::store::Store;
 use hostplane_engine::{pace::Pace, site_settings::SiteSettings};
 use hostplane_infra::clock::{Clock, Timestamp};
 use hostplane_infra::world::World;
 use hostplane_testing::fake::{FakeClock, FakeWorld, ScriptedGate, State};
+use hostplane_testing::harness::{self, ControlPlane, secrets};
 use tempfile::TempDir;
-use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
-
-use crate::common::{self, name, new_site, secrets};
-pub use crate::common::{NGINX_IMAGE, PHP_IMAGE, SHARED_NETWORK};
 
 pub struct Harness {
     pub world: FakeWorld,
@@ -29,33 +22,20 @@ pub struct Harness {
     home: TempDir,
 }
 
-/// A control plane that runs on a harness.
-pub struct Running {
-    pub app: App,
-    store: Store,
-    stop: oneshot::Sender<()>,
-    task: JoinHandle<()>,
-}
-
-/// The same as in life, only faster.
 fn pace() -> Pace {
     Pace {
-        backoff_base: Duration::from_millis(1),
-        backoff_ceiling: Duration::from_millis(4),
-        dependency_pause: Duration::from_millis(5),
-        settle: Duration::from_millis(20),
         serving_patience: Duration::from_millis(50),
         serving_pause: Duration::from_millis(1),
-        ..Pace::default()
+        ..harness::quick_pace()
     }
 }
 
 impl Harness {
     pub async fn new() -> Self {
         Self {
-            world: common::world().await,
+            world: harness::world().await,
             gate: ScriptedGate::new(),
-            settings: common::settings(pace()),
+            settings: harness::settings(pace()),
             secrets: secrets([7; 32]),
             home: TempDir::new().unwrap(),
         }
@@ -91,15 +71,11 @@ impl Harness {
     }
 
     /// Starts the control plane, as a process start would.
-    pub async fn start(&self) -> Running {
+    pub async fn start(&self) -> ControlPlane {
         let store = self.store().await;
         let secrets = self.secrets.clone();
         let (app, background) = App::new(store.clone(), self.gated(), secrets, self.settings.clone()).await.unwrap();
-        let (stop, stopped) = oneshot::channel();
-        let task = tokio::spawn(background.run(async move {
-            let _ = stopped.await;
-        }));
-        Running { app, store, stop, task }
+        ControlPlane::start(app, store, background)
     }
 
     /// The world's time.
@@ -109,55 +85,7 @@ impl Harness {
 
     /// The world without what only counts.
     pub fn state(&self) -> State {
-        let mut state = self.world.state().clone();
-        state.containers.ids = 0;
-        state
-    }
-}
-
-impl Running {
-    /// Ends it in order.
-    pub async fn stop(self) {
-        self.stop.send(()).unwrap();
-        self.task.await.unwrap();
-        self.store.close().await;
-    }
-
-    /// Ends it as a SIGKILL would: whatever it was doing breaks off.
-    pub async fn kill(self) {
-        self.task.abort();
-        assert!(self.task.await.unwrap_err().is_cancelled());
-    }
-
-    pub async fn create(&self, name: &str) -> JobId {
-        self.app.create_site(&new_site(name)).await.unwrap().1.record.id
-    }
-
-    /// The job when nothing more will happen to it by itself.
-    pub async fn ended(&self, job: JobId) -> JobView {
-        let at_rest = |job: &JobView| !matches!(job.record.state, JobState::Pending | JobState::Running);
-        if let Ok(job) = tokio::time::timeout(Duration::from_secs(20), self.app.job_when(job, at_rest)).await {
-            return job.unwrap();
-        }
-        panic!("the job doesn't end: {:#?}", self.app.job(job).await.unwrap());
-    }
-
-    pub async fn active(&self, name: &str) -> JobView {
-        let job = self.create(name).await;
-        let job = self.ended(job).await;
-        assert_eq!(job.record.state, JobState::Completed, "{:?}", job.record.error);
-        job
-    }
-
-    pub async fn status(&self, site: &str) -> SiteStatus {
-        self.app.site(&name(site)).await.unwrap().view.record.status
-    }
-
-    /// The resources that are not present and as wanted.
-    pub async fn not_present(&self, site: &str) -> Vec<String> {
-        let detail = self.app.site(&name(site)).await.unwrap();
-        let rest = detail.resources.into_iter().filter(|resource| resource.state != ResourceState::Present);
-        rest.map(|resource| format!("{} {:?}", resource.kind, resource.detail)).collect()
+        self.world.state().clone().uncounted()
     }
 }
 

@@ -7,16 +7,15 @@ use std::time::Duration;
 use hostplane::api::{Api, Platform};
 use hostplane::home::Home;
 use hostplane::http;
-use hostplane_domain::desired::{PhpSettings, SiteImages, SiteLimits};
 use hostplane_domain::job::JobState;
 use hostplane_engine::app::App;
+use hostplane_engine::pace::Pace;
 use hostplane_engine::secrets::Secrets;
 use hostplane_engine::store::Store;
-use hostplane_engine::{pace::Pace, site_settings::SiteSettings};
 use hostplane_infra::clock::{Clock, SystemClock};
-use hostplane_infra::containers::{Containers, NetworkSpec};
 use hostplane_infra::error::Dependency;
 use hostplane_testing::fake::{FakeWorld, ScriptedGate, State};
+use hostplane_testing::harness;
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
@@ -58,14 +57,7 @@ impl Harness {
     pub async fn new(works: bool, platform: Platform) -> Self {
         let dir = TempDir::new().unwrap();
         let home = Home::own(&dir.path().join("home")).unwrap();
-        let world = FakeWorld::default();
-        let gate = ScriptedGate::new();
-        let settings = settings();
-        world.state().containers.images.extend([settings.images.php.clone(), settings.images.nginx.clone()]);
-        let subnet = Some("172.31.0.0/16".parse().unwrap());
-        let labels = std::collections::BTreeMap::new();
-        let shared = NetworkSpec { name: settings.shared_network.clone(), subnet, labels };
-        world.create_network(&shared).await.unwrap();
+        let (world, gate, settings) = (harness::world().await, ScriptedGate::new(), harness::settings(pace()));
 
         let secrets = Secrets::new(home.secret(&home.default_database()).unwrap(), Arc::new(home.keeper()));
         let store = Store::open(&home.default_database(), settings.pace.settle, SystemClock.now()).await.unwrap();
@@ -116,10 +108,7 @@ impl Harness {
 
     /// Waits until a job will do nothing more by itself.
     pub async fn ended(&self, job: &str) -> JobState {
-        let at_rest =
-            |job: &hostplane_engine::app::JobView| !matches!(job.record.state, JobState::Pending | JobState::Running);
-        let ended = self.app.job_when(job.parse().unwrap(), at_rest);
-        tokio::time::timeout(Duration::from_mins(1), ended).await.expect("the job ends").unwrap().record.state
+        harness::ended(&self.app, job.parse().unwrap()).await.record.state
     }
 
     pub async fn active(&self, name: &str) {
@@ -129,9 +118,7 @@ impl Harness {
 
     /// The world without what only counts.
     pub fn outside(&self) -> State {
-        let mut state = self.world.state().clone();
-        state.containers.ids = 0;
-        state
+        self.world.state().clone().uncounted()
     }
 
     /// What the store says of itself, as soon as it says something; it is asked at once and after each change.
@@ -175,28 +162,7 @@ pub async fn answered(request: RequestBuilder) -> Answered {
     Answered { status, headers, body }
 }
 
-fn settings() -> SiteSettings {
-    SiteSettings {
-        base_domain: "localhost".parse().unwrap(),
-        public_port: 8080,
-        images: SiteImages { php: "hostplane/php:test".into(), nginx: "hostplane/nginx:test".into() },
-        limits: SiteLimits::default(),
-        php: PhpSettings::default(),
-        mail: None,
-        mail_password: None,
-        shared_network: "hostplane".into(),
-        database_host: "host.docker.internal:3306".into(),
-        subnet_pool: "10.213.0.0/16".parse().unwrap(),
-        concurrency: 4,
-        // As in life, only faster.
-        pace: Pace {
-            backoff_base: Duration::from_millis(1),
-            backoff_ceiling: Duration::from_millis(4),
-            dependency_pause: Duration::from_millis(5),
-            settle: Duration::from_millis(20),
-            scan_interval: Duration::from_millis(50),
-            orphan_grace: Duration::ZERO,
-            ..Pace::default()
-        },
-    }
+/// As in life, only faster.
+fn pace() -> Pace {
+    Pace { scan_interval: Duration::from_millis(50), orphan_grace: Duration::ZERO, ..harness::quick_pace() }
 }

@@ -1,5 +1,7 @@
 //! A site that a case makes part by part, through the same adapters as the engine above does.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use hostplane_domain::container;
 use hostplane_domain::desired::{DesiredSite, PhpSettings, SiteImages, SiteLimits, WordpressDetails};
@@ -33,8 +35,8 @@ pub const ADMIN_PASSWORD: &str = "admin-s3cret";
 pub const TITLE: &str = "It's a \\ \"title\" & <more>";
 
 /// A site with a name of its own.
-pub struct Site<'a> {
-    pub harness: &'a dyn Harness,
+pub struct Site {
+    pub harness: Arc<dyn Harness>,
     pub want: DesiredSite,
 }
 
@@ -43,8 +45,8 @@ pub fn another() -> SiteId {
     "00000000-0000-7000-9000-00000000000b".parse().unwrap()
 }
 
-impl<'a> Site<'a> {
-    pub fn new(harness: &'a dyn Harness) -> Self {
+impl Site {
+    pub fn new(harness: Arc<dyn Harness>) -> Self {
         let ground = harness.ground();
         let name = format!("t-{:016x}", fastrand::u64(..));
         let id: SiteId = "00000000-0000-7000-9000-00000000000a".parse().unwrap();
