@@ -8,6 +8,7 @@ mod changes;
 mod cli;
 mod connections;
 mod contexts;
+mod dev;
 mod hostile;
 mod job_events;
 mod logs_and_exec;
