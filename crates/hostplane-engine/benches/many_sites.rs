@@ -4,27 +4,23 @@
 //! The world is the tests' twin of Engine, MariaDB and Caddy, in the same process: what it costs to ask it is in each
 //! figure unless it says otherwise. What it holds in memory is there before, and what a tick needs is what comes on top of it.
 
-#[path = "../tests/common/mod.rs"]
-mod common;
-
 use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use hostplane_domain::job::{JobState, OperationName};
-use hostplane_engine::app::{App, JobView};
+use hostplane_engine::app::App;
 use hostplane_engine::store::{JobFilter, Store};
 use hostplane_engine::{pace::Pace, site_settings::SiteSettings};
 use hostplane_infra::clock::Clock;
 use hostplane_infra::containers::ContainerState;
 use hostplane_infra::error::EffectError;
-use hostplane_infra::fake::{FakeClock, FakeWorld, State};
 use hostplane_infra::gate::{Call, Gate, Verdict};
+use hostplane_testing::fake::{FakeClock, FakeWorld, State};
+use hostplane_testing::harness::{self, is_at_rest, new_site, secrets};
 use tempfile::TempDir;
 use tokio::time::sleep;
-
-use common::{new_site, secrets};
 
 /// Sites in the smaller and in the larger world.
 const SIZES: [usize; 2] = [1_000, 10_000];
@@ -88,14 +84,14 @@ struct Figures {
 
 impl Installation {
     async fn new() -> Self {
-        let (world, calls, home) = (common::world().await, Arc::new(Counter::default()), TempDir::new().unwrap());
+        let (world, calls, home) = (harness::world().await, Arc::new(Counter::default()), TempDir::new().unwrap());
         world.state().containers.has_endless_networks = true;
         let bare = world.state().clone();
         // Looks come when they are asked for.
         let never = Duration::from_hours(1);
         let pace = Pace { scan_interval: never, wp_cron_tick: never, ..Pace::default() };
         let subnet_pool = "10.0.0.0/8".parse().unwrap();
-        let settings = SiteSettings { subnet_pool, concurrency: 20, ..common::settings(pace) };
+        let settings = SiteSettings { subnet_pool, concurrency: 20, ..harness::settings(pace) };
         let now = FakeClock::default().now();
         let store = Store::open(&home.path().join("hostplane.db"), settings.pace.settle, now).await.unwrap();
         let world_behind = world.behind(calls.clone());
@@ -116,8 +112,7 @@ impl Installation {
                 jobs.push(self.app.create_site(&new_site(&format!("s{nth}"))).await.unwrap().1.record.id);
             }
             for job in jobs {
-                let at_rest = |job: &JobView| !matches!(job.record.state, JobState::Pending | JobState::Running);
-                let job = self.app.job_when(job, at_rest).await.unwrap();
+                let job = self.app.job_when(job, is_at_rest).await.unwrap();
                 assert_eq!(job.record.state, JobState::Completed, "{:?}", job.record.error);
             }
             self.come_to_rest().await;

@@ -111,7 +111,7 @@ mod tests {
     use hostplane_infra::clock::{Clock, SystemClock};
     use hostplane_infra::containers::{Containers, NetworkSpec};
     use hostplane_infra::error::Dependency;
-    use hostplane_infra::fake::{FakeWorld, ScriptedGate};
+    use hostplane_testing::fake::{FakeWorld, ScriptedGate};
     use tempfile::TempDir;
 
     use super::*;

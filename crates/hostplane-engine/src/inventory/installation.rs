@@ -182,7 +182,7 @@ mod tests {
     use hostplane_domain::mark::SiteRef;
     use hostplane_domain::resource_kind::ResourceKind;
     use hostplane_domain::spec_hash::SpecHash;
-    use hostplane_infra::fake::{FakeVolume, FakeWorld, ScriptedGate};
+    use hostplane_testing::fake::{FakeVolume, FakeWorld, ScriptedGate};
     use uuid::Uuid;
 
     use super::*;

@@ -5,20 +5,9 @@
 //! A plan that fails prints its text form, and `FAULT_PLAN='…' cargo test -p hostplane-engine --test faults
 //! replay -- --nocapture` runs it again. Time is virtual, and what runs next never depends on the machine.
 
-mod check;
-#[path = "../common/mod.rs"]
-mod common;
-mod count;
-mod fault;
-mod gate;
-mod harness;
-mod journal;
-mod machine;
 mod pairs;
-mod plan;
-mod run;
-mod scenario;
-mod secrets;
 mod sequence;
 mod single;
-mod watchdog;
+mod support;
+
+use support::{check, count, fault, gate, harness, journal, machine, plan, run, scenario, secrets, watchdog};

@@ -11,14 +11,19 @@ use hostplane_engine::app::{AppError, JobView};
 use hostplane_engine::store::JobFilter;
 use hostplane_infra::containers::ArchiveEntry;
 use hostplane_infra::error::{Dependency, Rejection};
-use hostplane_infra::fake::State;
 use hostplane_infra::gate::Verdict;
 use hostplane_infra::probe::{Page, SiteProbe};
+use hostplane_testing::fake::State;
+use hostplane_testing::harness::{ControlPlane, NGINX_IMAGE, PHP_IMAGE, name, new_site};
 
-use crate::common::{name, new_site};
-use crate::harness::{Harness, NGINX_IMAGE, PHP_IMAGE, Running, failure};
+use crate::harness::{Harness, failure};
 
-impl Running {
+/// Orders of this module.
+trait Order {
+    async fn changed(&self, change: &SiteChange) -> JobView;
+}
+
+impl Order for ControlPlane {
     async fn changed(&self, change: &SiteChange) -> JobView {
         let job = self.app.change_site(&name("hello"), change).await.unwrap().record.id;
         self.ended(job).await
@@ -42,7 +47,7 @@ fn id_of(state: &State, container: &str) -> String {
     state.containers.container(container).expect("it is there").0.to_owned()
 }
 
-async fn front_page(harness: &Harness, running: &Running) -> Page {
+async fn front_page(harness: &Harness, running: &ControlPlane) -> Page {
     let site = running.app.site(&name("hello")).await.unwrap();
     harness.world.get(&site.view.url, "/").await.unwrap()
 }

@@ -6,9 +6,10 @@ use hostplane_domain::desired::ContainerLimits;
 use hostplane_domain::job::JobState;
 use hostplane_domain::mark::Labels;
 use hostplane_infra::containers::{Containers, NetworkSpec};
-use hostplane_infra::fake::State;
+use hostplane_testing::fake::State;
+use hostplane_testing::harness::PHP_IMAGE;
 
-use crate::harness::{Harness, PHP_IMAGE, failure};
+use crate::harness::{Harness, failure};
 
 /// Plants something, asks for a site, and expects the world to be as it was after the failure.
 async fn expect_failure(plant: impl AsyncFnOnce(&Harness), step: &str, words: &[&str]) {

@@ -6,8 +6,8 @@ use hostplane_engine::app::AppError;
 use hostplane_engine::store::JobFilter;
 use hostplane_infra::error::EffectError;
 use hostplane_infra::gate::Verdict;
+use hostplane_testing::harness::{SHARED_NETWORK, name, new_site};
 
-use crate::common::{name, new_site};
 use crate::harness::{Harness, failure};
 
 #[tokio::test]
@@ -80,7 +80,7 @@ async fn what_can_t_be_removed_needs_an_operator_and_goes_on_when_it_is_asked_fo
     let running = harness.start().await;
     let empty = {
         let mut state = harness.state();
-        state.containers.networks.retain(|_, network| network.name == crate::harness::SHARED_NETWORK);
+        state.containers.networks.retain(|_, network| network.name == SHARED_NETWORK);
         state
     };
     running.active("hello").await;

@@ -6,8 +6,8 @@ use hostplane_engine::app::JobView;
 use hostplane_engine::pace::{JOB_ATTEMPTS, STEP_TRIES};
 use hostplane_infra::error::{Dependency, EffectError, Rejection};
 use hostplane_infra::gate::Verdict;
+use hostplane_testing::harness::name;
 
-use crate::common::name;
 use crate::harness::{Harness, failure};
 
 fn refused() -> Verdict {

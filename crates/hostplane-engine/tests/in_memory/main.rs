@@ -2,10 +2,7 @@
 
 mod changes;
 mod collisions;
-#[path = "../common/mod.rs"]
-mod common;
 mod destroy;
-mod harness;
 mod journal;
 mod orphans;
 mod platform;
@@ -14,6 +11,9 @@ mod provision;
 mod reconciler;
 mod recovery;
 mod rotation;
+mod support;
 mod version_0_1;
 mod waiting;
 mod wp_cron;
+
+use support::harness;

@@ -6,11 +6,11 @@ use hostplane_domain::ids::InstanceId;
 use hostplane_domain::job::{JobState, OperationName};
 use hostplane_domain::mark::{LABEL_INSTANCE, LABEL_OPERATION};
 use hostplane_engine::app::{AppError, ObjectKind, OrphanId, OrphanReason, OrphanView};
-use hostplane_infra::fake::{FakeVolume, State};
+use hostplane_testing::fake::{FakeVolume, State};
+use hostplane_testing::harness::{ControlPlane, name};
 use uuid::Uuid;
 
-use crate::common::name;
-use crate::harness::{Harness, Running};
+use crate::harness::Harness;
 
 /// A harness on which what may go goes with the third look.
 async fn new_harness() -> Harness {
@@ -20,7 +20,7 @@ async fn new_harness() -> Harness {
 }
 
 /// Everything of a site that is destroyed by now, as it was.
-async fn destroyed(harness: &Harness, running: &Running, site: &str) -> State {
+async fn destroyed(harness: &Harness, running: &ControlPlane, site: &str) -> State {
     running.active(site).await;
     let made = harness.state();
     let destroy = running.app.destroy_site(&name(site)).await.unwrap().record.id;
@@ -57,13 +57,13 @@ fn names(orphans: &[OrphanView]) -> Vec<(ObjectKind, &str)> {
     names
 }
 
-fn id_of(running: &Running, what: ObjectKind, name: &str) -> OrphanId {
+fn id_of(running: &ControlPlane, what: ObjectKind, name: &str) -> OrphanId {
     let found = running.app.orphans().into_iter().find(|orphan| (orphan.kind, orphan.name.as_str()) == (what, name));
     found.unwrap_or_else(|| panic!("no orphan {what} {name}")).id
 }
 
 /// The newest job of all, when it has ended.
-async fn newest(running: &Running) -> hostplane_engine::app::JobView {
+async fn newest(running: &ControlPlane) -> hostplane_engine::app::JobView {
     let filter = hostplane_engine::store::JobFilter { limit: 1, ..Default::default() };
     let job = running.app.jobs(None, &filter).await.unwrap().pop().unwrap();
     running.ended(job.record.id).await

@@ -7,8 +7,8 @@ use hostplane_domain::job::{JobState, StepState};
 use hostplane_domain::status::SiteStatus;
 use hostplane_engine::app::AppError;
 use hostplane_infra::containers::ContainerState;
+use hostplane_testing::harness::{NGINX_IMAGE, PHP_IMAGE, name, new_site};
 
-use crate::common::{name, new_site};
 use crate::harness::{Harness, failure};
 
 #[tokio::test]
@@ -97,7 +97,7 @@ async fn a_failed_site_holds_its_name_and_can_be_retried_or_destroyed() {
     let refused = running.app.create_site(&new_site("hello")).await.unwrap_err().to_string();
     assert!(refused.contains("FAILED") && refused.contains("retry") && refused.contains("destroy"), "{refused}");
 
-    let images = [crate::harness::PHP_IMAGE, crate::harness::NGINX_IMAGE].map(str::to_owned);
+    let images = [PHP_IMAGE, NGINX_IMAGE].map(str::to_owned);
     harness.world.state().containers.images.extend(images);
     let again = running.app.retry_job(job).await.unwrap();
     assert_ne!(again.record.id, job);

@@ -14,27 +14,27 @@ use hostplane_engine::app::JobView;
 use hostplane_engine::store::JobFilter;
 use hostplane_infra::containers::ContainerState;
 use hostplane_infra::error::{Dependency, EffectError};
-use hostplane_infra::fake::{DatabaseState, FakeVolume, State};
 use hostplane_infra::gate::Verdict;
+use hostplane_testing::fake::{DatabaseState, FakeVolume, State};
+use hostplane_testing::harness::{ControlPlane, name};
 
-use crate::common::name;
-use crate::harness::{Harness, Running, failure};
+use crate::harness::{Harness, failure};
 
 /// A control plane with a site in service, whose routes Caddy is known to serve.
-async fn in_service(harness: &Harness) -> Running {
+async fn in_service(harness: &Harness) -> ControlPlane {
     let running = harness.start().await;
     running.app.settle_routes().await.unwrap();
     running.active("hello").await;
     running
 }
 
-async fn repairs(running: &Running) -> Vec<JobView> {
+async fn repairs(running: &ControlPlane) -> Vec<JobView> {
     let filter = JobFilter { operation: Some(OperationName::Repair), limit: 100, ..JobFilter::default() };
     running.app.jobs(None, &filter).await.unwrap()
 }
 
 /// The newest repair, when it has ended; there are so many.
-async fn repaired(running: &Running, count: usize) -> JobView {
+async fn repaired(running: &ControlPlane, count: usize) -> JobView {
     let found = async {
         loop {
             match repairs(running).await {
@@ -48,13 +48,13 @@ async fn repaired(running: &Running, count: usize) -> JobView {
 }
 
 /// What is known not to be as it should be.
-fn known(running: &Running) -> Vec<(ResourceKind, Reason, Remediation)> {
+fn known(running: &ControlPlane) -> Vec<(ResourceKind, Reason, Remediation)> {
     let sites = running.app.drift().sites;
     sites.iter().flat_map(|site| &site.drifts).map(|drift| (drift.kind, drift.reason, drift.remediation)).collect()
 }
 
 /// Until the reconciler knows exactly this.
-async fn until_known(running: &Running, expected: &[(ResourceKind, Reason, Remediation)]) {
+async fn until_known(running: &ControlPlane, expected: &[(ResourceKind, Reason, Remediation)]) {
     let found = async {
         while known(running) != expected {
             tokio::task::yield_now().await;
@@ -64,7 +64,7 @@ async fn until_known(running: &Running, expected: &[(ResourceKind, Reason, Remed
     assert!(in_time.is_ok(), "known is {:?}", known(running));
 }
 
-fn php(state: &mut State) -> &mut hostplane_infra::fake::FakeContainer {
+fn php(state: &mut State) -> &mut hostplane_testing::fake::FakeContainer {
     state.containers.container_mut("php_hello").unwrap()
 }
 
@@ -79,7 +79,7 @@ const SAFE: &[(ResourceKind, Reason, Wreck)] = &[
     (ResourceKind::PhpContainer, Reason::Limits, |state| php(state).tuning.memory = 1 << 40),
     (ResourceKind::PhpContainer, Reason::Mounts, |state| drop(php(state).spec.mounts.pop())),
     (ResourceKind::PhpContainer, Reason::Network, |state| {
-        drop(php(state).networks.insert("hostplane".to_owned(), None))
+        drop(php(state).networks.insert("hostplane".to_owned(), None));
     }),
     (ResourceKind::PhpContainer, Reason::Absent, |state| {
         state.containers.containers.retain(|_, container| container.spec.name != "php_hello");
@@ -98,7 +98,7 @@ const SAFE: &[(ResourceKind, Reason, Wreck)] = &[
     }),
     (ResourceKind::Database, Reason::Grants, |state| drop(state.databases.users.remove("wp_hello"))),
     (ResourceKind::Database, Reason::Grants, |state| {
-        state.databases.users.get_mut("wp_hello").unwrap().grants_more = true
+        state.databases.users.get_mut("wp_hello").unwrap().grants_more = true;
     }),
     (ResourceKind::Route, Reason::Absent, |state| drop(state.proxy.snippets.remove("hello.caddy"))),
     (ResourceKind::Route, Reason::Configuration, |state| {

@@ -9,9 +9,9 @@ use hostplane_engine::app::{AppError, JobView};
 use hostplane_engine::store::JobFilter;
 use hostplane_infra::error::{Dependency, EffectError, Rejection};
 use hostplane_infra::gate::Verdict;
+use hostplane_testing::harness::{ControlPlane, name, new_site};
 
-use crate::common::{name, new_site};
-use crate::harness::{Harness, Running, failure};
+use crate::harness::{Harness, failure};
 
 fn refusal() -> Verdict {
     Verdict::Fail(EffectError::Rejected(Rejection::Invalid { by: Dependency::Mariadb, message: "injected".into() }))
@@ -26,7 +26,7 @@ async fn watchful() -> Harness {
 }
 
 /// The newest job, as soon as it is as wanted.
-async fn newest_when(running: &Running, seen: impl Fn(&JobView) -> bool) -> JobView {
+async fn newest_when(running: &ControlPlane, seen: impl Fn(&JobView) -> bool) -> JobView {
     let filter = JobFilter { limit: 1, ..JobFilter::default() };
     let found = async {
         loop {
@@ -40,7 +40,7 @@ async fn newest_when(running: &Running, seen: impl Fn(&JobView) -> bool) -> JobV
 }
 
 /// Until the database is, or is not, known to be older than the world.
-async fn older(running: &Running, older: bool) -> String {
+async fn older(running: &ControlPlane, older: bool) -> String {
     let found = async {
         loop {
             let readiness = running.app.readiness().await;
@@ -126,7 +126,7 @@ async fn what_was_seen_long_ago_counts_no_more() {
 }
 
 /// A site that is ACTIVE, on a database from the middle of its provision.
-async fn taken_in_the_middle(harness: &Harness) -> (Running, JobId) {
+async fn taken_in_the_middle(harness: &Harness) -> (ControlPlane, JobId) {
     harness.gate.cut_off(Dependency::Caddy);
     let running = harness.start().await;
     let job = running.create("hello").await;

@@ -9,22 +9,22 @@ use hostplane_engine::app::{App, SecretView};
 use hostplane_engine::secrets::Secrets;
 use hostplane_engine::store::{JobFilter, StoreError};
 use hostplane_infra::error::Dependency;
-use hostplane_infra::fake::State;
+use hostplane_testing::fake::State;
+use hostplane_testing::harness::{ControlPlane, name};
 use secrecy::ExposeSecret;
 
-use crate::common::name;
-use crate::harness::{Harness, Running};
+use crate::harness::Harness;
 
 fn hash(state: &State, site: &str) -> String {
     state.databases.users[&format!("wp_{site}")].password_hash.clone()
 }
 
-async fn id_of(running: &Running, site: &str) -> SiteId {
+async fn id_of(running: &ControlPlane, site: &str) -> SiteId {
     running.app.site(&name(site)).await.unwrap().view.record.site.id
 }
 
 /// Waits until no site is behind, looking after each change.
-async fn is_through(running: &Running) -> SecretView {
+async fn is_through(running: &ControlPlane) -> SecretView {
     let mut changes = running.app.changes();
     loop {
         changes.mark_unchanged();
@@ -36,7 +36,7 @@ async fn is_through(running: &Running) -> SecretView {
     }
 }
 
-async fn admin_password(running: &Running, site: &str) -> String {
+async fn admin_password(running: &ControlPlane, site: &str) -> String {
     running.app.credentials(&name(site)).await.unwrap().password.expose_secret().to_owned()
 }
 
@@ -188,7 +188,7 @@ async fn without_a_generation_that_sites_need_nothing_starts() {
     is_through(&running).await;
     running.stop().await;
     // An older copy of the file: the first generation alone.
-    harness.secrets = crate::common::secrets([7; 32]);
+    harness.secrets = hostplane_testing::harness::secrets([7; 32]);
     let refused =
         App::new(harness.store().await, harness.gated(), harness.secrets.clone(), harness.settings.clone()).await;
     let Err(error) = refused else { panic!("it starts") };

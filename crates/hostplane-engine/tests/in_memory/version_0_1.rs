@@ -3,9 +3,9 @@
 use hostplane_domain::job::JobState;
 use hostplane_domain::status::SiteStatus;
 use hostplane_infra::clock::Timestamp;
-use hostplane_infra::fake::FakeWorld;
+use hostplane_testing::fake::FakeWorld;
+use hostplane_testing::harness::name;
 
-use crate::common::name;
 use crate::harness::Harness;
 
 const DATABASE: &str = include_str!("version_0_1/database.sql");

@@ -3,8 +3,8 @@
 use hostplane_domain::job::JobState;
 use hostplane_infra::error::{Dependency, EffectError};
 use hostplane_infra::gate::Verdict;
+use hostplane_testing::harness::name;
 
-use crate::common::name;
 use crate::harness::Harness;
 
 const ALL: [Dependency; 3] = [Dependency::Docker, Dependency::Mariadb, Dependency::Caddy];

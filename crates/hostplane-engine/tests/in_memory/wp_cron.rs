@@ -7,8 +7,8 @@ use hostplane_infra::clock::Timestamp;
 use hostplane_infra::containers::{Containers, Scope};
 use hostplane_infra::error::{Dependency, EffectError};
 use hostplane_infra::gate::Verdict;
+use hostplane_testing::harness::name;
 
-use crate::common::name;
 use crate::harness::Harness;
 
 const HOUR: Duration = Duration::from_hours(1);

@@ -40,17 +40,20 @@ pub struct LogLine {
 }
 
 /// The newest lines that fit into an answer, in the order in which they came.
-pub(crate) struct Newest {
+pub struct Newest {
     query: LogQuery,
     lines: VecDeque<LogLine>,
     bytes: usize,
 }
 
 impl Newest {
+    /// No line yet.
+    #[must_use]
     pub fn new(query: LogQuery) -> Self {
         Self { query, lines: VecDeque::new(), bytes: 0 }
     }
 
+    /// Takes the next line, unless it was not asked for.
     pub fn add(&mut self, line: LogLine) {
         if self.query.after.is_some_and(|after| line.at <= after) {
             return;
@@ -64,6 +67,8 @@ impl Newest {
         }
     }
 
+    /// The lines that are left.
+    #[must_use]
     pub fn finish(self) -> Vec<LogLine> {
         self.lines.into()
     }

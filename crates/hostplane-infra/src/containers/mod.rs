@@ -5,8 +5,8 @@
 
 mod docker;
 mod gated;
-pub(crate) mod log;
-pub(crate) mod paths;
+mod log;
+pub mod paths;
 
 use std::net::Ipv4Addr;
 
@@ -16,10 +16,11 @@ use futures_util::stream::BoxStream;
 use hostplane_domain::container::{ContainerSpec, VolumeMount};
 use hostplane_domain::mark::{Labels, Mark};
 use ipnet::Ipv4Net;
+use serde::{Deserialize, Serialize};
 
 pub use docker::{BadCertificates, ConnectError, Docker, engine_host};
 pub use gated::{CREATE_DEADLINE, GatedContainers};
-pub use log::{LOG_LIMIT, LogLine, LogQuery, LogStream, LogTime};
+pub use log::{LOG_LIMIT, LogLine, LogQuery, LogStream, LogTime, Newest};
 
 use crate::clock::Timestamp;
 use crate::error::Effect;
@@ -59,8 +60,7 @@ pub struct ContainerFacts {
 }
 
 /// What a container is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(feature = "fake", derive(serde::Serialize, serde::Deserialize))]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ContainerState {
     /// Made, never started.
     Created,
@@ -79,8 +79,7 @@ pub enum ContainerState {
 }
 
 /// What can be changed on a container after it was made, and no list shows. 0 is no limit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(feature = "fake", derive(serde::Serialize, serde::Deserialize))]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tuning {
     /// Bytes.
     pub memory: i64,
@@ -178,7 +177,6 @@ pub struct NetworkSpec {
 
 /// A file to be written into, or read out of, a container. Its contents may be secret and are never printed.
 #[derive(Clone, PartialEq, Eq)]
-#[cfg_attr(feature = "fake", derive(serde::Serialize, serde::Deserialize))]
 pub struct ArchiveEntry {
     /// Path relative to the archive's directory, without `..`.
     pub path: String,

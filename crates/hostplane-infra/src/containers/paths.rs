@@ -12,7 +12,7 @@ fn refuse<T>(message: String) -> Effect<T> {
 ///
 /// # Errors
 /// `Rejected` if it isn't.
-pub(crate) fn directory(dir: &str) -> Effect<&str> {
+pub fn directory(dir: &str) -> Effect<&str> {
     let plain = |part| matches!(part, Component::RootDir | Component::Normal(_));
     if dir.starts_with('/') && !dir.contains('\0') && Path::new(dir).components().all(plain) {
         Ok(dir)
@@ -25,7 +25,7 @@ pub(crate) fn directory(dir: &str) -> Effect<&str> {
 ///
 /// # Errors
 /// `Rejected` if it isn't.
-pub(crate) fn file(path: &str) -> Effect<&str> {
+pub fn file(path: &str) -> Effect<&str> {
     let path = directory(path)?;
     if path.ends_with('/') { refuse(format!("{path:?} is not a file")) } else { Ok(path) }
 }
@@ -40,7 +40,7 @@ pub(crate) fn is_below(path: &str) -> bool {
 ///
 /// # Errors
 /// `Rejected` unless it stays below its directory.
-pub(crate) fn entry(path: &str) -> Effect<&str> {
+pub fn entry(path: &str) -> Effect<&str> {
     if is_below(path) { Ok(path) } else { refuse(format!("{path:?} is not a path below the directory")) }
 }
 
@@ -49,7 +49,7 @@ pub(crate) fn entry(path: &str) -> Effect<&str> {
 ///
 /// # Errors
 /// `Rejected` if it isn't.
-pub(crate) fn segment(text: &str) -> Effect<&str> {
+pub fn segment(text: &str) -> Effect<&str> {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-' | '/' | ':' | '@');
     let whole =
         !text.is_empty() && text.chars().all(plain) && text.split('/').all(|part| !matches!(part, "" | "." | ".."));

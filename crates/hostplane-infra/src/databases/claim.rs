@@ -9,7 +9,7 @@ use crate::error::{Effect, EffectError, Rejection};
 ///
 /// # Errors
 /// `NameTaken`, with whose the tenant is.
-pub(crate) fn own(tenant: &str, entry: Option<&Mark>, instance: InstanceId, site: SiteId) -> Effect<Mark> {
+pub fn own(tenant: &str, entry: Option<&Mark>, instance: InstanceId, site: SiteId) -> Effect<Mark> {
     let owner = match Owner::judge(entry.cloned(), instance, site) {
         Owner::Ours(mark) => return Ok(mark),
         Owner::Foreign if entry.is_some() => "another Hostplane instance".to_owned(),
@@ -19,7 +19,8 @@ pub(crate) fn own(tenant: &str, entry: Option<&Mark>, instance: InstanceId, site
 }
 
 /// Something of that name is there, and no row of the ledger says whose.
-pub(crate) fn foreign(what: &'static str, name: &str) -> EffectError {
+#[must_use]
+pub fn foreign(what: &'static str, name: &str) -> EffectError {
     taken(what, name, Owner::Foreign.to_string())
 }
 

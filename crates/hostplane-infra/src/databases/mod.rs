@@ -1,6 +1,6 @@
 //! The database server of the sites: a database, a user and a ledger row per tenant.
 
-pub(crate) mod claim;
+pub mod claim;
 mod gated;
 mod mariadb;
 

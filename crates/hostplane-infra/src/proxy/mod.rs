@@ -2,7 +2,7 @@
 
 mod caddy;
 mod gated;
-pub(crate) mod snippet;
+pub mod snippet;
 
 use std::collections::BTreeSet;
 

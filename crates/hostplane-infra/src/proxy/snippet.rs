@@ -14,7 +14,8 @@ use crate::error::{EffectError, Rejection};
 pub(crate) const SNIPPET_LIMIT: usize = 256 * 1024;
 
 /// What a file says about itself, and whether the proxy was seen to load it.
-pub(crate) fn facts(file: &str, contents: &[u8], loaded: bool) -> SnippetFacts {
+#[must_use]
+pub fn facts(file: &str, contents: &[u8], loaded: bool) -> SnippetFacts {
     let kept = &contents[..contents.len().min(SNIPPET_LIMIT)];
     let contents_shown = String::from_utf8_lossy(kept).into_owned();
     SnippetFacts { file: file.to_owned(), mark: mark(contents), contents: contents_shown, loaded }
@@ -34,7 +35,7 @@ pub(crate) fn mark(contents: &[u8]) -> Option<Mark> {
 /// # Errors
 /// A snippet without its own mark could never be removed again; one that is not closed would swallow the
 /// next one, since Caddy reads what is imported as one text.
-pub(crate) fn check(spec: &RouteSpec) -> Result<(), EffectError> {
+pub fn check(spec: &RouteSpec) -> Result<(), EffectError> {
     let why = if spec.contents.len() > SNIPPET_LIMIT {
         "the snippet is too large"
     } else if mark(spec.contents.as_bytes()).as_ref() != Some(&spec.mark) {
@@ -51,7 +52,7 @@ pub(crate) fn check(spec: &RouteSpec) -> Result<(), EffectError> {
 ///
 /// # Errors
 /// `NameTaken`, with whose the file is.
-pub(crate) fn own(file: &str, contents: &[u8], instance: InstanceId, site: SiteId) -> Result<Mark, EffectError> {
+pub fn own(file: &str, contents: &[u8], instance: InstanceId, site: SiteId) -> Result<Mark, EffectError> {
     let found = mark(contents);
     let is_marked = found.is_some();
     let owner = match Owner::judge(found, instance, site) {
@@ -63,7 +64,8 @@ pub(crate) fn own(file: &str, contents: &[u8], instance: InstanceId, site: SiteI
 }
 
 /// Whether every block that is opened is closed, and none that isn't.
-pub(crate) fn is_closed(contents: &str) -> bool {
+#[must_use]
+pub fn is_closed(contents: &str) -> bool {
     let mut depth = 0_i64;
     for token in contents.lines().flat_map(tokens) {
         match token {
@@ -80,7 +82,8 @@ pub(crate) fn is_closed(contents: &str) -> bool {
 
 /// The places that a snippet serves, as `host:port` in lower case. Caddy itself takes `http://a`,
 /// `http://A` and `http://a:80` for different sites and lets one of them win.
-pub(crate) fn places(contents: &str) -> BTreeSet<String> {
+#[must_use]
+pub fn places(contents: &str) -> BTreeSet<String> {
     let mut places = BTreeSet::new();
     let mut depth = 0_i64;
     let mut addresses: Vec<&str> = Vec::new();
@@ -110,12 +113,14 @@ pub(crate) fn places(contents: &str) -> BTreeSet<String> {
 }
 
 /// A host name as it would be served by an address of ours.
-pub(crate) fn http_place(host: &str) -> String {
+#[must_use]
+pub fn http_place(host: &str) -> String {
     format!("{}:80", host.to_ascii_lowercase())
 }
 
 /// The host of a place.
-pub(crate) fn host(place: &str) -> &str {
+#[must_use]
+pub fn host(place: &str) -> &str {
     place.rsplit_once(':').map_or(place, |(host, _)| host)
 }
 
@@ -139,7 +144,7 @@ fn place(address: &str) -> Option<String> {
 }
 
 /// Words, up to a comment.
-pub(crate) fn tokens(line: &str) -> impl Iterator<Item = &str> {
+pub fn tokens(line: &str) -> impl Iterator<Item = &str> {
     line.split_ascii_whitespace().take_while(|token| !token.starts_with('#'))
 }
 

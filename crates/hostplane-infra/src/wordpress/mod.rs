@@ -68,12 +68,16 @@ pub trait Wordpress: Send + Sync {
     async fn run_events(&self, php_container: &str, run: &EventsRun) -> Effect<()>;
 }
 
-pub(crate) const ANOTHER_SITES_FILES: &str = "the volume already holds another site's files";
-pub(crate) const ANOTHER_SITES_TABLES: &str = "the database already holds another site's WordPress";
-pub(crate) const NOBODYS_TABLES: &str = "the database already holds tables that no installation of ours made";
+/// The refusal to unpack over another site's marker.
+pub const ANOTHER_SITES_FILES: &str = "the volume already holds another site's files";
+/// The refusal to install over another site's marker.
+pub const ANOTHER_SITES_TABLES: &str = "the database already holds another site's WordPress";
+/// The refusal to install over tables without a marker.
+pub const NOBODYS_TABLES: &str = "the database already holds tables that no installation of ours made";
 
 /// What is there is not this site's, as far as can be told.
-pub(crate) fn occupied(by: &str) -> EffectError {
+#[must_use]
+pub fn occupied(by: &str) -> EffectError {
     let advice = "nothing was changed: restore the site's marker or destroy the site";
     Rejection::WouldLoseData(format!("{by}; {advice}")).into()
 }

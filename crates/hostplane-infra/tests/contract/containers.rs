@@ -1,49 +1,29 @@
-//! The contract of [`Containers`]: the same cases on the twin and on a real Engine.
+//! The contract of [`Containers`](hostplane_infra::containers::Containers), for the fake and for a real Engine.
 
 #[cfg(feature = "stack")]
 mod endings;
 mod files;
-pub mod harness;
 mod lifecycle;
 mod listing;
 mod networks;
 mod over_tls;
 mod programs;
 #[cfg(feature = "stack")]
-mod real_hands;
-#[cfg(feature = "stack")]
 mod restrictions;
+mod support;
 mod unreachable;
 mod volumes;
 mod watching;
 
-use hostplane_infra::containers::Containers;
-
-/// Makes two tests of each case: one on the twin and one on the real Engine.
-macro_rules! contract {
-    ($($area:ident: $($case:ident),+;)+) => {
-        mod fake {
-            $(mod $area {
-                $(#[tokio::test]
-                async fn $case() {
-                    crate::containers::harness::on_fake(crate::containers::$area::$case).await;
-                })+
-            })+
-        }
-
-        #[cfg(feature = "stack")]
-        mod stack {
-            $(mod $area {
-                $(#[tokio::test]
-                async fn $case() {
-                    crate::containers::harness::on_engine(crate::containers::$area::$case).await;
-                })+
-            })+
-        }
-    };
-}
+use hostplane_testing::contract;
+pub use support::harness;
 
 contract! {
+    on {
+        fake: crate::containers::harness::on_fake;
+        #[cfg(feature = "stack")]
+        stack: crate::containers::harness::on_engine;
+    }
     listing: scopes_are_exact, a_mark_is_found_and_told_from_other_labels;
     volumes: made_listed_and_removed, existing_keeps_its_labels, existing_is_mounted_as_it_is, in_use,
         in_use_by_what_runs, made_in_passing, bad_name;

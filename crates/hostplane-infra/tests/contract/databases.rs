@@ -8,7 +8,6 @@ mod real;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use futures_util::future::LocalBoxFuture;
 use hostplane_domain::ids::{InstanceId, JobId, SiteId};
 use hostplane_domain::mark::{Mark, SiteRef};
 use hostplane_domain::name::SiteName;
@@ -18,6 +17,8 @@ use hostplane_domain::secret::mariadb_hash;
 use hostplane_domain::spec_hash::SpecHash;
 use hostplane_infra::databases::{Databases, TenantFacts, TenantKey, TenantSpec, TenantUser, Tenants};
 use hostplane_infra::error::{Dependency, Effect, EffectError, Rejection};
+use hostplane_testing::cases;
+use hostplane_testing::contract::Case;
 
 /// A server, and hands that reach past the adapter.
 #[async_trait]
@@ -52,17 +53,7 @@ trait Harness: Send + Sync {
     async fn everything(&self, name: &str) -> String;
 }
 
-type Case = for<'a> fn(&'a dyn Harness) -> LocalBoxFuture<'a, ()>;
-
-macro_rules! cases {
-    ($($case:ident),* $(,)?) => {
-        pub(in crate::databases) const CASES: &[(&str, crate::databases::Case)] = &[$((stringify!($case), |harness| Box::pin($case(harness)))),*];
-    };
-}
-
-use cases;
-
-cases![
+cases!(CASES: dyn Harness = [
     nothing_is_there,
     a_tenant_is_made_and_made_again,
     a_foreign_database_is_not_touched,
@@ -83,10 +74,10 @@ cases![
     no_limit_is_a_limit_of_its_own,
     refused_credentials_are_access_denied,
     all_are_listed,
-];
+]);
 
 /// Every case.
-fn all_cases() -> impl Iterator<Item = &'static (&'static str, Case)> {
+fn all_cases() -> impl Iterator<Item = &'static Case<dyn Harness>> {
     CASES.iter().chain(contended::CASES)
 }
 

@@ -8,7 +8,7 @@ mod real;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use futures_util::future::{LocalBoxFuture, join_all};
+use futures_util::future::join_all;
 use hostplane_domain::ids::{InstanceId, JobId, SiteId};
 use hostplane_domain::mark::{Mark, SiteRef};
 use hostplane_domain::name::SiteName;
@@ -17,6 +17,8 @@ use hostplane_domain::resource_kind::ResourceKind;
 use hostplane_domain::spec_hash::SpecHash;
 use hostplane_infra::error::{Effect, EffectError, Rejection};
 use hostplane_infra::proxy::{Proxy, RouteFacts, RouteSpec, Served, SnippetFacts};
+use hostplane_testing::cases;
+use hostplane_testing::contract::Case;
 
 /// A proxy, and hands that reach past the adapter.
 #[async_trait]
@@ -32,17 +34,7 @@ trait Harness: Send + Sync {
     async fn body(&self, host: &str) -> Option<String>;
 }
 
-type Case = for<'a> fn(&'a dyn Harness) -> LocalBoxFuture<'a, ()>;
-
-macro_rules! cases {
-    ($($case:ident),* $(,)?) => {
-        pub(in crate::proxy) const CASES: &[(&str, crate::proxy::Case)] = &[$((stringify!($case), |harness| Box::pin($case(harness)))),*];
-    };
-}
-
-use cases;
-
-cases![
+cases!(CASES: dyn Harness = [
     nothing_is_there,
     a_route_is_put_and_put_again,
     a_route_is_replaced,
@@ -57,10 +49,10 @@ cases![
     two_sites_at_once_never_share_a_host,
     what_may_be_served_is_told_per_file,
     all_are_listed,
-];
+]);
 
 /// Every case.
-fn all_cases() -> impl Iterator<Item = &'static (&'static str, Case)> {
+fn all_cases() -> impl Iterator<Item = &'static Case<dyn Harness>> {
     CASES.iter().chain(on_disk::CASES)
 }
 

@@ -15,12 +15,12 @@ use hostplane_infra::clock::SystemClock;
 use hostplane_infra::containers::{Docker, Exec, GatedContainers, LogQuery, NetworkSpec, Scope};
 use hostplane_infra::databases::{Mariadb, MariadbAddress, TenantKey, TenantSpec, Tenants};
 use hostplane_infra::error::{Dependency, Effect, EffectError};
-use hostplane_infra::fake::{FakeWorld, ScriptedGate};
 use hostplane_infra::gate::{Call, Gate, LiveGate, Verdict};
 use hostplane_infra::probe::HttpProbe;
 use hostplane_infra::proxy::{Caddy, CaddyLocation, RouteSpec};
 use hostplane_infra::wordpress::{EventsRun, Installation, PhpWordpress};
 use hostplane_infra::world::{Adapters, World};
+use hostplane_testing::fake::{FakeWorld, ScriptedGate};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::time::Instant;
 

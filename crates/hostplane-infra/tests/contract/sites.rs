@@ -6,17 +6,18 @@ mod fake;
 mod probe;
 #[cfg(feature = "stack")]
 mod real;
-mod site;
+mod support;
 mod wordpress;
 
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 
 use async_trait::async_trait;
-use futures_util::future::LocalBoxFuture;
 use futures_util::{FutureExt, StreamExt, stream};
 use hostplane_infra::world::World;
+use hostplane_testing::contract::Case;
 
-use site::Site;
+use support::site::{self, Site};
 
 /// A world in which sites can be made, and hands that reach past the adapters.
 #[async_trait(?Send)]
@@ -52,22 +53,11 @@ struct Ground {
     database_host: String,
 }
 
-type Case = for<'a> fn(&'a Site<'a>) -> LocalBoxFuture<'a, ()>;
-
-/// A list of cases, each of which gets a site of its own of which nothing is there yet.
-macro_rules! cases {
-    ($list:ident: $($case:ident),* $(,)?) => {
-        pub(in crate::sites) const $list: &[(&str, crate::sites::Case)] =
-            &[$((stringify!($case), |site| Box::pin($case(site)))),*];
-    };
-}
-use cases;
-
 /// Sites that are made at the same time: on a real bed most of the time is spent on waiting.
 const AT_ONCE: usize = 3;
 
 /// Runs every case on a harness, and clears up after each.
-async fn run(harness: &dyn Harness) {
+async fn run(harness: &Arc<dyn Harness>) {
     let cases = wordpress::CASES.iter().chain(probe::CASES);
     let mut failed: Vec<&str> =
         stream::iter(cases).map(|case| on(harness, case)).buffer_unordered(AT_ONCE).concat().await;
@@ -79,8 +69,8 @@ async fn run(harness: &dyn Harness) {
 }
 
 /// The name of the case if it failed.
-async fn on(harness: &dyn Harness, (name, case): &(&'static str, Case)) -> Vec<&'static str> {
-    let site = Site::new(harness);
+async fn on(harness: &Arc<dyn Harness>, (name, case): &Case<Site>) -> Vec<&'static str> {
+    let site = Site::new(Arc::clone(harness));
     let passed = AssertUnwindSafe(case(&site)).catch_unwind().await.is_ok();
     site.clear().await;
     println!("{} {name}", if passed { "ok    " } else { "FAILED" });

@@ -8,7 +8,7 @@ mod changes;
 mod cli;
 mod connections;
 mod contexts;
-mod harness;
+mod dev;
 mod hostile;
 mod job_events;
 mod logs_and_exec;
@@ -16,4 +16,7 @@ mod orphan_gc;
 mod reconcile;
 mod secret;
 mod stuck;
+mod support;
 mod tokens;
+
+use support::harness;

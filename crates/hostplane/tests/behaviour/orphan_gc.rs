@@ -2,7 +2,7 @@
 
 use hostplane_domain::job::{JobState, OperationName};
 use hostplane_engine::store::JobFilter;
-use hostplane_infra::fake::FakeNetwork;
+use hostplane_testing::fake::FakeNetwork;
 use reqwest::StatusCode;
 use serde_json::json;
 

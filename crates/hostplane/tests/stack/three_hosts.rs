@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 use hostplane_domain::secret::mariadb_hash;
 use tempfile::TempDir;
 
-use crate::certificates::Authority;
 use crate::docker::{docker, try_docker};
 use crate::host::{Host, cable};
 use crate::instance::{Instance, images};
 use crate::own_engine::OwnEngine;
+use hostplane_testing::certificates::Authority;
 
 const PORT: u16 = 2376;
 const PATIENCE: Duration = Duration::from_mins(1);

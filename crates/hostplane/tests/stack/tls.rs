@@ -9,9 +9,9 @@ use hostplane_infra::containers::{Containers, Docker, Scope};
 use hostplane_infra::error::EffectError;
 use tempfile::TempDir;
 
-use crate::certificates::Authority;
 use crate::host::{Host, cable};
 use crate::own_engine::OwnEngine;
+use hostplane_testing::certificates::Authority;
 
 /// An Engine on a host of its own, and the files that it was started with.
 struct Harness {

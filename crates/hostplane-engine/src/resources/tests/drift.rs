@@ -8,7 +8,7 @@ use hostplane_domain::resource_kind::ResourceKind;
 use hostplane_domain::site_kind::SiteKind;
 use hostplane_domain::spec_hash::SpecHash;
 use hostplane_infra::containers::ContainerState;
-use hostplane_infra::fake::{DatabaseState, FakeWorld, State};
+use hostplane_testing::fake::{DatabaseState, FakeWorld, State};
 
 use super::{Site, SiteId, Uuid, empty};
 use crate::inventory::snapshot::Depth;

@@ -14,9 +14,9 @@ use hostplane_domain::status::SiteStatus;
 use hostplane_domain::wordpress::{PhpSettings, SiteImages};
 use hostplane_infra::clock::Timestamp;
 use hostplane_infra::containers::{Containers, NetworkSpec};
-use hostplane_infra::fake::{FakeWorld, LedgerRow, State};
 use hostplane_infra::gate::LiveGate;
 use hostplane_infra::world::World;
+use hostplane_testing::fake::{FakeWorld, LedgerRow, State};
 use uuid::Uuid;
 
 use crate::context::SiteCx;

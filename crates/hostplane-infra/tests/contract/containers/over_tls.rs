@@ -28,7 +28,7 @@ use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
 use super::harness::{transient, unknown};
-use crate::certificates::Authority;
+use hostplane_testing::certificates::Authority;
 
 const LOCAL: &str = "127.0.0.1";
 

@@ -1,10 +1,11 @@
 //! Calls that meet.
 
 use futures_util::future::join_all;
+use hostplane_testing::cases;
 
-use super::{Harness, cases, facts, key, site, spec, whole};
+use super::{Harness, facts, key, site, spec, whole};
 
-cases![one_tenant_at_once_is_one_tenant, two_sites_at_once_never_share_a_tenant];
+cases!(pub(super) CASES: dyn Harness = [one_tenant_at_once_is_one_tenant, two_sites_at_once_never_share_a_tenant]);
 
 async fn one_tenant_at_once_is_one_tenant(harness: &dyn Harness) {
     let (spec, databases) = (spec("at-once"), harness.databases());

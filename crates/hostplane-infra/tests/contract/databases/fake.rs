@@ -1,4 +1,4 @@
-//! The twin.
+//! The fake.
 
 use std::sync::Arc;
 
@@ -6,7 +6,8 @@ use async_trait::async_trait;
 use hostplane_domain::due_events::first_due;
 use hostplane_infra::clock::Timestamp;
 use hostplane_infra::databases::Databases;
-use hostplane_infra::fake::{DatabasesState, FakeWorld, LedgerRow};
+use hostplane_testing::contract::carry_out;
+use hostplane_testing::fake::{DatabasesState, FakeWorld, LedgerRow};
 
 use super::{Harness, all_cases};
 
@@ -91,10 +92,7 @@ impl Harness for FakeWorld {
 }
 
 #[tokio::test]
-async fn the_twin_keeps_to_the_contract() {
-    let world = FakeWorld::default();
-    for (name, case) in all_cases() {
-        println!("{name}");
-        case(&world).await;
-    }
+async fn the_fake_keeps_to_the_contract() {
+    let failed = carry_out::<dyn Harness>(&FakeWorld::default(), all_cases()).await;
+    assert_eq!(failed, [""; 0], "cases failed");
 }

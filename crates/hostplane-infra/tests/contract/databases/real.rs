@@ -3,19 +3,14 @@
 mod faults;
 mod tenants;
 
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use async_trait::async_trait;
-use futures_util::FutureExt;
-use futures_util::future::LocalBoxFuture;
 use hostplane_infra::databases::{Databases, Mariadb};
+use hostplane_testing::contract::carry_out;
 
 use super::{Harness, all_cases};
 pub(super) use crate::mariadb::{Server as Real, address, execute};
-
-pub(super) type RealCase = for<'a> fn(&'a Real) -> LocalBoxFuture<'a, ()>;
 
 /// The table as WordPress makes it, unless it is there.
 pub(super) fn options_table(database: &str) -> String {
@@ -139,16 +134,7 @@ impl Harness for Real {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_real_server_keeps_to_the_contract() {
     let harness = Real::start().await;
-    let failures = AtomicU32::new(0);
-    let report = |name: &str, passed: bool| {
-        println!("{} {name}", if passed { "ok    " } else { "FAILED" });
-        failures.fetch_add(u32::from(!passed), Ordering::Relaxed);
-    };
-    for (name, case) in all_cases() {
-        report(name, AssertUnwindSafe(case(&harness)).catch_unwind().await.is_ok());
-    }
-    for (name, case) in tenants::CASES.iter().chain(faults::CASES) {
-        report(name, AssertUnwindSafe(case(&harness)).catch_unwind().await.is_ok());
-    }
-    assert_eq!(failures.into_inner(), 0, "cases failed; they are named above");
+    let shared = carry_out::<dyn Harness>(&harness, all_cases()).await;
+    let own = carry_out(&harness, tenants::CASES.iter().chain(faults::CASES)).await;
+    assert_eq!([shared, own].concat(), [""; 0], "cases failed");
 }

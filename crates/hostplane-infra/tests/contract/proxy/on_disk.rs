@@ -1,14 +1,16 @@
 //! What is on disk and what is served are two things.
 
-use super::{Harness, answering, cases, config_rejected, find, put, remove, route};
+use hostplane_testing::cases;
 
-cases![
+use super::{Harness, answering, config_rejected, find, put, remove, route};
+
+cases!(pub(super) CASES: dyn Harness = [
     a_route_that_is_only_on_disk_is_finished_or_removed,
     a_route_that_is_gone_from_disk_only_is_finished_or_removed,
     settling_loads_what_is_on_disk,
     a_broken_foreign_snippet_is_named_and_all_is_served_on,
     a_restarted_control_plane_does_not_know_what_is_loaded,
-];
+]);
 
 /// As a call leaves it that broke off before the proxy reloaded.
 async fn a_route_that_is_only_on_disk_is_finished_or_removed(harness: &dyn Harness) {

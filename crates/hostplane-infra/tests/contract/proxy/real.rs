@@ -1,33 +1,28 @@
 //! A real Caddy, in a container of its own.
 
-mod counting;
 mod faults;
+mod support;
 
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures_util::FutureExt;
-use futures_util::future::LocalBoxFuture;
 use hostplane_infra::containers::{Containers, Exec};
 use hostplane_infra::proxy::{Caddy, Proxy};
+use hostplane_testing::contract::carry_out;
 use tokio::time::timeout;
 
 use super::{Harness, all_cases};
 use crate::caddy::{self, place};
 use crate::server::{TestContainer, eventually, file};
-use counting::Counting;
+use support::counting::{self, Counting};
 
 pub(super) struct Real {
     pub(super) server: TestContainer,
     pub(super) containers: Arc<Counting>,
     pub(super) adapter: Arc<Caddy>,
 }
-
-pub(super) type RealCase = for<'a> fn(&'a Real) -> LocalBoxFuture<'a, ()>;
 
 /// A program that takes longer hangs.
 const RUN_PATIENCE: Duration = Duration::from_mins(1);
@@ -99,16 +94,7 @@ impl Harness for Real {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_real_caddy_keeps_to_the_contract() {
     let harness = Real::start().await;
-    let failures = AtomicU32::new(0);
-    let report = |name: &str, passed: bool| {
-        println!("{} {name}", if passed { "ok    " } else { "FAILED" });
-        failures.fetch_add(u32::from(!passed), Ordering::Relaxed);
-    };
-    for (name, case) in all_cases() {
-        report(name, AssertUnwindSafe(case(&harness)).catch_unwind().await.is_ok());
-    }
-    for (name, case) in faults::CASES {
-        report(name, AssertUnwindSafe(case(&harness)).catch_unwind().await.is_ok());
-    }
-    assert_eq!(failures.into_inner(), 0, "cases failed; they are named above");
+    let shared = carry_out::<dyn Harness>(&harness, all_cases()).await;
+    let own = carry_out(&harness, faults::CASES).await;
+    assert_eq!([shared, own].concat(), [""; 0], "cases failed");
 }

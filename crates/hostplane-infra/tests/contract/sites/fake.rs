@@ -1,4 +1,4 @@
-//! The twins.
+//! The fakes.
 
 use std::sync::Arc;
 
@@ -6,19 +6,19 @@ use async_trait::async_trait;
 use hostplane_domain::mark::Labels;
 use hostplane_infra::containers::{Containers, NetworkSpec};
 use hostplane_infra::error::Dependency;
-use hostplane_infra::fake::{ContainersState, DatabaseState, FakeWorld, ScriptedGate, State};
 use hostplane_infra::world::World;
+use hostplane_testing::fake::{ContainersState, DatabaseState, FakeWorld, ScriptedGate, State};
 
 use super::{Ground, Harness, run};
 
-struct Twin {
+struct Fake {
     fake: FakeWorld,
     gate: Arc<ScriptedGate>,
     world: World,
     ground: Ground,
 }
 
-impl Twin {
+impl Fake {
     async fn new() -> Self {
         let ground = |shared_network_id| Ground {
             php_image: "hostplane/php:test".to_owned(),
@@ -42,7 +42,7 @@ impl Twin {
 }
 
 #[async_trait(?Send)]
-impl Harness for Twin {
+impl Harness for Fake {
     fn world(&self) -> &World {
         &self.world
     }
@@ -90,10 +90,11 @@ impl Harness for Twin {
 }
 
 #[tokio::test]
-async fn the_twins_keep_to_the_contract() {
-    let harness = Twin::new().await;
-    let before = harness.fake.state().containers.clone();
-    run(&harness).await;
-    let State { containers, .. } = harness.fake.state().clone();
+async fn the_fakes_keep_to_the_contract() {
+    let harness = Fake::new().await;
+    let world = harness.fake.clone();
+    let before = world.state().containers.clone();
+    run(&(Arc::new(harness) as Arc<dyn Harness>)).await;
+    let State { containers, .. } = world.state().clone();
     assert_eq!(containers, ContainersState { ids: containers.ids, ..before }, "nothing of a case is left");
 }

@@ -3,18 +3,18 @@
 use std::time::{Duration, Instant};
 
 use hostplane_domain::container;
+use hostplane_testing::cases;
 
-use super::cases;
 use super::site::{Site, another};
 use crate::containers::harness::{labels_of, transient};
 
-cases![CASES:
+cases!(pub(super) CASES: Site = [
     a_site_answers_as_far_as_it_is_there,
     settings_of_another_site_misdirect,
     a_php_on_another_network_is_not_found,
-];
+]);
 
-cases![ALONE: where_nobody_listens_it_is_transient];
+cases!(pub(super) ALONE: Site = [where_nobody_listens_it_is_transient]);
 
 /// How long a program may take to start or to end.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -22,7 +22,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 
 /// The front page and the page that administrators need come to answer with these statuses, and with
 /// nothing that could be taken for a page of a working site. Programs take a moment to start or to end.
-async fn answer_with(site: &Site<'_>, expected: [u16; 2], why: &str) {
+async fn answer_with(site: &Site, expected: [u16; 2], why: &str) {
     let begun = Instant::now();
     loop {
         let pages = [site.get("/").await, site.get("/wp-login.php").await];
@@ -37,14 +37,14 @@ async fn answer_with(site: &Site<'_>, expected: [u16; 2], why: &str) {
 }
 
 /// It serves: both pages have content.
-async fn serves(site: &Site<'_>) {
+async fn serves(site: &Site) {
     for path in ["/", "/wp-login.php"] {
         let page = site.get(path).await;
         assert_eq!((page.status, page.fault()), (200, None), "{path}");
     }
 }
 
-async fn a_site_answers_as_far_as_it_is_there(site: &Site<'_>) {
+async fn a_site_answers_as_far_as_it_is_there(site: &Site) {
     let engine = &site.world().containers;
     answer_with(site, [404, 404], "no route").await;
     site.route().await;
@@ -85,7 +85,7 @@ async fn a_site_answers_as_far_as_it_is_there(site: &Site<'_>) {
     answer_with(site, [502, 502], "no nginx").await;
 }
 
-async fn settings_of_another_site_misdirect(site: &Site<'_>) {
+async fn settings_of_another_site_misdirect(site: &Site) {
     let mut other = site.want.clone();
     other.site.id = another();
     site.settings_of(&other).await;
@@ -95,7 +95,7 @@ async fn settings_of_another_site_misdirect(site: &Site<'_>) {
     answer_with(site, [421, 421], "another site is meant").await;
 }
 
-async fn a_php_on_another_network_is_not_found(site: &Site<'_>) {
+async fn a_php_on_another_network_is_not_found(site: &Site) {
     let engine = &site.world().containers;
     site.settings().await;
     site.write_file("index.php", "<?php").await;
@@ -112,7 +112,7 @@ async fn a_php_on_another_network_is_not_found(site: &Site<'_>) {
     answer_with(site, [502, 502], "PHP can't be reached").await;
 }
 
-async fn where_nobody_listens_it_is_transient(site: &Site<'_>) {
+async fn where_nobody_listens_it_is_transient(site: &Site) {
     site.harness.hide_proxy().await;
     transient(site.world().probe.get(&site.want.url, "/").await);
     site.harness.show_proxy().await;

@@ -120,6 +120,6 @@ impl Harness for Real {
 /// The same servers for all cases: each has a site of its own.
 #[tokio::test(flavor = "multi_thread")]
 async fn real_sites_keep_to_the_contract() {
-    let harness = Real::start().await;
+    let harness: Arc<dyn Harness> = Arc::new(Real::start().await);
     run(&harness).await;
 }

@@ -5,12 +5,12 @@ use std::time::Duration;
 use hostplane_domain::details::SiteTitle;
 use hostplane_infra::error::{Effect, EffectError, Rejection};
 use hostplane_infra::wordpress::{Installation, WordpressFacts};
+use hostplane_testing::cases;
 
-use super::cases;
 use super::site::{ADMIN_PASSWORD, DATABASE_PASSWORD, Site, TITLE, another};
 use crate::containers::harness::{not_found, rejected, transient};
 
-cases![CASES:
+cases!(pub(super) CASES: Site = [
     it_is_unpacked_and_installed_and_then_kept,
     an_unpacking_that_broke_off_is_done_again,
     another_sites_files_are_not_touched,
@@ -24,17 +24,17 @@ cases![CASES:
     settings_that_cannot_be_used_are_transient,
     more_privileges_than_needed_hinder_nothing,
     events_run_once_wordpress_is_installed,
-];
+]);
 
 const MARKER: &str = ".hostplane-site";
 /// The table that an installer makes first and drops last.
 const INSTALLING: &str = "hostplane_installing";
 
-fn unpacked(site: &Site<'_>) -> WordpressFacts {
+fn unpacked(site: &Site) -> WordpressFacts {
     WordpressFacts { unpacked: Some(site.want.site.id), installed: None }
 }
 
-fn whole(site: &Site<'_>) -> WordpressFacts {
+fn whole(site: &Site) -> WordpressFacts {
     WordpressFacts { installed: Some(site.want.site.id), ..unpacked(site) }
 }
 
@@ -47,7 +47,7 @@ fn would_lose_data(result: Effect<()>) -> String {
 }
 
 /// Each call, as an error.
-async fn each_call(site: &Site<'_>, php: &str) -> [EffectError; 4] {
+async fn each_call(site: &Site, php: &str) -> [EffectError; 4] {
     let facts = site.world().wordpress.facts(php).await.map(drop);
     let results = [facts, site.unpack(php).await, site.install(php).await, site.run_events(php).await];
     let errors = results.map(Result::unwrap_err);
@@ -62,7 +62,7 @@ fn tells_no_secret(error: &EffectError) {
     assert!(!words.contains(ADMIN_PASSWORD) && !words.contains(DATABASE_PASSWORD), "{words}");
 }
 
-async fn it_is_unpacked_and_installed_and_then_kept(site: &Site<'_>) {
+async fn it_is_unpacked_and_installed_and_then_kept(site: &Site) {
     let php = site.ready().await;
     assert_eq!(site.facts(&php).await, WordpressFacts::default());
     for _ in 0..2 {
@@ -83,7 +83,7 @@ async fn it_is_unpacked_and_installed_and_then_kept(site: &Site<'_>) {
     what_is_installed_is_kept(site, &php).await;
 }
 
-async fn what_is_installed_is_kept(site: &Site<'_>, php: &str) {
+async fn what_is_installed_is_kept(site: &Site, php: &str) {
     let database = site.database();
     let tables = site.harness.tables(&database).await;
     let as_it_was = async || {
@@ -110,7 +110,7 @@ async fn what_is_installed_is_kept(site: &Site<'_>, php: &str) {
     as_it_was().await;
 }
 
-async fn an_unpacking_that_broke_off_is_done_again(site: &Site<'_>) {
+async fn an_unpacking_that_broke_off_is_done_again(site: &Site) {
     let php = site.ready().await;
     for (path, contents) in [("index.php", "<?ph"), ("wp-config.php.new", "<?ph"), ("theirs.txt", "theirs")] {
         site.write_file(path, contents).await;
@@ -123,7 +123,7 @@ async fn an_unpacking_that_broke_off_is_done_again(site: &Site<'_>) {
     assert_eq!(site.read_file(&php, "theirs.txt").await.as_deref(), Some("theirs"));
 }
 
-async fn another_sites_files_are_not_touched(site: &Site<'_>) {
+async fn another_sites_files_are_not_touched(site: &Site) {
     let php = site.ready().await;
     // What can't be read may be another's too, and so may nothing at all.
     for (marker, seen) in [(another().to_string(), Some(another())), ("nonsense".into(), None), (String::new(), None)] {
@@ -135,7 +135,7 @@ async fn another_sites_files_are_not_touched(site: &Site<'_>) {
     }
 }
 
-async fn an_installation_needs_the_files(site: &Site<'_>) {
+async fn an_installation_needs_the_files(site: &Site) {
     let php = site.ready().await;
     // Neither no files, nor some, nor another site's.
     for part in [None, Some(("wp-settings.php", "<?php")), Some((MARKER, "another"))] {
@@ -149,7 +149,7 @@ async fn an_installation_needs_the_files(site: &Site<'_>) {
     }
 }
 
-async fn an_installation_that_broke_off_is_done_again(site: &Site<'_>) {
+async fn an_installation_that_broke_off_is_done_again(site: &Site) {
     let php = site.ready().await;
     site.unpack(&php).await.unwrap();
     let database = site.database();
@@ -171,7 +171,7 @@ async fn an_installation_that_broke_off_is_done_again(site: &Site<'_>) {
     assert_eq!(site.harness.title(&database).await.as_deref(), Some(TITLE));
 }
 
-async fn tables_without_a_marker_are_not_touched(site: &Site<'_>) {
+async fn tables_without_a_marker_are_not_touched(site: &Site) {
     let php = site.ready().await;
     let database = site.database();
     site.harness.make_table(&database, "theirs").await;
@@ -182,7 +182,7 @@ async fn tables_without_a_marker_are_not_touched(site: &Site<'_>) {
 }
 
 /// Two at once, and one that was given up: a program in a container outlives whoever asked for it.
-async fn calls_that_meet_are_one(site: &Site<'_>) {
+async fn calls_that_meet_are_one(site: &Site) {
     let php = site.ready().await;
     let gives_up_after = Duration::from_millis(150);
     let _ = tokio::time::timeout(gives_up_after, site.unpack(&php)).await;
@@ -198,7 +198,7 @@ async fn calls_that_meet_are_one(site: &Site<'_>) {
     assert_eq!(site.harness.title(&site.database()).await.as_deref(), Some(TITLE));
 }
 
-async fn a_container_that_does_not_run_is_transient(site: &Site<'_>) {
+async fn a_container_that_does_not_run_is_transient(site: &Site) {
     let php = site.ready().await;
     site.world().containers.stop_container(&php, 0).await.unwrap();
     for error in each_call(site, &php).await {
@@ -206,14 +206,14 @@ async fn a_container_that_does_not_run_is_transient(site: &Site<'_>) {
     }
 }
 
-async fn a_container_that_is_not_there_is_not_found(site: &Site<'_>) {
+async fn a_container_that_is_not_there_is_not_found(site: &Site) {
     let id = "0123456789ab".repeat(5) + "0123";
     for error in each_call(site, &id).await {
         assert_eq!(not_found::<()>(Err(error)), format!("container {id}"));
     }
 }
 
-async fn a_database_that_cannot_be_used_is_transient(site: &Site<'_>) {
+async fn a_database_that_cannot_be_used_is_transient(site: &Site) {
     let php = site.ready().await;
     site.write_file(MARKER, &site.want.site.id.to_string()).await;
     let unusable = async || {
@@ -233,20 +233,20 @@ async fn a_database_that_cannot_be_used_is_transient(site: &Site<'_>) {
     assert_eq!(site.facts(&php).await, unpacked(site));
 }
 
-async fn settings_that_cannot_be_used_are_transient(site: &Site<'_>) {
+async fn settings_that_cannot_be_used_are_transient(site: &Site) {
     let php = site.ready().await;
     site.empty_settings().await;
     transient(site.world().wordpress.facts(&php).await);
     transient(site.install(&php).await);
 }
 
-async fn more_privileges_than_needed_hinder_nothing(site: &Site<'_>) {
+async fn more_privileges_than_needed_hinder_nothing(site: &Site) {
     let php = site.ready().await;
     site.harness.widen_grants(&site.database()).await;
     assert_eq!(site.facts(&php).await, WordpressFacts::default());
 }
 
-async fn events_run_once_wordpress_is_installed(site: &Site<'_>) {
+async fn events_run_once_wordpress_is_installed(site: &Site) {
     let php = site.ready().await;
     transient(site.run_events(&php).await);
     site.unpack(&php).await.unwrap();

@@ -6,25 +6,20 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use hostplane_infra::databases::{Databases, Mariadb, TenantSpec, Tenants};
 use hostplane_infra::error::{Effect, EffectError, Rejection};
+use hostplane_testing::cases;
 use secrecy::SecretString;
 
 use super::super::{facts, key, spec, whole};
-use super::{Real, RealCase, address, execute};
+use super::{Real, address, execute};
 
-macro_rules! cases {
-    ($($case:ident),* $(,)?) => {
-        pub(super) const CASES: &[(&str, RealCase)] = &[$((stringify!($case), |harness| Box::pin($case(harness)))),*];
-    };
-}
-
-cases![
+cases!(pub(super) CASES: Real = [
     missing_privileges_are_access_denied_without_the_hash,
     an_older_password_is_renewed_at_the_next_call,
     a_call_that_is_cut_off_anywhere_is_finished_by_the_next,
     a_removal_that_is_cut_off_anywhere_is_finished_by_the_next,
     a_lock_that_is_held_is_transient_and_soon,
     a_server_that_is_down_is_transient,
-];
+]);
 
 async fn each_call(adapter: &Mariadb, spec: &TenantSpec) -> [Effect<()>; 5] {
     let which = Tenants::Of(spec.mark.site.name.clone());

@@ -2,18 +2,13 @@
 
 use hostplane_infra::databases::{Databases, TenantSpec, Tenants};
 use hostplane_infra::error::EffectError;
+use hostplane_testing::cases;
 use sqlx::mysql::MySqlDatabaseError;
 
 use super::super::{Harness, facts, job, key, site, spec, tenant, whole};
-use super::{Real, RealCase, execute};
+use super::{Real, execute};
 
-macro_rules! cases {
-    ($($case:ident),* $(,)?) => {
-        pub(super) const CASES: &[(&str, RealCase)] = &[$((stringify!($case), |harness| Box::pin($case(harness)))),*];
-    };
-}
-
-cases![
+cases!(pub(super) CASES: Real = [
     a_tenant_uses_its_own_database_and_no_other,
     an_underscore_is_no_wildcard,
     connections_are_limited,
@@ -26,7 +21,7 @@ cases![
     a_tenant_that_holds_a_lock_does_not_stop_its_removal,
     a_ledger_of_an_earlier_version_is_brought_up_to_date,
     what_a_tenant_stores_cannot_hinder_the_look_for_events,
-];
+]);
 
 /// The server's error number.
 fn number<T: std::fmt::Debug>(result: Result<T, sqlx::Error>) -> u16 {

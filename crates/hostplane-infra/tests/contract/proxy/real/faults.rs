@@ -7,19 +7,14 @@ use hostplane_domain::render::caddy::{main_config, route_to};
 use hostplane_infra::containers::Containers;
 use hostplane_infra::error::{Dependency, Effect, EffectError, Rejection};
 use hostplane_infra::proxy::{Caddy, Proxy, RouteSpec};
+use hostplane_testing::cases;
 
 use super::super::{Harness, find, mark, put, rejection, remove, route, with_mark};
+use super::Real;
 use super::counting::Trouble;
-use super::{Real, RealCase};
 use crate::caddy::place;
 
-macro_rules! cases {
-    ($($case:ident),* $(,)?) => {
-        pub(super) const CASES: &[(&str, RealCase)] = &[$((stringify!($case), |harness| Box::pin($case(harness)))),*];
-    };
-}
-
-cases![
+cases!(pub(super) CASES: Real = [
     a_burst_costs_few_reloads,
     nothing_is_reloaded_when_nothing_changed,
     bad_ones_in_a_burst_are_set_aside,
@@ -38,7 +33,7 @@ cases![
     a_restart_of_caddy_keeps_serving,
     a_caddy_that_is_not_there_is_transient,
     visitors_wait_for_a_site_that_is_about_to_come,
-];
+]);
 
 const LOAD: &str = "caddy load";
 const VALIDATE: &str = "caddy validate";

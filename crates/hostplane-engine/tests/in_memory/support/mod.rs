@@ -1,0 +1,3 @@
+//! The installation that these tests run on.
+
+pub mod harness;

@@ -1,0 +1,3 @@
+//! An engine that stands between Caddy's adapter and the real one.
+
+pub mod counting;

@@ -1,0 +1,3 @@
+//! The site that a case is carried out on.
+
+pub mod site;

@@ -1,0 +1,144 @@
+//! WordPress in the in-memory world: two markers, one in the files volume, one in the database.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use hostplane_domain::container::ContainerSpec;
+use hostplane_domain::ids::SiteId;
+use hostplane_domain::naming;
+use hostplane_domain::render::php::WP_CONFIG_STUB;
+
+use super::{FakeWorld, State};
+use hostplane_infra::clock::Clock;
+use hostplane_infra::containers::ContainerState;
+use hostplane_infra::error::{Effect, EffectError};
+use hostplane_infra::wordpress::{
+    ANOTHER_SITES_FILES, ANOTHER_SITES_TABLES, EventsRun, Installation, NOBODYS_TABLES, Wordpress, WordpressFacts,
+    occupied,
+};
+
+const MARKER: &str = ".hostplane-site";
+/// The table that an installer makes first and drops last: with it, all tables are an installer's that
+/// broke off.
+pub(super) const INSTALLING: &str = "hostplane_installing";
+
+/// The volume that a running container has at a path.
+fn volume_at(state: &State, container: &str, path: &str, call: &'static str) -> Effect<String> {
+    let spec = running(state, container, call)?;
+    let mount = spec.mounts.iter().find(|mount| mount.path == path);
+    let missing = || EffectError::transient_message(call, format!("php finds nothing at {path}"));
+    mount.map(|mount| mount.volume.clone()).ok_or_else(missing)
+}
+
+fn running<'a>(state: &'a State, container: &str, call: &'static str) -> Effect<&'a ContainerSpec> {
+    let (_, found) =
+        state.containers.container(container).ok_or_else(|| EffectError::NotFound(format!("container {container}")))?;
+    if found.state == ContainerState::Running {
+        Ok(&found.spec)
+    } else {
+        Err(EffectError::transient_message(call, format!("the container {container} isn't running")))
+    }
+}
+
+/// The database that the container's settings name. They hold its password, so what can't log in with it
+/// gets nowhere.
+pub(super) fn database(state: &State, container: &str, call: &'static str) -> Effect<String> {
+    let volume = volume_at(state, container, naming::PHP_SETTINGS_DIR, call)?;
+    let refused = || EffectError::transient_message(call, "php can't connect to the database");
+    let config = state.containers.read_file(&volume, "wp-config.php").ok_or_else(refused)?;
+    let config = String::from_utf8_lossy(&config).into_owned();
+    let value = |name: &str| {
+        let line = config.split_once(&format!("define( '{name}', '"))?.1;
+        Some(line.split_once('\'')?.0.to_owned())
+    };
+    let (name, password) = (value("DB_NAME").ok_or_else(refused)?, value("DB_PASSWORD").ok_or_else(refused)?);
+    let user = state.databases.users.get(&name).ok_or_else(refused)?;
+    let may = user.grants_exact && user.password_hash == hostplane_domain::secret::mariadb_hash(&password.into());
+    if may && state.databases.databases.contains_key(&name) { Ok(name) } else { Err(refused()) }
+}
+
+/// What the marker says, whatever that is.
+fn marker(state: &State, volume: &str) -> Option<String> {
+    let text = state.containers.read_file(volume, MARKER)?;
+    Some(String::from_utf8_lossy(&text).trim().to_owned())
+}
+
+#[async_trait]
+impl Wordpress for FakeWorld {
+    async fn facts(&self, php_container: &str) -> Effect<WordpressFacts> {
+        let call = "wordpress.facts";
+        let state = self.view();
+        let marker = marker(&state, &volume_at(&state, php_container, naming::DOCROOT, call)?);
+        let database = database(&state, php_container, call)?;
+        let unpacked = marker.and_then(|text| text.parse().ok());
+        Ok(WordpressFacts { unpacked, installed: state.databases.databases[&database].installed })
+    }
+
+    async fn unpack(&self, php_container: &str, site: SiteId) -> Effect<()> {
+        let call = "wordpress.unpack";
+        let mut parts = self.parts(call);
+        let mut state = self.state();
+        let volume = volume_at(&state, php_container, naming::DOCROOT, call)?;
+        match marker(&state, &volume) {
+            Some(found) if found == site.to_string() => return Ok(()),
+            Some(_) => return Err(occupied(ANOTHER_SITES_FILES)),
+            None => {}
+        }
+        let files = [
+            ("index.php", Bytes::from_static(b"<?php")),
+            ("wp-login.php", Bytes::from_static(b"<?php")),
+            ("wp-config.php", Bytes::from_static(WP_CONFIG_STUB.as_bytes())),
+            (MARKER, Bytes::from(format!("{site}\n"))),
+        ];
+        for (path, contents) in files {
+            parts.next()?;
+            // A run that broke off may have left what it would have renamed.
+            state.containers.delete_file(&volume, &format!("{path}.new"));
+            state.containers.write_file(&volume, path, contents);
+        }
+        Ok(())
+    }
+
+    async fn install(&self, php_container: &str, installation: &Installation) -> Effect<()> {
+        let call = "wordpress.install";
+        let mut parts = self.parts(call);
+        let mut state = self.state();
+        let name = database(&state, php_container, call)?;
+        let volume = volume_at(&state, php_container, naming::DOCROOT, call)?;
+        let unpacked = marker(&state, &volume).is_some_and(|found| found == installation.site.to_string());
+        let database = state.databases.databases.entry(name).or_default();
+        match database.installed {
+            Some(site) if site == installation.site => {
+                database.tables.remove(INSTALLING);
+                return Ok(());
+            }
+            Some(_) => return Err(occupied(ANOTHER_SITES_TABLES)),
+            None if !database.tables.is_empty() && !database.tables.contains_key(INSTALLING) => {
+                return Err(occupied(NOBODYS_TABLES));
+            }
+            None if !unpacked => return Err(EffectError::transient_message(call, "WordPress isn't unpacked")),
+            None => {}
+        }
+        database.tables.clear();
+        parts.next()?;
+        database.tables.insert(INSTALLING.to_owned(), String::new());
+        parts.next()?;
+        database.tables.insert("wp_options".to_owned(), installation.details.title.to_string());
+        parts.next()?;
+        database.installed = Some(installation.site);
+        database.tables.remove(INSTALLING);
+        Ok(())
+    }
+
+    async fn run_events(&self, php_container: &str, _run: &EventsRun) -> Effect<()> {
+        let call = "wordpress.run_events";
+        let now = self.clock().now();
+        let mut state = self.state();
+        let name = database(&state, php_container, call)?;
+        let database = state.databases.databases.entry(name).or_default();
+        if database.installed.is_none() {
+            return Err(EffectError::transient_message(call, "WordPress isn't installed"));
+        }
+        database.next_event = database.next_event.filter(|due| *due > now);
+        Ok(())
+    }
+}

@@ -1,0 +1,9 @@
+//! Tests' share of Hostplane: fakes of the outside world and the harness that runs the engine on them.
+//!
+//! Only tests, benches and examples depend on this crate; the released program never does. Start reading at
+//! [`fake::FakeWorld`].
+
+pub mod certificates;
+pub mod contract;
+pub mod fake;
+pub mod harness;

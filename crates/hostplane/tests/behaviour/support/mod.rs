@@ -1,0 +1,3 @@
+//! The control plane that these tests ask.
+
+pub mod harness;
