@@ -1,13 +1,14 @@
-//! WordPress's scheduled events, as far as Hostplane reads them: when the first is due.
+//! Due time of the first of WordPress's scheduled events.
 
-/// How much of the option `cron` is read, in bytes.
+/// Bytes of the option `cron` that are read.
 pub const PREFIX: usize = 40;
 /// The end of the year 9999, in seconds since 1970 UTC.
 const LATEST: i64 = 253_402_300_799;
 
-/// When the first event is due, in seconds since 1970 UTC, from the beginning of what WordPress keeps in the
-/// option `cron`: a serialised array by time, in order, so its first key tells, as WordPress itself goes by
-/// that key. The text is the tenant's: whatever is not of this form is no event.
+/// Reads the time at which the first event is due, in seconds since 1970 UTC, from the beginning of the option `cron`.
+///
+/// WordPress keeps a serialised array there, ordered by time, and goes by its first key itself. The text is the
+/// tenant's: any other form is no event.
 #[must_use]
 pub fn first_due(option: &str) -> Option<i64> {
     let (count, rest) = option.strip_prefix("a:")?.split_once(":{i:")?;
@@ -24,14 +25,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_key_is_when_the_first_event_is_due() {
+    fn the_first_key_is_the_due_time() {
         let option = r#"a:3:{i:1700000000;a:1:{s:16:"wp_version_check";a:1:{s:32:"40cd750bba9870f18aada2478b24840a";"#;
         assert_eq!(first_due(option), Some(1_700_000_000));
         assert_eq!(first_due(&option[..PREFIX]), Some(1_700_000_000), "no more is read");
     }
 
     #[test]
-    fn nothing_else_is_an_event() {
+    fn text_of_another_form_is_no_event() {
         for nothing in [
             "",
             "a:1:{s:7:\"version\";i:2;}",

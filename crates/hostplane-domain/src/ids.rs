@@ -1,4 +1,4 @@
-//! Identifiers. They are made by the engine (version 7 UUIDs) and only carried and parsed here.
+//! Identifiers: version 7 UUIDs that the engine makes; this crate carries and parses them.
 
 use std::fmt;
 use std::str::FromStr;
@@ -48,19 +48,19 @@ macro_rules! id {
 }
 
 id!(
-    /// One site, for ever: never reused, unlike its name.
+    /// Id of a site. Unlike the site's name, an id is never reused.
     SiteId
 );
 id!(
-    /// One job: a durable run of an operation. It is the `operation` of a [`Mark`](crate::mark::Mark).
+    /// Id of a job, a durable run of an operation; the `operation` of a [`Mark`](crate::mark::Mark).
     JobId
 );
 id!(
-    /// One Hostplane installation: everything that it makes carries this.
+    /// Id of a Hostplane installation, carried by every object that the installation makes.
     InstanceId
 );
 id!(
-    /// One token of the API.
+    /// Id of an API token.
     TokenId
 );
 id!(

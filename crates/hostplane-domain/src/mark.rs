@@ -1,4 +1,4 @@
-//! The mark that everything of ours carries, and what can be concluded from one that is found.
+//! Ownership mark that every resource carries, and the owner that follows from a mark found in the world.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,48 +10,48 @@ use crate::name::SiteName;
 use crate::resource_kind::ResourceKind;
 use crate::spec_hash::SpecHash;
 
-/// Label keys. The same keys, without the prefix, make up the first line of a Caddy snippet.
+/// Label key of the installation's id. Without their prefix, the label keys make up a Caddy snippet's first line.
 pub const LABEL_INSTANCE: &str = "hostplane.instance";
-/// The site's name.
+/// Label key of the site's name.
 pub const LABEL_SITE: &str = "hostplane.site";
-/// The site's id.
+/// Label key of the site's id.
 pub const LABEL_SITE_ID: &str = "hostplane.site-id";
-/// The resource's kind.
+/// Label key of the resource's kind.
 pub const LABEL_RESOURCE: &str = "hostplane.resource";
-/// The job that made it.
+/// Label key of the job that made the resource.
 pub const LABEL_OPERATION: &str = "hostplane.operation";
-/// The hash of the desired state that it was made from.
+/// Label key of the hash of the desired state that the resource was made from.
 pub const LABEL_SPEC: &str = "hostplane.spec";
 
-/// A site by its two names: the one people use and the one that is never reused.
+/// Id and name of a site.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct SiteRef {
     /// Never reused.
     pub id: SiteId,
-    /// Comes free when the site is destroyed.
+    /// Free for another site after the site is destroyed.
     pub name: SiteName,
 }
 
-/// Who made a thing, for which site, as what, in which job and from which desired state.
+/// Origin of a resource: installation, site, kind, job and desired state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mark {
-    /// The installation that made it.
+    /// The installation that made the resource.
     pub instance: InstanceId,
-    /// The site it belongs to.
+    /// The site that the resource belongs to.
     pub site: SiteRef,
-    /// What it is.
+    /// The resource's kind.
     pub kind: ResourceKind,
-    /// The job that made it.
+    /// The job that made the resource.
     pub job: JobId,
-    /// The desired state it was made from.
+    /// Hash of the desired state that the resource was made from.
     pub spec: SpecHash,
 }
 
-/// Labels as Docker has them.
+/// Docker labels.
 pub type Labels = BTreeMap<String, String>;
 
 impl Mark {
-    /// The mark as Docker labels.
+    /// Converts the mark to Docker labels.
     #[must_use]
     pub fn to_labels(&self) -> Labels {
         Labels::from([
@@ -64,21 +64,20 @@ impl Mark {
         ])
     }
 
-    /// Reads a mark back. Anything incomplete or malformed is no mark: somebody else's labels can't
-    /// make a thing ours.
+    /// Reads a mark. Incomplete or malformed labels are no mark, so that foreign labels can't make an object ours.
     #[must_use]
     pub fn from_labels(labels: &Labels) -> Option<Self> {
-        let mut fields = Fields::default();
+        let mut fields = MarkFields::default();
         for (key, value) in labels {
             fields.take(key, value);
         }
         fields.mark()
     }
 
-    /// Reads a mark, and tells it from the labels beside it: all of them, if there is none.
+    /// Splits labels into a mark and the rest. Without a mark the rest is all of them.
     #[must_use]
     pub fn split(labels: &Labels) -> (Option<Self>, Labels) {
-        let (mut fields, mut beside) = (Fields::default(), Labels::new());
+        let (mut fields, mut beside) = (MarkFields::default(), Labels::new());
         for (key, value) in labels {
             if !fields.take(key, value) {
                 beside.insert(key.clone(), value.clone());
@@ -90,7 +89,7 @@ impl Mark {
         }
     }
 
-    /// The mark as the first line of a generated file, without the line's end.
+    /// Converts the mark to the first line of a generated file, without the line's end.
     #[must_use]
     pub fn to_comment(&self) -> String {
         format!(
@@ -103,7 +102,7 @@ impl Mark {
     #[must_use]
     pub fn from_comment(line: &str) -> Option<Self> {
         let fields = line.trim_end().strip_prefix("# hostplane ")?;
-        let mut found = Fields::default();
+        let mut found = MarkFields::default();
         for field in fields.split(' ') {
             let (key, value) = field.split_once('=')?;
             found.take(&format!("hostplane.{key}"), value);
@@ -112,9 +111,9 @@ impl Mark {
     }
 }
 
-/// The fields of a mark, as far as they were found. There are thousands of marks, so they are read in one pass.
+/// Fields of a mark read so far, in one pass, as a scan reads thousands of marks.
 #[derive(Default)]
-struct Fields<'a> {
+struct MarkFields<'a> {
     instance: Option<&'a str>,
     site: Option<&'a str>,
     site_id: Option<&'a str>,
@@ -123,8 +122,8 @@ struct Fields<'a> {
     spec: Option<&'a str>,
 }
 
-impl<'a> Fields<'a> {
-    /// Takes a label, if it is one of a mark's.
+impl<'a> MarkFields<'a> {
+    /// Takes a label of a mark; answers false for any other.
     fn take(&mut self, key: &str, value: &'a str) -> bool {
         let field = match key {
             LABEL_INSTANCE => &mut self.instance,
@@ -150,19 +149,19 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// Whose a thing found under one of a site's names is.
+/// Owner of an object found under one of a site's names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Owner {
     /// Same instance, same site id: may be changed and removed.
     Ours(Mark),
     /// Made by this instance for an earlier site of the name: never adopted.
     Predecessor(Mark),
-    /// Anybody else's: never touched.
+    /// Made by another installation or another program: never touched.
     Foreign,
 }
 
 impl Owner {
-    /// Judges a mark (or its absence) from the point of view of one site of one instance.
+    /// Derives the owner from a mark, or its absence, for one site of one instance.
     #[must_use]
     pub fn judge(found: Option<Mark>, instance: InstanceId, site: SiteId) -> Self {
         match found {
@@ -179,7 +178,7 @@ impl fmt::Display for Owner {
         match self {
             Self::Ours(_) => f.write_str("this site"),
             Self::Predecessor(mark) => write!(f, "an earlier site of this name (id {})", mark.site.id),
-            Self::Foreign => f.write_str("somebody else"),
+            Self::Foreign => f.write_str("another owner"),
         }
     }
 }
@@ -207,7 +206,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_mark_is_told_from_the_labels_beside_it() {
+    fn labels_split_into_a_mark_and_the_rest() {
         let mut labels = mark().to_labels();
         let beside = Labels::from([("theirs".to_owned(), "x".to_owned())]);
         labels.extend(beside.clone());
@@ -217,7 +216,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_mark_with_any_field_missing_or_malformed_is_none() {
+    fn a_missing_or_malformed_field_makes_no_mark() {
         for key in mark().to_labels().keys() {
             let mut labels = mark().to_labels();
             labels.remove(key);
@@ -229,7 +228,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn owner_depends_on_instance_and_site_id_never_on_the_name() {
+    fn instance_and_site_id_decide_the_owner() {
         let found = mark();
         let other = Uuid::from_u128(9);
         let judge = |instance, site| Owner::judge(Some(found.clone()), instance, site);
@@ -240,9 +239,9 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn an_owner_is_told_in_words() {
+    fn owners_are_named_in_messages() {
         assert_eq!(Owner::Ours(mark()).to_string(), "this site");
-        assert_eq!(Owner::Foreign.to_string(), "somebody else");
+        assert_eq!(Owner::Foreign.to_string(), "another owner");
         let words = Owner::Predecessor(mark()).to_string();
         assert!(words.starts_with("an earlier site of this name") && words.contains(&mark().site.id.to_string()));
     }

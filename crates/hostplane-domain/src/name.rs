@@ -1,4 +1,4 @@
-//! A site's name: the one hostile text that ends up in container names, database names and host names.
+//! Name of a site: hostile text that becomes part of container names, database names and host names.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 /// Longest name, in bytes. `wp_` + 32 stays far below the 64 of a MariaDB database name.
 pub const MAX_LEN: usize = 32;
 
-/// Host names that a customer must not get under the shared base domain: they belong to the platform
-/// or mean something to mail and browser software.
+/// Host names that no site gets under the shared base domain: they belong to the platform or have a meaning for
+/// mail and browser software.
 pub const RESERVED: &[&str] = &[
     "admin",
     "api",
@@ -33,7 +33,7 @@ pub const RESERVED: &[&str] = &[
 #[serde(try_from = "String", into = "String")]
 pub struct SiteName(String);
 
-/// Why a text is not a site name. The message is meant for the person who typed it.
+/// Rule that a site name breaks. The message is for the caller who sent the name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
     /// Nothing was given.
@@ -54,7 +54,7 @@ pub enum NameError {
     /// `xn--…` is the encoded form of an international name, which could imitate another.
     #[error("a site's name doesn't begin with xn--")]
     Punycode,
-    /// In [`RESERVED`].
+    /// The name is in [`RESERVED`].
     #[error("this name is reserved; choose another")]
     Reserved,
 }
@@ -161,14 +161,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn accepts_what_the_design_allows() {
+    fn valid_names_are_accepted() {
         for good in ["a", "hello", "a-b", "a--b", "z9", "abcdefghijklmnopqrstuvwxyz-01234"] {
             assert_eq!(SiteName::parse(good).unwrap().as_str(), good);
         }
     }
 
     #[test]
-    fn refuses_each_rule_broken_with_its_own_reason() {
+    fn each_broken_rule_has_its_own_error() {
         let long = "a".repeat(33);
         for (bad, why) in [
             ("", NameError::Empty),
@@ -190,12 +190,12 @@ mod tests {
     }
 
     #[test]
-    fn is_checked_when_it_is_read_back() {
+    fn stored_names_are_checked_when_read() {
         assert!(serde_json::from_str::<SiteName>("\"../etc\"").is_err());
     }
 
     #[test]
-    fn a_name_is_its_text() {
+    fn a_name_converts_to_its_text() {
         assert_eq!(String::from(SiteName::parse("hello").unwrap()), "hello");
     }
 }

@@ -1,4 +1,4 @@
-//! A program that somebody wants to run inside a site's container.
+//! Program that an operator runs in a site's container.
 
 use std::time::Duration;
 
@@ -7,14 +7,14 @@ const MOST_ARGUMENTS: usize = 256;
 /// Longest that a program may take.
 pub const LONGEST_RUN: Duration = Duration::from_secs(50);
 
-/// An argument vector that no shell will ever see, and how long it may take.
+/// Argument vector, run without a shell, and its time limit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Program {
     argv: Vec<String>,
-    patience: Duration,
+    time_limit: Duration,
 }
 
-/// Why something is no program.
+/// Reason to refuse a program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ProgramError {
     /// There is nothing to run.
@@ -29,11 +29,11 @@ pub enum ProgramError {
 }
 
 impl Program {
-    /// Checks an argument vector. A program runs for [`LONGEST_RUN`] at most, and for a second at least.
+    /// Checks an argument vector and clamps the time limit to between one second and [`LONGEST_RUN`].
     ///
     /// # Errors
-    /// See [`ProgramError`].
-    pub fn parse(argv: Vec<String>, patience: Duration) -> Result<Self, ProgramError> {
+    /// [`ProgramError`] says which rule the vector breaks.
+    pub fn parse(argv: Vec<String>, time_limit: Duration) -> Result<Self, ProgramError> {
         if argv.first().is_none_or(String::is_empty) {
             return Err(ProgramError::NoProgram);
         }
@@ -43,22 +43,23 @@ impl Program {
         if argv.iter().any(|argument| argument.contains('\0')) {
             return Err(ProgramError::Nul);
         }
-        Ok(Self { argv, patience: patience.clamp(Duration::from_secs(1), LONGEST_RUN) })
+        Ok(Self { argv, time_limit: time_limit.clamp(Duration::from_secs(1), LONGEST_RUN) })
     }
 
-    /// What is run, with something that ends it when its time is up: it would outlive whoever waits for it.
+    /// The argument vector under `timeout`, which ends the program at its limit. Without `timeout`, the program would
+    /// outlive its caller.
     #[must_use]
-    pub fn watched(&self) -> Vec<String> {
-        let seconds = self.patience.as_secs().to_string();
-        let watch = ["timeout", "--kill-after", "5", &seconds].map(str::to_owned);
-        watch.into_iter().chain(self.argv.iter().cloned()).collect()
+    pub fn argv_with_timeout(&self) -> Vec<String> {
+        let seconds = self.time_limit.as_secs().to_string();
+        let timeout = ["timeout", "--kill-after", "5", &seconds].map(str::to_owned);
+        timeout.into_iter().chain(self.argv.iter().cloned()).collect()
     }
 
-    /// Whether a program that ended like this was ended because its time was up: `timeout` gives 124, and 137
-    /// where it had to kill, as does one that the kernel killed.
+    /// True if `timeout` ended the program. `timeout` exits with 124, or with 137 after a kill; the kernel's own kill
+    /// also gives 137, so the elapsed time decides.
     #[must_use]
     pub fn is_overdue(&self, code: i64, elapsed: Duration) -> bool {
-        matches!(code, 124 | 137) && elapsed >= self.patience
+        matches!(code, 124 | 137) && elapsed >= self.time_limit
     }
 }
 
@@ -68,7 +69,7 @@ mod tests {
 
     fn parse(argv: &[&str], seconds: u64) -> Result<Vec<String>, ProgramError> {
         let argv = argv.iter().map(|&argument| argument.to_owned()).collect();
-        Program::parse(argv, Duration::from_secs(seconds)).map(|program| program.watched())
+        Program::parse(argv, Duration::from_secs(seconds)).map(|program| program.argv_with_timeout())
     }
 
     #[test]
@@ -80,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_program_is_refused() {
+    fn bad_argument_vectors_are_refused() {
         assert_eq!(parse(&[], 1), Err(ProgramError::NoProgram));
         assert_eq!(parse(&["", "x"], 1), Err(ProgramError::NoProgram));
         assert_eq!(parse(&["php", "a\0b"], 1), Err(ProgramError::Nul));
@@ -89,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn only_one_whose_time_was_up_is_overdue() {
+    fn only_a_program_past_its_limit_is_overdue() {
         let program = Program::parse(vec!["php".to_owned()], Duration::from_secs(2)).unwrap();
         let overdue = |code, seconds| program.is_overdue(code, Duration::from_secs(seconds));
         assert!(overdue(124, 2) && overdue(137, 7));

@@ -1,4 +1,4 @@
-//! Every password is derived from one secret, so none is stored and none can be guessed from another.
+//! Passwords, derived from one secret: none is stored, and none can be guessed from another.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -19,8 +19,8 @@ const PASSWORD_LEN: usize = 28;
 /// One generation of the installation's secret: 32 random bytes, in a file that only its owner reads.
 pub struct MasterSecret(SecretBox<[u8; 32]>);
 
-/// The installation's secret in all its generations. A later one takes the place of those before it; these stay
-/// for what was derived from them and has not been renewed yet.
+/// All generations of the installation's secret. New passwords come from the newest; earlier generations stay for
+/// passwords that have not been renewed yet.
 #[derive(Debug, Clone)]
 pub struct Keyring(BTreeMap<u32, Arc<MasterSecret>>);
 
@@ -34,14 +34,14 @@ impl Keyring {
         Self(BTreeMap::from([(Self::FIRST, Arc::new(secret))]))
     }
 
-    /// These generations; `None` without any.
+    /// Builds a keyring from numbered generations; `None` without any.
     #[must_use]
     pub fn of(generations: impl IntoIterator<Item = (u32, MasterSecret)>) -> Option<Self> {
         let all: BTreeMap<_, _> = generations.into_iter().map(|(number, secret)| (number, Arc::new(secret))).collect();
         if all.is_empty() { None } else { Some(Self(all)) }
     }
 
-    /// The same with one generation more.
+    /// Adds a generation, which becomes the newest.
     #[must_use]
     pub fn followed_by(&self, secret: MasterSecret) -> Self {
         let mut all = self.0.clone();
@@ -49,25 +49,25 @@ impl Keyring {
         Self(all)
     }
 
-    /// The number of the newest generation: what is made or renewed is derived from it.
+    /// Number of the newest generation, from which new and renewed passwords are derived.
     #[must_use]
     pub fn newest(&self) -> u32 {
         self.0.last_key_value().map_or(Self::FIRST, |(number, _)| *number)
     }
 
-    /// One generation, if it is known.
+    /// The generation with this number, if there is one.
     #[must_use]
     pub fn get(&self, generation: u32) -> Option<&MasterSecret> {
         self.0.get(&generation).map(Arc::as_ref)
     }
 
-    /// All generations, the newest first.
+    /// Every generation, the newest first.
     pub fn newest_first(&self) -> impl Iterator<Item = (u32, &MasterSecret)> {
         self.0.iter().rev().map(|(number, secret)| (*number, secret.as_ref()))
     }
 }
 
-/// What a derived secret is for. Each purpose gives an unrelated value.
+/// Purpose of a derived secret. Each purpose gives an unrelated value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
     /// The password of the site's database user.
@@ -98,20 +98,20 @@ impl MasterSecret {
         Self(SecretBox::new(Box::new(bytes)))
     }
 
-    /// The bytes, for the file that they are kept in.
+    /// The bytes, for the secret's file.
     #[must_use]
     pub fn expose(&self) -> &[u8; 32] {
         self.0.expose_secret()
     }
 
-    /// A site's password: 28 characters, 140 bits. A later owner of the site's name has another id and
-    /// so inherits nothing; another version gives another password.
+    /// Derives a site's password: 28 characters, 140 bits. A later site of the same name has another id, so it inherits
+    /// nothing; another version gives another password.
     #[must_use]
     pub fn site_password(&self, purpose: Purpose, site: SiteId, version: u32) -> SecretString {
         password(&self.derive(&format!("{}/{site}/{version}", purpose.as_str())))
     }
 
-    /// `count` of a site's keys of 64 hex digits each.
+    /// Derives `count` keys for a site, of 64 hex digits each.
     #[must_use]
     pub fn site_keys(&self, site: SiteId, version: u32, count: u8) -> Vec<SecretString> {
         (0..count)
@@ -122,7 +122,7 @@ impl MasterSecret {
             .collect()
     }
 
-    /// A password of the installation itself, such as that of the database's administrator.
+    /// Derives a password of the installation itself, such as the database administrator's.
     #[must_use]
     pub fn platform_password(&self, purpose: &str) -> SecretString {
         password(&self.derive(&format!("platform/{purpose}")))
@@ -148,8 +148,8 @@ fn password(bytes: &[u8; 32]) -> SecretString {
     text.into()
 }
 
-/// A password as MariaDB stores it for `mysql_native_password`: `*` and the upper-case hex of
-/// SHA-1(SHA-1(password)). A user can be created from it, so that no plaintext is sent.
+/// Hashes a password as MariaDB's `mysql_native_password` does: `*` and the upper-case hex of
+/// SHA-1(SHA-1(password)). MariaDB creates users from the hash, so no plaintext is sent.
 #[must_use]
 pub fn mariadb_hash(password: &SecretString) -> String {
     let twice = Sha1::digest(Sha1::digest(password.expose_secret()));
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn purpose_site_version_and_secret_each_give_another_password() {
+    fn each_input_changes_the_password() {
         let mut seen = BTreeSet::new();
         for key in [1, 2] {
             for &purpose in Purpose::ALL {
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn a_keyring_keeps_every_generation_and_knows_the_newest() {
+    fn a_keyring_keeps_every_generation() {
         let password = |secret: &MasterSecret| secret.platform_password("test").expose_secret().to_owned();
         let (one, other) = (|| MasterSecret::new([1; 32]), || MasterSecret::new([2; 32]));
         let first = Keyring::new(one());
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn mariadb_hash_is_the_documented_one() {
+    fn mariadb_hash_matches_the_server() {
         // SELECT PASSWORD('password') in MariaDB.
         assert_eq!(mariadb_hash(&"password".into()), "*2470C0C06DEE42FD1618BB99005ADCA2EC9D1E19");
     }
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_and_platform_passwords_are_as_many_and_as_different_as_asked_for() {
+    fn keys_and_platform_passwords_differ() {
         let secret = MasterSecret::new([7; 32]);
         let site = SiteId::new(uuid::Uuid::from_u128(1));
         let text = |secret: &SecretString| secret.expose_secret().to_owned();

@@ -1,4 +1,4 @@
-//! What an order changes of a site that is there: from one desired state to another.
+//! Changes of an existing site: from one desired state to another.
 
 use std::ops::RangeInclusive;
 
@@ -8,16 +8,16 @@ use crate::desired::{ContainerLimits, DesiredSite, SiteLimits, UPLOAD_MIB};
 use crate::job::OperationName;
 use crate::wordpress::{MailRelay, PhpSettings, SiteImages};
 
-/// One order. Applied to what a site is, it says what the site is to be.
+/// A change ordered by the operator. Applied to a desired state, it gives the next one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SiteChange {
     /// Other limits, and other settings of PHP.
     Settings(SettingsPatch),
-    /// What new sites are made with, instead of what was so when this one was made.
+    /// Images and mail relay of new sites, in place of those that this site was made with.
     Upgrade {
         /// The images of its containers.
         images: SiteImages,
-        /// Who takes its mail.
+        /// The mail relay.
         mail: Option<MailRelay>,
     },
     /// Visitors get a maintenance page, or the site again.
@@ -30,7 +30,7 @@ pub enum SiteChange {
 }
 
 impl SiteChange {
-    /// The operation that carries it out.
+    /// The operation that carries out the change.
     #[must_use]
     pub const fn operation(&self) -> OperationName {
         match self {
@@ -42,10 +42,10 @@ impl SiteChange {
         }
     }
 
-    /// What the site is to be.
+    /// Derives the desired state after the change.
     ///
     /// # Errors
-    /// A setting that is out of bounds, or that others don't allow.
+    /// [`OutOfBounds`] for a setting outside its bounds, or outside those that other settings leave.
     pub fn apply(&self, before: &DesiredSite) -> Result<DesiredSite, OutOfBounds> {
         let mut after = before.clone();
         match self {
@@ -69,23 +69,23 @@ impl SiteChange {
     }
 }
 
-/// The settings that are to change; those left out stay.
+/// Settings to change; those left out stay.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct SettingsPatch {
-    /// What the site may use.
+    /// Resource limits.
     pub limits: LimitsPatch,
-    /// How its PHP runs.
+    /// PHP's settings.
     pub php: PhpPatch,
 }
 
-/// The limits that are to change; those left out stay.
+/// Limits to change; those left out stay.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LimitsPatch {
-    /// Of the PHP container.
+    /// Limits of the PHP container.
     #[serde(default)]
     pub php: ContainerPatch,
-    /// Of the nginx container.
+    /// Limits of the nginx container.
     #[serde(default)]
     pub nginx: ContainerPatch,
     /// See [`SiteLimits::php_workers`].
@@ -96,7 +96,7 @@ pub struct LimitsPatch {
     pub upload_mib: Option<u16>,
 }
 
-/// The limits of one container that are to change.
+/// Limits of one container to change.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ContainerPatch {
@@ -110,7 +110,7 @@ pub struct ContainerPatch {
     pub log_mib: Option<u16>,
 }
 
-/// The settings of PHP that are to change.
+/// PHP settings to change.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PhpPatch {
@@ -126,22 +126,22 @@ pub struct PhpPatch {
     pub disallow_file_edit: Option<bool>,
 }
 
-/// Why settings were refused. The message is meant for the person who asked for them.
+/// A setting outside its bounds. The message is for the caller who sent the setting.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{field} is from {least} to {most}{because}")]
 pub struct OutOfBounds {
-    /// Which, as `limits.php.memory_mib`.
+    /// The setting's path, such as `limits.php.memory_mib`.
     pub field: &'static str,
     least: u32,
     most: u32,
     because: &'static str,
 }
 
-/// Most workers of a site, whatever it has room for.
+/// Most PHP workers of a site.
 const MOST_WORKERS: u16 = 256;
 /// Most memory of a container, in MiB: 1 TiB.
 const MOST_MEMORY_MIB: u32 = 1 << 20;
-/// Processes of a container that it can't do without: the master, a worker, and one to look inside.
+/// Fewest processes of a container: the master, a worker, and one for an exec.
 const LEAST_PIDS: u32 = 8;
 
 impl LimitsPatch {
@@ -209,7 +209,7 @@ fn check_limits(limits: &SiteLimits, php: &PhpSettings) -> Result<(), OutOfBound
     within("limits.php.pids", limits.php.pids, LEAST_PIDS..=4096, "")?;
     within("limits.nginx.pids", limits.nginx.pids, LEAST_PIDS..=4096, "")?;
     within("limits.database_connections", limits.database_connections, 3..=1000, "")?;
-    // Fewer would run than are asked for, without a word.
+    // PHP-FPM would start fewer workers without an error.
     let room = SiteLimits { php_workers: MOST_WORKERS, ..*limits }.workers_that_fit(php);
     let fit = if room < MOST_WORKERS.into() {
         " with this memory and these processes of the PHP container and these database connections"
@@ -217,7 +217,7 @@ fn check_limits(limits: &SiteLimits, php: &PhpSettings) -> Result<(), OutOfBound
         ""
     };
     within("limits.php_workers", limits.php_workers, 1..=room, fit)?;
-    // 0 is no limit; more than the host has is refused by its Engine.
+    // 0 is no limit; the Engine refuses more cores than its host has.
     within("limits.php.cpu_milli", limits.php.cpu_milli, 0..=256_000, "")?;
     within("limits.nginx.cpu_milli", limits.nginx.cpu_milli, 0..=256_000, "")?;
     within("limits.php.log_mib", limits.php.log_mib, 1..=1024, "")?;
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn the_settings_that_a_site_is_made_with_are_within_bounds() {
+    fn default_settings_are_within_bounds() {
         assert_eq!(patched("{}", "{}").unwrap(), hello());
         for (upload, memory, opcache) in [(2, 64, 16), (2048, 8192, 1024)] {
             let php = PhpSettings { memory_mib: memory, opcache_mib: opcache, ..PhpSettings::default() };
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn each_change_changes_what_it_names_and_nothing_else() {
+    fn a_change_keeps_everything_else() {
         let mut wanted = hello();
         wanted.limits.php.memory_mib = 1024;
         wanted.limits.upload_mib = 32;
@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn settings_out_of_bounds_are_refused_by_name() {
+    fn settings_out_of_bounds_are_refused() {
         for (limits, php, field) in [
             (r#"{"php_workers":0}"#, "{}", "limits.php_workers"),
             (r#"{"php_workers":8}"#, "{}", "limits.php_workers"),
@@ -336,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn what_isn_t_known_is_no_patch() {
+    fn unknown_fields_are_refused() {
         for json in [r#"{"memory":1}"#, r#"{"php":{"memory":1}}"#, r#"{"upload_mib":-1}"#, r#"{"upload_mib":"1"}"#] {
             assert!(serde_json::from_str::<LimitsPatch>(json).is_err(), "{json}");
         }
@@ -346,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn each_change_has_an_operation_of_its_own() {
+    fn each_change_has_its_own_operation() {
         let changes = [
             SiteChange::Settings(SettingsPatch::default()),
             SiteChange::Upgrade { images: wordpress().images, mail: None },

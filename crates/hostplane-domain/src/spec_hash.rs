@@ -1,4 +1,4 @@
-//! A versioned fingerprint of a desired state, stored with the thing that was made from it.
+//! Versioned hash of a desired state, stored with the resource that was made from it.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-/// The format's version: changing how specs are serialised must not look like drift by accident.
+/// Version of the format, raised when specs are serialised in another way: otherwise every site would show drift.
 const VERSION: u16 = 1;
 
 /// `v1-` and 32 hex digits: half of the SHA-256 of the spec's JSON, which holds neither the job nor a secret.
@@ -23,10 +23,10 @@ pub struct SpecHash {
 pub struct BadSpecHash;
 
 impl SpecHash {
-    /// The fingerprint of anything that serialises to the same JSON each time.
+    /// Hashes a spec that serialises to the same JSON each time.
     ///
     /// # Panics
-    /// Never for the types of this crate: they serialise without failing.
+    /// When the spec can't be serialised; every type of this crate can.
     #[must_use]
     pub fn of(spec: &impl Serialize) -> Self {
         let json = serde_json::to_vec(spec).expect("specs serialise");
@@ -46,7 +46,7 @@ impl fmt::Display for SpecHash {
 impl FromStr for SpecHash {
     type Err = BadSpecHash;
     fn from_str(text: &str) -> Result<Self, BadSpecHash> {
-        // Any version is read, so that an older one shows as a difference and not as a foreign object.
+        // Any version is read: an unreadable hash would make an older mark foreign.
         let (version, digits) = text.split_once('-').ok_or(BadSpecHash)?;
         let number = version.strip_prefix('v').ok_or(BadSpecHash)?;
         let is_number = number.len() <= 3 && number.bytes().all(|b| b.is_ascii_digit()) && !number.starts_with('0');
@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_text_form_is_read_back_and_nothing_else_is() {
+    fn only_the_text_form_is_read() {
         let hash = SpecHash::of(&"x");
         assert_eq!(hash.to_string().parse(), Ok(hash));
         assert_eq!(String::from(hash), hash.to_string());

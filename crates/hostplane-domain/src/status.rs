@@ -1,4 +1,4 @@
-//! A site's status and the only ways from one to another.
+//! Status of a site and its transitions.
 //!
 //! ```text
 //! CREATED ──provision──▶ PROVISIONING ──confirmed──▶ ACTIVE
@@ -8,58 +8,58 @@
 //!                       FAILED ────┘──destroy──▶ DESTROYING ──proved──▶ DESTROYED
 //! ```
 //!
-//! ACTIVE stays what it is when a site that is there is changed or repaired; FAILED and DESTROYED stay what they are
-//! when something that landed late is collected.
+//! A change or a repair leaves ACTIVE as it is; collecting a resource that landed late leaves FAILED and DESTROYED as
+//! they are.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// Where a site is in its life.
+/// Lifecycle status of a site.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum SiteStatus {
-    /// Asked for; nothing was done outside yet.
+    /// Ordered; nothing exists outside yet.
     Created,
     /// A provision is under way.
     Provisioning,
-    /// Confirmed from outside.
+    /// Confirmed by probing the site.
     Active,
     /// A provision ended without a site, and nothing of it is left.
     Failed,
-    /// A destroy is under way; there is no way back.
+    /// A destroy is under way, and can't be rolled back.
     Destroying,
     /// Nothing is left; the name is free.
     Destroyed,
 }
 
-/// What can happen to a site's status.
+/// Event that a site's status may allow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SiteEvent {
     /// A provision job was started (or started again after a failure).
     ProvisionStarted,
     /// The site answered from outside.
     ProvisionConfirmed,
-    /// The provision was rolled back and absence was seen.
+    /// The provision was rolled back and absence confirmed.
     ProvisionRolledBack,
-    /// A destroy was asked for.
+    /// A destroy was ordered.
     DestroyStarted,
-    /// Absence of everything was seen.
+    /// Absence of every resource was confirmed.
     DestroyConfirmed,
-    /// A change or a repair of a site that is there begins, is confirmed, or is taken back.
+    /// A change or a repair of an existing site begins, is confirmed, or is rolled back.
     Changed,
-    /// Something that landed late and that the site doesn't explain is removed.
+    /// A resource that landed late is removed.
     Collected,
 }
 
-/// There is no such transition.
+/// The status doesn't allow the event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a site that is {from} can't take the event {event:?}")]
 pub struct IllegalTransition {
     /// The status before.
     pub from: SiteStatus,
-    /// What was attempted.
+    /// The event.
     pub event: SiteEvent,
 }
 
@@ -68,7 +68,7 @@ impl SiteStatus {
     pub const ALL: &[Self] =
         &[Self::Created, Self::Provisioning, Self::Active, Self::Failed, Self::Destroying, Self::Destroyed];
 
-    /// The one transition function.
+    /// Applies an event: the only transition function.
     ///
     /// # Errors
     /// [`IllegalTransition`] when the status doesn't allow the event.
@@ -135,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table_is_exactly_this() {
+    fn only_the_listed_transitions_exist() {
         use SiteEvent as E;
         use SiteStatus as S;
         let allowed = [
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn text_form_is_read_back_and_agrees_with_the_serialised_one() {
+    fn text_and_serialised_forms_agree() {
         for status in SiteStatus::ALL {
             assert_eq!(status.as_str().parse(), Ok(*status));
             assert_eq!(serde_json::to_string(status).unwrap(), format!("\"{status}\""));

@@ -1,4 +1,4 @@
-//! The pool from which each site's network gets a small subnet of its own.
+//! Pool of private subnets, one for each site's network.
 
 use std::fmt;
 use std::str::FromStr;
@@ -42,7 +42,7 @@ impl SubnetPool {
     }
 }
 
-/// Whether two ranges share an address.
+/// True if two ranges share an address.
 #[must_use]
 pub fn overlap(a: &Ipv4Net, b: &Ipv4Net) -> bool {
     a.contains(b) || b.contains(a)
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn overlap_is_seen_from_both_sides() {
+    fn overlap_is_symmetric() {
         let net = |text: &str| text.parse::<Ipv4Net>().unwrap();
         assert!(overlap(&net("10.0.0.0/8"), &net("10.1.0.0/16")));
         assert!(overlap(&net("10.1.0.0/16"), &net("10.0.0.0/8")));
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pool_is_told_as_it_was_given() {
+    fn a_pool_prints_as_it_was_given() {
         let pool: SubnetPool = "10.213.0.0/16".parse().unwrap();
         assert_eq!(pool.to_string(), "10.213.0.0/16");
         assert_eq!(String::from(pool), "10.213.0.0/16");

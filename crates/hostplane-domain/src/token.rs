@@ -1,4 +1,4 @@
-//! What a token of the API may do, and what it is called.
+//! Scope and name of an API token.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,11 +6,11 @@ use std::str::FromStr;
 use crate::text_enum::text_enum;
 
 text_enum!(
-    /// What a token may do. Each scope includes those before it.
+    /// Scope of a token. Each scope includes those before it.
     TokenScope, "scope" {
-        /// Look at everything but secrets.
+        /// Read everything but secrets.
         Read = "read",
-        /// Also order every operation, and look at sites' credentials.
+        /// Also order every operation, and read sites' credentials.
         Operate = "operate",
         /// Also make, list and revoke tokens.
         Admin = "admin",
@@ -18,19 +18,19 @@ text_enum!(
 );
 
 impl TokenScope {
-    /// Whether a token of this scope may do what needs another one.
+    /// True if a token of this scope may do what needs `needed`.
     #[must_use]
     pub fn includes(self, needed: Self) -> bool {
         self >= needed
     }
 }
 
-/// The text is no name of a token. The message is meant for the person who typed it.
+/// The text is no name of a token. The message is for the caller who sent the name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a token's name has 1 to 64 characters, no control characters and no space at either end")]
 pub struct BadTokenName;
 
-/// What people call a token: for whom or what it was made. It need not be unique.
+/// Name of a token: its holder or its purpose. Names need not be unique.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenName(String);
 
@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_scope_includes_those_before_it_and_no_other() {
+    fn scopes_include_only_those_before_them() {
         for (at, scope) in TokenScope::ALL.iter().enumerate() {
             for (needed_at, needed) in TokenScope::ALL.iter().enumerate() {
                 assert_eq!(scope.includes(*needed), needed_at <= at, "{scope} for {needed}");

@@ -1,4 +1,4 @@
-//! Where a site is reached.
+//! Address of a site.
 
 use std::fmt;
 
@@ -70,7 +70,7 @@ pub struct SiteUrl {
 }
 
 impl SiteUrl {
-    /// What browsers send as `Host`: the port is left out when it is the scheme's own.
+    /// The value of the `Host` header: browsers leave out the scheme's own port.
     #[must_use]
     pub fn authority(&self) -> String {
         if self.port == 80 { self.host.clone() } else { format!("{}:{}", self.host, self.port) }

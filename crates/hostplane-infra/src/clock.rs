@@ -1,17 +1,17 @@
-//! Time and chance, the two inputs that tests need in their own hands.
+//! Time and randomness, two inputs that tests control.
 
 use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// Microseconds since 1970 UTC: the form in which times are stored.
+/// Microseconds since 1970 UTC, the stored form of times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Timestamp(pub i64);
 
 impl Timestamp {
-    /// This much later.
+    /// The time this much later.
     #[must_use]
     pub fn plus(self, duration: Duration) -> Self {
         Self(self.0.saturating_add(i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)))
@@ -34,9 +34,9 @@ impl fmt::Display for Timestamp {
     }
 }
 
-/// The time of day and a source of chance. Waiting is tokio's, whose clock tests can pause.
+/// Time of day and randomness. Code waits on tokio's clock, which tests can pause.
 pub trait Clock: Send + Sync {
-    /// Now.
+    /// The current time.
     fn now(&self) -> Timestamp;
     /// A duration drawn evenly from zero to `ceiling`.
     fn jitter(&self, ceiling: Duration) -> Duration;
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn time_is_shown_in_rfc_3339() {
+    fn times_print_as_rfc_3339() {
         assert_eq!(Timestamp(1_700_000_000_123_456).to_string(), "2023-11-14T22:13:20.123Z");
     }
 

@@ -1,4 +1,4 @@
-//! The four ways in which an outside call can fail, and only these.
+//! Errors of outside calls: exactly four kinds.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -9,7 +9,7 @@ use ipnet::Ipv4Net;
 /// The result of an outside call.
 pub type Effect<T> = Result<T, EffectError>;
 
-/// Something outside that can be down as a whole.
+/// Part of the outside world that can be down as a whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Dependency {
     /// The Docker Engine.
@@ -18,7 +18,7 @@ pub enum Dependency {
     Mariadb,
     /// The proxy.
     Caddy,
-    /// The site itself: what runs inside its own containers.
+    /// The site itself: the programs in its own containers.
     Site,
 }
 
@@ -41,16 +41,16 @@ impl fmt::Display for Dependency {
     }
 }
 
-/// What lies below an error. Shared, so that errors can be cloned.
+/// Cause of an error, shared so that errors can be cloned.
 pub type Source = Arc<dyn StdError + Send + Sync>;
 
-/// Why an outside call did not succeed. No variant ever holds a secret.
+/// Failure of an outside call. No variant ever holds a secret.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum EffectError {
-    /// Permanent: calling again can't help until somebody changes something.
+    /// Permanent: calling again can't help until an operator changes something.
     #[error("{0}")]
     Rejected(Rejection),
-    /// The thing that the call is about is not there.
+    /// The call's subject doesn't exist.
     #[error("{0} doesn't exist")]
     NotFound(String),
     /// Nothing was changed; calling again may help.
@@ -58,25 +58,25 @@ pub enum EffectError {
     Transient {
         /// The call's name.
         call: &'static str,
-        /// What happened.
+        /// The cause.
         source: Source,
         /// The dependency that is known to be down (its own ping failed), if one is.
         down: Option<Dependency>,
     },
-    /// It may or may not have happened, or may happen yet: observe, then decide.
+    /// The effect may have happened, or may happen later: observe, then decide.
     #[error("{call}: outcome unknown: {source}")]
     OutcomeUnknown {
         /// The call's name.
         call: &'static str,
-        /// What happened.
+        /// The cause.
         source: Source,
     },
 }
 
-/// A permanent refusal. The message says what to do about it.
+/// A permanent refusal. The message says how to resolve it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Rejection {
-    /// A name that the site needs is held by something that isn't this site's.
+    /// A name that the site needs belongs to another object.
     #[error(
         "the name {name} is taken: a {what} of that name belongs to {owner}; remove or rename it, or choose another name"
     )]
@@ -85,10 +85,10 @@ pub enum Rejection {
         what: &'static str,
         /// The name.
         name: String,
-        /// In words.
+        /// The owner, described for a message.
         owner: String,
     },
-    /// The subnet overlaps with one that is in use.
+    /// The subnet overlaps with one in use.
     #[error(
         "the subnet {0} overlaps with a network that exists; retry to get another, or set SUBNET_POOL to a free range"
     )]
@@ -96,7 +96,7 @@ pub enum Rejection {
     /// No subnet is left.
     #[error("no subnet is free in the pool {0}; destroy a site or set SUBNET_POOL to a larger range")]
     PoolExhausted(String),
-    /// A port that is to be published is taken on the host.
+    /// A port to publish is taken on the host.
     #[error(
         "a port is taken on the Docker host: {0}; free it, or set HTTP_PORT, HTTPS_PORT, MARIADB_PORT or MARIADB_ADMIN_PORT"
     )]
@@ -121,20 +121,20 @@ pub enum Rejection {
     /// The credentials or privileges don't suffice.
     #[error("access denied by {by}: {message}")]
     AccessDenied {
-        /// Who refused.
+        /// The dependency that refused.
         by: Dependency,
-        /// In whose words, without secrets.
+        /// The dependency's own message, without secrets.
         message: String,
     },
-    /// A thing of ours is not as it should be and can't be changed without losing data.
+    /// A resource of the site can't be repaired without losing data.
     #[error("{0}")]
     WouldLoseData(String),
-    /// Anything else that the other side calls our mistake.
+    /// Any other request that the dependency calls invalid.
     #[error("{by} refuses: {message}")]
     Invalid {
-        /// Who refused.
+        /// The dependency that refused.
         by: Dependency,
-        /// In whose words, without secrets.
+        /// The dependency's own message, without secrets.
         message: String,
     },
 }
@@ -145,33 +145,33 @@ impl From<Rejection> for EffectError {
     }
 }
 
-/// An error that consists of a sentence.
+/// An error that consists of a message.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Message(pub String);
 
 impl EffectError {
-    /// A transient error from anything that is an error.
+    /// A transient error with a cause.
     pub fn transient(call: &'static str, source: impl StdError + Send + Sync + 'static) -> Self {
         Self::Transient { call, source: Arc::new(source), down: None }
     }
 
-    /// A transient error from a sentence.
+    /// A transient error with a message.
     pub fn transient_message(call: &'static str, message: impl Into<String>) -> Self {
         Self::transient(call, Message(message.into()))
     }
 
-    /// An unknown outcome from anything that is an error.
+    /// An unknown outcome with a cause.
     pub fn unknown(call: &'static str, source: impl StdError + Send + Sync + 'static) -> Self {
         Self::OutcomeUnknown { call, source: Arc::new(source) }
     }
 
-    /// An unknown outcome from a sentence.
+    /// An unknown outcome with a message.
     pub fn unknown_message(call: &'static str, message: impl Into<String>) -> Self {
         Self::unknown(call, Message(message.into()))
     }
 
-    /// The message with all its causes, for an operator's log.
+    /// The message and every cause, for an operator's log.
     #[must_use]
     pub fn chain(&self) -> String {
         // The message itself quotes the first cause.
@@ -183,7 +183,7 @@ impl EffectError {
     }
 }
 
-/// An error with all its causes, on one line, for an operator's log.
+/// Formats an error and every cause on one line, for an operator's log.
 #[must_use]
 pub fn chain(error: &dyn StdError) -> String {
     with_causes(error.to_string(), error.source())
@@ -199,10 +199,10 @@ fn with_causes(mut text: String, first: Option<&dyn StdError>) -> String {
     text
 }
 
-/// For a removal: what isn't there is removed.
+/// Maps `NotFound` to success, for removals.
 ///
 /// # Errors
-/// Every other error is passed on.
+/// Every other error of the call.
 pub fn absent_is_done(result: Effect<()>) -> Effect<()> {
     match result {
         Err(EffectError::NotFound(_)) => Ok(()),
@@ -210,10 +210,10 @@ pub fn absent_is_done(result: Effect<()>) -> Effect<()> {
     }
 }
 
-/// For an observation: what isn't there is `None`.
+/// Maps `NotFound` to `None`, for observations.
 ///
 /// # Errors
-/// Every other error is passed on.
+/// Every other error of the call.
 pub fn absent_is_none<T>(result: Effect<T>) -> Effect<Option<T>> {
     match result {
         Ok(value) => Ok(Some(value)),
@@ -231,7 +231,7 @@ mod tests {
     struct Layer(&'static str, #[source] Option<Box<Layer>>);
 
     #[test]
-    fn every_cause_is_told_once() {
+    fn each_cause_is_listed_once() {
         let layers = || Layer("outer", Some(Box::new(Layer("middle", Some(Box::new(Layer("inner", None)))))));
         assert_eq!(chain(&layers()), "outer: middle: inner");
         let effect = EffectError::transient("docker.ping", layers());

@@ -1,4 +1,4 @@
-//! The one gate that every outside call passes: deadline and breaker in life, the fault plan in tests.
+//! The gate that every outside call passes: deadlines and breakers in production, the fault plan in tests.
 
 use std::collections::BTreeMap;
 use std::future::{Future, pending};
@@ -16,76 +16,74 @@ use crate::error::{Dependency, Effect, EffectError};
 /// An outside call, as the gate sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Call {
-    /// Stable name: `docker.create_volume`.
+    /// Stable name, such as `docker.create_volume`.
     pub name: &'static str,
-    /// Whom it asks.
+    /// The dependency called.
     pub dependency: Dependency,
-    /// Whether it may change something, so that a missing answer leaves the outcome unknown.
+    /// True for a call that may change something: a missing answer leaves its outcome unknown.
     pub changes: bool,
-    /// Whether it is the dependency's ping, which passes even while the breaker is open.
+    /// True for the dependency's ping, which passes even while the breaker is open.
     pub is_ping: bool,
-    /// How long it may take.
+    /// Time limit.
     pub deadline: Duration,
 }
 
 impl Call {
-    /// A call that changes nothing.
+    /// A call that changes nothing outside.
     #[must_use]
     pub const fn read(name: &'static str, dependency: Dependency, deadline: Duration) -> Self {
         Self { name, dependency, changes: false, is_ping: false, deadline }
     }
 
-    /// A call that may change something.
+    /// A call that may change something outside.
     #[must_use]
     pub const fn change(name: &'static str, dependency: Dependency, deadline: Duration) -> Self {
         Self { name, dependency, changes: true, is_ping: false, deadline }
     }
 
-    /// The call that tells whether the dependency is up.
+    /// A call that checks if the dependency is up.
     #[must_use]
     pub const fn ping(name: &'static str, dependency: Dependency) -> Self {
         Self { name, dependency, changes: false, is_ping: true, deadline: Duration::from_secs(3) }
     }
 }
 
-/// What is to happen to a call. The gate in life knows only the first two; the others are what can befall a
-/// call on its way, for tests to choose.
+/// Fate of a call. [`LiveGate`] uses the first two alone; tests choose the others to inject faults.
 #[derive(Debug, Clone)]
 pub enum Verdict {
-    /// It is made.
+    /// The call is made.
     Run,
-    /// It is not made, and fails like this.
+    /// The call is not made, and fails with this error.
     Fail(EffectError),
-    /// It is made, and its reply is lost.
+    /// The call is made, and its reply is lost.
     RunThenLose,
-    /// It is not made, and never answers.
+    /// The call is not made, and never answers.
     Hang,
-    /// It is made, and never answers.
+    /// The call is made, and never answers.
     RunThenHang,
-    /// It never answers, and is made at a time of its own: the gate keeps it.
+    /// The call never answers, and the gate keeps it to make it at any later time.
     Late,
-    /// It is made once this is notified.
+    /// The call is made after a notification.
     Wait(Arc<Notify>),
 }
 
-/// A call that nobody waits for any more. It is made when it is polled.
+/// A call without a caller, made when the future is polled.
 pub type Kept = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Decides over calls and learns how they ended.
+/// Decides the fate of each call and records its result.
 pub trait Gate: Send + Sync {
-    /// Asked before each call.
+    /// Decides the fate of a call, before it is made.
     fn admit(&self, call: &Call) -> Verdict;
-    /// EventBus after each call.
+    /// Records the result of a call.
     fn ended(&self, call: &Call, elapsed: Duration, error: Option<&EffectError>);
-    /// Given each call that was judged [`Verdict::Late`]; a gate that never judges so has nothing to keep.
+    /// Takes a call with the verdict [`Verdict::Late`].
     fn keep(&self, _call: &Call, _work: Kept) {}
 }
 
-/// Makes a call through the gate. The work owns all that it needs, because it may outlive its caller.
+/// Makes a call through the gate. `work` owns its data, because it may outlive its caller.
 ///
 /// # Errors
-/// Those of the call; a deadline that passes leaves the outcome of a changing call unknown, and makes
-/// any other transient.
+/// The call's own. Past the deadline a changing call is `OutcomeUnknown`, any other `Transient`.
 pub async fn pass<T: Send + 'static>(
     gate: &dyn Gate,
     call: Call,
@@ -110,7 +108,6 @@ pub async fn pass<T: Send + 'static>(
         },
         Verdict::RunThenHang => {
             let silent = async {
-                // Whatever came of it, nobody is told.
                 let _ = work.await;
                 pending().await
             };
@@ -130,19 +127,21 @@ pub async fn pass<T: Send + 'static>(
     result
 }
 
-/// How long a dependency whose ping failed is left alone before one call is let through to see.
+/// Time after a failed ping until one call is let through as a test.
 const HALF_OPEN_AFTER: Duration = Duration::from_secs(3);
 
-/// The gate in life: each call runs under its deadline. Once a dependency's ping fails, its other calls fail
-/// at once, naming it, but for one every few seconds; the first ping or call that succeeds ends that.
+/// The gate in production: deadlines, metrics and one breaker per dependency.
+///
+/// A failed ping opens the dependency's breaker: its other calls fail at once, but for one every
+/// three seconds. The first ping or call that succeeds closes the breaker.
 #[derive(Debug, Default)]
 pub struct LiveGate {
-    /// Since when, or when the last call was let through.
+    /// Open breakers, with the time of the failed ping or of the last call let through.
     down: Mutex<BTreeMap<Dependency, Instant>>,
 }
 
 impl LiveGate {
-    /// A gate with every dependency taken to be up.
+    /// A gate with every breaker closed.
     #[must_use]
     pub fn new() -> Arc<Self> {
         Arc::new(Self::default())
@@ -181,13 +180,13 @@ impl Gate for LiveGate {
         match error {
             Some(error) if call.is_ping => {
                 if self.down().insert(call.dependency, Instant::now()).is_none() {
-                    warn!(dependency = %call.dependency, error = %error.chain(), "down");
+                    warn!(dependency = %call.dependency, error = %error.chain(), "dependency down");
                 }
             }
             Some(_) => {}
             None => {
                 if self.down().remove(&call.dependency).is_some() {
-                    warn!(dependency = %call.dependency, "up again");
+                    warn!(dependency = %call.dependency, "dependency up again");
                 }
             }
         }
@@ -215,7 +214,7 @@ mod tests {
         fn ended(&self, _: &Call, _: Duration, _: Option<&EffectError>) {}
     }
 
-    /// A call whose effect can be seen.
+    /// A call whose effect sets a flag.
     fn raise(flag: &Arc<AtomicBool>) -> impl Future<Output = Effect<()>> + Send + use<> {
         let flag = Arc::clone(flag);
         async move {
@@ -225,7 +224,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_deadline_leaves_a_change_unknown_and_a_read_transient() {
+    async fn a_missed_deadline_leaves_only_changes_unknown() {
         let gate = LiveGate::new();
         let begun = Instant::now();
         let change = pass::<()>(&*gate, CHANGE, pending()).await;
@@ -236,7 +235,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_failing_ping_opens_the_breaker_and_a_good_one_closes_it() {
+    async fn pings_open_and_close_the_breaker() {
         let gate = LiveGate::new();
         let fails = async { Err::<(), _>(EffectError::transient_message("test.ping", "refused")) };
         assert!(pass(&*gate, PING, fails).await.is_err());
@@ -251,7 +250,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_call_is_let_through_now_and_then_and_its_success_closes_the_breaker() {
+    async fn a_successful_call_closes_the_breaker() {
         let gate = LiveGate::new();
         let fails = || async { Err::<(), _>(EffectError::transient_message("test.ping", "refused")) };
         assert!(pass(&*gate, PING, fails()).await.is_err());
@@ -266,7 +265,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_failed_call_opens_nothing() {
+    async fn a_failed_call_opens_no_breaker() {
         let gate = LiveGate::new();
         let fails = async { Err::<(), _>(EffectError::transient_message("test.change", "busy")) };
         assert!(pass(&*gate, CHANGE, fails).await.is_err());
@@ -282,7 +281,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_call_that_falls_silent_has_its_effect_and_an_unknown_outcome() {
+    async fn a_silent_call_has_its_effect() {
         let done = Arc::new(AtomicBool::new(false));
         let error = pass(&Always(Verdict::RunThenHang), CHANGE, raise(&done)).await.unwrap_err();
         assert!(matches!(error, EffectError::OutcomeUnknown { .. }));
@@ -290,7 +289,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_hanging_call_has_no_effect_and_ends_with_its_deadline() {
+    async fn a_hanging_call_ends_at_its_deadline() {
         let begun = Instant::now();
         let error = pass(&Always(Verdict::Hang), READ, async { Ok(()) }).await.unwrap_err();
         assert!(matches!(error, EffectError::Transient { .. }));
@@ -310,7 +309,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_late_call_has_its_effect_after_its_caller_gave_up() {
+    async fn a_late_call_lands_after_its_deadline() {
         let (gate, done) = (Keeper::default(), Arc::new(AtomicBool::new(false)));
         let error = pass(&gate, CHANGE, raise(&done)).await.unwrap_err();
         assert!(matches!(error, EffectError::OutcomeUnknown { .. }));
@@ -321,7 +320,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_call_that_waits_is_made_when_it_is_let_go() {
+    async fn a_waiting_call_is_made_after_its_notification() {
         let (go_on, done) = (Arc::new(Notify::new()), Arc::new(AtomicBool::new(false)));
         let call = {
             let (gate, work) = (Always(Verdict::Wait(Arc::clone(&go_on))), raise(&done));

@@ -1,7 +1,8 @@
-//! The outside world behind small traits: containers, databases, proxy, WordPress, site probe, clock.
+//! Adapters of the outside world behind small traits: containers, databases, proxy, WordPress, site probe, clock.
 //!
-//! Each trait has one real adapter here and one fake in `hostplane-testing`, and one contract suite runs on both. Every call passes the one [`gate`], which gives it a deadline and, in tests, faults.
-//! Nothing here decides what a site needs; that is the engine's part. Start reading at [`world`].
+//! Each trait has one real adapter and one fake in `hostplane-testing`, and one contract suite runs on both. Every call
+//! passes the [`gate`], which sets its deadline and, in tests, injects faults. This crate never decides what a site
+//! needs; the engine does. Start reading at [`world`].
 
 pub mod clock;
 pub mod containers;

@@ -1,4 +1,4 @@
-//! Everything outside, as one value that is handed to the engine.
+//! The outside world, as one value that the engine gets.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::probe::{GatedProbe, SiteProbe};
 use crate::proxy::{GatedProxy, Proxy};
 use crate::wordpress::{GatedWordpress, Wordpress};
 
-/// The outside world. Its fields can only be reached through the gate: [`World::new`] wraps them.
+/// The outside world behind the gate: [`World::new`] wraps every adapter but the clock.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct World {
@@ -25,11 +25,11 @@ pub struct World {
     pub wordpress: Arc<dyn Wordpress>,
     /// The site probe.
     pub probe: Arc<dyn SiteProbe>,
-    /// Time and chance.
+    /// Time and randomness.
     pub clock: Arc<dyn Clock>,
 }
 
-/// The adapters of a world, before they are put behind the gate.
+/// Adapters of a world, not yet behind the gate.
 pub struct Adapters {
     /// The container engine.
     pub containers: Arc<dyn Containers>,
@@ -41,12 +41,12 @@ pub struct Adapters {
     pub wordpress: Arc<dyn Wordpress>,
     /// The site probe.
     pub probe: Arc<dyn SiteProbe>,
-    /// Time and chance.
+    /// Time and randomness.
     pub clock: Arc<dyn Clock>,
 }
 
 impl World {
-    /// Puts every adapter behind the gate.
+    /// Puts the adapters behind the gate.
     #[must_use]
     pub fn new(adapters: Adapters, gate: Arc<dyn Gate>) -> Self {
         Self {
@@ -59,10 +59,10 @@ impl World {
         }
     }
 
-    /// Asks a dependency whether it is up. The answer opens or closes its breaker.
+    /// Pings a dependency. The result opens or closes its breaker.
     ///
     /// # Errors
-    /// Whatever the ping fails with. A site has no ping of its own.
+    /// The ping's error. A site has no ping of its own.
     pub async fn ping(&self, dependency: Dependency) -> Effect<()> {
         match dependency {
             Dependency::Docker => self.containers.ping().await,

@@ -1,15 +1,15 @@
-//! Caddy's main configuration and each site's snippet.
+//! Caddy's main configuration and the snippet of each site.
 
 use crate::desired::DesiredSite;
 use crate::ids::SiteId;
 use crate::mark::Mark;
 use crate::naming;
 
-/// The header in which Caddy names the site that it means. A container's address is reused at once, so
-/// without it a request could reach another site's nginx, which refuses it by this header.
+/// Header in which Caddy names the site of a request. Docker reuses a container's address at once, so a request could
+/// reach another site's nginx, which refuses it by this header.
 pub const SITE_HEADER: &str = "X-Hostplane-Site";
 
-/// The main configuration. `sites_dir` is the directory whose snippets are imported, relative to the
+/// Renders the main configuration. `sites_dir` is the directory of the imported snippets, relative to the
 /// configuration's own.
 ///
 /// An unknown host name gets 404; Caddy's own answer would be an empty 200.
@@ -22,21 +22,20 @@ pub fn main_config(sites_dir: &str) -> String {
     )
 }
 
-/// What visitors of a suspended site get, with status 503: no braces and no backquotes, as Caddy's file has uses
-/// for both.
+/// Page that visitors of a suspended site get, with status 503. It has no braces and no backquotes, which mean
+/// something in a Caddyfile.
 pub const MAINTENANCE_PAGE: &str = "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
     <title>Under maintenance</title></head><body><h1>This site is under maintenance.</h1>\
     <p>Please come back later.</p></body></html>";
 
-/// How long a visitor waits for a page of a site whose nginx can't be connected to: so long a container takes to be
-/// started again.
-const TRY: &str = "lb_try_duration 2s";
-const TRY_AGAIN: &str = "lb_try_interval 100ms";
-/// In the own network a connection is there at once or not at all. A packet to a container that has its name already
-/// and its address not yet is lost, and the kernel sends the next after a second.
-const CONNECT: &str = "dial_timeout 200ms";
+/// Time for which Caddy retries a site whose nginx refuses connections: a container's restart takes about as long.
+const RETRY_FOR: &str = "lb_try_duration 2s";
+const RETRY_EVERY: &str = "lb_try_interval 100ms";
+/// Short, as a packet to a container that has its name but not yet its address is lost, and the kernel sends the next
+/// only after a second.
+const DIAL_TIMEOUT: &str = "dial_timeout 200ms";
 
-/// A site's route, without the mark.
+/// Renders a site's route, without the mark.
 #[must_use]
 pub fn route(want: &DesiredSite) -> String {
     let host = &want.url.host;
@@ -49,16 +48,16 @@ pub fn route(want: &DesiredSite) -> String {
     route_to(&format!("{}:80", naming::nginx_container(&want.site.name)), host, want.site.id)
 }
 
-/// A route to `upstream`, as host and port, which serves a site under a host name.
+/// Renders a route from a host name to `upstream` (`host:port`).
 #[must_use]
 pub fn route_to(upstream: &str, host: &str, site: SiteId) -> String {
     format!(
         "http://{host} {{\n\treverse_proxy {upstream} {{\n\t\theader_up {SITE_HEADER} {site}\n\
-         \t\t{TRY}\n\t\t{TRY_AGAIN}\n\t\ttransport http {{\n\t\t\t{CONNECT}\n\t\t}}\n\t}}\n}}\n"
+         \t\t{RETRY_FOR}\n\t\t{RETRY_EVERY}\n\t\ttransport http {{\n\t\t\t{DIAL_TIMEOUT}\n\t\t}}\n\t}}\n}}\n"
     )
 }
 
-/// A site's snippet: the mark, then the route.
+/// Renders a site's snippet: the mark, then the route.
 #[must_use]
 pub fn snippet(want: &DesiredSite, mark: &Mark) -> String {
     format!("{}\n{}", mark.to_comment(), route(want))
@@ -70,7 +69,7 @@ mod tests {
     use crate::desired::tests::hello;
 
     #[test]
-    fn a_route_names_the_host_the_upstream_and_the_site() {
+    fn a_route_names_host_upstream_and_site() {
         assert_eq!(
             route(&hello()),
             "http://hello.localhost {\n\
@@ -87,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn a_suspended_site_s_route_is_the_maintenance_page() {
+    fn a_suspended_site_serves_the_maintenance_page() {
         assert_eq!(
             route(&DesiredSite { suspended: true, ..hello() }),
             format!(
@@ -118,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn the_main_configuration_refuses_unknown_names_and_imports_the_sites() {
+    fn unknown_host_names_get_404() {
         let config = main_config("sites");
         for line in ["admin localhost:2019", "auto_https off", "404", "import sites/*.caddy"] {
             assert!(config.contains(line), "{line}");

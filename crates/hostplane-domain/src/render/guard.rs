@@ -1,37 +1,35 @@
-//! Rules of the host's packet filter (nftables): what an installation's containers may send to the machine they
-//! run on, and to its metadata service. What they send to each other is the Engine's business.
+//! Packet filter rules (nftables) for the traffic of an installation's containers to their host and to its metadata
+//! service. The Engine filters traffic between containers.
 
 use std::net::Ipv4Addr;
 
 use crate::bridges;
 use crate::ids::InstanceId;
 
-/// What the sites may reach on the host itself.
+/// Servers on the host that the sites may reach.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostAccess {
     /// The address and port on which the installation's own MariaDB is published for sites, if it has one.
     pub mariadb: Option<(Ipv4Addr, u16)>,
-    /// The ports of servers that the operator names for the sites, as a MariaDB elsewhere or one that takes their
-    /// mail: they may be this machine's, under any of its addresses.
+    /// Ports of servers that the operator names for the sites, such as another MariaDB or a mail relay: they may be on
+    /// this host, under any of its addresses.
     pub named: Vec<u16>,
-    /// Caddy's published ports: a site that is reached under an address of this machine asks itself there, as
-    /// WordPress does for its scheduled work. Anybody may reach them.
+    /// Caddy's published ports, which are public: WordPress requests its own site there, for wp-cron among others.
     pub caddy: [u16; 2],
 }
 
-/// The name of the installation's table of rules.
+/// Name of the installation's nftables table.
 #[must_use]
 pub fn table(instance: InstanceId) -> String {
     format!("hostplane_{}", instance.uuid().simple())
 }
 
-/// The table. Its chains come before those of the family's usual priority, and what they drop no other chain
-/// brings back. What doesn't come from a bridge of the installation passes untouched.
+/// Renders the table. Its chains run before those of the usual priority, and no other chain can accept a packet that
+/// they drop. Packets from elsewhere than the installation's bridges pass.
 ///
-/// - Packets of connections that the host began pass; the rest is judged packet by packet, so that a connection
-///   that is older than the rules is cut too.
-/// - The link-local range is where clouds have their metadata services; some have their name server there as
-///   well, so port 53 stays.
+/// - Replies to the host's own connections pass. Every other packet is judged alone, so connections older than the
+///   rules are cut too.
+/// - Clouds serve metadata from the link-local range. Some have their name server there, so port 53 stays open.
 #[must_use]
 pub fn rules(instance: InstanceId, access: &HostAccess) -> String {
     let (table, prefix) = (table(instance), bridges::bridge_prefix(instance));
@@ -70,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_database_and_the_proxy_are_let_through() {
+    fn only_the_database_and_the_proxy_are_reachable() {
         let rules = rules(InstanceId::new(Uuid::from_u128(1)), &access());
         let (to_host, onward) = rules.split_once("chain onward").unwrap();
         let verdicts: Vec<&str> = to_host.lines().skip(4).map(str::trim).take_while(|line| *line != "}").collect();
@@ -87,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn servers_that_the_operator_names_may_be_on_the_host() {
+    fn servers_named_by_the_operator_are_reachable() {
         let access = HostAccess { mariadb: None, named: vec![3310, 587], ..access() };
         let rules = rules(InstanceId::new(Uuid::from_u128(1)), &access);
         assert!(
@@ -97,11 +95,11 @@ mod tests {
     }
 
     #[test]
-    fn installations_have_tables_and_bridges_of_their_own() {
+    fn installations_have_their_own_table_and_bridges() {
         let of = |n| rules(InstanceId::new(Uuid::from_u128(n)), &access());
         let prefix = |n| bridges::bridge_prefix(InstanceId::new(Uuid::from_u128(n)));
         assert!(of(1).contains(&table(InstanceId::new(Uuid::from_u128(1)))));
-        assert_eq!(of(1).matches(&prefix(1)).count(), 2, "each chain lets what isn't ours pass first");
+        assert_eq!(of(1).matches(&prefix(1)).count(), 2, "each chain first accepts what isn't ours");
         assert!(!of(1).contains(&prefix(2)) && of(1) != of(2));
     }
 }

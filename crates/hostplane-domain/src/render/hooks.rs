@@ -1,9 +1,9 @@
-//! What Hostplane adds to WordPress: hooks in a file of its own, which the site can read and not change.
+//! Hooks that Hostplane adds to WordPress, in a file that the site can read but not change.
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::SettingsSecrets;
-use super::php::quote;
+use super::php_literal::quote;
+use super::settings_file::SettingsSecrets;
 use crate::desired::DesiredSite;
 use crate::naming;
 use crate::wordpress::MailTls;
@@ -19,7 +19,7 @@ if ( defined( 'HOSTPLANE_SITE' ) ) {
 }
 ";
 
-/// Curl connects elsewhere than the address says, also when it is redirected; the header is nginx's condition.
+/// Curl connects to nginx in place of the URL's address, also after redirects. nginx requires the header.
 const LOOPBACK: &str = r#"
 // What the site asks of itself goes straight to its nginx: from in here its address may lead elsewhere, as
 // under *.localhost, or nowhere. Scheduled events, Site Health and many plugins ask so.
@@ -47,7 +47,7 @@ $GLOBALS['wp_filter']['http_request_args'][10][] = array(
 );
 "#;
 
-/// A plugin that brings a mailer of its own announces it by the hook that it asks for.
+/// A plugin with its own mailer is recognised by its hook on `phpmailer_init`.
 const NO_MAIL: &str = r"
 // Without a mail server, mail fails at once and says why.
 $GLOBALS['wp_filter']['pre_wp_mail'][PHP_INT_MAX][] = array(
@@ -64,7 +64,7 @@ $GLOBALS['wp_filter']['pre_wp_mail'][PHP_INT_MAX][] = array(
 );
 ";
 
-/// A plugin that is asked later has the last word.
+/// Priority 1, so that a plugin's own hook runs later and wins.
 const MAIL: &str = r"
 $GLOBALS['wp_filter']['phpmailer_init'][1][] = array(
 	'accepted_args' => 1,
@@ -98,7 +98,7 @@ fn mail(want: &DesiredSite, secrets: &SettingsSecrets) -> String {
         MailTls::Starttls => "tls",
         MailTls::Tls => "ssl",
     };
-    // What is put in last can't be mistaken for a place of another.
+    // Free texts go in last: a placeholder inside one is not replaced.
     let text = MAIL
         .replace("{port}", &relay.port.to_string())
         .replace("{tls}", &quote(tls))
@@ -110,7 +110,7 @@ fn mail(want: &DesiredSite, secrets: &SettingsSecrets) -> String {
     text + &from.unwrap_or_default()
 }
 
-/// The hooks of a site.
+/// Renders a site's hooks.
 #[must_use]
 pub fn file(want: &DesiredSite, secrets: &SettingsSecrets) -> SecretString {
     let constant = |name: &str, value: &str| format!("define( '{name}', {} );\n", quote(value));
@@ -147,14 +147,14 @@ mod tests {
     }
 
     #[test]
-    fn a_site_reaches_itself_at_its_own_nginx_under_its_own_name() {
+    fn loopback_requests_go_to_the_site_s_nginx() {
         let file = text(&hello());
         assert!(file.contains("define( 'HOSTPLANE_LOOPBACK', 'hello.localhost:8080:nginx_hello:80' );"));
         assert!(file.contains(&format!("['{SITE_HEADER}'] = HOSTPLANE_SITE")), "nginx refuses what lacks it");
     }
 
     #[test]
-    fn mail_goes_to_the_relay_or_fails_at_once() {
+    fn mail_uses_the_relay_or_fails() {
         let without = text(&hello());
         assert!(without.contains("pre_wp_mail") && !without.contains("isSMTP") && !without.contains("it\\'s"));
         let relay = |tls, user: Option<&str>, from: Option<&str>| MailRelay {

@@ -42,7 +42,7 @@ impl App {
         let Some(php) = container.filter(|found| found.state == ContainerState::Running) else {
             return Err(AppError::NotRunning(name.clone()));
         };
-        let exec = Exec { argv: program.watched(), user: None, stdin };
+        let exec = Exec { argv: program.argv_with_timeout(), user: None, stdin };
         let began = Instant::now();
         let output = self.world.containers.exec(&php.id, &exec).await.map_err(unanswered(name))?;
         // What was run may be secret; that something was run isn't.

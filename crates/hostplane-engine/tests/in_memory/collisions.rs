@@ -57,7 +57,7 @@ async fn a_container() {
         let plant = async |harness: &Harness| {
             harness.world.create_container(&foreign_container(name), &Labels::new()).await.unwrap();
         };
-        expect_failure(plant, step, &["container", name, "somebody else"]).await;
+        expect_failure(plant, step, &["container", name, "another owner"]).await;
     }
 }
 

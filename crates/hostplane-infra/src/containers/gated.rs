@@ -14,8 +14,8 @@ use super::{
 use crate::error::{Dependency, Effect};
 use crate::gate::{Call, Gate, pass};
 
-/// The longest that a call takes which makes something. When it has passed, what was asked for is there or
-/// never will be: an Engine works on it no longer than on any other.
+/// Time limit of a call that creates an object. Past it the object exists or never will, as an Engine works no longer
+/// on a creation.
 pub const CREATE_DEADLINE: Duration = Duration::from_secs(30);
 
 const PING: Call = Call::ping("docker.ping", Dependency::Docker);
@@ -47,7 +47,7 @@ pub struct GatedContainers {
 }
 
 impl GatedContainers {
-    /// Wraps.
+    /// Puts an adapter behind the gate.
     #[must_use]
     pub fn new(inner: Arc<dyn Containers>, gate: Arc<dyn Gate>) -> Self {
         Self { inner, gate }

@@ -1,25 +1,25 @@
-//! What the programs of a container have printed, as the engine keeps it.
+//! Log of a container: the output of its programs, as the engine keeps it.
 
 use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-/// When a line was written, to the nanosecond: lines are told apart by it.
+/// Time of a line, to the nanosecond, which distinguishes lines.
 pub use jiff::Timestamp as LogTime;
 
-/// Bytes of text that one answer has at most.
+/// Most bytes of text in one answer.
 pub const LOG_LIMIT: usize = 1024 * 1024;
 
-/// Which lines are asked for.
+/// Selection of a log's lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LogQuery {
-    /// The newest ones, so many at most.
+    /// Most lines; older ones are left out.
     pub newest: u32,
-    /// Only those that were written later than this.
+    /// Lower bound, exclusive, of the lines' times.
     pub after: Option<LogTime>,
 }
 
-/// Where a program wrote a line to.
+/// Output stream of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogStream {
     /// Standard output.
@@ -28,18 +28,18 @@ pub enum LogStream {
     Stderr,
 }
 
-/// A line, or a part of one that is longer than the engine's 16 KiB. Its text is hostile until parsed.
+/// A line, or a part of one longer than the engine's 16 KiB. Its text is hostile until parsed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogLine {
-    /// When it was written.
+    /// Time of the line.
     pub at: LogTime,
-    /// Where to.
+    /// The output stream.
     pub stream: LogStream,
-    /// Without the end of the line.
+    /// Text without the end of the line.
     pub text: Bytes,
 }
 
-/// The newest lines that fit into an answer, in the order in which they came.
+/// The newest lines that fit into an answer, oldest first.
 pub struct Newest {
     query: LogQuery,
     lines: VecDeque<LogLine>,
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_lines_are_kept_as_far_as_they_fit() {
+    fn the_newest_lines_that_fit_are_kept() {
         let all = LogQuery { newest: 10, after: None };
         let lines = || (1..=4).map(|n| line(n, "x"));
         assert_eq!(kept(all, lines()), [1, 2, 3, 4]);

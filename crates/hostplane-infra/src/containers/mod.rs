@@ -1,7 +1,7 @@
-//! The container engine: containers, volumes, networks, images.
+//! Container engine: containers, volumes, networks, images.
 //!
-//! The traits speak in the Engine's terms and know nothing of what a site needs. Objects of other
-//! owners are listed like ours; whether something may be touched is decided by its labels, above.
+//! The trait uses the Engine's terms and knows nothing of sites. Lists include objects of other owners; the engine
+//! crate decides by their labels which ones it may change.
 
 mod docker;
 mod gated;
@@ -25,41 +25,41 @@ pub use log::{LOG_LIMIT, LogLine, LogQuery, LogStream, LogTime, Newest};
 use crate::clock::Timestamp;
 use crate::error::Effect;
 
-/// Which objects to list.
+/// Selection of objects to list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Scope {
-    /// All there are, whoever made them.
+    /// All objects, of any owner.
     All,
-    /// Those with exactly these names, whoever made them.
+    /// Objects with exactly these names, of any owner.
     Names(Vec<String>),
-    /// Those with this label and value.
+    /// Objects with this label and value.
     Label(String, String),
 }
 
-/// A container, as listed.
+/// Facts about a container, as listed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ContainerFacts {
     /// The Engine's id.
     pub id: String,
     /// The name, without the leading slash.
     pub name: String,
-    /// The mark that its labels are, if they are one.
+    /// The mark in the labels, if there is one.
     pub mark: Option<Mark>,
-    /// Labels beside the mark, the image's among them.
+    /// Labels beside the mark, including the image's.
     pub labels: Labels,
-    /// The image as it was named when the container was made, or its id once that name means another.
+    /// The image's name when the container was made, or its id once the name means another image.
     pub image: String,
-    /// What it is doing.
+    /// Lifecycle state.
     pub state: ContainerState,
-    /// It runs, and its own health check says that it shouldn't be relied on.
+    /// True if the container runs and its own health check fails.
     pub unhealthy: bool,
-    /// The networks that it is connected to, by name; those of one that doesn't run need not exist.
+    /// Names of the connected networks. Those of a stopped container need not exist.
     pub networks: Vec<String>,
-    /// Its volumes, by path.
+    /// Mounted volumes, ordered by path.
     pub mounts: Vec<VolumeMount>,
 }
 
-/// What a container is doing.
+/// Lifecycle state of a container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ContainerState {
     /// Made, never started.
@@ -68,39 +68,39 @@ pub enum ContainerState {
     Running,
     /// Ended.
     Exited,
-    /// On its way out: its name may stay taken for a moment.
+    /// Being removed: its name may stay taken for a moment.
     Removing,
     /// Frozen.
     Paused,
     /// Ended, and the Engine is about to start it again.
     Restarting,
-    /// Half removed, or of a state that we don't know.
+    /// Half removed, or in an unknown state.
     Dead,
 }
 
-/// What can be changed on a container after it was made, and no list shows. 0 is no limit.
+/// Limits and restart policy of a container, which can change after its creation and which no list shows. 0 is no
+/// limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tuning {
-    /// Bytes.
+    /// Memory, in bytes.
     pub memory: i64,
-    /// Bytes; as much as `memory` when there is no swap.
+    /// Memory and swap together, in bytes; equal to `memory` without swap.
     pub memory_and_swap: i64,
-    /// Billionths of a core.
+    /// CPU time, in billionths of a core.
     pub nano_cpus: i64,
-    /// Processes and threads.
+    /// Number of processes and threads.
     pub pids: i64,
-    /// It comes back after a crash and after the Engine's restart.
+    /// True if the container restarts after a crash and with the Engine.
     pub restarts: bool,
 }
 
 impl Tuning {
-    /// What a container has that was made like this, and not changed since.
+    /// The tuning of a container made from `spec`.
     #[must_use]
     pub fn of(spec: &ContainerSpec) -> Self {
         let memory = i64::from(spec.limits.memory_mib) * 1024 * 1024;
         Self {
             memory,
-            // Together with swap: equal means none of it.
             memory_and_swap: memory,
             nano_cpus: i64::from(spec.limits.cpu_milli) * 1_000_000,
             pids: i64::from(spec.limits.pids),
@@ -109,52 +109,52 @@ impl Tuning {
     }
 }
 
-/// The container engine, as it describes itself.
+/// Facts about the container engine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EngineFacts {
-    /// Its version.
+    /// The Engine's version.
     pub version: String,
-    /// Its machine's kernel, as that names its version.
+    /// The version of the host's kernel.
     pub kernel: String,
-    /// Its clock; `None` when it doesn't say.
+    /// The host's clock; `None` when the Engine doesn't report it.
     pub time: Option<Timestamp>,
-    /// Where it keeps everything, on its own machine.
+    /// The Engine's data directory on its host.
     pub data_dir: String,
 }
 
-/// Something that happened to a container, a volume or a network, and that may be harm.
+/// Event of a container, a volume or a network that may be drift.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EngineEvent {
     /// The name of the container, volume or network.
     pub name: String,
-    /// What happened, in the engine's word: `die`, `destroy`, `disconnect`, …
+    /// The engine's name for the event: `die`, `destroy`, `disconnect`, …
     pub action: String,
-    /// A container's labels among others; the engine tells none of volumes and networks.
+    /// A container's labels among others; the engine reports none of volumes and networks.
     pub labels: Labels,
 }
 
-/// Events as they come. It ends, or fails, when the connection does.
+/// Stream of events. The stream ends, or fails, with its connection.
 pub type EngineEvents = BoxStream<'static, Effect<EngineEvent>>;
 
-/// A volume, as listed.
+/// Facts about a volume, as listed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VolumeFacts {
-    /// The name, which is also its id.
+    /// The name, which is also the id.
     pub name: String,
-    /// The mark that its labels are, if they are one.
+    /// The mark in the labels, if there is one.
     pub mark: Option<Mark>,
     /// Labels beside the mark.
     pub labels: Labels,
 }
 
-/// A network, as listed.
+/// Facts about a network, as listed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NetworkFacts {
     /// The Engine's id. Two networks may have one name.
     pub id: String,
     /// The name.
     pub name: String,
-    /// The mark that its labels are, if they are one.
+    /// The mark in the labels, if there is one.
     pub mark: Option<Mark>,
     /// Labels beside the mark.
     pub labels: Labels,
@@ -164,18 +164,18 @@ pub struct NetworkFacts {
     pub gateway: Option<Ipv4Addr>,
 }
 
-/// A bridge network to be made.
+/// Desired bridge network.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NetworkSpec {
     /// The name.
     pub name: String,
-    /// The subnet; the Engine chooses one when there is none.
+    /// The subnet; the Engine chooses one for `None`.
     pub subnet: Option<Ipv4Net>,
     /// Labels.
     pub labels: Labels,
 }
 
-/// A file to be written into, or read out of, a container. Its contents may be secret and are never printed.
+/// A file written into, or read from, a container. Its contents may be secret and are never printed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ArchiveEntry {
     /// Path relative to the archive's directory, without `..`.
@@ -195,18 +195,18 @@ impl std::fmt::Debug for ArchiveEntry {
     }
 }
 
-/// A program to be run in a running container. No shell is involved.
+/// A program to run in a running container, without a shell.
 #[derive(Clone)]
 pub struct Exec {
-    /// The argument vector: seen by anybody who inspects, so never a secret.
+    /// The argument vector, which every client of the engine can inspect: never a secret.
     pub argv: Vec<String>,
     /// `uid:gid`; the container's own when `None`.
     pub user: Option<String>,
-    /// What it reads; may be secret.
+    /// Standard input, which may be secret.
     pub stdin: Bytes,
 }
 
-/// What a program printed, cut at [`EXEC_OUTPUT_LIMIT`] bytes each. Hostile until parsed.
+/// Output of a program, each stream cut at [`EXEC_OUTPUT_LIMIT`] bytes. Hostile until parsed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExecOutput {
     /// Exit code.
@@ -217,20 +217,19 @@ pub struct ExecOutput {
     pub stderr: Bytes,
 }
 
-/// Bytes that are kept of each output stream of a program.
+/// Most bytes kept of each output stream of a program.
 pub const EXEC_OUTPUT_LIMIT: usize = 256 * 1024;
-/// Bytes that an archive read from a container may have.
+/// Most bytes of an archive read from a container.
 pub const ARCHIVE_LIMIT: usize = 64 * 1024 * 1024;
 
-/// The container engine. Every method is one outside call (an exec is three requests, but one effect).
+/// The container engine. Every method is one outside call; an exec is three requests, but one effect.
 ///
-/// Errors are classified: what doesn't exist is `NotFound`; a taken name, a missing image, an overlapping
-/// subnet and exhausted pools are `Rejected`; a name or volume that is about to come free ("removal in
-/// progress", "volume is in use", "has active endpoints") is `Transient`; a request that was sent and not
-/// answered is `OutcomeUnknown` if it changes something.
+/// Errors are classified: a missing object is `NotFound`; a taken name, a missing image, an overlapping subnet and
+/// exhausted pools are `Rejected`; a name or volume about to come free ("removal in progress", "volume is in use",
+/// "has active endpoints") is `Transient`; a changing request without an answer is `OutcomeUnknown`.
 #[async_trait]
 pub trait Containers: Send + Sync {
-    /// Whether the engine answers.
+    /// Pings the engine.
     async fn ping(&self) -> Effect<()>;
 
     /// Lists containers, running or not.
@@ -239,55 +238,55 @@ pub trait Containers: Send + Sync {
     async fn volumes(&self, scope: &Scope) -> Effect<Vec<VolumeFacts>>;
     /// Lists networks, with their subnets.
     async fn networks(&self, scope: &Scope) -> Effect<Vec<NetworkFacts>>;
-    /// What of one container no list shows.
+    /// Inspects the limits and the restart policy of a container.
     async fn tuning(&self, container_id: &str) -> Effect<Tuning>;
-    /// The engine's description of itself.
+    /// Asks for the engine's facts.
     async fn about(&self) -> Effect<EngineFacts>;
-    /// What happens from now on. Events are hints: some may be lost, so whoever follows them looks at everything
-    /// after this has answered, and now and then besides.
+    /// Subscribes to events. Some may be lost, so they are hints: the reconciler also runs full scans, the first right
+    /// after subscribing.
     async fn events(&self) -> Effect<EngineEvents>;
-    /// Whether an image is on the host.
+    /// True if an image is on the host.
     async fn image_exists(&self, image: &str) -> Effect<bool>;
 
-    /// Makes a volume. The labels that come back are those of the volume that exists under the name,
-    /// which may be another's: the caller compares.
+    /// Makes a volume. The labels of the answer are those of the existing volume of that name, which may have another
+    /// owner: the caller compares.
     async fn create_volume(&self, name: &str, labels: &Labels) -> Effect<VolumeFacts>;
     /// Removes a volume by name. `Transient` while a container uses it.
     async fn remove_volume(&self, name: &str) -> Effect<()>;
 
-    /// Makes a bridge network and answers its id. A name that exists is `Rejected` as far as the engine
-    /// notices: two made at once may both succeed.
+    /// Makes a bridge network and returns its id. A taken name is `Rejected`, but two concurrent calls may both
+    /// succeed.
     async fn create_network(&self, spec: &NetworkSpec) -> Effect<String>;
     /// Removes a network by id. `Transient` while it has endpoints.
     async fn remove_network(&self, id: &str) -> Effect<()>;
-    /// Connects a container to a network; connected already is fine.
+    /// Connects a container to a network; succeeds if it is connected.
     async fn connect(&self, network_id: &str, container_id: &str) -> Effect<()>;
 
-    /// Makes a container, without starting it, and answers its id. Volumes that the engine makes in
-    /// passing get `labels` too.
+    /// Makes a container without starting it, and returns its id. Volumes that the engine makes implicitly get `labels`
+    /// too.
     async fn create_container(&self, spec: &ContainerSpec, labels: &Labels) -> Effect<String>;
-    /// Starts a container; running already is fine. `NotFound` names the network when that is missing.
+    /// Starts a container; succeeds if it runs. `NotFound` names the network when that is missing.
     async fn start_container(&self, id: &str) -> Effect<()>;
-    /// Stops a container; stopped already is fine. It is killed after `grace_s` seconds.
+    /// Stops a container, with a kill after `grace_s` seconds; succeeds if it is stopped.
     async fn stop_container(&self, id: &str, grace_s: u16) -> Effect<()>;
-    /// Removes a container by id, killing it if it runs; "removal in progress" is `Transient`.
+    /// Kills and removes a container by id. "Removal in progress" is `Transient`.
     async fn remove_container(&self, id: &str) -> Effect<()>;
 
-    /// Writes files below a directory of a container that exists (running or not). A directory that is
-    /// missing is `NotFound`; a read-only root or volume, and paths that leave the directory, are
-    /// `Rejected`. A volume's own mode and owner are set by an entry in the directory above it.
+    /// Writes files below a directory of a container, running or not. A missing directory is `NotFound`; a read-only
+    /// root or volume, and paths that leave the directory, are `Rejected`. An entry in the directory above a volume
+    /// sets the volume's own mode and owner.
     async fn upload(&self, container_id: &str, dir: &str, entries: &[ArchiveEntry]) -> Effect<()>;
     /// Reads the regular files below a directory of a container, paths relative to that directory.
     /// At most [`ARCHIVE_LIMIT`] bytes; links and special files are left out.
     async fn download(&self, container_id: &str, dir: &str) -> Effect<Vec<ArchiveEntry>>;
-    /// Reads one regular file of a container, its path as that of the entry; `None` when something else is
-    /// there. Nothing there is `NotFound`, as is a container that is gone.
+    /// Reads one regular file of a container; the entry has the given path. `None` for another type of file; `NotFound`
+    /// without a file or a container.
     async fn download_file(&self, container_id: &str, path: &str) -> Effect<Option<ArchiveEntry>>;
-    /// Runs a program in a running container and waits for its end. A program that can't be started ends
-    /// with code 126 or 127; a container that doesn't run is `Transient`.
+    /// Runs a program in a running container and waits for its end. A program that can't start ends with code 126 or
+    /// 127; a stopped container is `Transient`.
     async fn exec(&self, container_id: &str, exec: &Exec) -> Effect<ExecOutput>;
 
-    /// What a container has printed, running or not, oldest first; at most [`LOG_LIMIT`] bytes, then the
-    /// newest. One that has never run has printed nothing.
+    /// Reads the log of a container, running or not, oldest line first: the newest [`LOG_LIMIT`] bytes at most. The log
+    /// of a container that never ran is empty.
     async fn log(&self, container_id: &str, query: LogQuery) -> Effect<Vec<LogLine>>;
 }

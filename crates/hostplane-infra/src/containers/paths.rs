@@ -1,4 +1,4 @@
-//! Which names may be asked for, and which directories and paths written and read: the same for every engine.
+//! Checks of names and paths in requests, the same for every engine.
 
 use std::path::{Component, Path};
 
@@ -8,10 +8,10 @@ fn refuse<T>(message: String) -> Effect<T> {
     Err(Rejection::Invalid { by: Dependency::Docker, message }.into())
 }
 
-/// A directory of a container: absolute and without `..`.
+/// Checks a directory of a container: absolute and without `..`.
 ///
 /// # Errors
-/// `Rejected` if it isn't.
+/// `Rejected` for any other path.
 pub fn directory(dir: &str) -> Effect<&str> {
     let plain = |part| matches!(part, Component::RootDir | Component::Normal(_));
     if dir.starts_with('/') && !dir.contains('\0') && Path::new(dir).components().all(plain) {
@@ -21,34 +21,34 @@ pub fn directory(dir: &str) -> Effect<&str> {
     }
 }
 
-/// A file of a container: absolute, without `..`, and not its root.
+/// Checks a file of a container: absolute, without `..`, and not the root.
 ///
 /// # Errors
-/// `Rejected` if it isn't.
+/// `Rejected` for any other path.
 pub fn file(path: &str) -> Effect<&str> {
     let path = directory(path)?;
     if path.ends_with('/') { refuse(format!("{path:?} is not a file")) } else { Ok(path) }
 }
 
-/// Whether a path stays below the directory that it is relative to. `.` doesn't: an engine silently
-/// leaves that entry of an archive out, so a mounted volume's own mode is set from the directory above.
+/// True if a relative path stays below its directory. `.` is refused: an engine silently leaves that entry of an
+/// archive out, so the mode of a mounted volume is set from the directory above.
 pub(crate) fn is_below(path: &str) -> bool {
     !path.contains('\0') && path.split('/').all(|part| !matches!(part, "" | "." | ".."))
 }
 
-/// A path of an entry.
+/// Checks the path of an archive's entry.
 ///
 /// # Errors
-/// `Rejected` unless it stays below its directory.
+/// `Rejected` unless the path stays below its directory.
 pub fn entry(path: &str) -> Effect<&str> {
     if is_below(path) { Ok(path) } else { refuse(format!("{path:?} is not a path below the directory")) }
 }
 
-/// A name or an id as a part of a request's path. bollard pastes it in, so that anything else than the
-/// Engine allows in names could be another request.
+/// Checks a name or an id for a request's path. bollard doesn't escape it, so a character that the Engine allows in no
+/// name could make another request.
 ///
 /// # Errors
-/// `Rejected` if it isn't.
+/// `Rejected` for any other text.
 pub fn segment(text: &str) -> Effect<&str> {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-' | '/' | ':' | '@');
     let whole =
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_one_part_of_a_request() {
+    fn a_name_cannot_change_the_request() {
         for name in ["", "..", "../volumes", "a//b", "a b", "a?x=y", "a#b", "a%2fb"] {
             assert!(segment(name).is_err(), "{name:?}");
         }

@@ -1,14 +1,14 @@
-//! Whose a tenant is, and how that is said.
+//! Ownership of a tenant, by the ledger.
 
 use hostplane_domain::ids::{InstanceId, SiteId};
 use hostplane_domain::mark::{Mark, Owner};
 
 use crate::error::{Effect, EffectError, Rejection};
 
-/// The mark of a ledger's row if it is this site's; a row that can't be read is nobody's.
+/// Returns the mark of a ledger's row of this site. An unreadable row is foreign.
 ///
 /// # Errors
-/// `NameTaken`, with whose the tenant is.
+/// `NameTaken`, naming the owner.
 pub fn own(tenant: &str, entry: Option<&Mark>, instance: InstanceId, site: SiteId) -> Effect<Mark> {
     let owner = match Owner::judge(entry.cloned(), instance, site) {
         Owner::Ours(mark) => return Ok(mark),
@@ -18,7 +18,7 @@ pub fn own(tenant: &str, entry: Option<&Mark>, instance: InstanceId, site: SiteI
     Err(taken("database", tenant, owner))
 }
 
-/// Something of that name is there, and no row of the ledger says whose.
+/// Error for an object of that name without a row in the ledger.
 #[must_use]
 pub fn foreign(what: &'static str, name: &str) -> EffectError {
     taken(what, name, Owner::Foreign.to_string())

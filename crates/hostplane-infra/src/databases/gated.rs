@@ -10,11 +10,11 @@ use super::{Databases, NextEvent, TenantFacts, TenantKey, TenantSpec, Tenants};
 use crate::error::{Dependency, Effect};
 use crate::gate::{Call, Gate, pass};
 
-/// How long making a tenant may take. The adapter begins nothing that could end later.
+/// Time limit of making a tenant. The adapter begins no statement that could end later.
 pub(super) const ENSURE_DEADLINE: Duration = Duration::from_secs(30);
-/// How long confirming one may take.
+/// Time limit of confirming a tenant.
 pub(super) const CONFIRM_DEADLINE: Duration = Duration::from_secs(15);
-/// How long removing one may take.
+/// Time limit of removing a tenant.
 pub(super) const REMOVE_DEADLINE: Duration = Duration::from_mins(1);
 
 const PING: Call = Call::ping("mariadb.ping", Dependency::Mariadb);
@@ -31,7 +31,7 @@ pub struct GatedDatabases {
 }
 
 impl GatedDatabases {
-    /// Wraps.
+    /// Puts an adapter behind the gate.
     #[must_use]
     pub fn new(inner: Arc<dyn Databases>, gate: Arc<dyn Gate>) -> Self {
         Self { inner, gate }

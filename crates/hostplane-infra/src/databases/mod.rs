@@ -1,4 +1,4 @@
-//! The database server of the sites: a database, a user and a ledger row per tenant.
+//! Database server of the sites: a database, a user and a ledger row per tenant.
 
 pub mod claim;
 mod gated;
@@ -15,8 +15,8 @@ pub use mariadb::{BadAddress, Mariadb, MariadbAddress, Passwords};
 use crate::clock::Timestamp;
 use crate::error::Effect;
 
-/// Privileges that a tenant has on its own database, and on nothing else. Not among them: `EVENT`,
-/// `TRIGGER` and routines, which would run unattended, and `GRANT OPTION`.
+/// Privileges of a tenant on its own database, its only ones. They exclude `EVENT`, `TRIGGER` and routines, which would
+/// run unattended, and `GRANT OPTION`.
 pub const TENANT_PRIVILEGES: &[&str] = &[
     "SELECT",
     "INSERT",
@@ -33,27 +33,27 @@ pub const TENANT_PRIVILEGES: &[&str] = &[
     "SHOW VIEW",
 ];
 
-/// A tenant to be made. It holds the password's hash, never the password.
+/// Desired tenant, with the password's hash, never the password.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TenantSpec {
-    /// Written into the ledger. The database and the user are named after `mark.site.name`.
+    /// The mark for the ledger. The database and the user are named after `mark.site.name`.
     pub mark: Mark,
-    /// For `mysql_native_password`: `*` and 40 hex digits.
+    /// The hash of `mysql_native_password`: `*` and 40 hex digits.
     pub password_hash: String,
-    /// Connections that the user may hold at once.
+    /// Most connections of the user.
     pub max_connections: u16,
 }
 
-/// What there is under one tenant name.
+/// Facts about one tenant name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TenantFacts {
     /// The name of database and user: `wp_<site>`.
     pub name: String,
-    /// The ledger's row, if it is there and legible.
+    /// The mark in the ledger's row, if there is a legible one.
     pub ledger: Option<Mark>,
-    /// The ledger says that the site was confirmed: from then on it may hold a customer's work.
+    /// True once the site was confirmed: from then on the tenant may hold the owner's data.
     pub confirmed: bool,
-    /// The database exists.
+    /// True if the database exists.
     pub database: bool,
     /// The user, if it exists.
     pub user: Option<TenantUser>,
@@ -64,64 +64,63 @@ pub struct TenantFacts {
 pub struct TenantUser {
     /// The stored hash.
     pub password_hash: String,
-    /// Connections that it may hold at once; 0 is no limit.
+    /// Most connections; 0 is no limit.
     pub max_connections: u16,
-    /// It has exactly [`TENANT_PRIVILEGES`] on exactly its own database.
+    /// True if the user has exactly [`TENANT_PRIVILEGES`], on exactly its own database.
     pub grants_exact: bool,
 }
 
-/// Which tenants to list.
+/// Selection of tenants to list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Tenants {
-    /// Every name for which there is a ledger row, a database `wp_…` or a user `wp_…`.
+    /// Every name with a ledger row, a database `wp_…` or a user `wp_…`.
     All,
-    /// One site's name.
+    /// The tenant of one site's name.
     Of(SiteName),
 }
 
-/// The database server. Each method is one effect; those that change are idempotent, so an unknown
-/// outcome is met by calling again.
+/// The database server. Each method is one effect. Changing methods are idempotent, so an unknown outcome is resolved
+/// by calling again.
 #[async_trait]
 pub trait Databases: Send + Sync {
-    /// Whether the server answers.
+    /// Pings the server.
     async fn ping(&self) -> Effect<()>;
 
-    /// What there is. A tenant of which nothing exists is not listed.
+    /// Lists tenants of which anything exists.
     async fn tenants(&self, which: &Tenants) -> Effect<Vec<TenantFacts>>;
 
-    /// Makes the tenant as specified, or mends what is there: ledger row first, then user with its limit,
-    /// database and exact grants. `Rejected(NameTaken)` when the database or the user exists without a
-    /// ledger row of this instance and site id.
+    /// Makes the tenant as specified, or repairs it: ledger row first, then user with its limit, database and exact
+    /// grants. `Rejected(NameTaken)` when the database or the user exists without a ledger row of this instance and
+    /// site id.
     async fn ensure_tenant(&self, spec: &TenantSpec) -> Effect<()>;
 
-    /// Writes into the ledger that the site was confirmed. It stays written until the tenant is removed.
-    /// `Rejected(NameTaken)` unless the ledger's row has this instance and site id.
+    /// Marks the tenant's site as confirmed in the ledger, until the tenant's removal. `Rejected(NameTaken)` unless the
+    /// ledger's row has this instance and site id.
     async fn confirm_tenant(&self, tenant: &TenantKey) -> Effect<()>;
 
-    /// When WordPress has its next scheduled event, for each confirmed tenant of an instance that has one. What
-    /// a tenant stores is its own word: one whose table is missing, locked or of another form is not listed, and
-    /// costs the others nothing.
+    /// Lists the next wp-cron event of each confirmed tenant of an instance. A tenant whose table is missing, locked or
+    /// of another form is left out, and costs the others nothing.
     async fn next_events(&self, instance: InstanceId) -> Effect<Vec<NextEvent>>;
 
-    /// Removes user, database and, last, the ledger row; ends the user's connections. Does nothing
-    /// unless the ledger's row has this instance and site id.
+    /// Removes user, database and, last, the ledger row, and ends the user's connections. Does nothing unless the
+    /// ledger's row has this instance and site id.
     async fn remove_tenant(&self, tenant: &TenantKey) -> Effect<()>;
 }
 
-/// When a site's WordPress has something to do.
+/// Next wp-cron event of a site.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NextEvent {
-    /// The site, by the ledger.
+    /// The site, from the ledger.
     pub site: SiteRef,
-    /// When its first event is due; often in the past.
+    /// The time at which the event is due, often in the past.
     pub due: Timestamp,
 }
 
-/// Whose tenant is meant.
+/// Instance and site of a tenant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TenantKey {
     /// The instance.
-    pub instance: hostplane_domain::ids::InstanceId,
+    pub instance: InstanceId,
     /// The site.
-    pub site: hostplane_domain::mark::SiteRef,
+    pub site: SiteRef,
 }

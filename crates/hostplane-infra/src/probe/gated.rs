@@ -19,7 +19,7 @@ pub struct GatedProbe {
 }
 
 impl GatedProbe {
-    /// Wraps.
+    /// Puts an adapter behind the gate.
     #[must_use]
     pub fn new(inner: Arc<dyn SiteProbe>, gate: Arc<dyn Gate>) -> Self {
         Self { inner, gate }

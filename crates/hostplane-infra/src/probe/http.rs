@@ -11,15 +11,15 @@ use crate::error::{Effect, EffectError};
 
 const CALL: &str = "probe.get";
 
-/// Asks one address, the proxy's, for the pages of every site.
+/// Gets the pages of every site from the proxy's address.
 pub struct HttpProbe {
     client: reqwest::Client,
     address: String,
 }
 
 impl HttpProbe {
-    /// `address` is `host:port` of the proxy. A proxy from the environment is not used, and no connection
-    /// is kept: each probe says whether a new visitor gets in.
+    /// A probe of the proxy at `address` (`host:port`). The client ignores proxies from the environment and keeps no
+    /// connection, as each probe stands for a new visitor.
     ///
     /// # Errors
     /// When the HTTP client can't be set up.
@@ -62,7 +62,7 @@ mod tests {
         SiteUrl { host: "hello.localhost".into(), port: 8080 }
     }
 
-    /// Answers one request with `answer` and gives back what was asked.
+    /// Answers one request with `answer`, and returns the request.
     async fn serve_once(answer: Vec<u8>) -> (String, tokio::task::JoinHandle<String>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
@@ -78,19 +78,19 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn asks_the_proxy_by_address_and_the_site_by_host() {
-        let (address, asked) = serve_once(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi".to_vec()).await;
+    async fn requests_reach_the_proxy_with_the_site_host() {
+        let (address, request) = serve_once(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi".to_vec()).await;
         let page = HttpProbe::new(address).unwrap().get(&url(), "/wp-login.php").await.unwrap();
         assert_eq!((page.status, &page.body[..]), (200, &b"hi"[..]));
-        let asked = asked.await.unwrap();
-        assert!(asked.starts_with("get /wp-login.php http/1.1"), "{asked}");
-        assert!(asked.contains("host: hello.localhost:8080\r\n"), "{asked}");
+        let request = request.await.unwrap();
+        assert!(request.starts_with("get /wp-login.php http/1.1"), "{request}");
+        assert!(request.contains("host: hello.localhost:8080\r\n"), "{request}");
     }
 
     #[tokio::test]
-    async fn a_redirection_is_not_followed() {
+    async fn redirects_are_not_followed() {
         let answer = b"HTTP/1.1 302 Found\r\nlocation: http://192.0.2.1/\r\ncontent-length: 0\r\n\r\n".to_vec();
-        let (address, _asked) = serve_once(answer).await;
+        let (address, _request) = serve_once(answer).await;
         assert_eq!(HttpProbe::new(address).unwrap().get(&url(), "/").await.unwrap().status, 302);
     }
 
@@ -98,12 +98,12 @@ mod tests {
     async fn a_page_is_cut_at_the_limit() {
         let mut answer = b"HTTP/1.1 200 OK\r\n\r\n".to_vec();
         answer.resize(PAGE_LIMIT * 2, b'x');
-        let (address, _asked) = serve_once(answer).await;
+        let (address, _request) = serve_once(answer).await;
         assert_eq!(HttpProbe::new(address).unwrap().get(&url(), "/").await.unwrap().body.len(), PAGE_LIMIT);
     }
 
     #[tokio::test]
-    async fn nobody_there_is_transient() {
+    async fn a_refused_connection_is_transient() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         drop(listener);

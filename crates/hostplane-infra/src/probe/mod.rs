@@ -1,4 +1,4 @@
-//! Asks a site's pages from outside, through the proxy, as a visitor would.
+//! Site probe: gets a site's pages through the proxy, as a visitor does.
 
 mod gated;
 mod http;
@@ -12,21 +12,21 @@ pub use http::HttpProbe;
 
 use crate::error::Effect;
 
-/// A page, as answered. Redirections are not followed.
+/// Answer to a probe. Redirects are not followed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page {
     /// HTTP status.
     pub status: u16,
-    /// The first [`PAGE_LIMIT`] bytes of the body. Hostile.
+    /// The first [`PAGE_LIMIT`] bytes of the body, which are hostile.
     pub body: Bytes,
 }
 
-/// Bytes of a page that are read.
+/// Most bytes of a page that are read.
 pub const PAGE_LIMIT: usize = 512 * 1024;
 
 impl Page {
-    /// Why this is not a page of a working site, or `None` if it is: status 200 is not enough, because
-    /// a WordPress without a theme answers 200 with nothing.
+    /// The page's fault, or `None` for a page of a working site. Status 200 is not enough, as a WordPress without a
+    /// theme answers 200 with an empty body.
     #[must_use]
     pub fn fault(&self) -> Option<String> {
         if self.status != 200 {
@@ -41,10 +41,10 @@ impl Page {
     }
 }
 
-/// The site probe.
+/// Gets pages of sites.
 #[async_trait]
 pub trait SiteProbe: Send + Sync {
-    /// Gets a path of a site through the proxy. `Transient` when nothing answers.
+    /// Gets a path of a site through the proxy. `Transient` without an answer.
     async fn get(&self, url: &SiteUrl, path: &str) -> Effect<Page>;
 }
 
@@ -57,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn only_content_counts() {
+    fn a_page_without_content_is_a_fault() {
         let good = format!("<html><BODY class=x>{}</body></html>", "word ".repeat(50));
         assert_eq!(page(200, &good).fault(), None);
         assert_eq!(page(503, &good).fault(), Some("status 503".into()));

@@ -12,7 +12,7 @@ use super::{Proxy, RouteFacts, RouteSpec, Routes};
 use crate::error::{Dependency, Effect};
 use crate::gate::{Call, Gate, pass};
 
-/// How long a change may take. The adapter begins nothing that could end later.
+/// Time limit of a change. The adapter begins no program that could end later.
 pub(super) const CHANGE_DEADLINE: Duration = Duration::from_mins(1);
 
 const PING: Call = Call::ping("caddy.ping", Dependency::Caddy);
@@ -29,7 +29,7 @@ pub struct GatedProxy {
 }
 
 impl GatedProxy {
-    /// Wraps.
+    /// Puts an adapter behind the gate.
     #[must_use]
     pub fn new(inner: Arc<dyn Proxy>, gate: Arc<dyn Gate>) -> Self {
         Self { inner, gate }

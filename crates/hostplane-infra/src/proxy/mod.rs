@@ -1,4 +1,4 @@
-//! The proxy in front of all sites: one snippet per site, and only valid configurations.
+//! Proxy in front of all sites: one snippet per site, and only valid configurations.
 
 mod caddy;
 mod gated;
@@ -16,50 +16,50 @@ pub use gated::GatedProxy;
 
 use crate::error::Effect;
 
-/// A snippet, as found.
+/// Facts about a snippet on disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SnippetFacts {
     /// The file's name: `<site>.caddy`.
     pub file: String,
     /// The mark in its first line, if there is one.
     pub mark: Option<Mark>,
-    /// All of it.
+    /// The whole text.
     pub contents: String,
-    /// This process has seen the proxy load it as it is. What is only on disk is not served yet.
+    /// True if this process had the proxy load this text. A snippet on disk alone is not served.
     pub loaded: bool,
 }
 
-/// The routes that there are.
+/// Facts about every route.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Routes {
-    /// Every snippet on disk, whoever wrote it.
+    /// Every snippet on disk, of any owner.
     pub snippets: Vec<SnippetFacts>,
-    /// What the proxy serves, whatever is on disk now.
+    /// The snippets that the proxy serves, on disk or not.
     pub served: Served,
 }
 
-/// What there is of one site's route.
+/// Facts about one site's route.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RouteFacts {
-    /// The snippet of its name, whoever wrote it.
+    /// The snippet of the site's name, of any owner.
     pub snippet: Option<SnippetFacts>,
-    /// The proxy serves the snippet of its name, or may: it can outlive the file.
+    /// True if the proxy serves, or may serve, a snippet of the site's name, which can outlive its file.
     pub may_be_served: bool,
-    /// What the proxy serves is known at all.
+    /// True once the served snippets are known.
     pub is_settled: bool,
 }
 
-/// The snippets that a proxy serves.
+/// Snippets that the proxy serves.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Served {
-    /// Not known: this process has not seen it load anything yet.
+    /// Unknown: this process has not had the proxy load a configuration yet.
     Unknown,
-    /// The files that it has loaded, or may have loaded when a change broke off.
+    /// Files that the proxy loaded, or may have loaded when a change was interrupted.
     These(BTreeSet<String>),
 }
 
 impl Served {
-    /// The proxy may serve what is, or was, in this file.
+    /// True if the proxy may serve a present or past text of this file.
     #[must_use]
     pub fn may_have(&self, file: &str) -> bool {
         match self {
@@ -69,39 +69,39 @@ impl Served {
     }
 }
 
-/// A snippet to be put in place.
+/// Desired snippet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RouteSpec {
-    /// Whose. The file is named after `mark.site.name`.
+    /// The owner's mark. The file is named after `mark.site.name`.
     pub mark: Mark,
-    /// The host names that it serves, to tell whose route is in the way when it is refused.
+    /// The host names that the snippet serves, to find a conflicting route.
     pub hosts: Vec<String>,
-    /// All of it, mark included.
+    /// The whole text, mark included.
     pub contents: String,
 }
 
-/// The proxy. Changes that wait at the same time are loaded together, so that a burst costs
-/// few reloads; one that is refused is set aside and hinders no other.
+/// The proxy. Concurrent changes are loaded together, so that a burst costs few reloads; a refused change is set aside
+/// and blocks no other.
 #[async_trait]
 pub trait Proxy: Send + Sync {
-    /// Whether the proxy answers.
+    /// Pings the proxy.
     async fn ping(&self) -> Effect<()>;
 
-    /// Every snippet there is, and what the proxy serves.
+    /// Reads every snippet, on disk and served.
     async fn routes(&self) -> Effect<Routes>;
 
-    /// The same of one site, at a cost that doesn't grow with the others.
+    /// Reads one site's route, at a cost independent of the other sites.
     async fn route(&self, site: &SiteName) -> Effect<RouteFacts>;
 
-    /// Has the proxy load what is on disk, unless it is known that it did.
+    /// Has the proxy load the snippets on disk, unless it is known to run them.
     async fn settle(&self) -> Effect<()>;
 
-    /// Puts a snippet in place: the proxy loads the whole configuration with it, and then it is renamed into
-    /// place; on refusal the last good configuration stays, on disk too. Answers when it is loaded and in place.
-    /// `Rejected`: `HostTaken`, `ConfigRejected`, or `NameTaken` when the file is another's.
+    /// Puts a snippet in place: the proxy loads the whole configuration with it, then the file is renamed into place.
+    /// On refusal the last good configuration stays, on disk too. Returns when the snippet is loaded and in place.
+    /// `Rejected`: `HostTaken`, `ConfigRejected`, or `NameTaken` when the file has another owner.
     async fn put_route(&self, spec: &RouteSpec) -> Effect<()>;
 
-    /// Takes a site's snippet away if it is this instance's and this site's, and answers when the proxy
-    /// has reloaded without it. Anybody else's file of that name stays and is no error.
+    /// Removes a site's snippet if its mark has this instance and site, and returns when the proxy has reloaded without
+    /// it. A foreign file of that name stays, without an error.
     async fn remove_route(&self, instance: InstanceId, site: &SiteRef) -> Effect<()>;
 }

@@ -1,5 +1,4 @@
-//! What can be told about a snippet by reading it: whose it is, what it serves, whether it ends where it
-//! should.
+//! Snippets as text: owner, served places, balanced braces.
 
 use std::collections::BTreeSet;
 
@@ -10,10 +9,10 @@ use hostplane_domain::naming;
 use super::{RouteSpec, SnippetFacts};
 use crate::error::{EffectError, Rejection};
 
-/// Bytes that a snippet may have. What is larger is not ours.
+/// Most bytes of a snippet. A larger file is foreign.
 pub(crate) const SNIPPET_LIMIT: usize = 256 * 1024;
 
-/// What a file says about itself, and whether the proxy was seen to load it.
+/// Reads the facts about a file; `loaded` is the caller's.
 #[must_use]
 pub fn facts(file: &str, contents: &[u8], loaded: bool) -> SnippetFacts {
     let kept = &contents[..contents.len().min(SNIPPET_LIMIT)];
@@ -21,7 +20,7 @@ pub fn facts(file: &str, contents: &[u8], loaded: bool) -> SnippetFacts {
     SnippetFacts { file: file.to_owned(), mark: mark(contents), contents: contents_shown, loaded }
 }
 
-/// The mark in the first line.
+/// Reads the mark in the first line.
 pub(crate) fn mark(contents: &[u8]) -> Option<Mark> {
     if contents.len() > SNIPPET_LIMIT {
         return None;
@@ -30,11 +29,11 @@ pub(crate) fn mark(contents: &[u8]) -> Option<Mark> {
     Mark::from_comment(std::str::from_utf8(line).ok()?)
 }
 
-/// What can be refused without asking Caddy.
+/// Refuses an unsafe snippet without asking Caddy.
 ///
 /// # Errors
-/// A snippet without its own mark could never be removed again; one that is not closed would swallow the
-/// next one, since Caddy reads what is imported as one text.
+/// `ConfigRejected` for a snippet that is too large, has no mark of its own and so could never be removed, or has
+/// unbalanced braces and so would include the next one, as Caddy reads all imports as one text.
 pub fn check(spec: &RouteSpec) -> Result<(), EffectError> {
     let why = if spec.contents.len() > SNIPPET_LIMIT {
         "the snippet is too large"
@@ -48,10 +47,10 @@ pub fn check(spec: &RouteSpec) -> Result<(), EffectError> {
     Err(Rejection::ConfigRejected(format!("{}: {why}", naming::snippet_file(&spec.mark.site.name))).into())
 }
 
-/// The mark of a file that is there, if it is this site's.
+/// Returns the mark of a present file of this site.
 ///
 /// # Errors
-/// `NameTaken`, with whose the file is.
+/// `NameTaken`, naming the owner.
 pub fn own(file: &str, contents: &[u8], instance: InstanceId, site: SiteId) -> Result<Mark, EffectError> {
     let found = mark(contents);
     let is_marked = found.is_some();
@@ -63,7 +62,7 @@ pub fn own(file: &str, contents: &[u8], instance: InstanceId, site: SiteId) -> R
     Err(Rejection::NameTaken { what: "route", name: file.to_owned(), owner }.into())
 }
 
-/// Whether every block that is opened is closed, and none that isn't.
+/// True if braces are balanced and no block is closed before it is opened.
 #[must_use]
 pub fn is_closed(contents: &str) -> bool {
     let mut depth = 0_i64;
@@ -80,8 +79,8 @@ pub fn is_closed(contents: &str) -> bool {
     depth == 0
 }
 
-/// The places that a snippet serves, as `host:port` in lower case. Caddy itself takes `http://a`,
-/// `http://A` and `http://a:80` for different sites and lets one of them win.
+/// Lists the places that a snippet serves, as `host:port` in lower case. Caddy itself takes `http://a`, `http://A` and
+/// `http://a:80` for different sites, of which one wins.
 #[must_use]
 pub fn places(contents: &str) -> BTreeSet<String> {
     let mut places = BTreeSet::new();
@@ -112,13 +111,13 @@ pub fn places(contents: &str) -> BTreeSet<String> {
     places
 }
 
-/// A host name as it would be served by an address of ours.
+/// Place of a host name in a snippet of ours.
 #[must_use]
 pub fn http_place(host: &str) -> String {
     format!("{}:80", host.to_ascii_lowercase())
 }
 
-/// The host of a place.
+/// Host of a place.
 #[must_use]
 pub fn host(place: &str) -> &str {
     place.rsplit_once(':').map_or(place, |(host, _)| host)
@@ -126,7 +125,7 @@ pub fn host(place: &str) -> &str {
 
 fn place(address: &str) -> Option<String> {
     if address.starts_with('(') {
-        // A named snippet: it serves nothing by itself.
+        // A named snippet serves nothing until it is imported.
         return None;
     }
     let (default_port, rest) = match address.split_once("://") {
@@ -143,7 +142,7 @@ fn place(address: &str) -> Option<String> {
     Some(format!("{}:{port}", host.to_ascii_lowercase()))
 }
 
-/// Words, up to a comment.
+/// Splits a line into words, up to a comment.
 pub fn tokens(line: &str) -> impl Iterator<Item = &str> {
     line.split_ascii_whitespace().take_while(|token| !token.starts_with('#'))
 }
@@ -153,7 +152,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn places_are_read_from_site_addresses_only() {
+    fn places_come_from_site_addresses_only() {
         for (contents, expected) in [
             ("http://hello.localhost {\n\treverse_proxy x:80 {\n\t}\n}\n", vec!["hello.localhost:80"]),
             ("# http://no {\nhttp://A.Example, http://b {\n}\n", vec!["a.example:80", "b:80"]),
@@ -167,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn blocks_are_closed_inside_the_snippet() {
+    fn unbalanced_braces_are_found() {
         for (contents, closed) in [
             ("http://a {\n\trespond {path}\n}\n", true),
             ("", true),
@@ -181,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_too_large_is_cut_and_nobodys() {
+    fn an_oversized_file_has_no_mark() {
         let mut contents = b"# hostplane instance=".to_vec();
         contents.resize(SNIPPET_LIMIT + 1, b'x');
         let facts = facts("hello.caddy", &contents, true);

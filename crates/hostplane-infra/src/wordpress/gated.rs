@@ -14,7 +14,7 @@ const FACTS: Call = Call::read("wordpress.facts", Dependency::Site, Duration::fr
 const UNPACK: Call = Call::change("wordpress.unpack", Dependency::Site, Duration::from_mins(2));
 const INSTALL: Call = Call::change("wordpress.install", Dependency::Site, Duration::from_mins(2));
 
-/// The program itself is ended before.
+/// Longer than the limit of the program itself, which ends first.
 const RUN_EVENTS: Call =
     Call::change("wordpress.run_events", Dependency::Site, EVENTS_DEADLINE.saturating_add(Duration::from_secs(10)));
 
@@ -25,7 +25,7 @@ pub struct GatedWordpress {
 }
 
 impl GatedWordpress {
-    /// Wraps.
+    /// Puts an adapter behind the gate.
     #[must_use]
     pub fn new(inner: Arc<dyn Wordpress>, gate: Arc<dyn Gate>) -> Self {
         Self { inner, gate }

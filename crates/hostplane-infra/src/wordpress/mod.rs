@@ -1,4 +1,4 @@
-//! What is done inside a site's own PHP container: unpacking and installing WordPress.
+//! WordPress in a site's PHP container: unpacking, installing, running due events.
 
 mod gated;
 mod php;
@@ -16,7 +16,7 @@ pub use php::PhpWordpress;
 
 use crate::error::{Effect, EffectError, Rejection};
 
-/// The deep facts of a site: whose WordPress is unpacked, and whose is installed.
+/// Facts of a deep scan: the sites whose WordPress is unpacked and installed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct WordpressFacts {
     /// The site id in the marker that is written after the last file.
@@ -25,12 +25,12 @@ pub struct WordpressFacts {
     pub installed: Option<SiteId>,
 }
 
-/// What the installer needs.
+/// Input of the installer.
 #[derive(Debug, Clone)]
 pub struct Installation {
-    /// Becomes the marker.
+    /// The site id, written as the marker.
     pub site: SiteId,
-    /// Where the site is reached.
+    /// The site's address.
     pub url: SiteUrl,
     /// Title and first administrator.
     pub details: WordpressDetails,
@@ -38,33 +38,33 @@ pub struct Installation {
     pub admin_password: SecretString,
 }
 
-/// What a run of scheduled events needs.
+/// Input of a run of due events.
 #[derive(Debug, Clone)]
 pub struct EventsRun {
-    /// Where the site is reached.
+    /// The site's address.
     pub url: SiteUrl,
-    /// What the run may use, in MiB.
+    /// PHP's memory limit for the run, in MiB.
     pub memory_mib: u16,
 }
 
-/// How long one run of events may take.
+/// Time limit of one run of events.
 pub const EVENTS_DEADLINE: Duration = Duration::from_secs(90);
 
-/// WordPress in a running PHP container, by the container's id. What it prints is the tenant's word:
-/// it is parsed strictly and otherwise only quoted, shortened.
+/// WordPress in a running PHP container, by the container's id. Its output is hostile: parsed strictly, and quoted in
+/// errors only when shortened.
 #[async_trait]
 pub trait Wordpress: Send + Sync {
-    /// The markers; one that can't be read is none. `Transient` while the container or its database can't say.
+    /// Reads the markers; a malformed one counts as none. `Transient` while the container or its database is down.
     async fn facts(&self, php_container: &str) -> Effect<WordpressFacts>;
-    /// Copies the image's WordPress into the files volume; complete already is fine, and what broke off is
-    /// done again. `Rejected(WouldLoseData)` when the volume has any other marker than this site's.
+    /// Copies the image's WordPress into the files volume. A complete copy is kept, an interrupted one redone.
+    /// `Rejected(WouldLoseData)` when the volume has another marker than this site's.
     async fn unpack(&self, php_container: &str, site: SiteId) -> Effect<()>;
-    /// Installs into the database; installed already for this site is fine, and what broke off is done
-    /// again. Never two at once. `Transient` before this site is unpacked; `Rejected(WouldLoseData)` when
-    /// there are tables of another site, or of nobody's.
+    /// Installs WordPress into the database, one installer at a time. This site's installation is kept, an interrupted
+    /// one redone. `Transient` before this site is unpacked; `Rejected(WouldLoseData)` when the tables belong to
+    /// another site, or to no installation of ours.
     async fn install(&self, php_container: &str, installation: &Installation) -> Effect<()>;
-    /// Runs the scheduled events that are due; while an earlier run goes on, nothing. A run that takes longer
-    /// than [`EVENTS_DEADLINE`] is ended. `Transient` with WordPress's words when an event failed.
+    /// Runs due events; does nothing while an earlier run goes on. A run is ended after [`EVENTS_DEADLINE`].
+    /// `Transient` with PHP's message when an event failed.
     async fn run_events(&self, php_container: &str, run: &EventsRun) -> Effect<()>;
 }
 
@@ -73,9 +73,9 @@ pub const ANOTHER_SITES_FILES: &str = "the volume already holds another site's f
 /// The refusal to install over another site's marker.
 pub const ANOTHER_SITES_TABLES: &str = "the database already holds another site's WordPress";
 /// The refusal to install over tables without a marker.
-pub const NOBODYS_TABLES: &str = "the database already holds tables that no installation of ours made";
+pub const NOBODYS_TABLES: &str = "the database already holds tables that Hostplane didn't make";
 
-/// What is there is not this site's, as far as can be told.
+/// Refusal to overwrite data without this site's marker.
 #[must_use]
 pub fn occupied(by: &str) -> EffectError {
     let advice = "nothing was changed: restore the site's marker or destroy the site";

@@ -1,5 +1,4 @@
-//! WordPress by way of `php` in the site's container: a script on standard input, an answer on
-//! standard output.
+//! WordPress over `php` in the site's container: a script on standard input, an answer on standard output.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use hostplane_domain::ids::SiteId;
-use hostplane_domain::render::php::{WP_CONFIG_STUB, quote};
+use hostplane_domain::render::php::WP_CONFIG_STUB;
+use hostplane_domain::render::php_literal::quote;
 use secrecy::ExposeSecret;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -26,10 +26,10 @@ const UNPACK: &str = include_str!("scripts/unpack.php");
 const INSTALL: &str = include_str!("scripts/install.php");
 const EVENTS: &str = include_str!("scripts/events.php");
 
-/// What precedes the answer. Nothing that the scripts load prints it by chance; a tenant who prints it on
-/// purpose lies about its own site only.
+/// Prefix of the answer. No code that the scripts load prints it by chance; a tenant who prints it falsifies only its
+/// own site's facts.
 const TOKEN: &str = "hostplane-answer:";
-/// Bytes of what a program printed that are quoted in an error.
+/// Most characters of a program's output in an error.
 const QUOTED: usize = 400;
 
 /// [`Wordpress`] over the container engine.
@@ -38,7 +38,7 @@ pub struct PhpWordpress {
 }
 
 impl PhpWordpress {
-    /// Runs scripts through this engine.
+    /// An adapter that runs scripts through this engine.
     #[must_use]
     pub fn new(containers: Arc<dyn Containers>) -> Self {
         Self { containers }
@@ -53,7 +53,7 @@ impl PhpWordpress {
     ) -> Effect<T> {
         input["token"] = TOKEN.into();
         let script = format!("{COMMON}\n$in = json_decode({}, true);\n{script}", quote(&input.to_string()));
-        // An exec outlives its client: what may run on and on is ended from inside.
+        // An exec outlives its client, so `timeout` ends the script inside the container.
         let deadline =
             deadline.map(|deadline| ["timeout".into(), "--signal=KILL".into(), deadline.as_secs().to_string()]);
         let argv = deadline.into_iter().flatten().chain(["php".to_owned()]).collect();
@@ -65,7 +65,7 @@ impl PhpWordpress {
     }
 }
 
-/// The answer in the last line that has one.
+/// Parses the answer in the last line with the prefix.
 fn answer<T: DeserializeOwned>(output: &ExecOutput) -> Option<T> {
     if output.code != 0 {
         return None;
@@ -75,8 +75,8 @@ fn answer<T: DeserializeOwned>(output: &ExecOutput) -> Option<T> {
     serde_json::from_str(line).ok()
 }
 
-/// What went wrong, in PHP's words, on one line and short. The scripts' input is never among them: PHP
-/// quotes no source, and its stack traces are told to leave arguments out.
+/// PHP's error message, shortened to one line. The scripts' input never appears: PHP quotes no source, and its stack
+/// traces leave out arguments (`zend.exception_ignore_args`).
 fn complaint(output: &ExecOutput) -> String {
     let stderr = String::from_utf8_lossy(&output.stderr);
     let text = if stderr.trim().is_empty() { String::from_utf8_lossy(&output.stdout) } else { stderr };
@@ -147,20 +147,20 @@ mod tests {
     }
 
     #[test]
-    fn the_answer_is_found_behind_whatever_else_was_printed() {
+    fn the_answer_is_found_among_other_output() {
         let noisy = output(0, "<html>noise\n\nhostplane-answer:\"installed\"\n", "Warning: x");
         assert_eq!(answer::<String>(&noisy), Some("installed".into()));
     }
 
     #[test]
-    fn without_an_answer_or_with_an_exit_code_there_is_none() {
+    fn a_failed_script_has_no_answer() {
         assert_eq!(answer::<String>(&output(0, "installed", "")), None);
         assert_eq!(answer::<String>(&output(70, "hostplane-answer:\"installed\"", "")), None);
         assert_eq!(answer::<String>(&output(0, "hostplane-answer:{", "")), None);
     }
 
     #[test]
-    fn a_complaint_is_one_short_line_without_control_characters() {
+    fn a_complaint_is_one_short_printable_line() {
         let text = complaint(&output(255, "", &format!("a\x1b[31m\nb{}", "x".repeat(1000))));
         assert!(text.starts_with("a[31m b") && text.len() <= QUOTED);
     }

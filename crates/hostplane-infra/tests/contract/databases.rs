@@ -163,7 +163,7 @@ async fn a_foreign_database_is_not_touched(harness: &dyn Harness) {
     let spec = spec("foreign-db");
     harness.plant_database("wp_foreign-db").await;
     let before = harness.everything("wp_foreign-db").await;
-    assert_eq!(owner_of(harness.databases().ensure_tenant(&spec).await), "somebody else");
+    assert_eq!(owner_of(harness.databases().ensure_tenant(&spec).await), "another owner");
     harness.databases().remove_tenant(&key(&spec)).await.unwrap();
     assert_eq!(harness.everything("wp_foreign-db").await, before);
     let expected = TenantFacts { name: tenant(&spec), ledger: None, confirmed: false, database: true, user: None };
@@ -174,7 +174,7 @@ async fn a_foreign_user_is_not_touched(harness: &dyn Harness) {
     let spec = spec("foreign-user");
     harness.plant_user("wp_foreign-user").await;
     let before = harness.everything("wp_foreign-user").await;
-    assert_eq!(owner_of(harness.databases().ensure_tenant(&spec).await), "somebody else");
+    assert_eq!(owner_of(harness.databases().ensure_tenant(&spec).await), "another owner");
     harness.databases().remove_tenant(&key(&spec)).await.unwrap();
     assert_eq!(harness.everything("wp_foreign-user").await, before);
     let found = facts(harness, &spec).await.unwrap();
@@ -214,7 +214,7 @@ async fn an_unreadable_row_is_nobodys(harness: &dyn Harness) {
     harness.spoil_row(&tenant(&spec)).await;
     let before = harness.everything(&tenant(&spec)).await;
     assert_eq!(facts(harness, &spec).await.unwrap().ledger, None);
-    assert_eq!(owner_of(harness.databases().ensure_tenant(&spec).await), "somebody else");
+    assert_eq!(owner_of(harness.databases().ensure_tenant(&spec).await), "another owner");
     harness.databases().remove_tenant(&key(&spec)).await.unwrap();
     assert_eq!(harness.everything(&tenant(&spec)).await, before);
 }
@@ -317,7 +317,7 @@ async fn the_next_events_of_confirmed_tenants_are_told(harness: &dyn Harness) {
 
 async fn only_its_own_site_confirms_a_tenant(harness: &dyn Harness) {
     let spec = spec("unconfirmed");
-    assert_eq!(owner_of(harness.databases().confirm_tenant(&key(&spec)).await), "somebody else", "there is none");
+    assert_eq!(owner_of(harness.databases().confirm_tenant(&key(&spec)).await), "another owner", "there is none");
     harness.databases().ensure_tenant(&spec).await.unwrap();
     let mut successor = key(&spec);
     successor.site = site("unconfirmed", 2);
@@ -327,7 +327,7 @@ async fn only_its_own_site_confirms_a_tenant(harness: &dyn Harness) {
     assert_eq!(owner_of(harness.databases().confirm_tenant(&theirs).await), "another Hostplane instance");
     assert_eq!(facts(harness, &spec).await, Some(whole(&spec)));
     harness.spoil_row(&tenant(&spec)).await;
-    assert_eq!(owner_of(harness.databases().confirm_tenant(&key(&spec)).await), "somebody else");
+    assert_eq!(owner_of(harness.databases().confirm_tenant(&key(&spec)).await), "another owner");
 }
 
 async fn a_tenant_is_removed_and_removed_again(harness: &dyn Harness) {

@@ -175,8 +175,8 @@ async fn foreign_files_are_not_touched(harness: &dyn Harness) {
     let other_instance = Mark { instance: instance(2), ..mark("foreign") };
     let text = answering("foreign.test", "theirs");
     for (contents, owner) in [
-        (format!("# by hand\n{text}"), "somebody else"),
-        (format!("# hostplane instance=nonsense\n{text}"), "somebody else"),
+        (format!("# by hand\n{text}"), "another owner"),
+        (format!("# hostplane instance=nonsense\n{text}"), "another owner"),
         (format!("{}\n{text}", predecessor.to_comment()), "an earlier site of this name"),
         (format!("{}\n{text}", other_instance.to_comment()), "another Hostplane instance"),
     ] {

@@ -130,7 +130,7 @@ fn mounts(spec: &ContainerSpec) -> Vec<VolumeMount> {
 fn owner(labels: &Labels, what: &str, id: &str) -> String {
     match Mark::from_labels(labels) {
         Some(mark) => format!("the site {} (id {}) of the instance {}", mark.site.name, mark.site.id, mark.instance),
-        None => format!("somebody else ({what} {})", id.get(..12).unwrap_or(id)),
+        None => format!("another owner ({what} {})", id.get(..12).unwrap_or(id)),
     }
 }
 

@@ -96,7 +96,7 @@ impl ProxyState {
             return Ok(());
         }
         if let Some(why) = complaint(&candidate) {
-            let message = format!("what is there already is not valid: {why}");
+            let message = format!("the present configuration is not valid: {why}");
             return Err(Rejection::ConfigRejected(message).into());
         }
         parts.next()?;

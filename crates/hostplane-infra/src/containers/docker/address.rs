@@ -1,4 +1,4 @@
-//! Where an Engine is: `DOCKER_HOST`, and for one on another machine `DOCKER_CERT_DIR`.
+//! Address of an Engine: `DOCKER_HOST`, and `DOCKER_CERT_DIR` for one on another machine.
 
 use std::fmt;
 use std::net::Ipv6Addr;
@@ -9,7 +9,7 @@ use super::certificates::{BadCertificates, Certificates};
 /// The Engine's port for TLS, by convention.
 const DEFAULT_PORT: u16 = 2376;
 
-/// Why an Engine's address can't be used.
+/// Fault of an Engine's address or of its certificates.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     /// Another scheme than `unix://` and `tcp://`.
@@ -23,9 +23,8 @@ pub enum ConnectError {
     BadHost(String),
     /// An Engine on another machine without certificates.
     #[error(
-        "DOCKER_HOST is {0:?} and DOCKER_CERT_DIR is not set: an Engine that anybody can ask gives anybody root on its \
-         machine, so it is asked with TLS and client certificates only; set DOCKER_CERT_DIR to the directory with \
-         ca.pem, cert.pem and key.pem (docs/remote-hosts.md)"
+        "DOCKER_HOST is {0:?} and DOCKER_CERT_DIR is not set: an Engine without TLS gives its whole network root on its \
+         machine; set DOCKER_CERT_DIR to the directory with ca.pem, cert.pem and key.pem (docs/remote-hosts.md)"
     )]
     NoCertificates(String),
     /// The certificates can't be used.
@@ -33,7 +32,7 @@ pub enum ConnectError {
     Certificates(#[from] BadCertificates),
 }
 
-/// Where an Engine is.
+/// Address of an Engine.
 #[derive(Debug)]
 pub(super) enum Address {
     /// On this machine.
@@ -52,7 +51,7 @@ pub(super) struct Endpoint {
 }
 
 impl Address {
-    /// Reads both settings, and the certificates once: what can't be used is said at the start.
+    /// Parses both settings, and reads the certificates once, so that faults show at the start.
     pub fn parse(docker_host: &str, certificates: Option<&Path>) -> Result<Self, ConnectError> {
         if let Some(path) = docker_host.strip_prefix("unix://") {
             if !path.starts_with('/') {
@@ -72,21 +71,21 @@ impl Address {
 }
 
 impl Endpoint {
-    /// The host's name or address, to which the Engine's certificate has to be made out.
+    /// The host's name or address, which the Engine's certificate must name.
     pub fn host(&self) -> &str {
         &self.host
     }
 }
 
-/// As in `DOCKER_HOST`.
 impl fmt::Display for Endpoint {
+    /// The form of `DOCKER_HOST`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (open, close) = if self.host.contains(':') { ("[", "]") } else { ("", "") };
         write!(f, "tcp://{open}{}{close}:{}", self.host, self.port)
     }
 }
 
-/// The host of a `tcp://` address, as in `DOCKER_HOST`, if it is one.
+/// Host of a `tcp://` address in `DOCKER_HOST`; `None` for any other.
 #[must_use]
 pub fn engine_host(docker_host: &str) -> Option<String> {
     Some(host_and_port(docker_host.strip_prefix("tcp://")?)?.0)
@@ -138,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn another_machine_is_never_asked_without_certificates() {
+    fn another_machine_needs_certificates() {
         let error = refused("tcp://app1:2375");
         assert!(error.contains("tcp://app1:2375") && error.contains("DOCKER_CERT_DIR is not set"), "{error}");
         let error = Address::parse("tcp://app1", Some(Path::new("/no/such/dir"))).unwrap_err().to_string();
@@ -146,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_machine_is_named_by_host_and_port() {
+    fn hosts_and_ports_are_parsed() {
         let read = |text: &str| host_and_port(text).unwrap();
         assert_eq!(read("app1"), ("app1".to_owned(), 2376));
         assert_eq!(read("app1.example.com:1/"), ("app1.example.com".to_owned(), 1));
@@ -161,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn the_host_is_known_for_those_who_ask_what_else_is_there() {
+    fn only_tcp_addresses_have_a_host() {
         assert_eq!(engine_host("tcp://10.0.0.2:2376").as_deref(), Some("10.0.0.2"));
         assert_eq!(engine_host("unix:///var/run/docker.sock"), None);
     }

@@ -13,7 +13,7 @@ use tar::{Archive, Builder, EntryType, Header};
 use crate::containers::paths::is_below;
 use crate::containers::{ARCHIVE_LIMIT, ArchiveEntry};
 
-/// Why an archive can't be packed or used.
+/// Fault of an archive.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ArchiveError {
     #[error("the directory has more than {} MiB", ARCHIVE_LIMIT / 1024 / 1024)]
@@ -26,7 +26,7 @@ pub(super) enum ArchiveError {
     CutShort,
 }
 
-/// Packs entries, whose paths were checked. Their time is now, so that nothing that compares times takes a file for an older one.
+/// Packs entries, whose paths are checked already. Their time is now, so that programs comparing times see new files.
 pub(super) fn pack(entries: &[ArchiveEntry]) -> Result<Bytes, ArchiveError> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs());
     let mut builder = Builder::new(Vec::new());
@@ -44,13 +44,12 @@ pub(super) fn pack(entries: &[ArchiveEntry]) -> Result<Bytes, ArchiveError> {
     builder.into_inner().map(Bytes::from).map_err(ArchiveError::Pack)
 }
 
-/// The path of what is in a directory: with `/.` the names in the archive are relative to it, and a link to one is
-/// followed.
-pub(super) fn inside(dir: &str) -> String {
+/// Appends `/.` to a directory, so that the archive's paths are relative to it and a symbolic link to it is followed.
+pub(super) fn contents_of(dir: &str) -> String {
     format!("{}/.", dir.trim_end_matches('/'))
 }
 
-/// Reads what is at a path of a container as an archive.
+/// Downloads a path of a container as an archive.
 pub(super) async fn fetch(
     client: &Client,
     container: &str,
@@ -67,11 +66,11 @@ pub(super) async fn fetch(
     Ok(Ok(archive.freeze()))
 }
 
-/// Unpacks the regular files. What a tenant has written may be anything: links, special files and paths
-/// that leave the directory are left out.
+/// Unpacks the regular files. A tenant may have written any entry: links, special files and paths that leave the
+/// directory are left out.
 pub(super) fn unpack(archive: &[u8]) -> Result<Vec<ArchiveEntry>, ArchiveError> {
     const BLOCK: usize = 512;
-    // The Engine ends an archive in the same way when it fails in the middle, but then without the mark.
+    // The Engine ends the response normally after a failure in the middle, but without the archive's end mark.
     if archive.len() < 2 * BLOCK || archive[archive.len() - 2 * BLOCK..].iter().any(|&byte| byte != 0) {
         return Err(ArchiveError::CutShort);
     }
@@ -108,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn files_come_back_and_directories_do_not() {
+    fn only_files_are_unpacked() {
         let long = format!("{}/file", "d".repeat(150));
         let directory = ArchiveEntry { path: "sub".into(), mode: 0o755, uid: 33, contents: None };
         let entries = [directory, file("sub/a", "one"), file(&long, "two"), file("empty", "")];
@@ -141,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn an_archive_that_was_cut_is_no_archive() {
+    fn a_truncated_archive_is_refused() {
         let whole = pack(&[file("a", "one"), file("b", "two")]).unwrap();
         for length in [0, 512, 1024, whole.len() - 512] {
             assert!(unpack(&whole[..length]).is_err(), "{length}");

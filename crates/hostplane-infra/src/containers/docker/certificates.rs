@@ -1,5 +1,5 @@
-//! The three files with which an Engine on another machine is asked: `ca.pem`, `cert.pem`, `key.pem`, named as
-//! Docker's own tools name them.
+//! Client certificates for an Engine on another machine: `ca.pem`, `cert.pem`, `key.pem`, as Docker's own tools name
+//! them.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -12,11 +12,11 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
 use secrecy::zeroize::Zeroizing;
 
-/// Bytes of a file that are read: enough for any chain.
-const LONGEST: u64 = 1 << 20;
-const NOT_THE_OWNER_S: u32 = 0o077;
+/// Most bytes of a file that are read: enough for any chain.
+const FILE_LIMIT: u64 = 1 << 20;
+const GROUP_OR_OTHERS: u32 = 0o077;
 
-/// Why the files can't be used. No variant holds what is in them.
+/// Fault of the certificate files. No variant holds their contents.
 #[derive(Debug, thiserror::Error)]
 pub enum BadCertificates {
     /// A file is missing or can't be read.
@@ -24,31 +24,31 @@ pub enum BadCertificates {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
-    /// Others than its owner may read the key.
+    /// The key's mode lets other users read it.
     #[error("{} can be read by others than its owner: chmod 600 it, and if they may have read it, replace it", .0.display())]
     KeyOpen(PathBuf),
-    /// A file holds nothing of the kind that it should.
+    /// A file lacks the expected PEM block.
     #[error("{} holds no {expected} in PEM form", path.display())]
     NotPem {
         /// The file.
         path: PathBuf,
-        /// What it should hold.
+        /// The expected PEM block.
         expected: &'static str,
     },
-    /// The files don't go together, or hold what can't be used.
+    /// The files don't match, or hold unusable keys or certificates.
     #[error("ca.pem, cert.pem and key.pem in {} can't be used: {source}", dir.display())]
     Unusable {
-        /// Where they are.
+        /// The files' directory.
         dir: PathBuf,
-        /// Why.
+        /// The cause.
         source: rustls::Error,
     },
 }
 
-/// Who we are, and who the Engine has to be.
+/// Our certificate chain and key, and the CAs that may sign the Engine's.
 pub(super) struct Certificates {
     roots: RootCertStore,
     chain: Vec<CertificateDer<'static>>,
@@ -56,7 +56,7 @@ pub(super) struct Certificates {
 }
 
 impl Certificates {
-    /// Reads the files and checks that they go together. They are local and small.
+    /// Reads the files, which are local and small, and checks that they match.
     pub fn read(dir: &Path) -> Result<Arc<ClientConfig>, BadCertificates> {
         let unusable = |source| BadCertificates::Unusable { dir: dir.to_owned(), source };
         Self::load(dir)?.config().map_err(unusable)
@@ -75,9 +75,9 @@ impl Certificates {
         Ok(Self { roots, chain, key })
     }
 
-    /// Only the CA given counts, not the system's.
+    /// Builds the TLS configuration, which trusts only the given CA and none of the system's.
     fn config(self) -> Result<Arc<ClientConfig>, rustls::Error> {
-        // Named here, so that it doesn't matter which others are compiled in.
+        // Explicit, as other crates may compile in more providers.
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
@@ -97,12 +97,12 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, BadCertific
 fn open(path: &Path, private: bool) -> Result<Zeroizing<Vec<u8>>, BadCertificates> {
     let unreadable = |source| BadCertificates::Unreadable { path: path.to_owned(), source };
     let file = File::open(path).map_err(unreadable)?;
-    // Of the file that is open, whatever its name leads to by now.
-    if private && file.metadata().map_err(unreadable)?.permissions().mode() & NOT_THE_OWNER_S != 0 {
+    // The open file's mode: the path may have been replaced.
+    if private && file.metadata().map_err(unreadable)?.permissions().mode() & GROUP_OR_OTHERS != 0 {
         return Err(BadCertificates::KeyOpen(path.to_owned()));
     }
     let mut contents = Zeroizing::new(Vec::new());
-    file.take(LONGEST).read_to_end(&mut contents).map_err(unreadable)?;
+    file.take(FILE_LIMIT).read_to_end(&mut contents).map_err(unreadable)?;
     Ok(contents)
 }
 
@@ -115,7 +115,7 @@ mod tests {
 
     use super::*;
 
-    /// A directory as it should be, with certificates that sign themselves.
+    /// A valid directory with self-signed certificates.
     fn directory() -> TempDir {
         let dir = TempDir::new().unwrap();
         let key = KeyPair::generate().unwrap();
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_holds_something_else_is_named_and_not_quoted() {
+    fn a_malformed_file_is_named_but_not_quoted() {
         for name in ["ca.pem", "cert.pem", "key.pem"] {
             for contents in ["", "s3cret", "-----BEGIN CERTIFICATE-----\ns3cret\n-----END CERTIFICATE-----\n"] {
                 let dir = directory();
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_others_can_read_is_refused() {
+    fn a_key_readable_by_others_is_refused() {
         for mode in [0o640, 0o604, 0o660] {
             let dir = directory();
             fs::set_permissions(dir.path().join("key.pem"), fs::Permissions::from_mode(mode)).unwrap();

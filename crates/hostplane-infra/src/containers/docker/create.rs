@@ -1,4 +1,4 @@
-//! What containers, volumes and networks are made from, in the Engine's terms.
+//! Request bodies that create containers, volumes and networks.
 
 use std::collections::HashMap;
 
@@ -13,7 +13,7 @@ use hostplane_domain::mark::Labels;
 
 use crate::containers::{NetworkSpec, Tuning};
 
-/// Rotated log files that are kept.
+/// Log files kept by rotation.
 const LOG_FILES: &str = "3";
 /// The bridge driver's option that names the interface.
 const BRIDGE_NAME: &str = "com.docker.network.bridge.name";
@@ -22,7 +22,7 @@ fn map(labels: &Labels) -> HashMap<String, String> {
     labels.clone().into_iter().collect()
 }
 
-/// The body of a container's creation. The image's entry point, where it has one, gets the command.
+/// Body of a request to create a container. The image's entry point, where it has one, gets the command.
 pub(super) fn container(spec: &ContainerSpec, labels: &Labels) -> ContainerCreateBody {
     let ports = port_map(spec);
     ContainerCreateBody {
@@ -67,7 +67,8 @@ fn host_config(spec: &ContainerSpec, labels: &Labels, ports: PortMap) -> HostCon
     }
 }
 
-/// Nothing is copied into the volume, and one that is made in passing gets the container's labels.
+/// Mounts a volume without copying the image's files into it. A volume that the Engine makes implicitly gets the
+/// container's labels.
 fn mount(volume: &VolumeMount, labels: &Labels) -> Mount {
     Mount {
         typ: Some(MountType::VOLUME),
@@ -93,28 +94,28 @@ fn port_map(spec: &ContainerSpec) -> PortMap {
     ports
 }
 
-/// The body of a volume's creation.
+/// Body of a request to create a volume.
 pub(super) fn volume(name: &str, labels: &Labels) -> VolumeCreateRequest {
     VolumeCreateRequest { name: Some(name.to_owned()), labels: Some(map(labels)), ..Default::default() }
 }
 
-/// The body of a network's creation.
+/// Body of a request to create a network.
 pub(super) fn network(spec: &NetworkSpec) -> NetworkCreateRequest {
     let ipam = spec.subnet.map(|subnet| Ipam {
         config: Some(vec![IpamConfig {
             subnet: Some(subnet.trunc().to_string()),
-            // The one that the Engine would choose; only said aloud does it show in lists.
+            // The Engine would choose the same, but lists show only an explicit gateway.
             gateway: subnet.hosts().next().map(|host| host.to_string()),
             ..Default::default()
         }]),
         ..Default::default()
     });
-    // What an installation's containers send is told by the interface on which it arrives.
+    // The packet filter recognises an installation's packets by the bridge's name.
     let bridge = bridges::bridge_of(&spec.name, &spec.labels);
     NetworkCreateRequest {
         name: spec.name.clone(),
         driver: Some("bridge".to_owned()),
-        // Said aloud, because an Engine may have another default.
+        // Explicit, as an Engine may have another default.
         enable_ipv6: Some(false),
         options: bridge.map(|bridge| HashMap::from([(BRIDGE_NAME.to_owned(), bridge)])),
         labels: Some(map(&spec.labels)),
@@ -123,7 +124,7 @@ pub(super) fn network(spec: &NetworkSpec) -> NetworkCreateRequest {
     }
 }
 
-/// The body as it is sent: bollard's model lacks `CheckDuplicate`, without which Engines before 25 make
+/// Serialises the body and adds `CheckDuplicate`, which bollard's model lacks and without which Engines before 25 make
 /// a second network of the same name.
 pub(super) fn network_json(request: &NetworkCreateRequest) -> Result<Bytes, serde_json::Error> {
     let mut body = serde_json::to_value(request)?;
@@ -139,7 +140,7 @@ mod tests {
     use hostplane_domain::desired::ContainerLimits;
 
     #[test]
-    fn a_container_has_every_restriction_of_its_spec_and_no_more_environment() {
+    fn a_container_has_every_restriction_of_its_spec() {
         let spec = ContainerSpec {
             name: "php_a".into(),
             image: "php:1".into(),
@@ -182,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn a_network_is_a_checked_bridge_with_its_gateway_named() {
+    fn a_network_is_a_checked_bridge() {
         let spec = NetworkSpec {
             name: "site_a".into(),
             subnet: Some("10.1.2.3/28".parse().unwrap()),

@@ -14,16 +14,16 @@ use crate::error::Effect;
 
 pub(super) const CALL: &str = "docker.events";
 
-/// What a thing that was as it should be can suffer. Starts and creations are nobody's harm.
-const HARM: [&str; 8] = ["die", "oom", "pause", "destroy", "disconnect", "rename", "update", "health_status"];
+/// Events that may be drift. Starts and creations are none.
+const DRIFT_EVENTS: [&str; 8] = ["die", "oom", "pause", "destroy", "disconnect", "rename", "update", "health_status"];
 
-/// What has happened since a time of the Engine's own clock, and what happens from now on. The Engine remembers few
-/// events (256 in version 20.10), so a gap is filled by a look, not by them.
+/// Streams the events since a time of the Engine's own clock. The Engine remembers few events (256 in version 20.10),
+/// so only a scan closes a gap.
 pub(super) fn since(client: &Client, engine_time: &str) -> BoxStream<'static, Effect<EngineEvent>> {
     let words = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect();
     let filters = HashMap::from([
         ("type".to_owned(), words(&["container", "volume", "network"])),
-        ("event".to_owned(), words(&HARM)),
+        ("event".to_owned(), words(&DRIFT_EVENTS)),
     ]);
     let options = EventsOptions { since: unix_time(engine_time), filters: Some(filters), ..EventsOptions::default() };
     // The stream borrows the client only to build its request.
@@ -34,13 +34,13 @@ fn read(found: Result<EventMessage, BollardError>) -> Effect<Option<EngineEvent>
     found.map(event).map_err(|error| effect_error(CallSubject::read(CALL, "events", ""), error))
 }
 
-/// The Engine takes seconds and a fraction.
+/// Converts a time to seconds and a fraction, the form of the Engine's `since`.
 fn unix_time(text: &str) -> Option<String> {
     let time: jiff::Timestamp = text.parse().ok()?;
     Some(format!("{}.{:09}", time.as_second(), time.subsec_nanosecond()))
 }
 
-/// What happened to a thing with a name. What is said of it is hostile, and only compared.
+/// Converts a message to an event of a named object. Its texts are hostile, and only compared.
 fn event(message: EventMessage) -> Option<EngineEvent> {
     let actor = message.actor?;
     let mut attributes = actor.attributes.unwrap_or_default();
@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_has_the_name_of_what_it_happened_to() {
+    fn an_event_names_its_object() {
         let died = serde_json::json!({
             "Type": "container", "Action": "die",
             "Actor": {"ID": "7c1d", "Attributes": {"name": "php_a", "hostplane.site": "a", "exitCode": "137"}},
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn what_names_nothing_is_no_event() {
+    fn a_message_without_a_name_is_no_event() {
         for json in [
             serde_json::json!({}),
             serde_json::json!({"Type": "container", "Action": "die", "Actor": {"ID": "7c1d"}}),
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn times_are_the_engine_s_own() {
+    fn times_are_converted_to_seconds() {
         assert_eq!(unix_time("2026-11-24T00:00:00.000000007Z").as_deref(), Some("1795478400.000000007"));
         assert_eq!(unix_time("yesterday"), None);
     }

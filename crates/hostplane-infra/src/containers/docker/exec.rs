@@ -1,4 +1,4 @@
-//! Programs in running containers.
+//! Execs: programs in running containers.
 
 use std::convert::Infallible;
 use std::future::pending;
@@ -14,16 +14,16 @@ use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, TryStreamExt};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
-use super::classify::{CallSubject, Meaning, effect_error, meaning_of};
+use super::classify::{AnswerClass, CallSubject, class_of, effect_error};
 use crate::containers::{EXEC_OUTPUT_LIMIT, Exec, ExecOutput};
 use crate::error::{Effect, EffectError};
 
 pub(super) const CALL: &str = "docker.exec";
-/// Between two looks at a program that has closed its output and not ended yet.
+/// First pause between two inspections of a program that has closed its output but not ended; doubled each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(2);
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 
-/// What is to be run. Preparing it runs nothing.
+/// Body of a request to prepare an exec, which runs nothing yet.
 pub(super) fn config(exec: &Exec) -> ExecConfig {
     ExecConfig {
         attach_stdin: Some(true),
@@ -35,14 +35,14 @@ pub(super) fn config(exec: &Exec) -> ExecConfig {
     }
 }
 
-/// Starts what was prepared and waits for its end.
+/// Starts a prepared exec and waits for its end.
 pub(super) async fn run(client: &Client, id: &str, container: &str, stdin: Bytes) -> Effect<ExecOutput> {
     let subject = CallSubject::change(CALL, "container", container);
     let started = client.start_exec(id, None).await.map_err(|error| effect_error(subject, error))?;
     let StartExecResults::Attached { output, input } = started else {
         return Err(EffectError::unknown_message(CALL, "the program was started without its streams"));
     };
-    // From here on a lost answer says nothing about the program.
+    // From here on a lost answer leaves the outcome unknown.
     let (stdout, stderr) = converse(input, output, stdin).await.map_err(|error| EffectError::unknown(CALL, error))?;
     let code = exit_code(client, id).await?;
     if ended_before_it(code, &stdout) {
@@ -54,24 +54,24 @@ pub(super) async fn run(client: &Client, id: &str, container: &str, stdin: Bytes
     Ok(ExecOutput { code, stdout, stderr })
 }
 
-/// A container that ends between the preparation and the start makes the start fail like that of a program
-/// that isn't there: as output, with a code.
+/// True if the container ended between the preparation and the start. The Engine then reports the failure as it reports
+/// a missing program: as output, with a code.
 fn ended_before_it(code: i64, stdout: &[u8]) -> bool {
     let text = String::from_utf8_lossy(stdout);
-    // In runc's words, "in a stopped container"; in the shim's, which has no prefix, "in a deleted state".
+    // runc writes "in a stopped container"; the shim, without a prefix, "in a deleted state".
     let text = text.strip_prefix("OCI runtime exec failed: exec failed: ").unwrap_or(&text);
     matches!(code, 126 | 127) && text.starts_with("cannot exec in a ")
 }
 
-/// Feeds the program and listens to it at the same time, or each could wait for the other.
+/// Writes the program's input and reads its output at the same time, as each could wait for the other.
 async fn converse(
     mut input: Pin<Box<dyn AsyncWrite + Send>>,
     mut output: Pin<Box<dyn Stream<Item = Result<LogOutput, BollardError>> + Send>>,
     stdin: Bytes,
 ) -> Result<(Bytes, Bytes), BollardError> {
     let feed = async move {
-        // A program need not read its input, so a broken pipe is no failure; what it says and its exit
-        // code tell. Shutting down closes the write half, and the program sees the end.
+        // A program need not read its input, so a broken pipe is no failure; its output and exit code decide. Shutting
+        // down closes the write half, and the program reads the end.
         if input.write_all(&stdin).await.is_ok() {
             let _ = input.shutdown().await;
         }
@@ -94,19 +94,19 @@ async fn converse(
     }
 }
 
-/// Keeps what fits. The rest is read and dropped, so that the program can go on.
+/// Keeps bytes up to the limit. The rest is read and dropped, so that the program can go on.
 fn keep(kept: &mut BytesMut, chunk: &[u8]) {
     let room = EXEC_OUTPUT_LIMIT - kept.len();
     kept.extend_from_slice(&chunk[..chunk.len().min(room)]);
 }
 
-/// The Engine learns of a program's end a moment after its output has ended.
+/// Polls for the exit code: the Engine records a program's end a moment after its output has ended.
 async fn exit_code(client: &Client, id: &str) -> Effect<i64> {
     let mut pause = FIRST_PAUSE;
     loop {
         let facts = match client.inspect_exec(id).await {
             Ok(facts) => facts,
-            Err(error) if meaning_of(&error) == Some(Meaning::Busy) => {
+            Err(error) if class_of(&error) == Some(AnswerClass::Busy) => {
                 return Err(EffectError::unknown_message(
                     CALL,
                     "the container ended before the program's end was seen",
@@ -130,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_container_that_ended_is_no_program_that_cannot_start() {
+    fn an_ended_container_is_no_missing_program() {
         let stopped: &[u8] = b"OCI runtime exec failed: exec failed: cannot exec in a stopped container: unknown\r\n";
         assert!(ended_before_it(126, stopped));
         assert!(ended_before_it(126, b"cannot exec in a deleted state: unknown\r\n"));

@@ -1,10 +1,10 @@
-//! What only a look at one container shows.
+//! Facts that only inspecting one container shows.
 
 use bollard::models::{HostConfig, RestartPolicyNameEnum};
 
 use crate::containers::Tuning;
 
-/// What may have been changed since the container was made.
+/// Reads the settings that can change after a container's creation.
 pub(super) fn tuning(config: HostConfig) -> Tuning {
     let policy = config.restart_policy.and_then(|policy| policy.name);
     Tuning {

@@ -12,15 +12,15 @@ use hostplane_domain::mark::{Labels, Mark};
 
 use crate::containers::{ContainerFacts, ContainerState, NetworkFacts, Scope, VolumeFacts};
 
-/// Names that a request asks for one by one. For more, everything is listed and picked from.
+/// Most names in a request's filter. For more names, everything is listed and filtered here.
 const MOST_NAMES: usize = 32;
-/// The network of containers that have none: not one that they are connected to.
+/// Name that the Engine lists for containers without a network.
 const NO_NETWORK: &str = "none";
 
 type Filters = HashMap<String, Vec<String>>;
 
-/// The Engine's part of a scope. Its filters by name are regular expressions (in some versions parts of
-/// names), so they only narrow: [`Wanted`] decides. `pattern` makes one of a name.
+/// Filters for the Engine. Its filters by name are regular expressions, in some versions parts of names, so they only
+/// narrow: [`ScopeFilter`] decides. `pattern` converts a name to a filter.
 fn filters(scope: &Scope, pattern: impl Fn(&str) -> String) -> Option<Filters> {
     match scope {
         Scope::Names(names) if names.len() <= MOST_NAMES => {
@@ -31,14 +31,14 @@ fn filters(scope: &Scope, pattern: impl Fn(&str) -> String) -> Option<Filters> {
     }
 }
 
-/// Our part of a scope: exact.
-enum Wanted<'a> {
+/// Exact filter for the Engine's answers.
+enum ScopeFilter<'a> {
     Any,
     Names(BTreeSet<&'a str>),
     Label(&'a str, &'a str),
 }
 
-impl<'a> Wanted<'a> {
+impl<'a> ScopeFilter<'a> {
     fn of(scope: &'a Scope) -> Self {
         match scope {
             Scope::All => Self::Any,
@@ -54,7 +54,7 @@ impl<'a> Wanted<'a> {
         }
     }
 
-    /// Asked of all labels: those of a mark are not among the facts' own.
+    /// Takes all labels, as those of facts lack the mark's.
     fn has_labels(&self, labels: Option<&HashMap<String, String>>) -> bool {
         match self {
             Self::Label(key, value) => labels.and_then(|labels| labels.get(*key)).is_some_and(|found| found == value),
@@ -63,7 +63,7 @@ impl<'a> Wanted<'a> {
     }
 }
 
-/// No names: nothing to subject. An empty filter would mean everything.
+/// True for a scope without names. The Engine takes an empty filter for all objects.
 fn is_empty(scope: &Scope) -> bool {
     matches!(scope, Scope::Names(names) if names.is_empty())
 }
@@ -74,10 +74,10 @@ pub(super) async fn containers(client: &Client, scope: &Scope) -> Result<Vec<Con
     }
     let filters = filters(scope, |name| format!("^/?{}$", escaped(name)));
     let options = ListContainersOptions { all: true, filters, ..Default::default() };
-    let wanted = Wanted::of(scope);
+    let filter = ScopeFilter::of(scope);
     let found = client.list_containers(Some(options)).await?.into_iter();
-    let found = found.filter(|summary| wanted.has_labels(summary.labels.as_ref())).filter_map(container);
-    Ok(found.filter(|facts| wanted.has_name(&facts.name)).collect())
+    let found = found.filter(|summary| filter.has_labels(summary.labels.as_ref())).filter_map(container);
+    Ok(found.filter(|facts| filter.has_name(&facts.name)).collect())
 }
 
 pub(super) async fn volumes(client: &Client, scope: &Scope) -> Result<Vec<VolumeFacts>, BollardError> {
@@ -85,10 +85,10 @@ pub(super) async fn volumes(client: &Client, scope: &Scope) -> Result<Vec<Volume
         return Ok(Vec::new());
     }
     let options = ListVolumesOptions { filters: filters(scope, str::to_owned) };
-    let wanted = Wanted::of(scope);
+    let filter = ScopeFilter::of(scope);
     let found = client.list_volumes(Some(options)).await?.volumes.unwrap_or_default().into_iter();
-    let found = found.filter(|found| wanted.has_labels(Some(&found.labels))).map(volume);
-    Ok(found.filter(|facts| wanted.has_name(&facts.name)).collect())
+    let found = found.filter(|found| filter.has_labels(Some(&found.labels))).map(volume);
+    Ok(found.filter(|facts| filter.has_name(&facts.name)).collect())
 }
 
 pub(super) async fn networks(client: &Client, scope: &Scope) -> Result<Vec<NetworkFacts>, BollardError> {
@@ -96,10 +96,10 @@ pub(super) async fn networks(client: &Client, scope: &Scope) -> Result<Vec<Netwo
         return Ok(Vec::new());
     }
     let options = ListNetworksOptions { filters: filters(scope, str::to_owned) };
-    let wanted = Wanted::of(scope);
+    let filter = ScopeFilter::of(scope);
     let found = client.list_networks(Some(options)).await?.into_iter();
-    let found = found.filter(|found| wanted.has_labels(found.labels.as_ref())).filter_map(network);
-    Ok(found.filter(|facts| wanted.has_name(&facts.name)).collect())
+    let found = found.filter(|found| filter.has_labels(found.labels.as_ref())).filter_map(network);
+    Ok(found.filter(|facts| filter.has_name(&facts.name)).collect())
 }
 
 fn container(summary: ContainerSummary) -> Option<ContainerFacts> {
@@ -119,13 +119,13 @@ fn container(summary: ContainerSummary) -> Option<ContainerFacts> {
     let (mark, labels) = split(summary.labels);
     Some(ContainerFacts {
         id: summary.id?,
-        // One that is half removed may have no name any more.
+        // A half removed container may have no name.
         name: summary.names.unwrap_or_default().iter().find_map(|name| own(name)).unwrap_or_default(),
         mark,
         labels,
         image: summary.image.unwrap_or_default(),
         state: summary.state.map_or(ContainerState::Dead, state),
-        // EventBus in words alone: "Up 3 minutes (unhealthy)".
+        // Lists show health only in a text: "Up 3 minutes (unhealthy)".
         unhealthy: summary.status.is_some_and(|status| status.ends_with("(unhealthy)")),
         networks,
         mounts,
@@ -136,7 +136,7 @@ fn split(labels: Option<HashMap<String, String>>) -> (Option<Mark>, Labels) {
     Mark::split(&labels.unwrap_or_default().into_iter().collect())
 }
 
-/// A volume in a container; a directory of the host's has its path in the place of a name.
+/// Converts a mount. A bind mount has its path on the host in place of a volume's name.
 fn mount(point: MountPoint) -> Option<VolumeMount> {
     let volume = point.name.filter(|name| !name.is_empty()).or(point.source).unwrap_or_default();
     Some(VolumeMount { volume, path: point.destination?, read_only: !point.rw.unwrap_or(true) })
@@ -173,7 +173,7 @@ fn network(network: Network) -> Option<NetworkFacts> {
     })
 }
 
-/// A name as a regular expression.
+/// Escapes a name for a regular expression.
 fn escaped(name: &str) -> String {
     let mut pattern = String::with_capacity(name.len());
     for character in name.chars() {
@@ -190,7 +190,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_container_is_known_by_its_own_name_and_its_real_networks() {
+    fn containers_have_their_own_name_and_real_networks() {
         let names = vec!["/web/alias".to_owned(), "/php_a".to_owned()];
         let json = serde_json::json!({
             "Id": "7c1d", "Names": names, "State": "running", "Status": "Up 3 minutes (unhealthy)",
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn a_network_with_two_families_has_its_ipv4_facts() {
+    fn a_dual_stack_network_has_its_ipv4_facts() {
         let config = serde_json::json!([
             {"Subnet": "fd00::/64", "Gateway": "fd00::1"},
             {"Subnet": "10.1.0.0/28", "Gateway": "10.1.0.1/28"},
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_no_patterns() {
+    fn names_are_escaped_in_filters() {
         assert_eq!(escaped("php_my-shop.1+"), "php_my-shop\\.1\\+");
     }
 }

@@ -1,4 +1,4 @@
-//! What containers have printed.
+//! Logs of containers.
 
 use bollard::Docker as Client;
 use bollard::container::LogOutput;
@@ -9,9 +9,9 @@ use futures_util::TryStreamExt;
 
 use crate::containers::log::{LogLine, LogQuery, LogStream, Newest};
 
-/// The lines that are asked for.
+/// Fetches the selected lines.
 pub(super) async fn fetch(client: &Client, container: &str, query: LogQuery) -> Result<Vec<LogLine>, BollardError> {
-    // The Engine is asked by whole seconds; what comes too early is left out below.
+    // The Engine takes whole seconds; `Newest` leaves out earlier lines.
     let since = query.after.map_or(0, |after| i32::try_from(after.as_second()).unwrap_or(i32::MAX));
     let options = LogsOptions {
         stdout: true,
@@ -31,7 +31,7 @@ pub(super) async fn fetch(client: &Client, container: &str, query: LogQuery) -> 
     Ok(newest.finish())
 }
 
-/// Each message begins with the Engine's time and a space. What doesn't is no line.
+/// Parses a message: the Engine's time, a space, a text. Any other message is no line.
 fn line(message: LogOutput) -> Option<LogLine> {
     let (stream, message) = match message {
         LogOutput::StdOut { message } | LogOutput::Console { message } => (LogStream::Stdout, message),
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_time_is_no_line() {
+    fn a_message_without_a_time_is_no_line() {
         for message in [&b""[..], b"2026-11-24T01:02:03Z", b"yesterday something", b"\xff\xfe x"] {
             assert_eq!(stdout(message), None);
         }

@@ -1,7 +1,7 @@
-//! The Docker Engine, over its Unix socket or over TLS.
+//! Docker Engine, over its Unix socket or over TLS.
 //!
-//! An answer is classified by [`classify`]; everything else here only translates. Deadlines are the
-//! gate's: dropping a call closes its connection, and the Engine finishes what it began.
+//! [`classify`] classifies the answers; everything else here only translates. The gate sets deadlines: dropping a call
+//! closes its connection, and the Engine finishes the request.
 
 mod address;
 mod archive;
@@ -36,7 +36,7 @@ pub use certificates::BadCertificates;
 
 use self::address::Address;
 use self::archive::ArchiveError;
-use self::classify::{CallSubject, Meaning, effect_error, ends_session, invalid, meaning_of};
+use self::classify::{AnswerClass, CallSubject, class_of, effect_error, ends_session, invalid};
 use self::session::Session;
 use super::{
     ArchiveEntry, ContainerFacts, ContainerState, Containers, EngineEvents, EngineFacts, Exec, ExecOutput, LogLine,
@@ -51,12 +51,11 @@ pub struct Docker {
 }
 
 impl Docker {
-    /// The Engine at an address as in `DOCKER_HOST`: `unix:///path`, or `tcp://host:port` with a directory as in
-    /// `DOCKER_CERT_DIR`, in which `ca.pem`, `cert.pem` and `key.pem` are. Nothing is connected until the first
-    /// call.
+    /// An adapter for the Engine at `DOCKER_HOST`: `unix:///path`, or `tcp://host:port` with `DOCKER_CERT_DIR`, the
+    /// directory of `ca.pem`, `cert.pem` and `key.pem`. The first call connects.
     ///
     /// # Errors
-    /// Another address, one of another machine without certificates, or certificates that can't be used.
+    /// [`ConnectError`] for any other address, another machine without certificates, or unusable certificates.
     pub fn connect(docker_host: &str, certificates: Option<&Path>) -> Result<Self, ConnectError> {
         Address::parse(docker_host, certificates).map(|address| Self { session: Session::new(address) })
     }
@@ -73,31 +72,31 @@ impl Docker {
         }
     }
 
-    /// Sends one request whose failure its caller wants to read first.
+    /// Sends one request, and returns the Engine's error for the caller to classify.
     async fn send_raw<T>(
         &self,
         call: &'static str,
         request: impl AsyncFnOnce(Client) -> Result<T, BollardError>,
     ) -> Effect<Result<T, BollardError>> {
         let result = request(self.session.client(call).await?).await;
-        let trouble = result.as_ref().err().and_then(|error| self.session.trouble(error));
-        if trouble.is_some() || result.as_ref().is_err_and(ends_session) {
+        let failure = result.as_ref().err().and_then(|error| self.session.connect_failure(error));
+        if failure.is_some() || result.as_ref().is_err_and(ends_session) {
             self.session.forget();
         }
-        match trouble {
-            Some(trouble) => Err(EffectError::transient(call, trouble)),
+        match failure {
+            Some(failure) => Err(EffectError::transient(call, failure)),
             None => Ok(result),
         }
     }
 
-    /// Fails unless exactly one network answers to a name or an id. The Engine itself notices neither
-    /// when a container is made, nor when a stopped one is connected; then it would never start.
+    /// Fails unless exactly one network has the name or id. The Engine checks neither when it creates a container nor
+    /// when it connects a stopped one, and the container would never start.
     async fn expect_network(&self, call: &'static str, name_or_id: &str) -> Effect<()> {
         let subject = CallSubject::read(call, "network", paths::segment(name_or_id)?);
         let found = self
             .send(subject, async |client| client.inspect_network(name_or_id, None::<InspectNetworkOptions>).await)
             .await?;
-        // The beginning of an id is an answer to the Engine, but not to us.
+        // The Engine also accepts the beginning of an id.
         if [found.name.as_deref(), found.id.as_deref()].contains(&Some(name_or_id)) {
             Ok(())
         } else {
@@ -105,7 +104,7 @@ impl Docker {
         }
     }
 
-    /// What to answer when a container's name is held: one that is on its way out will let go of it.
+    /// Error for a taken container name: transient if its holder is being removed.
     async fn container_name_taken(&self, call: &'static str, name: &str) -> EffectError {
         let subject = CallSubject::read(call, "container", name);
         let scope = Scope::Names(vec![name.to_owned()]);
@@ -114,7 +113,7 @@ impl Docker {
             Err(error) => return error,
         };
         match holder {
-            // Dead is `Other` in the facts, but so are paused and restarting: those keep their names.
+            // Lists show unknown states as dead too, so the container itself is inspected.
             Some(facts) if facts.state != ContainerState::Removing && !self.is_dead(call, &facts.id).await => {
                 let owner = owner(facts.mark.as_ref(), "container", &facts.id);
                 Rejection::NameTaken { what: "container", name: name.to_owned(), owner }.into()
@@ -149,11 +148,11 @@ impl Docker {
     }
 }
 
-/// Whose an object is, in words.
+/// Describes an object's owner for a message.
 fn owner(mark: Option<&Mark>, what: &str, id: &str) -> String {
     match mark {
         Some(mark) => format!("the site {} (id {}) of the instance {}", mark.site.name, mark.site.id, mark.instance),
-        None => format!("somebody else ({what} {})", id.get(..12).unwrap_or(id)),
+        None => format!("another owner ({what} {})", id.get(..12).unwrap_or(id)),
     }
 }
 
@@ -204,7 +203,7 @@ impl Containers for Docker {
         })
     }
 
-    /// The Engine's own time is asked for first: it repeats what happened from then until the stream began.
+    /// Asks for the Engine's own time first: the stream then repeats the events since that time.
     async fn events(&self) -> Effect<EngineEvents> {
         let subject = CallSubject::read(engine_events::CALL, "engine", "");
         let info = self.send(subject, async |client| client.info().await).await?;
@@ -241,9 +240,9 @@ impl Containers for Docker {
         let made = self
             .send_raw(subject.call, async |client| session::with_body(client, body).create_network(request).await)
             .await?;
-        match (made.as_ref().err().and_then(meaning_of), spec.subnet) {
-            (Some(Meaning::NameTaken), _) => Err(self.network_name_taken(subject.call, &spec.name).await),
-            (Some(Meaning::SubnetTaken), Some(subnet)) => Err(Rejection::SubnetOverlap(subnet).into()),
+        match (made.as_ref().err().and_then(class_of), spec.subnet) {
+            (Some(AnswerClass::NameTaken), _) => Err(self.network_name_taken(subject.call, &spec.name).await),
+            (Some(AnswerClass::SubnetTaken), Some(subnet)) => Err(Rejection::SubnetOverlap(subnet).into()),
             _ => made.map(|network| network.id).map_err(|error| effect_error(subject, error)),
         }
     }
@@ -260,7 +259,7 @@ impl Containers for Docker {
         let done =
             self.send_raw(subject.call, async |client| client.connect_network(network_id, request).await).await?;
         match done {
-            Err(error) if meaning_of(&error) == Some(Meaning::Done) => Ok(()),
+            Err(error) if class_of(&error) == Some(AnswerClass::Done) => Ok(()),
             other => other.map_err(|error| effect_error(subject, error)),
         }
     }
@@ -277,9 +276,9 @@ impl Containers for Docker {
         let options = CreateContainerOptions { name: Some(spec.name.clone()), ..Default::default() };
         let body = create::container(spec, labels);
         let made = self.send_raw(CALL, async |client| client.create_container(Some(options), body).await).await?;
-        match made.as_ref().err().and_then(meaning_of) {
-            Some(Meaning::NameTaken) => Err(self.container_name_taken(CALL, &spec.name).await),
-            Some(Meaning::ImageMissing) => Err(Rejection::ImageMissing(spec.image.clone()).into()),
+        match made.as_ref().err().and_then(class_of) {
+            Some(AnswerClass::NameTaken) => Err(self.container_name_taken(CALL, &spec.name).await),
+            Some(AnswerClass::ImageMissing) => Err(Rejection::ImageMissing(spec.image.clone()).into()),
             _ => made
                 .map(|container| container.id)
                 .map_err(|error| effect_error(CallSubject::change(CALL, "container", &spec.name), error)),
@@ -324,7 +323,7 @@ impl Containers for Docker {
         let failed = |error| archive_error(subject.call, error);
         let dir = paths::directory(dir)?;
         let packed: Result<Bytes, _> = self
-            .send(subject, async |client| archive::fetch(&client, container_id, archive::inside(dir)).await)
+            .send(subject, async |client| archive::fetch(&client, container_id, archive::contents_of(dir)).await)
             .await?;
         packed.and_then(|packed| archive::unpack(&packed)).map_err(failed)
     }
@@ -343,7 +342,7 @@ impl Containers for Docker {
     }
 
     async fn exec(&self, container_id: &str, exec: &Exec) -> Effect<ExecOutput> {
-        // Until the start nothing has run, whatever becomes of the answer.
+        // Preparing runs nothing, so a lost answer is no unknown outcome.
         let subject = CallSubject::read(exec::CALL, "container", paths::segment(container_id)?);
         let prepared =
             self.send(subject, async |client| client.create_exec(container_id, exec::config(exec)).await).await?;

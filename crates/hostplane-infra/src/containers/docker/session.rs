@@ -1,4 +1,4 @@
-//! The connection to the Engine, and the version of its API that is spoken.
+//! Connection to the Engine, with a negotiated API version.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -10,11 +10,11 @@ use super::address::Address;
 use super::tls::{self, TlsFailure};
 use crate::error::{Effect, EffectError};
 
-/// Seconds after which bollard gives up. Deadlines are the gate's; this only has to be longer than any.
+/// Seconds after which bollard gives up: longer than any deadline of the gate.
 const CLIENT_TIMEOUT_S: u64 = 900;
 
-/// The Engine at one address. Nothing is connected until the first call, so that the control plane can
-/// start before the Engine.
+/// Connection to the Engine at one address. The first call connects, so that the control plane can start before the
+/// Engine.
 pub(super) struct Session {
     address: Address,
     client: Mutex<Option<Client>>,
@@ -26,69 +26,69 @@ impl Session {
     }
 
     fn slot(&self) -> MutexGuard<'_, Option<Client>> {
-        // A client is put in whole or not at all, so a panic elsewhere doesn't spoil it.
+        // The value is replaced as a whole, so a panic elsewhere leaves it valid.
         self.client.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A client that speaks the version that was agreed on. It is agreed on at the first call and again
-    /// after [`Session::forget`]. Failing is always transient: the call itself was not sent.
+    /// Returns a client with the negotiated version. The first call, and the first after [`Session::forget`],
+    /// negotiates. Every error is transient, as the call itself was not sent.
     pub async fn client(&self, call: &'static str) -> Effect<Client> {
         if let Some(client) = self.slot().clone() {
             return Ok(client);
         }
-        // Two first calls at once negotiate twice, to the same end.
+        // Two concurrent first calls both negotiate, with the same result.
         let client = match self.connect() {
             Ok(client) => client.negotiate_version().await,
-            Err(Unconnected::TlsFailure(trouble)) => return Err(EffectError::transient(call, trouble)),
-            Err(Unconnected::Client(error)) => Err(error),
+            Err(SessionError::Tls(failure)) => return Err(EffectError::transient(call, failure)),
+            Err(SessionError::Client(error)) => Err(error),
         };
         let client = client.map(|client| pinned(client, None)).map_err(|error| self.never_sent(call, error))?;
         *self.slot() = Some(client.clone());
         Ok(client)
     }
 
-    /// The Engine was away or was exchanged: its version is asked for again.
+    /// Drops the client, because the Engine was away or was replaced: the next call negotiates again.
     pub fn forget(&self) {
         *self.slot() = None;
     }
 
-    fn connect(&self) -> Result<Client, Unconnected> {
+    fn connect(&self) -> Result<Client, SessionError> {
         match &self.address {
             Address::Unix(path) => {
-                Client::connect_with_unix(path, CLIENT_TIMEOUT_S, API_DEFAULT_VERSION).map_err(Unconnected::Client)
+                Client::connect_with_unix(path, CLIENT_TIMEOUT_S, API_DEFAULT_VERSION).map_err(SessionError::Client)
             }
-            Address::Tls(place) => tls::client(place, CLIENT_TIMEOUT_S).map_err(Unconnected::TlsFailure),
+            Address::Tls(endpoint) => tls::client(endpoint, CLIENT_TIMEOUT_S).map_err(SessionError::Tls),
         }
     }
 
-    /// What kept a request from being sent, where more is known than the error itself tells.
-    pub fn trouble(&self, error: &BollardError) -> Option<TlsFailure> {
+    /// The TLS layer's reason why a request was not sent; `None` where the error itself says as much.
+    pub fn connect_failure(&self, error: &BollardError) -> Option<TlsFailure> {
         match &self.address {
             Address::Unix(_) => None,
-            Address::Tls(place) => tls::trouble(place, error),
+            Address::Tls(endpoint) => tls::connect_failure(endpoint, error),
         }
     }
 
     fn never_sent(&self, call: &'static str, error: BollardError) -> EffectError {
-        match self.trouble(&error) {
-            Some(trouble) => EffectError::transient(call, trouble),
+        match self.connect_failure(&error) {
+            Some(failure) => EffectError::transient(call, failure),
             None => EffectError::transient(call, error),
         }
     }
 }
 
-enum Unconnected {
+/// Failure to build a client.
+enum SessionError {
     Client(BollardError),
-    TlsFailure(TlsFailure),
+    Tls(TlsFailure),
 }
 
-/// The client with a body of our own in every request: for fields that bollard's models don't have.
+/// Replaces the body of the client's requests, for fields that bollard's models lack.
 pub(super) fn with_body(client: Client, body: Bytes) -> Client {
     pinned(client, Some(body))
 }
 
-/// bollard negotiates a version but never puts it into the path; an Engine without one in the path
-/// speaks its newest.
+/// Puts the negotiated version into every path, which bollard doesn't: without it an Engine uses its newest version.
 fn pinned(client: Client, body: Option<Bytes>) -> Client {
     let version = client.client_version();
     let prefix = format!("/v{}.{}", version.major_version, version.minor_version);

@@ -1,7 +1,7 @@
-//! The connections to an Engine behind TLS, and what is wrong with one, in words.
+//! TLS connections to an Engine, and explanations of their failures.
 //!
-//! A refused certificate is no refusal of what was asked: a renewed one mends it, so what waits for the Engine
-//! waits on, as for one that is down. The files are read again at each new session.
+//! A refused certificate is transient, as a renewed one resolves it: jobs keep waiting as for an Engine that is down.
+//! Each new session reads the files again.
 
 use std::error::Error as StdError;
 use std::io;
@@ -20,31 +20,30 @@ use tower::{Service, ServiceExt};
 use super::address::Endpoint;
 use super::certificates::{BadCertificates, Certificates};
 
-/// How long connecting may take, with the handshake: less than the deadline of a ping, so that the error says
-/// what was the matter.
+/// Time limit of connecting, handshake included: less than a ping's deadline, so that the error names the cause.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(2_500);
-/// How long a connection that nobody uses is kept: less than what firewalls on the way forget it after.
-const IDLE: Duration = Duration::from_secs(45);
-/// Connections that are kept. More are made when they are needed.
-const KEPT: usize = 8;
-/// Between two looks whether the other end of a silent connection is still there.
+/// Time for which an idle connection is kept: less than after which firewalls drop it.
+const IDLE_LIMIT: Duration = Duration::from_secs(45);
+/// Most idle connections kept; there may be more in use.
+const IDLE_CONNECTIONS: usize = 8;
+/// Interval of TCP keepalive probes on a silent connection.
 const KEEPALIVE: Duration = Duration::from_secs(15);
 
-/// Why an Engine behind TLS was not asked. It was sent nothing.
+/// Failure to reach an Engine behind TLS. No request was sent.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum TlsFailure {
-    #[error("the certificates for the Docker Engine at {place} can't be used: {source}")]
-    Files { place: String, source: BadCertificates },
-    #[error("the Docker Engine at {place} can't be reached: {why}")]
-    Unreachable { place: String, why: String },
-    #[error("no TLS with the Docker Engine at {place}: {why}")]
-    Tls { place: String, why: String },
+    #[error("the certificates for the Docker Engine at {endpoint} can't be used: {source}")]
+    Files { endpoint: String, source: BadCertificates },
+    #[error("the Docker Engine at {endpoint} can't be reached: {why}")]
+    Unreachable { endpoint: String, why: String },
+    #[error("no TLS with the Docker Engine at {endpoint}: {why}")]
+    Tls { endpoint: String, why: String },
 }
 
-/// A client for the Engine, with a pool of connections of its own.
-pub(super) fn client(place: &Endpoint, patience_s: u64) -> Result<Client, TlsFailure> {
-    let config = Certificates::read(&place.certificates)
-        .map_err(|source| TlsFailure::Files { place: place.to_string(), source })?;
+/// Builds a client for the Engine, with its own pool of connections.
+pub(super) fn client(endpoint: &Endpoint, timeout_s: u64) -> Result<Client, TlsFailure> {
+    let config = Certificates::read(&endpoint.certificates)
+        .map_err(|source| TlsFailure::Files { endpoint: endpoint.to_string(), source })?;
     let mut tcp = HttpConnector::new();
     tcp.enforce_http(false);
     tcp.set_nodelay(true);
@@ -57,16 +56,16 @@ pub(super) fn client(place: &Endpoint, patience_s: u64) -> Result<Client, TlsFai
     });
     let http = HttpClient::builder(TokioExecutor::new())
         .pool_timer(TokioTimer::new())
-        .pool_idle_timeout(IDLE)
-        .pool_max_idle_per_host(KEPT)
+        .pool_idle_timeout(IDLE_LIMIT)
+        .pool_max_idle_per_host(IDLE_CONNECTIONS)
         .build(connector);
     let transport = move |request: BollardRequest| {
         let mut http = http.clone();
         async move { http.call(request).await.map_err(BollardError::from) }
     };
-    let address = place.to_string().replacen("tcp://", "https://", 1);
-    Client::connect_with_custom_transport(transport, Some(address), patience_s, API_DEFAULT_VERSION)
-        .map_err(|error| TlsFailure::Unreachable { place: place.to_string(), why: error.to_string() })
+    let address = endpoint.to_string().replacen("tcp://", "https://", 1);
+    Client::connect_with_custom_transport(transport, Some(address), timeout_s, API_DEFAULT_VERSION)
+        .map_err(|error| TlsFailure::Unreachable { endpoint: endpoint.to_string(), why: error.to_string() })
 }
 
 fn late() -> io::Error {
@@ -74,22 +73,22 @@ fn late() -> io::Error {
     io::Error::new(io::ErrorKind::TimedOut, message)
 }
 
-/// What kept a request from being sent, if that is what the error is about.
-pub(super) fn trouble(place: &Endpoint, error: &BollardError) -> Option<TlsFailure> {
+/// Explains an error that kept a request from being sent; `None` for any other.
+pub(super) fn connect_failure(endpoint: &Endpoint, error: &BollardError) -> Option<TlsFailure> {
     let BollardError::HyperLegacyError { err } = error else { return None };
-    let (at, is_connect) = (place.to_string(), err.is_connect());
+    let (at, is_connect) = (endpoint.to_string(), err.is_connect());
     match tls_error(err) {
-        Some(tls) => Some(TlsFailure::Tls { place: at, why: in_words(place, tls, is_connect)? }),
-        None if is_connect => Some(TlsFailure::Unreachable { place: at, why: innermost(err) }),
+        Some(tls) => Some(TlsFailure::Tls { endpoint: at, why: explanation(endpoint, tls, is_connect)? }),
+        None if is_connect => Some(TlsFailure::Unreachable { endpoint: at, why: innermost(err) }),
         None => None,
     }
 }
 
-/// What is wrong and what helps. With TLS 1.3 an Engine that refuses our certificate says so only after our side
-/// of the handshake is over, in the place of an answer; it has read no request then.
-fn in_words(place: &Endpoint, error: &TlsError, is_connect: bool) -> Option<String> {
+/// Names the cause and the remedy. With TLS 1.3 an Engine refuses our certificate only after our side of the handshake,
+/// in place of an answer, without having read a request.
+fn explanation(endpoint: &Endpoint, error: &TlsError, is_connect: bool) -> Option<String> {
     use AlertDescription as A;
-    let (host, dir) = (place.host(), place.certificates.display());
+    let (host, dir) = (endpoint.host(), endpoint.certificates.display());
     let why = match error {
         TlsError::InvalidCertificate(CertificateError::Expired | CertificateError::ExpiredContext { .. }) => {
             "its certificate has expired; renew it there".to_owned()
@@ -124,13 +123,13 @@ fn in_words(place: &Endpoint, error: &TlsError, is_connect: bool) -> Option<Stri
             "what answers there does not speak TLS; start that Engine with --tlsverify".to_owned()
         }
         other if is_connect => other.to_string(),
-        // In the middle of an answer it says nothing about what became of the request.
+        // In the middle of an answer the request may have been done.
         _ => return None,
     };
     Some(why)
 }
 
-/// The error of the TLS layer, however it is wrapped.
+/// Finds the TLS layer's error among the causes.
 fn tls_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a TlsError> {
     causes(error).find_map(|error| error.downcast_ref())
 }
@@ -139,12 +138,12 @@ fn innermost(error: &(dyn StdError + 'static)) -> String {
     causes(error).last().map(ToString::to_string).unwrap_or_default()
 }
 
-/// An error and what lies below it.
+/// Iterates over an error and its causes.
 fn causes<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
     std::iter::successors(Some(error), below)
 }
 
-/// What an I/O error wraps is not among its sources.
+/// Returns the cause of an error; the error that an I/O error wraps is not among its sources.
 fn below<'a>(error: &&'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + 'static)> {
     let error: &'a (dyn StdError + 'static) = *error;
     match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {

@@ -1,4 +1,4 @@
-//! Where the server is and who we are there: `WP_DSN`.
+//! Address of the server and the administrator's account: `WP_DSN`.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -9,7 +9,7 @@ use sqlx::mysql::{MySqlConnectOptions, MySqlSslMode};
 
 const DEFAULT_PORT: u16 = 3306;
 
-/// The server's address with the administrator's credentials. The password is never printed.
+/// Address of the server with the administrator's credentials. The password is never printed.
 #[derive(Clone)]
 pub struct MariadbAddress {
     host: String,
@@ -19,7 +19,7 @@ pub struct MariadbAddress {
     tls: Tls,
 }
 
-/// How the connection is encrypted.
+/// Encryption of the connection.
 #[derive(Clone)]
 struct Tls {
     mode: MySqlSslMode,
@@ -31,7 +31,7 @@ impl Tls {
     const OFF: Self = Self { mode: MySqlSslMode::Disabled, ca: None };
 }
 
-/// Why a text is not an address. No variant holds any part of the text: it may be the password.
+/// Fault of an address. No variant holds any part of the text, which may be the password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BadAddress {
     /// Neither of the two forms.
@@ -49,7 +49,7 @@ pub enum BadAddress {
     /// A `%` that two hexadecimal digits don't follow, or bytes that aren't UTF-8.
     #[error("the address of the database server is not encoded as a URL must be: write % as %25")]
     BadEncoding,
-    /// An unknown mode of TLS, or a CA that would not be asked.
+    /// An unknown mode of TLS, or a CA that the mode ignores.
     #[error(
         "the address of the database server asks for an unknown kind of TLS: ssl-mode is DISABLED, PREFERRED, REQUIRED, \
          VERIFY_CA or VERIFY_IDENTITY (in Go's form, tls is false, preferred, skip-verify or true), and ssl-ca needs one \
@@ -65,10 +65,10 @@ impl MariadbAddress {
         Self { host: host.into(), port, user: user.into(), password, tls: Tls::OFF }
     }
 
-    /// Reads a URL, `mysql://user:password@host:port`, in which user and password may be percent-encoded,
-    /// or the form that Go's driver has, `user:password@tcp(host:port)/`, in which nothing is encoded and
-    /// the password may contain `@` and `:`. Of what comes after it, only the parameters about TLS are read:
-    /// `ssl-mode` with the names that the server's own programs have, `ssl-ca` (a file), and Go's `tls`.
+    /// Parses one of two forms. In the URL `mysql://user:password@host:port`, user and password may be percent-encoded.
+    /// In the form of Go's driver, `user:password@tcp(host:port)/`, nothing is encoded, and the password may contain
+    /// `@` and `:`. Of the query, only the parameters about TLS are read: `ssl-mode` with the values of the server's
+    /// own programs, `ssl-ca` (a file), and Go's `tls`.
     ///
     /// # Errors
     /// [`BadAddress`] says what is wrong.
@@ -114,7 +114,7 @@ impl MariadbAddress {
         self.port
     }
 
-    /// Whether the server can only be reached from the control plane's own machine.
+    /// True if the address is one of the control plane's own machine.
     #[must_use]
     pub fn is_loopback(&self) -> bool {
         self.host == "localhost" || self.host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
@@ -136,7 +136,7 @@ impl MariadbAddress {
         &self.user
     }
 
-    /// The same server and account, by another password.
+    /// Replaces the password.
     pub(super) fn with_password(&self, password: &SecretString) -> Self {
         Self { password: password.clone(), ..self.clone() }
     }
@@ -145,7 +145,7 @@ impl MariadbAddress {
         &self.password
     }
 
-    /// Connection options for it. Statements are not logged, because some hold a tenant's hash.
+    /// Connection options. Statements are not logged, as some hold a tenant's hash.
     pub(super) fn options(&self) -> MySqlConnectOptions {
         let options = MySqlConnectOptions::new()
             .host(&self.host)
@@ -192,7 +192,7 @@ fn split_port(place: &str) -> Result<(&str, u16), BadAddress> {
     Ok((host, port))
 }
 
-/// The parameters about TLS in what follows the host: `/database?name=value&name=value`.
+/// Parses the parameters about TLS after the host: `/database?name=value&name=value`.
 fn tls_of(rest: &str) -> Result<Tls, BadAddress> {
     let query = rest.split_once('?').map_or("", |(_, query)| query);
     let query = query.split('#').next().unwrap_or_default();
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_said_without_quoting_it() {
+    fn errors_never_quote_the_address() {
         for (text, why) in [
             ("", BadAddress::Form),
             ("root:secret@db:3306", BadAddress::Form),
@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn tls_is_asked_for_in_both_forms_and_off_otherwise() {
+    fn tls_is_off_unless_a_parameter_enables_it() {
         use MySqlSslMode as Mode;
         for (text, mode, ca) in [
             ("mysql://root:x@db", Mode::Disabled, None),
@@ -301,7 +301,7 @@ mod tests {
         for text in [
             "mysql://root:secret@db?ssl-mode=yes",
             "root:secret@tcp(db)/?tls=custom",
-            // It would not be asked.
+            // This mode ignores the CA.
             "mysql://root:secret@db?ssl-mode=REQUIRED&ssl-ca=/ca.pem",
         ] {
             assert_eq!(MariadbAddress::parse(text).unwrap_err(), BadAddress::BadTls, "{text}");
@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_of_this_machine_is_known() {
+    fn loopback_addresses_are_recognised() {
         for (host, loopback) in [("localhost", true), ("127.0.0.2", true), ("[::1]", true), ("10.0.0.3", false)] {
             let address = MariadbAddress::parse(&format!("mysql://root:x@{host}:3306")).unwrap();
             assert_eq!(address.is_loopback(), loopback, "{host}");

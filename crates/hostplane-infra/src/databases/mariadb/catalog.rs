@@ -1,4 +1,4 @@
-//! What there is under tenants' names: a constant number of queries, however many tenants.
+//! Databases, users, privileges and ledger rows under tenants' names, read in a constant number of queries.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,18 +11,18 @@ use super::session::{Session, column};
 use crate::databases::{TENANT_PRIVILEGES, TenantFacts, TenantUser};
 use crate::error::Effect;
 
-/// All that is known about the names looked at.
+/// Facts about the names that were read.
 #[derive(Debug, Default)]
 pub(super) struct Catalog {
     ledger: BTreeMap<String, Entry>,
     databases: BTreeSet<String>,
-    /// Accounts by name, then by host. A role is an account without a host.
+    /// Accounts by name, then by host. A role is an account with an empty host.
     accounts: BTreeMap<String, BTreeMap<String, Account>>,
     /// Privileges by `'name'@'host'`.
     privileges: BTreeMap<String, Vec<Privilege>>,
 }
 
-/// An account's row in `mysql.global_priv`, as far as it matters here.
+/// An account's row in `mysql.global_priv`, in part.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default)]
 struct Account {
@@ -46,7 +46,7 @@ impl Default for Account {
             authentication_string: String::new(),
             max_user_connections: 0,
             locked: false,
-            // Zero is how the server says "expired".
+            // The server stores zero for an expired password.
             password_last_changed: 1,
             auth_or: None,
             ssl_type: 0,
@@ -58,8 +58,7 @@ impl Default for Account {
 }
 
 impl Account {
-    /// The hash with which one can log in; empty when something else stands in the way, so that the
-    /// account never looks as wanted.
+    /// The hash of an account that can log in; empty for any other account, so that it never equals the wanted hash.
     fn hash(&self) -> String {
         let open = self.plugin == "mysql_native_password"
             && !self.locked
@@ -70,7 +69,7 @@ impl Account {
     }
 }
 
-/// Where a privilege was granted.
+/// Level of a privilege.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Level {
     /// On databases whose names match `object`.
@@ -83,7 +82,7 @@ pub(super) enum Level {
     Proxy,
 }
 
-/// One privilege of one account.
+/// Privilege of an account.
 #[derive(Debug, Clone)]
 pub(super) struct Privilege {
     pub(super) level: Level,
@@ -93,7 +92,7 @@ pub(super) struct Privilege {
 }
 
 impl Privilege {
-    /// It is one that a tenant has, on its own database.
+    /// True for a privilege that a tenant needs on its own database.
     pub(super) fn is_wanted(&self, tenant: &str) -> bool {
         self.level == Level::Schema
             && self.object == quote::pattern(tenant)
@@ -102,10 +101,10 @@ impl Privilege {
     }
 }
 
-/// Looks at one tenant's name, or at all.
+/// Reads the facts about one tenant, or about all.
 pub(super) async fn read(session: &mut Session<'_>, call: &'static str, tenant: Option<&str>) -> Effect<Catalog> {
     let mut catalog = Catalog { ledger: ledger::read(session, call, tenant).await?, ..Catalog::default() };
-    // Comparisons here are coarse (some ignore case); what is exact is done below.
+    // SQL comparisons only narrow, as some ignore case; `concerns` is exact.
     let names = match tenant {
         Some(tenant) => format!("= {}", quote::text(tenant)),
         None => "LIKE 'wp|_%' ESCAPE '|'".to_owned(),
@@ -160,7 +159,7 @@ pub(super) async fn read(session: &mut Session<'_>, call: &'static str, tenant: 
     Ok(catalog)
 }
 
-/// What the server holds in memory, and so goes by.
+/// Query for the privileges in the server's memory, which are those that it enforces.
 fn privileges(grantees: &str) -> String {
     format!(
         "SELECT GRANTEE, 'schema', TABLE_SCHEMA, PRIVILEGE_TYPE, IS_GRANTABLE \
@@ -175,7 +174,7 @@ fn privileges(grantees: &str) -> String {
     )
 }
 
-/// What `information_schema` doesn't show of other accounts.
+/// Query for roles, routines and proxies, which `information_schema` doesn't show of other accounts.
 fn memberships(names: &str) -> String {
     format!(
         "SELECT User, Host, 'role', Role FROM mysql.roles_mapping WHERE User {names} \
@@ -191,33 +190,33 @@ fn grantee(tenant: &str) -> String {
 }
 
 impl Catalog {
-    /// The ledger's row, if there is one.
+    /// The tenant's row in the ledger.
     pub(super) fn entry(&self, tenant: &str) -> Option<&Entry> {
         self.ledger.get(tenant)
     }
 
-    /// The database exists.
+    /// True if the tenant's database exists.
     pub(super) fn database(&self, tenant: &str) -> bool {
         self.databases.contains(tenant)
     }
 
-    /// The tenant's own account exists.
+    /// True if the tenant's own account exists.
     pub(super) fn user(&self, tenant: &str) -> bool {
         self.accounts.get(tenant).is_some_and(|hosts| hosts.contains_key("%"))
     }
 
-    /// A host other than `%` for which the name has an account: it isn't ours, and where it matches the
-    /// server prefers it.
+    /// A host other than `%` for which the name has an account. That account is foreign, and the server prefers it
+    /// where its host matches.
     pub(super) fn other_host(&self, tenant: &str) -> Option<&str> {
         self.accounts.get(tenant)?.keys().map(String::as_str).find(|&host| host != "%")
     }
 
-    /// What the tenant's account may do.
+    /// Privileges of the tenant's account.
     pub(super) fn privileges(&self, tenant: &str) -> &[Privilege] {
         self.privileges.get(&grantee(tenant)).map_or(&[], Vec::as_slice)
     }
 
-    /// The facts about one name; `None` when there is nothing.
+    /// Facts about one name; `None` if nothing exists.
     pub(super) fn facts(&self, tenant: &str) -> Option<TenantFacts> {
         let hosts = self.accounts.get(tenant);
         let user = hosts.and_then(|hosts| hosts.get("%").or_else(|| hosts.values().next())).map(|account| {
@@ -245,7 +244,7 @@ impl Catalog {
         })
     }
 
-    /// The facts about every name catalog.
+    /// Facts about every name in the catalog.
     pub(super) fn all_facts(&self) -> Vec<TenantFacts> {
         let names: BTreeSet<&String> = self.ledger.keys().chain(&self.databases).chain(self.accounts.keys()).collect();
         names.into_iter().filter_map(|name| self.facts(name)).collect()
@@ -276,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn grants_are_exact_when_nothing_is_missing_and_nothing_more_is_there() {
+    fn a_missing_or_extra_grant_is_not_exact() {
         let all = || -> Vec<_> { TENANT_PRIVILEGES.iter().map(|name| granted("wp\\_hello", name)).collect() };
         assert!(exact(&catalog(all())));
         assert!(!exact(&catalog(all().split_off(1))), "one is missing");
@@ -302,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn an_account_that_cannot_be_used_shows_no_hash() {
+    fn an_unusable_account_shows_no_hash() {
         let row = |extra: &str| {
             let json = format!(r#"{{"plugin":"mysql_native_password","authentication_string":"*AB"{extra}}}"#);
             serde_json::from_str::<Account>(&json).unwrap().hash()

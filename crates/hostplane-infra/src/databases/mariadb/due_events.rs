@@ -1,9 +1,8 @@
-//! When each tenant's WordPress has something to do: a constant number of queries, however many tenants.
+//! Due times of each tenant's next wp-cron event, read in a constant number of queries.
 //!
-//! This is the only place where the control plane reads what tenants store, so what they could put there
-//! counts. A view would be evaluated with the control plane's privileges; a generated column or a missing
-//! index could make it work for long; a lock could make it wait. Only plain tables are read, by their unique
-//! index, without waiting, and while they are held so that they can't become anything else.
+//! Only this file reads data that tenants store, so it assumes hostile tables. A view would run with the control
+//! plane's privileges; a generated column or a missing index could take long; a lock could block. Therefore only plain
+//! tables are read, by their unique index, without waiting for locks, in a transaction that keeps their definitions.
 
 use std::collections::BTreeSet;
 
@@ -19,8 +18,8 @@ use crate::error::{Effect, EffectError};
 
 const TABLE: &str = "`wp_options`";
 const OF_TABLE: &str = "TABLE_SCHEMA LIKE 'wp|_%' ESCAPE '|' AND TABLE_NAME = 'wp_options'";
-/// How long the server may work on one statement about all tenants, in seconds.
-const PATIENCE: u32 = 3;
+/// Server's limit for one statement about all tenants, in seconds.
+const STATEMENT_LIMIT_S: u32 = 3;
 
 pub(super) async fn next_events(
     session: &mut Session<'_>,
@@ -33,16 +32,16 @@ pub(super) async fn next_events(
         .filter(|(_, mark)| mark.instance == instance)
         .map(|(tenant, mark)| (tenant, mark.site))
         .collect();
-    let impatient = format!("SET SESSION lock_wait_timeout = 0, max_statement_time = {PATIENCE}");
-    session.rows("preparing to look at tenants", impatient).await?;
+    let limits = format!("SET SESSION lock_wait_timeout = 0, max_statement_time = {STATEMENT_LIMIT_S}");
+    session.rows("limiting the session", limits).await?;
     let tables = plain_tables(session, call).await?;
-    let there: Vec<&str> = ours.iter().map(|(tenant, _)| tenant.as_str()).filter(|t| tables.contains(*t)).collect();
+    let listed: Vec<&str> = ours.iter().map(|(tenant, _)| tenant.as_str()).filter(|t| tables.contains(*t)).collect();
 
-    // What a transaction has opened stays as it is until its end.
-    session.rows("beginning to look", "START TRANSACTION READ ONLY".to_owned()).await?;
+    // A transaction keeps the definition of every table that it opened.
+    session.rows("beginning the transaction", "START TRANSACTION READ ONLY".to_owned()).await?;
     let open = |tenant: &str| format!("(SELECT '' FROM {}.{TABLE} WHERE FALSE)", quote::ident(tenant));
     let mut held = Vec::new();
-    of_those_that_answer(session, "opening tenants' tables", &there, open, |tenants, _| {
+    query_readable(session, "opening tenants' tables", &listed, open, |tenants, _| {
         held.extend_from_slice(tenants);
         Ok(())
     })
@@ -59,10 +58,10 @@ pub(super) async fn next_events(
         )
     };
     let mut events = Vec::new();
-    of_those_that_answer(session, "reading tenants' events", &held, read, |_, rows| {
+    query_readable(session, "reading tenants' events", &held, read, |_, rows| {
         for row in &rows {
             let tenant = column(call, row, 0)?;
-            // What can't be read is not an event.
+            // A malformed value is no event.
             let due = column(call, row, 1).ok().and_then(|text| first_due(&text));
             let site = ours.iter().find(|(name, _)| *name == tenant).map(|(_, site)| site.clone());
             events.extend(site.zip(due).map(|(site, due)| NextEvent { site, due: at(due) }));
@@ -70,7 +69,7 @@ pub(super) async fn next_events(
         Ok(())
     })
     .await?;
-    session.rows("ending to look", "COMMIT".to_owned()).await?;
+    session.rows("ending the transaction", "COMMIT".to_owned()).await?;
     Ok(events)
 }
 
@@ -78,29 +77,29 @@ fn at(seconds: i64) -> Timestamp {
     Timestamp(seconds.saturating_mul(1_000_000))
 }
 
-/// The tenants whose table is a table, of an engine that holds its rows itself.
+/// Lists the tenants whose `wp_options` is a table, of a storage engine with its own rows.
 async fn plain_tables(session: &mut Session<'_>, call: &'static str) -> Effect<BTreeSet<String>> {
     let sql = format!(
         "SELECT TABLE_SCHEMA FROM information_schema.TABLES WHERE {OF_TABLE} \
          AND TABLE_TYPE = 'BASE TABLE' AND ENGINE IN ('InnoDB', 'Aria', 'MyISAM')"
     );
-    names(session, call, "looking at tenants' tables", sql).await
+    names(session, call, "listing tenants' tables", sql).await
 }
 
-/// The tenants whose two columns are stored, and whose names are found by an index of exactly that column.
+/// Lists the tenants whose two columns are stored, and whose option names have a unique index of their own.
 async fn indexed_tables(session: &mut Session<'_>, call: &'static str) -> Effect<BTreeSet<String>> {
     let sql = format!(
         "SELECT TABLE_SCHEMA FROM information_schema.COLUMNS WHERE {OF_TABLE} \
          AND COLUMN_NAME IN ('option_name', 'option_value') AND IS_GENERATED = 'NEVER' \
          GROUP BY TABLE_SCHEMA HAVING COUNT(*) = 2"
     );
-    let stored = names(session, call, "looking at tenants' columns", sql).await?;
+    let stored = names(session, call, "listing tenants' columns", sql).await?;
     let sql = format!(
         "SELECT TABLE_SCHEMA FROM information_schema.STATISTICS WHERE {OF_TABLE} AND NON_UNIQUE = 0 \
          GROUP BY TABLE_SCHEMA, INDEX_NAME \
          HAVING COUNT(*) = 1 AND MAX(COLUMN_NAME) = 'option_name' AND MAX(SUB_PART) IS NULL"
     );
-    let indexed = names(session, call, "looking at tenants' indexes", sql).await?;
+    let indexed = names(session, call, "listing tenants' indexes", sql).await?;
     Ok(stored.intersection(&indexed).cloned().collect())
 }
 
@@ -113,9 +112,9 @@ async fn names(
     session.rows(step, sql).await?.iter().map(|row| column(call, row, 0)).collect()
 }
 
-/// Asks all tenants in one statement. If the server refuses it, it asks each half, so that one tenant's table
-/// that can't be read costs the others nothing.
-async fn of_those_that_answer<'a>(
+/// Queries all tenants in one statement. If the server refuses the statement, queries each half, so that one unreadable
+/// table costs the other tenants nothing.
+async fn query_readable<'a>(
     session: &mut Session<'_>,
     step: &'static str,
     tenants: &[&'a str],
@@ -130,7 +129,7 @@ async fn of_those_that_answer<'a>(
         let sql = part.iter().map(|tenant| select(tenant)).collect::<Vec<_>>().join(" UNION ALL ");
         match session.rows(step, sql).await {
             Ok(rows) => answered(part, rows)?,
-            Err(failure) if is_of_the_connection(&failure) => return Err(EffectError::from(failure)),
+            Err(failure) if is_connection_failure(&failure) => return Err(EffectError::from(failure)),
             Err(_) if part.len() == 1 => {}
             Err(_) => parts.extend([&part[..part.len() / 2], &part[part.len() / 2..]]),
         }
@@ -138,7 +137,7 @@ async fn of_those_that_answer<'a>(
     Ok(())
 }
 
-/// The server did not answer at all.
-fn is_of_the_connection(failure: &Failure) -> bool {
+/// True if the server did not answer at all.
+fn is_connection_failure(failure: &Failure) -> bool {
     failure.number.is_none()
 }

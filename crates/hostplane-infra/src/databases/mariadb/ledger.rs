@@ -1,4 +1,4 @@
-//! The ledger: which tenant belongs to which site of which instance. No tenant can read it.
+//! Ledger of the tenants' sites and instances. No tenant can read it.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use super::quote;
 use super::session::{Failure, NO_SUCH_COLUMN, Session, column};
 use crate::error::Effect;
 
-/// Columns after the tenant's name, and the label of which each is the value.
+/// Columns after the tenant's name, each with the label whose value it holds.
 const COLUMNS: [(&str, &str); 6] = [
     ("instance", LABEL_INSTANCE),
     ("site", LABEL_SITE),
@@ -21,28 +21,28 @@ const COLUMNS: [(&str, &str); 6] = [
     ("spec", LABEL_SPEC),
 ];
 
-/// A ledger's row.
+/// Row of the ledger.
 #[derive(Debug)]
 pub(super) struct Entry {
-    /// Whose the tenant is; `None` when it can't be read as a mark of that tenant.
+    /// The tenant's mark; `None` for a malformed one, or one of another tenant.
     pub mark: Option<Mark>,
-    /// The site was confirmed.
+    /// True once the site was confirmed.
     pub confirmed: bool,
 }
 
-/// Added later than the table: ledgers of earlier versions don't have it.
+/// Column that ledgers of earlier versions lack.
 const CONFIRMED: &str = "`confirmed` BOOLEAN NOT NULL DEFAULT FALSE";
 
 fn table() -> String {
     format!("{}.`tenants`", quote::ident(LEDGER_DATABASE))
 }
 
-/// Something of each column and its label, with commas between.
+/// Formats each column with its label, separated by commas.
 fn join(of: impl Fn(&str, &str) -> String) -> String {
     COLUMNS.iter().map(|(name, label)| of(name, label)).collect::<Vec<_>>().join(", ")
 }
 
-/// Makes the ledger if it isn't there.
+/// Makes the ledger if it doesn't exist.
 async fn make(session: &mut Session<'_>) -> Result<(), Failure> {
     let database = quote::ident(LEDGER_DATABASE);
     let sql = format!("CREATE DATABASE IF NOT EXISTS {database} CHARACTER SET utf8mb4 COLLATE utf8mb4_bin");
@@ -57,7 +57,7 @@ async fn make(session: &mut Session<'_>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Every row, or one tenant's. A ledger that was never made is empty.
+/// Reads every row, or one tenant's. A missing ledger is empty.
 pub(super) async fn read(
     session: &mut Session<'_>,
     call: &'static str,
@@ -90,7 +90,7 @@ pub(super) async fn read(
     Ok(entries)
 }
 
-/// Writes a tenant's first row. It fails with `DUPLICATE_ENTRY` when there is one.
+/// Inserts a tenant's row; fails with `DUPLICATE_ENTRY` when there is one.
 pub(super) async fn insert(session: &mut Session<'_>, tenant: &str, mark: &Mark) -> Result<(), Failure> {
     let labels = mark.to_labels();
     let values = join(|_, label| quote::text(&labels[label]));
@@ -108,7 +108,7 @@ pub(super) async fn insert(session: &mut Session<'_>, tenant: &str, mark: &Mark)
     Ok(())
 }
 
-/// Writes which job made the tenant last, and from which desired state.
+/// Updates a tenant's row to another job and desired state.
 pub(super) async fn update(session: &mut Session<'_>, tenant: &str, mark: &Mark) -> Result<(), Failure> {
     let labels = mark.to_labels();
     let values = join(|name, label| format!("`{name}` = {}", quote::text(&labels[label])));
@@ -117,14 +117,14 @@ pub(super) async fn update(session: &mut Session<'_>, tenant: &str, mark: &Mark)
     Ok(())
 }
 
-/// Writes that the tenant's site was confirmed.
+/// Marks the tenant's site as confirmed.
 pub(super) async fn confirm(session: &mut Session<'_>, tenant: &str, mark: &Mark) -> Result<(), Failure> {
     let sql = format!("UPDATE {} SET `confirmed` = TRUE WHERE {}", table(), owned(tenant, mark));
     session.change("confirming in the ledger", sql).await?;
     Ok(())
 }
 
-/// Deletes a tenant's row, if it still is this mark's site's.
+/// Deletes a tenant's row, if it is still this site's.
 pub(super) async fn delete(session: &mut Session<'_>, tenant: &str, mark: &Mark) -> Result<(), Failure> {
     let sql = format!("DELETE FROM {} WHERE {}", table(), owned(tenant, mark));
     session.change("deleting from the ledger", sql).await?;

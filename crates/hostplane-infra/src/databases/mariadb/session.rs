@@ -1,4 +1,4 @@
-//! One connection for one call, and what its errors mean.
+//! Connection for one call, and the classification of its errors.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use super::address::MariadbAddress;
 use super::quote;
 use crate::error::{Dependency, Effect, EffectError, Rejection};
 
-/// How long connecting, or waiting for one of our own connections to end, may take.
+/// Time limit of connecting, and of waiting for one of our own connections to end.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// `ER_DB_CREATE_EXISTS`.
@@ -29,20 +29,19 @@ pub(super) const DUPLICATE_ENTRY: u16 = 1062;
 /// `ER_CANNOT_USER`: the user exists, or doesn't, as the case may be.
 pub(super) const CANNOT_USER: u16 = 1396;
 
-/// Refusals for want of credentials or privileges. Their texts name accounts, commands and tables, never a
-/// value, so that they may be shown.
+/// Refusals for missing credentials or privileges. Their texts name accounts, commands and tables, never a value, so
+/// errors may quote them.
 const ACCESS_DENIED: &[u16] =
     &[1044, 1045, 1095, 1130, 1131, 1132, 1133, 1142, 1143, 1227, 1251, 1370, 1410, 1524, 1698, 1820, 1862, 4151];
 
-/// What passes: too many connections, locks, deadlocks, statement timeouts, kills, shutdowns, read-only
+/// Transient errors: too many connections, locks, deadlocks, statement timeouts, kills, shutdowns, read-only
 /// moments, full disks, a cluster node that is not ready.
-const PASSING: &[u16] = &[
+const TRANSIENT: &[u16] = &[
     1021, 1037, 1038, 1040, 1041, 1047, 1053, 1077, 1078, 1079, 1114, 1158, 1159, 1160, 1161, 1180, 1203, 1205, 1213,
     1226, 1290, 1317, 1637, 1836, 1927, 1969, 3024,
 ];
 
-/// A connection that serves one call and is closed after it: whatever happens to the call, no lock and no
-/// half-read answer outlives it.
+/// Connection that serves one call, so that no lock and no half-read answer outlives the call.
 pub(super) struct Session<'a> {
     connection: MySqlConnection,
     call: &'static str,
@@ -50,7 +49,7 @@ pub(super) struct Session<'a> {
     _permit: SemaphorePermit<'a>,
 }
 
-/// An error of a statement, with the server's number if it was the server that refused.
+/// Error of a statement, with its number if the server refused the statement.
 pub(super) struct Failure {
     pub(super) number: Option<u16>,
     error: EffectError,
@@ -67,23 +66,23 @@ impl Failure {
         self.number == Some(number)
     }
 
-    /// The ledger was never made.
+    /// True if the ledger doesn't exist.
     pub(super) fn is_no_such_table(&self) -> bool {
         self.is(UNKNOWN_DATABASE) || self.is(NO_SUCH_TABLE)
     }
 }
 
 impl<'a> Session<'a> {
-    /// Connects. `statement_limit` is how long the server may work on one statement, so that it has ended
-    /// before the call's deadline even if nobody waits for it.
+    /// Connects. `statement_limit` is the server's limit for one statement, so that even an abandoned statement ends
+    /// before the call's deadline.
     pub(super) async fn open(
         address: &MariadbAddress,
-        places: &'a Semaphore,
+        connections: &'a Semaphore,
         call: &'static str,
         statement_limit: Duration,
     ) -> Effect<Self> {
         let late = |what: &str| EffectError::transient_message(call, what);
-        let permit = timeout(CONNECT_TIMEOUT, places.acquire())
+        let permit = timeout(CONNECT_TIMEOUT, connections.acquire())
             .await
             .map_err(|_| late("too many calls to the database server at once"))?
             .map_err(|error| EffectError::transient(call, error))?;
@@ -92,7 +91,7 @@ impl<'a> Session<'a> {
             .map_err(|_| late("the database server does not answer"))?
             .map_err(|error| classify(call, "connecting", false, &error).error)?;
         let mut session = Self { connection, call, changed: false, _permit: permit };
-        // Waiting for a lock is ended before the statement is, so that the error says what was the matter.
+        // Waits for locks end before the statement's limit, so that the error names the lock.
         let lock_wait = (statement_limit / 2).as_secs().max(1);
         let limit = statement_limit.as_secs();
         let settings = format!(
@@ -107,8 +106,8 @@ impl<'a> Session<'a> {
         Ok(session)
     }
 
-    /// Takes the lock that serialises calls on one tenant. It ends with the connection, and a call whose
-    /// client is gone keeps it until its last statement has ended: who holds it sees no late effects.
+    /// Takes the lock that serialises calls on one tenant, and that ends with the connection. The server keeps an
+    /// abandoned call's lock until its last statement has ended, so the next holder sees no late effects.
     pub(super) async fn lock(&mut self, name: &str) -> Effect<()> {
         let sql = format!("SELECT GET_LOCK({}, 5)", quote::text(name));
         let rows = self.rows("locking the tenant", sql).await?;
@@ -120,7 +119,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Runs a statement that changes nothing. `step` says what for, in errors.
+    /// Runs a statement that changes nothing. `step` describes the statement in errors.
     pub(super) async fn rows(&mut self, step: &'static str, sql: String) -> Result<Vec<MySqlRow>, Failure> {
         sqlx::raw_sql(AssertSqlSafe(sql))
             .fetch_all(&mut self.connection)
@@ -142,21 +141,20 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Gives the account that is connected another password. Again changes nothing, so a reply that is lost makes
-    /// nothing unknown.
+    /// Changes the connected account's password. A repetition changes nothing, so a lost reply leaves nothing unknown.
     pub(super) async fn renew_password(&mut self, hash: &str) -> Effect<()> {
         let sql = format!("SET PASSWORD = {}", quote::text(hash));
         Ok(self.rows("renewing the control plane's password", sql).await.map(drop)?)
     }
 
-    /// Ends the connection, and with it the lock, before the next call begins.
+    /// Closes the connection, which releases the lock before the next call.
     pub(super) async fn close(self) {
-        // What the call did is done; a connection that can't be closed in order is dropped.
+        // The call is done; a connection that fails to close is dropped.
         let _ = timeout(CONNECT_TIMEOUT, self.connection.close()).await;
     }
 }
 
-/// A column's text.
+/// Reads a column's text.
 pub(super) fn column(call: &'static str, row: &MySqlRow, index: usize) -> Effect<String> {
     row.try_get(index).map_err(|error| classify(call, "reading the answer", false, &error).error)
 }
@@ -172,7 +170,7 @@ fn classify(call: &'static str, step: &'static str, changed: bool, error: &Error
         let error = if ACCESS_DENIED.contains(&number) {
             let message = format!("{place}: {}", refusal.message());
             Rejection::AccessDenied { by: Dependency::Mariadb, message }.into()
-        } else if PASSING.contains(&number) {
+        } else if TRANSIENT.contains(&number) {
             EffectError::transient_message(call, place)
         } else {
             invalid(place)
@@ -203,9 +201,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_lost_connection_is_unknown_only_after_a_change_was_sent() {
+    fn a_lost_connection_leaves_only_changes_unknown() {
         let lost = || Error::Io(std::io::ErrorKind::ConnectionReset.into());
-        let before = classify("mariadb.ensure_tenant", "looking", false, &lost()).error;
+        let before = classify("mariadb.ensure_tenant", "listing", false, &lost()).error;
         assert!(matches!(before, EffectError::Transient { down: None, .. }), "{before:?}");
         let after = classify("mariadb.ensure_tenant", "granting", true, &lost()).error;
         assert!(matches!(after, EffectError::OutcomeUnknown { .. }), "{after:?}");
@@ -213,6 +211,6 @@ mod tests {
 
     #[test]
     fn lists_of_numbers_do_not_overlap() {
-        assert!(ACCESS_DENIED.iter().all(|number| !PASSING.contains(number)));
+        assert!(ACCESS_DENIED.iter().all(|number| !TRANSIENT.contains(number)));
     }
 }

@@ -1,5 +1,5 @@
-//! The task that owns all changes to Caddy's configuration. What waits is taken together: one batch is
-//! one load, or, if Caddy refuses it, some validations and another.
+//! Task that makes all changes of Caddy's configuration, in batches. A batch is one load or, if Caddy refuses it, some
+//! validations and a second load.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -7,27 +7,26 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 use tracing::debug;
 
-use super::PUT_ROUTE;
-use super::container::{CaddyContainer, Changes, Load, Snippets, Stage};
+use super::container::{CaddyContainer, FileChanges, LoadOutcome, Snippets, StagingDir};
 use super::host_conflicts::{HostConflicts, refusal};
-use super::loaded::Loaded;
-use super::request::{Change, Request};
+use super::loaded::LoadedConfig;
+use super::request::{PUT_ROUTE, Request, RouteChange};
 use crate::error::{Effect, EffectError, Rejection};
 use crate::proxy::snippet;
 
-/// Changes in a batch; the files that go have to fit into an argument vector.
+/// Most changes in a batch: the names of removed files have to fit into an argument vector.
 const BATCH: usize = 200;
 
-/// A change of files that a request comes down to.
-struct Edit {
+/// File to write or remove for a request.
+struct FileEdit {
     request: Request,
     file: String,
-    /// What the file is to be; `None` takes it away.
+    /// New contents; `None` removes the file.
     contents: Option<Bytes>,
 }
 
-impl Edit {
-    /// Something of it can be refused.
+impl FileEdit {
+    /// True for an edit that Caddy can refuse.
     fn is_put(&self, present: &Snippets) -> bool {
         self.contents.is_some() && self.differs(present)
     }
@@ -37,23 +36,23 @@ impl Edit {
     }
 }
 
-/// What a batch begins with.
-struct Scene {
+/// Caddy's container and snippets at the beginning of a batch.
+struct ConfigSnapshot {
     call: &'static str,
-    /// Caddy's container.
+    /// The container's id.
     id: String,
     present: Snippets,
-    /// There is no directory of snippets yet.
+    /// True while the directory of snippets is missing.
     make_sites: bool,
 }
 
-impl Scene {
-    fn changes<'a>(&self, edits: impl IntoIterator<Item = &'a Edit>) -> Changes {
+impl ConfigSnapshot {
+    fn changes<'a>(&self, edits: impl IntoIterator<Item = &'a FileEdit>) -> FileChanges {
         let differing = edits.into_iter().filter(|edit| edit.differs(&self.present));
         differing.map(|edit| (edit.file.clone(), edit.contents.clone())).collect()
     }
 
-    fn after(&self, changes: Changes) -> Snippets {
+    fn after(&self, changes: FileChanges) -> Snippets {
         let mut snippets = self.present.clone();
         for (file, contents) in changes {
             match contents {
@@ -65,21 +64,26 @@ impl Scene {
     }
 }
 
+/// Owner of the queue of changes.
 pub(super) struct Actor {
-    inside: CaddyContainer,
+    container: CaddyContainer,
     queue: mpsc::UnboundedReceiver<Request>,
     waiting: VecDeque<Request>,
-    loaded: Loaded,
-    /// Nothing is there that an earlier process or candidate left.
+    loaded: LoadedConfig,
+    /// True from a clearing of the staging directory until the next candidate.
     staging_is_clear: bool,
 }
 
 impl Actor {
-    pub(super) fn new(inside: CaddyContainer, loaded: Loaded, queue: mpsc::UnboundedReceiver<Request>) -> Self {
-        Self { inside, queue, waiting: VecDeque::new(), loaded, staging_is_clear: false }
+    pub(super) fn new(
+        container: CaddyContainer,
+        loaded: LoadedConfig,
+        queue: mpsc::UnboundedReceiver<Request>,
+    ) -> Self {
+        Self { container, queue, waiting: VecDeque::new(), loaded, staging_is_clear: false }
     }
 
-    /// Works until nobody can send changes any more.
+    /// Works until every sender is dropped.
     pub(super) async fn run(mut self) {
         loop {
             if self.waiting.is_empty() {
@@ -98,7 +102,7 @@ impl Actor {
         }
     }
 
-    /// Takes what can be done together: at most one change of each file, in the order of arrival.
+    /// Takes the changes of a batch: at most one of each file, in the order of arrival.
     fn take_batch(&mut self) -> Vec<Request> {
         let mut batch: Vec<Request> = Vec::new();
         let mut files = BTreeSet::new();
@@ -110,7 +114,7 @@ impl Actor {
                 continue;
             }
             let fits = batch.len() < BATCH && !batch.first().is_some_and(|first| first.alone || request.alone);
-            // A file that was passed over once is passed over to the end, so that its changes keep their order.
+            // After one skipped change of a file, its later changes are skipped too, to keep their order.
             if files.insert(request.change.file()) && fits {
                 batch.push(request);
             } else {
@@ -123,47 +127,47 @@ impl Actor {
 
     async fn work(&mut self, batch: Vec<Request>) {
         let call = batch.first().map_or(PUT_ROUTE, |request| request.change.call());
-        let scene = match self.look(call).await {
-            Ok(scene) => scene,
+        let snapshot = match self.snapshot(call).await {
+            Ok(snapshot) => snapshot,
             Err(error) => return answer_all(batch, &error),
         };
-        let edits = self.decide(batch, &scene.present);
+        let edits = self.plan_edits(batch, &snapshot.present);
         if edits.is_empty() {
             return;
         }
-        if let Some((edits, _)) = self.load(&scene, edits).await {
-            self.sort_out(&scene, edits).await;
+        if let Some((edits, _)) = self.load(&snapshot, edits).await {
+            self.load_accepted(&snapshot, edits).await;
         }
-        if let Err(error) = self.ensure_clear_staging(&scene).await {
-            debug!(error = %error.chain(), "candidates stay until the next change");
+        if let Err(error) = self.ensure_clear_staging(&snapshot).await {
+            debug!(error = %error.chain(), "the staging directory is cleared after the next change");
         }
     }
 
-    async fn look(&self, call: &'static str) -> Effect<Scene> {
-        let id = self.inside.find(call).await?;
-        let found = self.inside.snippets(call, &id).await?;
-        Ok(Scene { call, id, make_sites: found.is_none(), present: found.unwrap_or_default() })
+    async fn snapshot(&self, call: &'static str) -> Effect<ConfigSnapshot> {
+        let id = self.container.find(call).await?;
+        let found = self.container.snippets(call, &id).await?;
+        Ok(ConfigSnapshot { call, id, make_sites: found.is_none(), present: found.unwrap_or_default() })
     }
 
-    /// Turns changes into edits, and answers those for which there is nothing to do or to hope.
-    fn decide(&self, batch: Vec<Request>, present: &Snippets) -> Vec<Edit> {
+    /// Turns requests into edits, and answers requests that are refused or need no edit.
+    fn plan_edits(&self, batch: Vec<Request>, present: &Snippets) -> Vec<FileEdit> {
         let is_loaded = self.loaded.is(present);
         let mut edits = Vec::new();
         let mut places = HostConflicts::of(present);
-        // Removals first: what they leave may be taken by others.
+        // Removals first, as they free host names for the others.
         let (removals, puts): (Vec<_>, Vec<_>) =
-            batch.into_iter().partition(|request| matches!(request.change, Change::Remove { .. }));
+            batch.into_iter().partition(|request| matches!(request.change, RouteChange::Remove { .. }));
         for request in removals.into_iter().chain(puts) {
             let file = request.change.file();
             let there = present.get(&file);
             let wanted = match &request.change {
-                Change::Remove { instance, site } => match there {
+                RouteChange::Remove { instance, site } => match there {
                     Some(bytes) if snippet::own(&file, bytes, *instance, site.id).is_ok() => Ok(None),
-                    // Somebody else's, or already gone: it stays as it is.
+                    // Foreign, or already removed: no edit.
                     other => Ok(other.cloned()),
                 },
-                Change::Settle => Ok(None),
-                Change::Put(spec) => refusal(spec, &file, there, &places)
+                RouteChange::Settle => Ok(None),
+                RouteChange::Put(spec) => refusal(spec, &file, there, &places)
                     .map_or_else(|| Ok(Some(Bytes::copy_from_slice(spec.contents.as_bytes()))), Err),
             };
             match wanted {
@@ -171,17 +175,17 @@ impl Actor {
                 Ok(contents) if contents.as_ref() == there && is_loaded => request.answer(Ok(())),
                 Ok(contents) => {
                     places.replace(&file, contents.as_ref());
-                    edits.push(Edit { request, file, contents });
+                    edits.push(FileEdit { request, file, contents });
                 }
             }
         }
         edits
     }
 
-    /// Has Caddy load the edits, and answers them. Gives them back, with its words, if Caddy refuses them.
-    async fn load(&mut self, scene: &Scene, edits: Vec<Edit>) -> Option<(Vec<Edit>, String)> {
-        let changes = scene.changes(&edits);
-        let stage = match self.stage(scene, &changes).await {
+    /// Has Caddy load the edits, and answers them. If Caddy refuses, returns the edits with Caddy's message.
+    async fn load(&mut self, snapshot: &ConfigSnapshot, edits: Vec<FileEdit>) -> Option<(Vec<FileEdit>, String)> {
+        let changes = snapshot.changes(&edits);
+        let stage = match self.stage(snapshot, &changes).await {
             Ok(stage) => stage,
             Err(error) => {
                 answer_all(requests(edits), &error);
@@ -189,23 +193,23 @@ impl Actor {
             }
         };
         if edits.iter().any(|edit| edit.request.is_stale()) {
-            // The others are tried without the stale ones.
+            // The next batch retries the others without the stale ones.
             self.waiting.extend(requests(edits));
             return None;
         }
-        match self.inside.load(scene.call, &scene.id, &stage, &changes).await {
-            Ok(Load::Loaded) => {
-                self.loaded.set(scene.after(changes));
+        match self.container.load(snapshot.call, &snapshot.id, &stage, &changes).await {
+            Ok(LoadOutcome::Loaded) => {
+                self.loaded.set(snapshot.after(changes));
                 for request in requests(edits) {
                     request.answer(Ok(()));
                 }
             }
-            Ok(Load::Refused(message)) => return Some((edits, message)),
-            Ok(Load::NotReached(message)) => {
-                answer_all(requests(edits), &EffectError::transient_message(scene.call, message));
+            Ok(LoadOutcome::Refused(message)) => return Some((edits, message)),
+            Ok(LoadOutcome::NotReached(message)) => {
+                answer_all(requests(edits), &EffectError::transient_message(snapshot.call, message));
             }
             Err(error) => {
-                // What isn't known can't be put back: whoever looks sees what there is.
+                // An unknown outcome can't be rolled back; the next scan observes the routes.
                 if matches!(error, EffectError::OutcomeUnknown { .. }) {
                     self.loaded.doubt(changes.keys().map(String::as_str));
                 }
@@ -215,10 +219,9 @@ impl Actor {
         None
     }
 
-    /// Caddy has refused the edits together: refuses those of which it wouldn't load the configuration, and has it
-    /// load the others.
-    async fn sort_out(&mut self, scene: &Scene, edits: Vec<Edit>) {
-        let refused = match self.refused(scene, &edits).await {
+    /// After a refused load, answers the edits that Caddy doesn't accept, and has Caddy load the others.
+    async fn load_accepted(&mut self, snapshot: &ConfigSnapshot, edits: Vec<FileEdit>) {
+        let refused = match self.find_refused(snapshot, &edits).await {
             Ok(refused) => refused,
             Err(error) => return answer_all(requests(edits), &error),
         };
@@ -232,33 +235,38 @@ impl Actor {
         if accepted.is_empty() {
             return;
         }
-        match self.load(scene, accepted).await {
+        match self.load(snapshot, accepted).await {
             None => {}
-            Some((edits, _)) if edits.len() > 1 => self.waiting.extend(requests(edits).map(Request::by_itself)),
+            Some((edits, _)) if edits.len() > 1 => self.waiting.extend(requests(edits).map(Request::retry_alone)),
             Some((edits, message)) => answer_all(requests(edits), &Rejection::ConfigRejected(message).into()),
         }
     }
 
-    /// Which of the edits that Caddy has refused together are refused, and why: by halves, so that the largest part
-    /// is left. It may have been a fault of that moment, so that at first all are looked at again.
-    async fn refused(&mut self, scene: &Scene, edits: &[Edit]) -> Effect<BTreeMap<String, EffectError>> {
-        let (puts, others): (Vec<&Edit>, Vec<&Edit>) = edits.iter().partition(|edit| edit.is_put(&scene.present));
-        let mut good = scene.changes(others);
+    /// Finds the edits that Caddy doesn't accept, and the reasons, by bisection. All edits are validated first, as the
+    /// refusal may have been momentary.
+    async fn find_refused(
+        &mut self,
+        snapshot: &ConfigSnapshot,
+        edits: &[FileEdit],
+    ) -> Effect<BTreeMap<String, EffectError>> {
+        let (puts, others): (Vec<&FileEdit>, Vec<&FileEdit>) =
+            edits.iter().partition(|edit| edit.is_put(&snapshot.present));
+        let mut good = snapshot.changes(others);
         let mut good_is_valid = false;
         let mut refused = BTreeMap::new();
         let mut groups = vec![puts];
         while let Some(mut group) = groups.pop() {
             let mut candidate = good.clone();
-            candidate.extend(scene.changes(group.iter().copied()));
-            match self.validate(scene, &candidate).await? {
+            candidate.extend(snapshot.changes(group.iter().copied()));
+            match self.validate(snapshot, &candidate).await? {
                 Ok(()) => {
                     good = candidate;
                     good_is_valid = true;
                 }
                 Err(message) if group.is_empty() => return Err(broken(&message)),
                 Err(message) if group.len() == 1 => {
-                    // Without this change, would it be any better?
-                    if !good_is_valid && let Err(message) = self.validate(scene, &good).await? {
+                    // The fault may lie in the configuration without this edit.
+                    if !good_is_valid && let Err(message) = self.validate(snapshot, &good).await? {
                         return Err(broken(&message));
                     }
                     good_is_valid = true;
@@ -274,34 +282,34 @@ impl Actor {
         Ok(refused)
     }
 
-    async fn validate(&mut self, scene: &Scene, changes: &Changes) -> Effect<Result<(), String>> {
-        let stage = self.stage(scene, changes).await?;
-        self.inside.validate(scene.call, &scene.id, &stage, changes).await
+    async fn validate(&mut self, snapshot: &ConfigSnapshot, changes: &FileChanges) -> Effect<Result<(), String>> {
+        let stage = self.stage(snapshot, changes).await?;
+        self.container.validate(snapshot.call, &snapshot.id, &stage, changes).await
     }
 
-    async fn stage(&mut self, scene: &Scene, changes: &Changes) -> Effect<Stage> {
+    async fn stage(&mut self, snapshot: &ConfigSnapshot, changes: &FileChanges) -> Effect<StagingDir> {
         self.staging_is_clear = false;
-        let stage = Stage::new();
-        self.inside.stage(scene.call, &scene.id, &stage, changes, scene.make_sites).await?;
+        let stage = StagingDir::new();
+        self.container.stage(snapshot.call, &snapshot.id, &stage, changes, snapshot.make_sites).await?;
         Ok(stage)
     }
 
-    async fn ensure_clear_staging(&mut self, scene: &Scene) -> Effect<()> {
+    async fn ensure_clear_staging(&mut self, snapshot: &ConfigSnapshot) -> Effect<()> {
         if !self.staging_is_clear {
-            self.inside.clear_staging(scene.call, &scene.id).await?;
+            self.container.clear_staging(snapshot.call, &snapshot.id).await?;
             self.staging_is_clear = true;
         }
         Ok(())
     }
 }
 
-fn requests(edits: Vec<Edit>) -> impl Iterator<Item = Request> {
+fn requests(edits: Vec<FileEdit>) -> impl Iterator<Item = Request> {
     edits.into_iter().map(|edit| edit.request)
 }
 
-/// The configuration can't be loaded even without the changes that are asked for.
+/// Error for a configuration that is invalid even without the requested changes.
 fn broken(message: &str) -> EffectError {
-    Rejection::ConfigRejected(format!("what is there already is not valid: {message}")).into()
+    Rejection::ConfigRejected(format!("the present configuration is not valid: {message}")).into()
 }
 
 fn answer_all(requests: impl IntoIterator<Item = Request>, error: &EffectError) {

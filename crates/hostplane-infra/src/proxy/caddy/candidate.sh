@@ -5,7 +5,7 @@
 #
 # CONF is the directory of Caddy's configuration, with the snippets in `sites`; STAGE holds, in `come`, the snippets that
 # come. The candidate is CONF with that change, made of links in the directory LINKS, which is in memory: a file system
-# that doesn't give an inode away again at once takes the longer for a thousand links the more were made of late. Exits
+# that doesn't give an inode away again at once takes the longer for a thousand links the more were made recently. Exits
 # with 65 when the candidate can't be made, with Caddy's code when Caddy refuses, and with 66 when Caddy has loaded it,
 # but its files could not be put in place.
 verb=$1 conf=$2 stage=$3 links=$4

@@ -1,4 +1,4 @@
-//! What is done inside Caddy's container: files are written and renamed, programs are run.
+//! Caddy's container: its files and its programs.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,80 +7,89 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::timeout;
 
-use super::CaddyLocation;
 use crate::containers::{ArchiveEntry, ContainerState, Containers, Exec, ExecOutput, Scope};
 use crate::error::{Dependency, Effect, EffectError, Message, absent_is_none};
 
-/// The directory of snippets, in the configuration's.
+/// Directory of snippets, below the configuration's.
 const SITES: &str = "sites";
-/// Where candidates are put, beside it: a rename between the two is atomic.
+/// Directory of candidates' files, on the same file system as the snippets, so that renames are atomic.
 const STAGING: &str = "staging";
-/// Where candidates are put together from links: each container has it, in memory.
+/// Directory in which candidates are built from links: in memory, in every container.
 const LINKS: &str = "/dev/shm/staging";
-/// Held by whoever changes something: a program goes on when the process that wanted it is gone.
+/// Lock file of programs that change something: a program outlives the process that started it.
 const LOCK: &str = "/dev/shm/staging.lock";
-/// In a candidate's directory: the files that come.
+/// Directory of new files in a candidate's directory; `candidate.sh` names it too.
 const COME: &str = "come";
-/// Whose the candidates are. Only their reader, Caddy, and root need them.
+/// Owner of the candidates' files.
 const UID: u32 = 1000;
 
-/// How long a candidate may take, others that are waited for included, after which its programs are ended in the
-/// container: nothing of it is to happen when nobody counts on it any more.
+/// Time limit of a candidate, including the wait for the lock. Past it, `timeout` ends the programs in the container,
+/// so that no effect lands after its request was answered.
 const CANDIDATE_LIMIT: Duration = Duration::from_secs(15);
 const UPLOAD_LIMIT: Duration = Duration::from_secs(5);
 const CLEAR_LIMIT: Duration = Duration::from_secs(4);
-/// How much longer than its own limit a program's answer is waited for.
-const ANSWER: Duration = Duration::from_secs(3);
-/// The longest that a candidate's answer is waited for.
-pub(super) const LONGEST: Duration = CANDIDATE_LIMIT.saturating_add(ANSWER);
+/// Grace period for a program's answer past its limit.
+const ANSWER_GRACE: Duration = Duration::from_secs(3);
+/// Longest wait for a candidate's answer.
+pub(super) const LONGEST_CANDIDATE: Duration = CANDIDATE_LIMIT.saturating_add(ANSWER_GRACE);
 
-/// Tries a candidate. Its codes are its own: see there.
+/// Script that validates or loads a candidate; documents its own exit codes.
 const CANDIDATE: &str = include_str!("candidate.sh");
 const NOT_STAGED: i64 = 65;
 const NOT_IN_PLACE: i64 = 66;
-/// What `timeout` exits with.
+/// Exit code of `timeout` at its limit.
 const TIMED_OUT: i64 = 124;
 
 /// Snippets by file name.
 pub(super) type Snippets = BTreeMap<String, Bytes>;
 
-/// What is to be another than it is on disk: a file's contents, or `None` for one that goes.
-pub(super) type Changes = BTreeMap<String, Option<Bytes>>;
+/// Changes by file name: new contents, or `None` for a removed file.
+pub(super) type FileChanges = BTreeMap<String, Option<Bytes>>;
 
-/// The container and the directory in it.
-pub(super) struct CaddyContainer {
-    containers: Arc<dyn Containers>,
-    place: CaddyLocation,
+/// Location of Caddy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CaddyLocation {
+    /// The container's name.
+    pub container: String,
+    /// The directory of the `Caddyfile`, in the container. Snippets are in `sites` below it, candidates in `staging`,
+    /// on the same file system.
+    pub conf_dir: String,
 }
 
-/// A directory for a candidate, by its name, which no other ever had.
-#[derive(Debug)]
-pub(super) struct Stage(String);
+/// Files and programs in Caddy's container.
+pub(super) struct CaddyContainer {
+    containers: Arc<dyn Containers>,
+    location: CaddyLocation,
+}
 
-impl Stage {
+/// Unique name of a candidate's directory.
+#[derive(Debug)]
+pub(super) struct StagingDir(String);
+
+impl StagingDir {
     pub(super) fn new() -> Self {
         Self(format!("{:016x}", fastrand::u64(..)))
     }
 }
 
-/// What came of a candidate.
-pub(super) enum Load {
-    /// Caddy runs it, and it is on disk.
+/// Outcome of loading a candidate.
+pub(super) enum LoadOutcome {
+    /// Caddy runs the candidate, and its files are in place.
     Loaded,
-    /// Caddy goes on with what it had, and says why.
+    /// Caddy refused the candidate and runs the configuration before it.
     Refused(String),
     /// Caddy was not reached.
     NotReached(String),
 }
 
 impl CaddyContainer {
-    pub(super) fn new(containers: Arc<dyn Containers>, place: CaddyLocation) -> Self {
-        Self { containers, place }
+    pub(super) fn new(containers: Arc<dyn Containers>, location: CaddyLocation) -> Self {
+        Self { containers, location }
     }
 
-    /// The id of the container, which must be running.
+    /// Finds the id of the container, which must be running.
     pub(super) async fn find(&self, call: &'static str) -> Effect<String> {
-        let name = &self.place.container;
+        let name = &self.location.container;
         let found = self.containers.containers(&Scope::Names(vec![name.clone()])).await?;
         match found.into_iter().find(|container| container.name == *name) {
             Some(container) if container.state == ContainerState::Running => Ok(container.id),
@@ -89,37 +98,37 @@ impl CaddyContainer {
         }
     }
 
-    /// One snippet, if there is one.
+    /// Reads one snippet; `None` if the file is missing.
     pub(super) async fn snippet(&self, call: &'static str, id: &str, file: &str) -> Effect<Option<Bytes>> {
         let path = format!("{}/{file}", self.path(SITES));
         match absent_is_none(self.containers.download_file(id, &path).await)? {
             Some(entry) => Ok(entry.and_then(|entry| entry.contents)),
-            None => self.is_still(call, id).await.map(|()| None),
+            None => self.expect_same_container(call, id).await.map(|()| None),
         }
     }
 
-    /// What wasn't found in the container is not there, unless the container has gone.
-    async fn is_still(&self, call: &'static str, id: &str) -> Effect<()> {
-        if self.find(call).await? == id { Ok(()) } else { Err(down(call, "the container was exchanged")) }
+    /// Fails if the container was replaced: a file missing in the old one proves nothing.
+    async fn expect_same_container(&self, call: &'static str, id: &str) -> Effect<()> {
+        if self.find(call).await? == id { Ok(()) } else { Err(down(call, "the container was replaced")) }
     }
 
-    /// Every snippet there is; `None` when there is no directory of them yet.
+    /// Reads every snippet; `None` while their directory is missing.
     pub(super) async fn snippets(&self, call: &'static str, id: &str) -> Effect<Option<Snippets>> {
         let Some(entries) = absent_is_none(self.containers.download(id, &self.path(SITES)).await)? else {
-            return self.is_still(call, id).await.map(|()| None);
+            return self.expect_same_container(call, id).await.map(|()| None);
         };
         let is_snippet = |path: &str| path.strip_suffix(".caddy").is_some_and(|stem| !stem.contains('/'));
         let snippets = entries.into_iter().filter(|entry| is_snippet(&entry.path));
         Ok(Some(snippets.filter_map(|entry| Some((entry.path, entry.contents?))).collect()))
     }
 
-    /// Writes the files that come.
+    /// Uploads the new files of a candidate.
     pub(super) async fn stage(
         &self,
         call: &'static str,
         id: &str,
-        stage: &Stage,
-        changes: &Changes,
+        stage: &StagingDir,
+        changes: &FileChanges,
         make_sites: bool,
     ) -> Effect<()> {
         let directory = |path: String| ArchiveEntry { path, mode: 0o755, uid: UID, contents: None };
@@ -134,41 +143,47 @@ impl CaddyContainer {
         for (name, contents) in changes {
             entries.extend(contents.clone().map(|contents| file(format!("{root}/{COME}/{name}"), contents)));
         }
-        let work = self.containers.upload(id, &self.place.conf_dir, &entries);
+        let work = self.containers.upload(id, &self.location.conf_dir, &entries);
         self.within(call, UPLOAD_LIMIT, work).await.map_err(|error| nothing_changed(call, error))
     }
 
-    /// Asks Caddy whether a candidate could be loaded. The inner error is Caddy's, in one line.
+    /// Has Caddy validate a candidate. The inner error is Caddy's message, on one line.
     pub(super) async fn validate(
         &self,
         call: &'static str,
         id: &str,
-        stage: &Stage,
-        changes: &Changes,
+        stage: &StagingDir,
+        changes: &FileChanges,
     ) -> Effect<Result<(), String>> {
         let validated = self.candidate(call, id, "validate", stage, changes).await;
         let output = validated.map_err(|error| nothing_changed(call, error))?;
         Ok(if output.code == 0 { Ok(()) } else { Err(Self::complaint(&output)) })
     }
 
-    /// Makes the running Caddy load a candidate and then, if it did, puts the files in place: of ours nothing is
-    /// on disk that Caddy has not loaded. Unchanged, Caddy only compares.
-    pub(super) async fn load(&self, call: &'static str, id: &str, stage: &Stage, changes: &Changes) -> Effect<Load> {
+    /// Has Caddy load a candidate, and puts its files in place only afterwards: a snippet of ours on disk was loaded.
+    /// Caddy skips an unchanged configuration.
+    pub(super) async fn load(
+        &self,
+        call: &'static str,
+        id: &str,
+        stage: &StagingDir,
+        changes: &FileChanges,
+    ) -> Effect<LoadOutcome> {
         let output = self.candidate(call, id, "load", stage, changes).await?;
         if output.code == 0 {
-            return Ok(Load::Loaded);
+            return Ok(LoadOutcome::Loaded);
         }
         let message = Self::complaint(&output);
         if output.code == NOT_IN_PLACE {
             let message = format!("Caddy runs the change, but its files could not be put in place: {message}");
             Err(EffectError::unknown_message(call, message))
         } else if message.contains("connection refused") {
-            Ok(Load::NotReached(message))
+            Ok(LoadOutcome::NotReached(message))
         } else if message.contains("performing request") {
-            // Sent, and no answer.
+            // The request was sent, and has no answer.
             Err(EffectError::unknown_message(call, message))
         } else {
-            Ok(Load::Refused(message))
+            Ok(LoadOutcome::Refused(message))
         }
     }
 
@@ -177,30 +192,30 @@ impl CaddyContainer {
         call: &'static str,
         id: &str,
         verb: &str,
-        stage: &Stage,
-        changes: &Changes,
+        stage: &StagingDir,
+        changes: &FileChanges,
     ) -> Effect<ExecOutput> {
-        let conf = self.place.conf_dir.trim_end_matches('/');
+        let conf = self.location.conf_dir.trim_end_matches('/');
         let links = format!("{LINKS}/{}", stage.0);
         let stage = format!("{}/{}", self.path(STAGING), stage.0);
         let mut argv = vec!["sh", "-c", CANDIDATE, "caddy", verb, conf, &stage, &links];
         argv.extend(changes.iter().filter(|(_, contents)| contents.is_none()).map(|(file, _)| file.as_str()));
         let output = self.run_alone(call, id, &argv, CANDIDATE_LIMIT).await?;
         match output.code {
-            // Something may have been removed at that moment, or the disk be full: the change is not to blame.
+            // The disk may be full, or a file was removed meanwhile: no fault of the change.
             NOT_STAGED => {
-                let message = format!("a candidate can't be made in its container: {}", Self::complaint(&output));
+                let message = format!("a candidate can't be staged in Caddy's container: {}", Self::complaint(&output));
                 Err(EffectError::transient_message(call, message))
             }
             TIMED_OUT => {
-                let message = format!("a change in its container took longer than {} s", CANDIDATE_LIMIT.as_secs());
+                let message = format!("a change in Caddy's container took longer than {} s", CANDIDATE_LIMIT.as_secs());
                 Err(EffectError::unknown_message(call, message))
             }
             _ => Ok(output),
         }
     }
 
-    /// Removes all candidates, once no script runs any more.
+    /// Removes all candidates, after any running program has ended.
     pub(super) async fn clear_staging(&self, call: &'static str, id: &str) -> Effect<()> {
         let argv = ["rm", "-rf", "--", &self.path(STAGING), LINKS];
         let removed = self.run_alone(call, id, &argv, CLEAR_LIMIT).await;
@@ -208,34 +223,34 @@ impl CaddyContainer {
         if output.code == 0 {
             return Ok(());
         }
-        let message = format!("rm in its container ended with {}: {}", output.code, Self::complaint(&output));
+        let message = format!("rm in Caddy's container ended with {}: {}", output.code, Self::complaint(&output));
         Err(EffectError::transient_message(call, message))
     }
 
     fn path(&self, name: &str) -> String {
-        format!("{}/{name}", self.place.conf_dir.trim_end_matches('/'))
+        format!("{}/{name}", self.location.conf_dir.trim_end_matches('/'))
     }
 
-    /// Runs a program when no other that was run so is running any more, and ends it, in the container, at its limit.
+    /// Runs a program under the lock, and ends it in the container at its limit.
     async fn run_alone(&self, call: &'static str, id: &str, argv: &[&str], limit: Duration) -> Effect<ExecOutput> {
         let seconds = limit.as_secs().to_string();
         let alone = [&["timeout", "-k", "1", &seconds, "flock", LOCK], argv].concat();
-        self.run(call, id, &alone, limit + ANSWER).await
+        self.run(call, id, &alone, limit + ANSWER_GRACE).await
     }
 
     async fn run(&self, call: &'static str, id: &str, argv: &[&str], limit: Duration) -> Effect<ExecOutput> {
         let argv = argv.iter().map(|&word| word.to_owned()).collect();
         let exec = Exec { argv, user: None, stdin: Bytes::new() };
         let output = self.within(call, limit, self.containers.exec(id, &exec)).await?;
-        // Who was killed, most often because the container was, refused nothing.
+        // A killed program, most often in a killed container, refused nothing.
         if output.code > KILLED {
-            let message = format!("{} in its container ended with {}", exec.argv[0], output.code);
+            let message = format!("{} in Caddy's container ended with {}", exec.argv[0], output.code);
             return Err(EffectError::unknown_message(call, message));
         }
-        if found_no_container(&output) {
+        if container_ended_before(&output) {
             return Err(EffectError::transient_message(
                 call,
-                "its container ended before a program could be run in it",
+                "Caddy's container ended before a program could run in it",
             ));
         }
         Ok(output)
@@ -246,38 +261,38 @@ impl CaddyContainer {
             Ok(Err(EffectError::NotFound(what))) => Err(down(call, &format!("{what} doesn't exist"))),
             Ok(result) => result,
             Err(_) => {
-                let message = format!("no answer from the container {} in {} s", self.place.container, limit.as_secs());
+                let message =
+                    format!("no answer from the container {} in {} s", self.location.container, limit.as_secs());
                 Err(EffectError::unknown_message(call, message))
             }
         }
     }
 
-    /// What a program says last, in one line and without the paths of candidates.
+    /// A program's error, on one line and without the paths of candidates.
     fn complaint(output: &ExecOutput) -> String {
         let text = String::from_utf8_lossy(if output.stderr.is_empty() { &output.stdout } else { &output.stderr });
         complaint(&text, &format!("{LINKS}/"))
     }
 }
 
-/// Programs that a signal ended have a code above this.
+/// Programs ended by a signal exit with a code above this.
 const KILLED: i64 = 128;
 
-/// The Engine was about to run a program when the container's first process ended: nothing ran, and nobody refused
-/// anything.
-fn found_no_container(output: &ExecOutput) -> bool {
-    let said = |text: &[u8]| {
+/// True if the container's first process ended just before the program: nothing ran, and nothing was refused.
+fn container_ended_before(output: &ExecOutput) -> bool {
+    let is_setns = |text: &[u8]| {
         let text = String::from_utf8_lossy(text);
         text.contains("OCI runtime exec failed") && text.contains("setns process")
     };
-    matches!(output.code, 126 | 127) && (said(&output.stdout) || said(&output.stderr))
+    matches!(output.code, 126 | 127) && (is_setns(&output.stdout) || is_setns(&output.stderr))
 }
 
-/// Caddy is known to be down.
+/// Error for Caddy known to be down.
 fn down(call: &'static str, message: &str) -> EffectError {
     EffectError::Transient { call, source: Arc::new(Message(message.to_owned())), down: Some(Dependency::Caddy) }
 }
 
-/// For steps that leave what Caddy reads as it was: whatever became of them, nothing was changed.
+/// Maps an unknown outcome to a transient error, for steps that don't touch the files that Caddy reads.
 fn nothing_changed(call: &'static str, error: EffectError) -> EffectError {
     match error {
         EffectError::OutcomeUnknown { source, .. } => EffectError::Transient { call, source, down: None },
@@ -295,7 +310,7 @@ fn complaint(text: &str, staging: &str) -> String {
     let mut rest = line;
     while let Some((before, after)) = rest.split_once(staging) {
         message.push_str(before);
-        // The candidate's name goes too.
+        // Without the candidate's name too.
         rest = after.trim_start_matches(|c: char| c.is_ascii_hexdigit()).trim_start_matches('/');
     }
     message.push_str(rest);
@@ -307,10 +322,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_program_that_found_no_container_refused_nothing() {
+    fn an_ended_container_refused_nothing() {
         let of = |code, text: &'static str| {
             let output = ExecOutput { code, stdout: Bytes::from_static(text.as_bytes()), stderr: Bytes::new() };
-            found_no_container(&output)
+            container_ended_before(&output)
         };
         assert!(of(
             126,
@@ -322,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn a_complaint_is_one_line_without_the_staging_directory() {
+    fn complaints_leave_out_the_staging_directory() {
         let text = "{\"level\":\"info\",\"msg\":\"using provided configuration\"}\n\
                     Error: adapting config using caddyfile: /dev/shm/staging/12af/sites/b.caddy:2: unrecognized \u{1b}directive: resp\n";
         assert_eq!(complaint(text, "/dev/shm/staging/"), "sites/b.caddy:2: unrecognized directive: resp");

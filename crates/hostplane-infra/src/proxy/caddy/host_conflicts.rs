@@ -1,4 +1,4 @@
-//! Who serves what, so that no site takes another's host name.
+//! Conflicts of host names between snippets.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +8,7 @@ use super::container::Snippets;
 use crate::error::{EffectError, Rejection};
 use crate::proxy::{RouteSpec, snippet};
 
-/// Which file serves which place.
+/// Places (`host:port`) served by each file.
 pub(super) struct HostConflicts(BTreeMap<String, BTreeSet<String>>);
 
 impl HostConflicts {
@@ -24,7 +24,7 @@ impl HostConflicts {
         };
     }
 
-    /// Another file that serves one of these places, and which.
+    /// Finds another file that serves one of these places, and the place.
     fn clash<'a>(&'a self, file: &str, places: &'a BTreeSet<String>) -> Option<(&'a str, &'a str)> {
         self.0.iter().filter(|(other, _)| other.as_str() != file).find_map(|(other, theirs)| {
             theirs.intersection(places).next().map(|place| (other.as_str(), place.as_str()))
@@ -32,17 +32,17 @@ impl HostConflicts {
     }
 }
 
-/// Why a snippet can't be put in place, as far as that is seen without Caddy.
+/// Reason to refuse a snippet without asking Caddy.
 pub(super) fn refusal(
     spec: &RouteSpec,
     file: &str,
-    there: Option<&Bytes>,
+    present: Option<&Bytes>,
     places: &HostConflicts,
 ) -> Option<EffectError> {
     if let Err(error) = snippet::check(spec) {
         return Some(error);
     }
-    if let Some(bytes) = there
+    if let Some(bytes) = present
         && let Err(error) = snippet::own(file, bytes, spec.mark.instance, spec.mark.site.id)
     {
         return Some(error);

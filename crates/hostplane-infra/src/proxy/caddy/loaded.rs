@@ -1,4 +1,4 @@
-//! What Caddy is known to run.
+//! Snippets that Caddy is known to run.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,54 +8,54 @@ use bytes::Bytes;
 use super::container::Snippets;
 use crate::proxy::Served;
 
-/// Shared between the task that reloads and those who ask. In the beginning nothing is known.
+/// Record of the loaded snippets, shared by the task that reloads and its callers; empty at the start.
 #[derive(Clone, Default)]
-pub(super) struct Loaded(Arc<Mutex<Known>>);
+pub(super) struct LoadedConfig(Arc<Mutex<State>>);
 
 #[derive(Default)]
-struct Known {
-    /// The snippets that Caddy runs, without those of which that isn't certain.
+struct State {
+    /// Snippets that Caddy runs for certain.
     snippets: Snippets,
-    /// Files of which it isn't known whether Caddy runs them, or which version.
+    /// Files that Caddy may run, in any version.
     doubted: BTreeSet<String>,
-    /// Beside those it runs no other. Until the first reload nothing is known.
-    whole: bool,
+    /// True after the first reload: Caddy runs no other files.
+    complete: bool,
 }
 
-impl Loaded {
-    /// Caddy runs this version of a file.
+impl LoadedConfig {
+    /// True if Caddy runs this version of a file.
     pub(super) fn has(&self, file: &str, contents: &Bytes) -> bool {
         self.lock().snippets.get(file) == Some(contents)
     }
 
-    /// Caddy runs these snippets and no other.
+    /// True if Caddy runs these snippets and no other.
     pub(super) fn is(&self, snippets: &Snippets) -> bool {
         let known = self.lock();
-        known.whole && known.doubted.is_empty() && known.snippets == *snippets
+        known.complete && known.doubted.is_empty() && known.snippets == *snippets
     }
 
-    /// The files that Caddy runs or may run.
+    /// Files that Caddy runs or may run.
     pub(super) fn served(&self) -> Served {
         let known = self.lock();
-        if known.whole {
+        if known.complete {
             Served::These(known.snippets.keys().chain(&known.doubted).cloned().collect())
         } else {
             Served::Unknown
         }
     }
 
-    /// Whether Caddy runs, or may run, a file; `None` while nothing is known.
+    /// True if Caddy runs, or may run, a file; `None` before the first reload.
     pub(super) fn may_have(&self, file: &str) -> Option<bool> {
         let known = self.lock();
-        known.whole.then(|| known.snippets.contains_key(file) || known.doubted.contains(file))
+        known.complete.then(|| known.snippets.contains_key(file) || known.doubted.contains(file))
     }
 
-    /// Caddy has loaded these.
+    /// Records that Caddy loaded these snippets and no other.
     pub(super) fn set(&self, snippets: Snippets) {
-        *self.lock() = Known { snippets, doubted: BTreeSet::new(), whole: true };
+        *self.lock() = State { snippets, doubted: BTreeSet::new(), complete: true };
     }
 
-    /// Of these files it isn't known what Caddy runs; the others are in what it had and in what it got.
+    /// Records an unknown outcome for these files; the load changed no others.
     pub(super) fn doubt<'a>(&self, files: impl IntoIterator<Item = &'a str>) {
         let mut known = self.lock();
         for file in files {
@@ -64,8 +64,8 @@ impl Loaded {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Known> {
-        // The value is whole at any moment, so a panic elsewhere doesn't spoil it.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Every update leaves the value valid, so a panic elsewhere does too.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

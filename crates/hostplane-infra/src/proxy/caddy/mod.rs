@@ -1,7 +1,7 @@
-//! Caddy in a container, configured through files and reloads.
+//! Caddy in a container, configured by files and reloads.
 //!
-//! Only a task of its own changes anything (see [`actor`]); callers send it what they want and wait. A
-//! caller that gives up disturbs nobody: a change that nobody waits for isn't begun.
+//! One task makes every change (see [`actor`]); callers send it requests and wait. A change whose caller gave up isn't
+//! begun.
 
 mod actor;
 mod container;
@@ -23,60 +23,48 @@ use crate::containers::Containers;
 use crate::error::{Effect, EffectError};
 use actor::Actor;
 use container::CaddyContainer;
-use loaded::Loaded;
-use request::{Change, Request};
+pub use container::CaddyLocation;
+use loaded::LoadedConfig;
+use request::{Request, RouteChange};
 
 const PING: &str = "caddy.ping";
 const ROUTES: &str = "caddy.routes";
 const ROUTE: &str = "caddy.route";
-const SETTLE: &str = "caddy.settle";
-const PUT_ROUTE: &str = "caddy.put_route";
-const REMOVE_ROUTE: &str = "caddy.remove_route";
 
-/// Where Caddy is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CaddyLocation {
-    /// The container's name.
-    pub container: String,
-    /// The directory with the `Caddyfile`, inside the container. The snippets are in `sites` below it;
-    /// `staging` is used for candidates and must be on the same file system.
-    pub conf_dir: String,
-}
-
-/// The proxy.
+/// Adapter for Caddy.
 pub struct Caddy {
     containers: Arc<dyn Containers>,
-    place: CaddyLocation,
-    loaded: Loaded,
+    location: CaddyLocation,
+    loaded: LoadedConfig,
     queue: Mutex<Option<mpsc::UnboundedSender<Request>>>,
 }
 
 impl Caddy {
-    /// An adapter for the Caddy at `place`. Nothing is asked before the first call. `containers` should be
-    /// behind the gate.
+    /// An adapter for the Caddy at `location`. The first call connects. `containers` should be behind the gate.
     #[must_use]
-    pub fn new(containers: Arc<dyn Containers>, place: CaddyLocation) -> Self {
-        Self { containers, place, loaded: Loaded::default(), queue: Mutex::new(None) }
+    pub fn new(containers: Arc<dyn Containers>, location: CaddyLocation) -> Self {
+        Self { containers, location, loaded: LoadedConfig::default(), queue: Mutex::new(None) }
     }
 
-    fn inside(&self) -> CaddyContainer {
-        CaddyContainer::new(Arc::clone(&self.containers), self.place.clone())
+    fn container(&self) -> CaddyContainer {
+        CaddyContainer::new(Arc::clone(&self.containers), self.location.clone())
     }
 
-    /// The way to the task that makes changes, which is started on first use.
+    /// Returns the queue of the task that makes changes, and starts the task if it doesn't run.
     fn queue(&self) -> mpsc::UnboundedSender<Request> {
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         match &*queue {
             Some(sender) if !sender.is_closed() => sender.clone(),
             _ => {
                 let (sender, receiver) = mpsc::unbounded_channel();
-                tokio::spawn(Actor::new(self.inside(), self.loaded.clone(), receiver).run());
+                tokio::spawn(Actor::new(self.container(), self.loaded.clone(), receiver).run());
                 queue.insert(sender).clone()
             }
         }
     }
 
-    async fn submit(&self, call: &'static str, change: Change) -> Effect<()> {
+    async fn submit(&self, change: RouteChange) -> Effect<()> {
+        let call = change.call();
         let gone = || EffectError::unknown_message(call, "the task that changes the configuration has ended");
         let (request, answer) = Request::new(change);
         self.queue().send(request).map_err(|_| gone())?;
@@ -86,16 +74,16 @@ impl Caddy {
 
 #[async_trait]
 impl Proxy for Caddy {
-    /// Whether the container runs. Caddy is its first process, so Caddy runs too; its administration
-    /// endpoint listens inside the container only, and nothing in there asks it without changing something.
+    /// Checks that the container runs, and with it Caddy, its first process. Caddy's admin endpoint listens in the
+    /// container only, and no program there queries it without a change.
     async fn ping(&self) -> Effect<()> {
-        self.inside().find(PING).await.map(drop)
+        self.container().find(PING).await.map(drop)
     }
 
     async fn routes(&self) -> Effect<Routes> {
-        let inside = self.inside();
-        let id = inside.find(ROUTES).await?;
-        let snippets = inside.snippets(ROUTES, &id).await?.unwrap_or_default();
+        let container = self.container();
+        let id = container.find(ROUTES).await?;
+        let snippets = container.snippets(ROUTES, &id).await?.unwrap_or_default();
         let mut facts = Vec::with_capacity(snippets.len());
         for (file, contents) in &snippets {
             facts.push(snippet::facts(file, contents, self.loaded.has(file, contents)));
@@ -104,24 +92,24 @@ impl Proxy for Caddy {
     }
 
     async fn route(&self, site: &SiteName) -> Effect<RouteFacts> {
-        let inside = self.inside();
-        let id = inside.find(ROUTE).await?;
+        let container = self.container();
+        let id = container.find(ROUTE).await?;
         let file = naming::snippet_file(site);
-        let found = inside.snippet(ROUTE, &id, &file).await?;
+        let found = container.snippet(ROUTE, &id, &file).await?;
         let snippet = found.map(|contents| snippet::facts(&file, &contents, self.loaded.has(&file, &contents)));
         let served = self.loaded.may_have(&file);
         Ok(RouteFacts { snippet, may_be_served: served.unwrap_or(true), is_settled: served.is_some() })
     }
 
     async fn settle(&self) -> Effect<()> {
-        self.submit(SETTLE, Change::Settle).await
+        self.submit(RouteChange::Settle).await
     }
 
     async fn put_route(&self, spec: &RouteSpec) -> Effect<()> {
-        self.submit(PUT_ROUTE, Change::Put(spec.clone())).await
+        self.submit(RouteChange::Put(spec.clone())).await
     }
 
     async fn remove_route(&self, instance: InstanceId, site: &SiteRef) -> Effect<()> {
-        self.submit(REMOVE_ROUTE, Change::Remove { instance, site: site.clone() }).await
+        self.submit(RouteChange::Remove { instance, site: site.clone() }).await
     }
 }

@@ -1,4 +1,4 @@
-//! A change that somebody waits for.
+//! Request for a change of a route.
 
 use std::time::Duration;
 
@@ -8,34 +8,37 @@ use hostplane_domain::naming;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::container::LONGEST;
-use super::{PUT_ROUTE, REMOVE_ROUTE, SETTLE};
+use super::container::LONGEST_CANDIDATE;
 use crate::error::Effect;
 use crate::proxy::RouteSpec;
 use crate::proxy::gated::CHANGE_DEADLINE;
 
-/// How long a change may have waited when its load begins. With what follows it stays below the gate's deadline of a
-/// change: when that has passed, its programs were ended.
-const LATEST: Duration = Duration::from_secs(16);
-const _: () = assert!(LATEST.as_secs() + LONGEST.as_secs() < CHANGE_DEADLINE.as_secs());
+/// Longest wait of a change until its load begins. With the load it stays below the gate's deadline of a change: past
+/// that deadline, the change's programs have ended.
+const LONGEST_WAIT: Duration = Duration::from_secs(16);
+const _: () = assert!(LONGEST_WAIT.as_secs() + LONGEST_CANDIDATE.as_secs() < CHANGE_DEADLINE.as_secs());
 
-/// What is wanted.
-pub(super) enum Change {
+pub(super) const PUT_ROUTE: &str = "caddy.put_route";
+const REMOVE_ROUTE: &str = "caddy.remove_route";
+const SETTLE: &str = "caddy.settle";
+
+/// Requested change.
+pub(super) enum RouteChange {
     Put(RouteSpec),
     Remove {
         instance: InstanceId,
         site: SiteRef,
     },
-    /// Nothing but that Caddy runs what is on disk.
+    /// Has Caddy load the files on disk, unchanged.
     Settle,
 }
 
-impl Change {
+impl RouteChange {
     pub(super) fn file(&self) -> String {
         match self {
             Self::Put(spec) => naming::snippet_file(&spec.mark.site.name),
             Self::Remove { site, .. } => naming::snippet_file(&site.name),
-            // No file has this name.
+            // No snippet has this name.
             Self::Settle => String::new(),
         }
     }
@@ -49,33 +52,33 @@ impl Change {
     }
 }
 
-/// A change that somebody waits for.
+/// Change with its waiting caller.
 pub(super) struct Request {
-    pub(super) change: Change,
+    pub(super) change: RouteChange,
     reply: oneshot::Sender<Effect<()>>,
     since: Instant,
-    /// It was in a batch that Caddy refused to load: it is tried again by itself.
+    /// True for a retry after a refused batch: the request gets a batch of its own.
     pub(super) alone: bool,
 }
 
 impl Request {
-    pub(super) fn new(change: Change) -> (Self, oneshot::Receiver<Effect<()>>) {
+    pub(super) fn new(change: RouteChange) -> (Self, oneshot::Receiver<Effect<()>>) {
         let (reply, answer) = oneshot::channel();
         (Self { change, reply, since: Instant::now(), alone: false }, answer)
     }
 
-    /// Nobody waits for it any more, or won't when it would be done.
+    /// True if the caller gave up, or would before the change is done.
     pub(super) fn is_stale(&self) -> bool {
-        self.reply.is_closed() || self.since.elapsed() > LATEST
+        self.reply.is_closed() || self.since.elapsed() > LONGEST_WAIT
     }
 
-    /// To be tried again without any other.
-    pub(super) fn by_itself(self) -> Self {
+    /// Marks the request for a batch of its own.
+    pub(super) fn retry_alone(self) -> Self {
         Self { alone: true, ..self }
     }
 
     pub(super) fn answer(self, result: Effect<()>) {
-        // Who doesn't wait any more will look for itself.
+        // A caller that gave up observes the route instead.
         let _ = self.reply.send(result);
     }
 }

@@ -44,7 +44,7 @@ pub async fn name_taken(harness: &Harness) {
     match rejected(harness.containers.create_container(&harness.spec("c"), &harness.labels()).await) {
         Rejection::NameTaken { what: "container", name, owner } => {
             assert_eq!(name, harness.name("c"));
-            assert_eq!(owner, format!("somebody else (container {})", &id[..12]));
+            assert_eq!(owner, format!("another owner (container {})", &id[..12]));
         }
         other => panic!("{other:?}"),
     }

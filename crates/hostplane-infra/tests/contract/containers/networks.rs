@@ -33,7 +33,7 @@ pub async fn name_taken(harness: &Harness) {
     match rejected(harness.containers.create_network(&spec).await) {
         Rejection::NameTaken { what: "network", name, owner } => {
             assert_eq!(name, spec.name);
-            assert!(owner.starts_with("somebody else (network "), "{owner}");
+            assert!(owner.starts_with("another owner (network "), "{owner}");
         }
         other => panic!("{other:?}"),
     }

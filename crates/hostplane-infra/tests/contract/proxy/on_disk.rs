@@ -81,7 +81,7 @@ async fn a_broken_foreign_snippet_is_named_and_all_is_served_on(harness: &dyn Ha
         harness.proxy().remove_route(innocent.mark.instance, &innocent.mark.site).await,
     ] {
         let message = config_rejected(refused);
-        assert!(message.starts_with("what is there already is not valid: sites/theirs.caddy:2:"), "{message}");
+        assert!(message.starts_with("the present configuration is not valid: sites/theirs.caddy:2:"), "{message}");
     }
     assert_eq!(find(harness, "innocent.caddy").await, None);
     assert!(find(harness, "healthy.caddy").await.unwrap().loaded);

@@ -106,7 +106,7 @@ async fn what_is_installed_is_kept(site: &Site, php: &str) {
     site.harness.delete_marker(&database).await;
     assert_eq!(site.facts(php).await, unpacked(site));
     let message = would_lose_data(site.world().wordpress.install(php, &renamed).await);
-    assert!(message.contains("tables that no installation of ours made"), "{message}");
+    assert!(message.contains("tables that Hostplane didn't make"), "{message}");
     as_it_was().await;
 }
 
@@ -176,7 +176,7 @@ async fn tables_without_a_marker_are_not_touched(site: &Site) {
     let database = site.database();
     site.harness.make_table(&database, "theirs").await;
     let message = would_lose_data(site.install(&php).await);
-    assert!(message.contains("tables that no installation of ours made"), "{message}");
+    assert!(message.contains("tables that Hostplane didn't make"), "{message}");
     assert_eq!(site.harness.tables(&database).await, ["theirs"]);
     assert_eq!(site.facts(&php).await, WordpressFacts::default());
 }

@@ -250,7 +250,7 @@ async fn a_candidate_that_can_t_be_made_and_a_caddy_that_takes_too_long_are_told
     harness.containers.next(LOAD, Trouble::Exits(65));
     let refusal = put(harness, &spec).await.unwrap_err();
     assert!(matches!(refusal, EffectError::Transient { .. }), "{refusal:?}");
-    assert!(refusal.chain().contains("a candidate can't be made in its container: "), "{}", refusal.chain());
+    assert!(refusal.chain().contains("a candidate can't be staged in Caddy's container: "), "{}", refusal.chain());
     // Caddy may have loaded it before its program was ended.
     harness.containers.next(LOAD, Trouble::Exits(124));
     let unknown = put(harness, &spec).await.unwrap_err();
