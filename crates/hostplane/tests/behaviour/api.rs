@@ -1,6 +1,6 @@
-//! Every address, when all is well.
+//! Every address, with valid requests.
 
-use hostplane::api::Platform;
+use hostplane::api::PlatformProgress;
 use hostplane_domain::job::JobState;
 use hostplane_infra::error::Dependency;
 use reqwest::{Method, StatusCode};
@@ -93,7 +93,7 @@ async fn a_site_s_whole_life() {
 }
 
 #[tokio::test]
-async fn what_is_left_out_has_defaults() {
+async fn omitted_fields_have_defaults() {
     let harness = Harness::running().await;
     harness.active("hello").await;
     let credentials = harness.get("/api/v1/sites/hello/credentials").await.body;
@@ -128,7 +128,7 @@ async fn lists_come_in_pages() {
 }
 
 #[tokio::test]
-async fn lists_are_narrowed_by_what_people_look_for() {
+async fn lists_are_filtered() {
     let harness = Harness::running().await;
     for name in ["shop", "shop-2", "blog", "sho"] {
         harness.active(name).await;
@@ -172,7 +172,7 @@ async fn a_cursor_that_no_page_gave_is_refused() {
 }
 
 #[tokio::test]
-async fn a_failed_site_can_be_provisioned_anew() {
+async fn a_failed_site_can_be_provisioned_again() {
     let harness = Harness::running().await;
     let images = std::mem::take(&mut harness.world.state().containers.images);
     let failed = harness.create("hello").await;
@@ -193,7 +193,7 @@ async fn a_failed_site_can_be_provisioned_anew() {
 }
 
 #[tokio::test]
-async fn a_job_waits_for_what_is_down_and_says_so() {
+async fn a_job_names_the_dependency_it_waits_for() {
     let harness = Harness::running().await;
     harness.cut_off(Dependency::Mariadb);
     let id = harness.create("hello").await;
@@ -215,7 +215,7 @@ async fn liveness_and_readiness_need_no_token() {
 }
 
 #[tokio::test]
-async fn readiness_says_what_is_down() {
+async fn readiness_names_the_failed_dependency() {
     let harness = Harness::idle().await;
     harness.cut_off(Dependency::Caddy);
     let ready = answered(harness.without_token(Method::GET, "/readyz")).await;
@@ -227,7 +227,7 @@ async fn readiness_says_what_is_down() {
 #[tokio::test]
 async fn nothing_is_ready_before_the_platform_is_made() {
     let progress = watch::Sender::new(Some("is being made".to_owned()));
-    let harness = Harness::new(false, Platform::watched(progress.subscribe())).await;
+    let harness = Harness::new(false, PlatformProgress::watched(progress.subscribe())).await;
     let ready = answered(harness.without_token(Method::GET, "/readyz")).await;
     assert_eq!(
         (ready.status, &ready.body["checks"]["platform"]),
@@ -239,9 +239,9 @@ async fn nothing_is_ready_before_the_platform_is_made() {
 }
 
 #[tokio::test]
-async fn every_answer_has_an_id_and_is_never_cached() {
+async fn answers_have_an_id_and_are_never_cached() {
     let harness = Harness::idle().await;
-    for path in ["/healthz", "/api/v1/sites", "/api/v1/sites/nobody", "/nowhere"] {
+    for path in ["/healthz", "/api/v1/sites", "/api/v1/sites/absent", "/nowhere"] {
         let answer = harness.get(path).await;
         assert_eq!(answer.headers["cache-control"], "no-store", "{path}");
         assert_eq!(answer.headers["x-content-type-options"], "nosniff", "{path}");
@@ -250,7 +250,7 @@ async fn every_answer_has_an_id_and_is_never_cached() {
 }
 
 #[tokio::test]
-async fn a_failure_inside_tells_nothing_but_its_id() {
+async fn an_internal_failure_shows_only_its_id() {
     let harness = Harness::idle().await;
     harness.break_store().await;
     let answer = harness.get("/api/v1/sites").await;

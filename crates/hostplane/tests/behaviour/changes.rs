@@ -1,4 +1,4 @@
-//! Orders that change a site that is there, through the API and the command line.
+//! Changes of existing sites, through the API and the command line.
 
 use hostplane_domain::job::JobState;
 use reqwest::{Method, StatusCode};
@@ -12,8 +12,8 @@ impl Harness {
         answered(self.request(Method::PATCH, path).json(body)).await
     }
 
-    async fn order(&self, what: &str) -> Answered {
-        answered(self.request(Method::POST, &format!("/api/v1/sites/hello/{what}"))).await
+    async fn order(&self, action: &str) -> Answered {
+        answered(self.request(Method::POST, &format!("/api/v1/sites/hello/{action}"))).await
     }
 
     async fn completed(&self, answer: Answered, operation: &str) {
@@ -58,7 +58,7 @@ async fn a_site_is_suspended_resumed_rotated_and_upgraded() {
 }
 
 #[tokio::test]
-async fn what_is_no_change_is_refused_and_begins_nothing() {
+async fn invalid_changes_are_refused() {
     let harness = Harness::running().await;
     let absent = harness.order("suspend").await;
     assert_eq!(problem(&absent, 404), "site-not-found");
@@ -93,7 +93,7 @@ async fn what_is_no_change_is_refused_and_begins_nothing() {
 }
 
 #[tokio::test]
-async fn a_site_that_is_busy_or_failed_is_not_changed() {
+async fn a_busy_site_is_not_changed() {
     let harness = Harness::running().await;
     let (job, held) = harness.in_the_middle("hello").await;
     let answer = harness.order("suspend").await;
@@ -110,7 +110,7 @@ async fn a_site_that_is_busy_or_failed_is_not_changed() {
 }
 
 #[tokio::test]
-async fn the_command_line_gives_these_orders() {
+async fn the_command_line_changes_sites() {
     let harness = Harness::running().await;
     harness.active("hello").await;
     harness.active("second").await;
@@ -141,7 +141,7 @@ async fn the_command_line_gives_these_orders() {
 }
 
 #[tokio::test]
-async fn upgrades_of_many_stop_at_the_first_that_fails() {
+async fn upgrades_stop_at_the_first_failure() {
     let harness = Harness::running().await;
     for site in ["one", "two", "three"] {
         harness.active(site).await;
@@ -154,7 +154,7 @@ async fn upgrades_of_many_stop_at_the_first_that_fails() {
     let (code, out, err) = harness.cli(&["site", "upgrade", "one", "absent", "two", "three"]).await;
     assert_eq!(code, Some(1), "{out} {err}");
     assert!(out.contains("one ") && !out.contains("two"), "{out}");
-    assert!(err.contains("not begun: two, three") && err.contains("no site absent"), "{err}");
+    assert!(err.contains("not started: two, three") && err.contains("no site absent"), "{err}");
     let (code, _, _) = harness.cli(&["site", "upgrade"]).await;
     assert_eq!(code, Some(2));
 }

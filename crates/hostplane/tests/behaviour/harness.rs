@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hostplane::api::{Api, Platform};
+use hostplane::api::{Api, PlatformProgress};
 use hostplane::home::Home;
-use hostplane::http;
+use hostplane::listener;
 use hostplane_domain::desired::{PhpSettings, SiteImages, SiteLimits};
 use hostplane_domain::job::JobState;
 use hostplane_engine::app::App;
@@ -45,17 +45,17 @@ pub struct Answered {
 }
 
 impl Harness {
-    /// Serves, and carries out jobs.
+    /// Serves, and runs jobs.
     pub async fn running() -> Self {
-        Self::new(true, Platform::default()).await
+        Self::new(true, PlatformProgress::default()).await
     }
 
-    /// Serves, and carries out no job.
+    /// Serves, and runs no job.
     pub async fn idle() -> Self {
-        Self::new(false, Platform::default()).await
+        Self::new(false, PlatformProgress::default()).await
     }
 
-    pub async fn new(works: bool, platform: Platform) -> Self {
+    pub async fn new(works: bool, platform: PlatformProgress) -> Self {
         let dir = TempDir::new().unwrap();
         let home = Home::own(&dir.path().join("home")).unwrap();
         let world = FakeWorld::default();
@@ -73,12 +73,12 @@ impl Harness {
         let (app, background) = App::new(store.clone(), world.behind(gate.clone()), secrets, settings).await.unwrap();
         let token = home.token().unwrap().expose_secret().to_owned();
         app.set_token(&token).await.unwrap();
-        let listener = http::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let listener = listener::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let address = listener.local_addr().unwrap();
         home.announce(&format!("http://{address}")).unwrap();
         let stop = watch::Sender::new(false);
         let router = Api::new(app.clone(), base_domain, platform).router();
-        let serving = tokio::spawn(http::serve(listener, router, stop.subscribe()));
+        let serving = tokio::spawn(listener::serve(listener, router, stop.subscribe()));
         if works {
             tokio::spawn(background.run(std::future::pending()));
         }
@@ -107,14 +107,14 @@ impl Harness {
         answered(self.request(Method::DELETE, path)).await
     }
 
-    /// Asks for a site and answers its job's id.
+    /// Orders a site and returns its job's id.
     pub async fn create(&self, name: &str) -> String {
         let answer = self.post("/api/v1/sites", &json!({ "name": name, "kind": "wordpress" })).await;
         assert_eq!(answer.status, StatusCode::ACCEPTED, "{}", answer.body);
         answer.body["id"].as_str().unwrap().to_owned()
     }
 
-    /// Waits until a job will do nothing more by itself.
+    /// Waits until a job has ended or needs an operator.
     pub async fn ended(&self, job: &str) -> JobState {
         let at_rest =
             |job: &hostplane_engine::app::JobView| !matches!(job.record.state, JobState::Pending | JobState::Running);
@@ -127,14 +127,14 @@ impl Harness {
         assert_eq!(self.ended(&job).await, JobState::Completed);
     }
 
-    /// The world without what only counts.
+    /// The world without its counters.
     pub fn outside(&self) -> State {
         let mut state = self.world.state().clone();
         state.containers.ids = 0;
         state
     }
 
-    /// What the store says of itself, as soon as it says something; it is asked at once and after each change.
+    /// Waits for a fact of the store, which is read at once and after each change.
     pub async fn store_when<T>(&self, seen: impl AsyncFn(&Store) -> Option<T>) -> T {
         let asked = async {
             let mut changes = self.store.changes();
@@ -146,22 +146,22 @@ impl Harness {
                 changes.changed().await.unwrap();
             }
         };
-        tokio::time::timeout(Duration::from_mins(1), asked).await.expect("it comes to pass")
+        tokio::time::timeout(Duration::from_mins(1), asked).await.expect("the fact comes true")
     }
 
-    /// How many sites and jobs there are, whatever their state.
+    /// Numbers of sites and jobs, in any state.
     pub async fn counts(&self) -> (usize, usize) {
         let sites = hostplane_engine::store::SiteFilter { limit: 1000, ..Default::default() };
         let jobs = hostplane_engine::store::JobFilter { limit: 1000, ..Default::default() };
         (self.store.sites(&sites).await.unwrap().len(), self.store.jobs(None, &jobs).await.unwrap().len())
     }
 
-    /// From now on nobody reaches a dependency.
+    /// Makes a dependency unreachable from now on.
     pub fn cut_off(&self, dependency: Dependency) {
         self.gate.cut_off(dependency);
     }
 
-    /// The control database fails from now on.
+    /// Makes the control database fail from now on.
     pub async fn break_store(&self) {
         self.store.close().await;
     }
@@ -188,7 +188,7 @@ fn settings() -> SiteSettings {
         database_host: "host.docker.internal:3306".into(),
         subnet_pool: "10.213.0.0/16".parse().unwrap(),
         concurrency: 4,
-        // As in life, only faster.
+        // The real pace, only faster.
         pace: Pace {
             backoff_base: Duration::from_millis(1),
             backoff_ceiling: Duration::from_millis(4),

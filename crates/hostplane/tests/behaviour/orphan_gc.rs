@@ -1,4 +1,4 @@
-//! What lands after its job had ended.
+//! Effects that land after their job has ended.
 
 use hostplane_domain::job::{JobState, OperationName};
 use hostplane_engine::store::JobFilter;
@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::harness::Harness;
 
 impl Harness {
-    /// A site is destroyed, its network appears again, and is collected. The job that did it.
+    /// Destroys a site and restores its network. Returns the job that collects the network.
     pub async fn collected(&self, name: &str) -> String {
         self.active(name).await;
         let is_its = |network: &FakeNetwork| network.name == format!("site_{name}");
@@ -32,7 +32,7 @@ impl Harness {
 }
 
 #[tokio::test]
-async fn it_is_collected_by_a_job_of_its_own() {
+async fn a_late_network_is_collected_by_a_job() {
     let harness = Harness::running().await;
     let before = harness.outside();
     let id = harness.collected("hello").await;

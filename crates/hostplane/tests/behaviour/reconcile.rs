@@ -1,4 +1,4 @@
-//! What is not as it should be, what no site explains, what the doctor says, and what Prometheus reads.
+//! Drift, orphans, the doctor and the metrics.
 
 use std::collections::BTreeSet;
 
@@ -11,14 +11,14 @@ use crate::bad_input::problem;
 use crate::harness::{Harness, answered};
 
 async fn reconciled(harness: &Harness) -> Value {
-    let looked = answered(harness.request(Method::POST, "/api/v1/reconcile?deep=true")).await;
-    assert_eq!(looked.status, StatusCode::OK, "{}", looked.body);
-    assert_eq!(looked.body["complete"], true, "{}", looked.body);
-    looked.body
+    let scanned = answered(harness.request(Method::POST, "/api/v1/reconcile?deep=true")).await;
+    assert_eq!(scanned.status, StatusCode::OK, "{}", scanned.body);
+    assert_eq!(scanned.body["complete"], true, "{}", scanned.body);
+    scanned.body
 }
 
 #[tokio::test]
-async fn a_drift_is_told_with_its_reason_and_repaired_by_a_job_that_says_why() {
+async fn a_drift_is_reported_and_repaired_by_a_job() {
     let harness = Harness::running().await;
     harness.app.settle_routes().await.unwrap();
     harness.active("hello").await;
@@ -41,7 +41,7 @@ async fn a_drift_is_told_with_its_reason_and_repaired_by_a_job_that_says_why() {
 }
 
 #[tokio::test]
-async fn what_only_an_operator_can_mend_stays_in_sight() {
+async fn drift_for_an_operator_stays_listed() {
     let harness = Harness::running().await;
     harness.active("hello").await;
     harness.active("other").await;
@@ -56,13 +56,13 @@ async fn what_only_an_operator_can_mend_stays_in_sight() {
     let (code, out, _) = harness.cli(&["drift"]).await;
     assert!(code == Some(0) && out.contains("wordpress_files") && out.contains("operator"), "{out}");
     let (_, out, _) = harness.cli(&["site", "show", "hello"]).await;
-    assert!(out.contains("DRIFT OF"), "{out}");
+    assert!(out.contains("REMEDIATION"), "{out}");
     let (code, out, _) = harness.cli(&["reconcile", "--deep", "--json"]).await;
     assert!(code == Some(0) && out.contains("\"complete\": true"), "{out}");
 }
 
 #[tokio::test]
-async fn an_orphan_is_listed_and_removed_by_whoever_says_its_name() {
+async fn an_orphan_is_removed_once_confirmed() {
     let harness = Harness::running().await;
     let before = harness.outside();
     harness.active("hello").await;
@@ -97,7 +97,7 @@ async fn an_orphan_is_listed_and_removed_by_whoever_says_its_name() {
 }
 
 #[tokio::test]
-async fn the_doctor_says_what_each_finding_means_and_what_to_type() {
+async fn the_doctor_gives_hints() {
     let harness = Harness::running().await;
     harness.active("hello").await;
     let (code, out, _) = harness.cli(&["doctor"]).await;
@@ -135,7 +135,7 @@ async fn the_doctor_says_what_each_finding_means_and_what_to_type() {
 }
 
 #[tokio::test]
-async fn the_doctor_tells_who_is_down_and_what_waits_for_it() {
+async fn the_doctor_names_failed_dependencies() {
     for (dependency, check) in
         [(Dependency::Docker, "docker"), (Dependency::Mariadb, "mariadb"), (Dependency::Caddy, "caddy")]
     {
@@ -155,7 +155,7 @@ fn names(text: &str) -> BTreeSet<&str> {
 }
 
 #[tokio::test]
-async fn the_metrics_are_those_that_the_alerts_and_the_dashboard_go_by() {
+async fn metrics_match_the_alerts_and_the_dashboard() {
     let harness = Harness::running().await;
     harness.active("hello").await;
     harness.world.state().containers.delete_file("wp_hello", ".hostplane-site");
@@ -169,9 +169,9 @@ async fn the_metrics_are_those_that_the_alerts_and_the_dashboard_go_by() {
     let listed = include_str!("../../../../packaging/prometheus/metrics.txt");
     let listed = listed.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
     let listed: BTreeSet<&str> = listed.filter_map(|line| line.split_whitespace().next()).collect();
-    let told: BTreeSet<&str> =
+    let reported: BTreeSet<&str> =
         names(&text).into_iter().filter(|name| listed.contains(name) || name.starts_with("hostplane_")).collect();
-    assert_eq!(told, listed, "{text}");
+    assert_eq!(reported, listed, "{text}");
     for line in [
         "hostplane_sites{status=\"ACTIVE\"} 1",
         "hostplane_drifts{reason=\"absent\",remediation=\"operator\"} 1",
