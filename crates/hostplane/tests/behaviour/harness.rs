@@ -175,6 +175,45 @@ pub async fn answered(request: RequestBuilder) -> Answered {
     Answered { status, headers, body }
 }
 
+/// Compares JSON with the snapshot of a name. Values of one run and texts for people are replaced by their kind.
+///
+/// A missing or different snapshot fails, and no test writes one: `.config/insta.yaml` sets that. The command
+/// `INSTA_UPDATE=always cargo test -p hostplane --test behaviour` writes them.
+pub fn assert_snapshot(name: &str, json: &Value) {
+    let mut settings = insta::Settings::clone_current();
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.bind(|| insta::assert_json_snapshot!(name, redacted("", json)));
+}
+
+fn redacted(key: &str, value: &Value) -> Value {
+    match value {
+        Value::Object(members) => members.iter().map(|(key, value)| (key.clone(), redacted(key, value))).collect(),
+        Value::Array(items) => {
+            let mut items: Vec<Value> = items.iter().map(|item| redacted(key, item)).collect();
+            // Steps that don't depend on each other run in any order.
+            if key == "steps" {
+                items.sort_by_key(Value::to_string);
+            }
+            items.into()
+        }
+        Value::Number(_) if key == "elapsed_ms" => "[ms]".into(),
+        Value::String(text) => redacted_text(key, text).into(),
+        other => other.clone(),
+    }
+}
+
+fn redacted_text<'a>(key: &str, text: &'a str) -> &'a str {
+    match key {
+        "detail" | "error" | "hint" | "message" => "[text]",
+        "password" | "token" => "[secret]",
+        "id" => "[id]",
+        _ if text.parse::<uuid::Uuid>().is_ok() => "[id]",
+        _ if text.ends_with('Z') && text.parse::<jiff::Timestamp>().is_ok() => "[time]",
+        _ => text,
+    }
+}
+
 fn settings() -> SiteSettings {
     SiteSettings {
         base_domain: "localhost".parse().unwrap(),

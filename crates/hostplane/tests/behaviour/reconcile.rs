@@ -8,7 +8,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::bad_input::problem;
-use crate::harness::{Harness, answered};
+use crate::harness::{Harness, answered, assert_snapshot};
 
 async fn reconciled(harness: &Harness) -> Value {
     let scanned = answered(harness.request(Method::POST, "/api/v1/reconcile?deep=true")).await;
@@ -32,10 +32,7 @@ async fn a_drift_is_reported_and_repaired_by_a_job() {
     });
     let repair = repair.await;
     harness.ended(&repair).await;
-    let job = harness.get(&format!("/api/v1/jobs/{repair}")).await.body;
-    assert_eq!((&job["operation"], &job["state"]), (&json!("repair"), &json!("completed")), "{job}");
-    let why = &job["why"][0];
-    assert_eq!((&why["resource"], &why["reason"]), (&json!("php_container"), &json!("stopped")), "{job}");
+    assert_snapshot("job_repair", &harness.get(&format!("/api/v1/jobs/{repair}")).await.body);
     let (code, out, _) = harness.cli(&["job", "show", &repair]).await;
     assert!(code == Some(0) && out.contains("php_container stopped"), "{out}");
 }
@@ -46,10 +43,7 @@ async fn drift_for_an_operator_stays_listed() {
     harness.active("hello").await;
     harness.active("other").await;
     harness.world.state().containers.delete_file("wp_hello", ".hostplane-site");
-    let found = reconciled(&harness).await;
-    let drift = &found["items"][0];
-    assert_eq!((&drift["site"], &drift["resource"]), (&json!("hello"), &json!("wordpress_files")), "{found}");
-    assert_eq!((&drift["reason"], &drift["remediation"]), (&json!("absent"), &json!("operator")), "{found}");
+    assert_snapshot("drift_for_operator", &reconciled(&harness).await);
     let of_other = harness.get("/api/v1/drift?site=other").await.body;
     assert_eq!(of_other["items"], json!([]));
     assert_eq!(harness.get("/api/v1/sites/hello").await.body["drift"][0]["reason"], "absent");
@@ -72,12 +66,8 @@ async fn an_orphan_is_removed_once_confirmed() {
     harness.world.state().containers.volumes.insert("wp_hello".to_owned(), late);
     reconciled(&harness).await;
     let orphans = harness.get("/api/v1/orphans").await.body;
-    let orphan = &orphans["items"][0];
-    assert_eq!(
-        (&orphan["kind"], &orphan["name"], &orphan["reason"]),
-        (&json!("volume"), &json!("wp_hello"), &json!("left_over"))
-    );
-    let id = orphan["id"].as_str().unwrap();
+    assert_snapshot("orphans", &orphans);
+    let id = orphans["items"][0]["id"].as_str().unwrap();
     for path in [format!("/api/v1/orphans/{id}"), format!("/api/v1/orphans/{id}?confirm=hello")] {
         let refused = harness.delete(&path).await;
         assert_eq!(problem(&refused, 400), "confirmation-required");
@@ -121,17 +111,10 @@ async fn the_doctor_gives_hints() {
     harness.world.state().containers.delete_file("wp_hello", ".hostplane-site");
     let (code, out, _) = harness.cli(&["doctor", "--json"]).await;
     assert_eq!(code, Some(1), "{out}");
-    let examined: Value = serde_json::from_str(&out).unwrap();
-    assert_eq!(examined["healthy"], false);
-    let bad: Vec<&Value> =
-        examined["findings"].as_array().unwrap().iter().filter(|finding| finding["severity"] != "ok").collect();
-    assert_eq!(bad.len(), 2, "{bad:#?}");
-    assert!(bad.iter().all(|finding| finding["hint"].is_string()), "{bad:#?}");
-    assert!(
-        bad.iter()
-            .any(|finding| finding["check"] == "images" && finding["hint"].as_str().unwrap().contains("make images"))
-    );
-    assert!(bad.iter().any(|finding| finding["site"] == "hello"));
+    let report: Value = serde_json::from_str(&out).unwrap();
+    assert_snapshot("doctor_with_errors", &report);
+    let hints = report["findings"].as_array().unwrap().iter().filter_map(|finding| finding["hint"].as_str());
+    assert!(hints.into_iter().any(|hint| hint.contains("make images")), "{report}");
 }
 
 #[tokio::test]
@@ -141,11 +124,11 @@ async fn the_doctor_names_failed_dependencies() {
     {
         let harness = Harness::running().await;
         harness.cut_off(dependency);
-        let examined = harness.get("/api/v1/doctor").await.body;
-        let found = examined["findings"].as_array().unwrap();
+        let report = harness.get("/api/v1/doctor").await.body;
+        let found = report["findings"].as_array().unwrap();
         let finding = found.iter().find(|finding| finding["check"] == check).unwrap();
-        assert_eq!(finding["severity"], "error", "{examined:#}");
-        assert_eq!(examined["healthy"], false);
+        assert_eq!(finding["severity"], "error", "{report:#}");
+        assert_eq!(report["healthy"], false);
     }
 }
 
