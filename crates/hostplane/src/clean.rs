@@ -1,17 +1,17 @@
 //! Removes every trace of this installation from Docker, and from a MariaDB and a Caddy that aren't its own.
 
 use crate::config::Config;
-use crate::down::{PlatformError, StoppedInstallation, persistently};
+use crate::stopped_installation::{InstallationError, StoppedInstallation, retry_transient};
 
-/// Removes everything but the home, which still holds what would be needed to go on after a failure.
-pub(crate) async fn clean(config: &Config) -> Result<(), PlatformError> {
+/// Removes everything but the home, which a second run needs after a failure.
+pub(crate) async fn clean(config: &Config) -> Result<(), InstallationError> {
     let home = config.home().display();
-    let Some(at_rest) = StoppedInstallation::find(config).await? else {
+    let Some(installation) = StoppedInstallation::find(config).await? else {
         eprintln!("nothing was ever made from {home}; nothing to remove");
         return Ok(());
     };
-    let cleaned = persistently(async || at_rest.platform.clean().await).await;
-    at_rest.store.close().await;
+    let cleaned = retry_transient(async || installation.platform.clean().await).await;
+    installation.store.close().await;
     cleaned?;
     eprintln!("every trace is removed, except {home}: remove it too before you start anew");
     Ok(())

@@ -1,5 +1,5 @@
-//! `HOSTPLANE_HOME`: the directory with everything that an installation must not lose, and what a command
-//! line needs to find its control plane. One process at a time owns it.
+//! `HOSTPLANE_HOME`: the directory with everything that an installation must not lose, and with the address and
+//! token for the command line. One process at a time owns it.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
@@ -21,24 +21,24 @@ const DATABASE: &str = "hostplane.db";
 
 /// Bytes of randomness in the secret and in a token.
 const RANDOM: usize = 32;
-/// What a token begins with, so that scanners for leaked secrets find it.
+/// Beginning of every token, so that scanners for leaked secrets find it.
 const TOKEN_PREFIX: &str = "hp_";
-/// Nothing in the home that is read whole is longer.
+/// Most bytes of a small file in the home.
 const LONGEST: u64 = 4096;
 /// Most bytes of the secret: its generations are never removed, and this is room for hundreds.
 const LONGEST_SECRET: u64 = 64 * 1024;
 
-/// What is wrong with a home. The messages say what to do.
+/// An unusable home. Each message says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum HomeError {
     /// A file or the directory can't be used.
-    #[error("can't {what} {}", path.display())]
+    #[error("can't {action} {}", path.display())]
     Io {
-        /// What was tried.
-        what: &'static str,
-        /// On what.
+        /// The failed action.
+        action: &'static str,
+        /// The file or directory.
         path: PathBuf,
-        /// Why not.
+        /// The cause.
         #[source]
         source: io::Error,
     },
@@ -48,13 +48,13 @@ pub enum HomeError {
     /// Others can read it.
     #[error("others can read {}; `chmod go= {}` takes that from them, if it is Hostplane's alone", .0.display(), .0.display())]
     Readable(PathBuf),
-    /// The secret is not what was written.
+    /// The file holds no valid secret.
     #[error("{} does not hold secrets of 64 hexadecimal digits each; restore it from a backup: every password is derived from them", .0.display())]
     BadSecret(PathBuf),
     /// The database exists and its secret doesn't.
     #[error("{} is missing though the database exists; restore it from a backup: without it the passwords of existing sites are lost", .0.display())]
     NoSecret(PathBuf),
-    /// The token is not what was written.
+    /// The file holds no valid token.
     #[error("{} does not hold a token; remove the file to get a new one at the next start", .0.display())]
     BadToken(PathBuf),
     /// The machine has no randomness.
@@ -62,10 +62,8 @@ pub enum HomeError {
     NoRandomness(getrandom::Error),
 }
 
-type Homely<T> = Result<T, HomeError>;
-
-fn io_error<'a>(what: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> HomeError + 'a {
-    move |source| HomeError::Io { what, path: path.to_owned(), source }
+fn io_error<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> HomeError + 'a {
+    move |source| HomeError::Io { action, path: path.to_owned(), source }
 }
 
 /// A home that this process owns until the value is dropped.
@@ -79,11 +77,11 @@ impl Home {
     /// Makes the directory if it isn't there, and takes the lock.
     ///
     /// # Errors
-    /// [`HomeError::Locked`] when another process has it; [`HomeError::Readable`] when others can look in.
-    pub fn own(dir: &Path) -> Homely<Self> {
+    /// [`HomeError::Locked`] when another process has it; [`HomeError::Readable`] when others can read it.
+    pub fn own(dir: &Path) -> Result<Self, HomeError> {
         DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(io_error("make", dir))?;
         require_private(dir)?;
-        // Absolute, so that it stays the same place wherever it is used or named.
+        // Absolute, so that it stays valid in messages and after a change of directory.
         let dir = fs::canonicalize(dir).map_err(io_error("find", dir))?;
         let path = dir.join(LOCK);
         let mut options = OpenOptions::new();
@@ -96,13 +94,13 @@ impl Home {
         }
     }
 
-    /// Where it is.
+    /// Its absolute path.
     #[must_use]
     pub fn dir(&self) -> &Path {
         &self.dir
     }
 
-    /// The database's place unless a setting says otherwise.
+    /// The database's default path.
     #[must_use]
     pub fn default_database(&self) -> PathBuf {
         self.dir.join(DATABASE)
@@ -112,7 +110,7 @@ impl Home {
     ///
     /// # Errors
     /// When it is malformed, readable by others, or missing though `database` exists.
-    pub fn secret(&self, database: &Path) -> Homely<Keyring> {
+    pub fn secret(&self, database: &Path) -> Result<Keyring, HomeError> {
         let path = self.dir.join(SECRET);
         if let Some(text) = read_private(&path, LONGEST_SECRET)? {
             return keyring(text.expose_secret()).ok_or(HomeError::BadSecret(path));
@@ -125,7 +123,7 @@ impl Home {
         Ok(ring)
     }
 
-    /// Where new generations of the secret go.
+    /// The file that keeps new generations of the secret.
     #[must_use]
     pub fn keeper(&self) -> SecretFile {
         SecretFile(self.dir.join(SECRET))
@@ -135,7 +133,7 @@ impl Home {
     ///
     /// # Errors
     /// When it is malformed or readable by others.
-    pub fn token(&self) -> Homely<SecretString> {
+    pub fn token(&self) -> Result<SecretString, HomeError> {
         if let Some(token) = read_token(&self.dir)? {
             return Ok(token);
         }
@@ -144,17 +142,17 @@ impl Home {
         Ok(token)
     }
 
-    /// Says where the API is found from now on.
+    /// Writes the address of the API, for the command line.
     ///
     /// # Errors
     /// When the file can't be written.
-    pub fn announce(&self, url: &str) -> Homely<()> {
+    pub fn announce(&self, url: &str) -> Result<(), HomeError> {
         write_private(&self.dir.join(API_URL), &format!("{url}\n"))
     }
 
-    /// Says that the API is found nowhere.
+    /// Removes the address of the API.
     pub fn withdraw(&self) {
-        // A file that stays only leads to a port where nobody answers.
+        // A file that stays only leads to a port that doesn't answer.
         let _ = fs::remove_file(self.dir.join(API_URL));
     }
 }
@@ -184,7 +182,7 @@ fn keyring(text: &str) -> Option<Keyring> {
         Some((number, MasterSecret::new(unhex(digits)?)))
     };
     let generations = text.lines().map(line).collect::<Option<Vec<_>>>()?;
-    // Of two lines with one number one would be lost.
+    // Of two lines with the same number one would be lost.
     let count = generations.len();
     Keyring::of(generations).filter(|ring| ring.newest_first().count() == count)
 }
@@ -196,11 +194,11 @@ fn lines(ring: &Keyring) -> SecretString {
     lines.concat().into()
 }
 
-/// Where the API of a home is, for the command line.
+/// Address of a home's API, for the command line.
 ///
 /// # Errors
 /// When the file is there and can't be read.
-pub fn api_url(dir: &Path) -> Homely<Option<String>> {
+pub fn api_url(dir: &Path) -> Result<Option<String>, HomeError> {
     let path = dir.join(API_URL);
     let Some(text) = read(&path, LONGEST)? else { return Ok(None) };
     let url = text.expose_secret().trim();
@@ -211,7 +209,7 @@ pub fn api_url(dir: &Path) -> Homely<Option<String>> {
 ///
 /// # Errors
 /// When the file is there and can't be read, or is not a token.
-pub fn read_token(dir: &Path) -> Homely<Option<SecretString>> {
+pub fn read_token(dir: &Path) -> Result<Option<SecretString>, HomeError> {
     let path = dir.join(TOKEN);
     let Some(text) = read_private(&path, LONGEST)? else { return Ok(None) };
     let token = text.expose_secret().trim();
@@ -219,15 +217,15 @@ pub fn read_token(dir: &Path) -> Homely<Option<SecretString>> {
     if digits.is_none() { Err(HomeError::BadToken(path)) } else { Ok(Some(token.into())) }
 }
 
-/// A token that nobody has yet: 256 random bits.
+/// Makes a token of 256 random bits.
 ///
 /// # Errors
 /// When the machine has no randomness.
-pub fn new_token() -> Homely<SecretString> {
+pub fn new_token() -> Result<SecretString, HomeError> {
     Ok(format!("{TOKEN_PREFIX}{}", hex::encode(random()?)).into())
 }
 
-fn random() -> Homely<[u8; RANDOM]> {
+fn random() -> Result<[u8; RANDOM], HomeError> {
     let mut bytes = [0; RANDOM];
     getrandom::fill(&mut bytes).map_err(HomeError::NoRandomness)?;
     Ok(bytes)
@@ -239,12 +237,12 @@ fn unhex(text: &str) -> Option<[u8; RANDOM]> {
     Some(bytes)
 }
 
-fn require_private(path: &Path) -> Homely<()> {
-    let mode = fs::metadata(path).map_err(io_error("look at", path))?.permissions().mode();
+fn require_private(path: &Path) -> Result<(), HomeError> {
+    let mode = fs::metadata(path).map_err(io_error("inspect", path))?.permissions().mode();
     if mode & NOT_THE_OWNER_S == 0 { Ok(()) } else { Err(HomeError::Readable(path.to_owned())) }
 }
 
-fn read(path: &Path, longest: u64) -> Homely<Option<SecretString>> {
+fn read(path: &Path, longest: u64) -> Result<Option<SecretString>, HomeError> {
     let file = match File::open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         other => other.map_err(io_error("open", path))?,
@@ -254,8 +252,8 @@ fn read(path: &Path, longest: u64) -> Homely<Option<SecretString>> {
     Ok(Some(text.into()))
 }
 
-/// What is in a file that only its owner can read, up to so many bytes.
-pub(crate) fn read_private(path: &Path, longest: u64) -> Homely<Option<SecretString>> {
+/// Reads a file that only its owner can read, up to `longest` bytes.
+pub(crate) fn read_private(path: &Path, longest: u64) -> Result<Option<SecretString>, HomeError> {
     let text = read(path, longest)?;
     if text.is_some() {
         require_private(path)?;
@@ -264,7 +262,7 @@ pub(crate) fn read_private(path: &Path, longest: u64) -> Homely<Option<SecretStr
 }
 
 /// Writes a file that only its owner reads: whole or not at all, and on disk when this returns.
-pub(crate) fn write_private(path: &Path, text: &str) -> Homely<()> {
+pub(crate) fn write_private(path: &Path, text: &str) -> Result<(), HomeError> {
     let write = || -> io::Result<()> {
         let dir = path.parent().unwrap_or(Path::new("."));
         // Its mode is 0600 from the beginning.
@@ -298,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_in_it_is_its_owner_s_alone() {
+    fn only_the_owner_reads_it() {
         let (_dir, home) = home();
         home.secret(&home.default_database()).unwrap();
         home.token().unwrap();
@@ -319,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_that_others_can_read_is_refused_and_left_as_it_is() {
+    fn a_directory_that_others_can_read_is_refused() {
         let dir = TempDir::new().unwrap();
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
         assert!(matches!(Home::own(dir.path()), Err(HomeError::Readable(_))));
@@ -336,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_generation_is_kept_beside_the_old_one() {
+    fn a_new_generation_keeps_the_old_one() {
         let (_dir, home) = home();
         let database = home.default_database();
         let first = home.secret(&database).unwrap();
@@ -351,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn no_more_generations_are_made_than_are_read_again() {
+    fn generations_end_where_the_file_is_full() {
         let (_dir, home) = home();
         let database = home.default_database();
         let mut ring = home.secret(&database).unwrap();
@@ -378,7 +376,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_that_is_missing_malformed_or_readable_is_refused() {
+    fn an_unusable_secret_is_refused() {
         let (_dir, home) = home();
         let (database, path) = (home.default_database(), home.dir().join(SECRET));
         fs::write(&database, "x").unwrap();

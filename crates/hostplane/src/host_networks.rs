@@ -1,5 +1,5 @@
-//! The networks of this machine, beside Docker's: a site's subnet that overlaps with one would take it off
-//! the machine's own routes, and the Engine doesn't look.
+//! The networks of this machine beside Docker's. A site's subnet that overlaps with one would hide it from the
+//! machine's own routes, and the Engine doesn't check.
 
 use std::net::Ipv4Addr;
 
@@ -9,10 +9,10 @@ use ipnet::Ipv4Net;
 
 const ROUTES: &str = "/proc/net/route";
 
-/// A network of this machine that the pool overlaps with, and the interface that leads to it. Interfaces of
-/// Docker's own bridges are left out: the Engine itself keeps those apart.
-pub(crate) fn in_the_way(pool: SubnetPool) -> Option<(String, Ipv4Net)> {
-    // Without the file there is nothing to be compared with, as on a machine that isn't Linux.
+/// A network of this machine that overlaps with the pool, and its interface. Interfaces of Docker's bridges are
+/// left out: the Engine itself keeps those apart.
+pub(crate) fn overlapping(pool: SubnetPool) -> Option<(String, Ipv4Net)> {
+    // A machine that isn't Linux has no such file.
     let table = std::fs::read_to_string(ROUTES).unwrap_or_default();
     networks(&table).find(|(interface, network)| !is_bridge(interface) && overlap(network, &pool.range()))
 }
@@ -46,7 +46,7 @@ mod tests {
         nonsense\n";
 
     #[test]
-    fn routes_are_read_and_the_default_one_is_left_out() {
+    fn all_routes_but_the_default_are_read() {
         let found: Vec<String> = networks(TABLE).map(|(name, network)| format!("{name} {network}")).collect();
         assert_eq!(found, ["eth0 10.213.0.0/24", "docker0 172.17.0.0/16"]);
     }

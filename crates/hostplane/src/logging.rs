@@ -15,16 +15,16 @@ use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::registry::{LookupSpan, Scope};
 use tracing_subscriber::util::SubscriberInitExt;
 
-/// How a line looks.
+/// Format of a log line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Format {
-    /// For people.
+    /// Plain text.
     Text,
     /// One JSON object per line.
     Json,
 }
 
-/// From which level on our own lines are written.
+/// Lowest level of Hostplane's own lines that are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 #[expect(missing_docs, reason = "the usual five")]
 pub enum Level {
@@ -47,9 +47,9 @@ impl From<Level> for LevelFilter {
     }
 }
 
-/// Begins to log to standard error. A second call changes nothing.
+/// Starts to log to standard error. A second call changes nothing.
 pub fn init(format: Format, level: Level) {
-    // Other crates' lines below a warning could quote what they send, secrets included.
+    // Lines of other crates below a warning could quote secrets that they send.
     let others = LevelFilter::from(level).min(LevelFilter::WARN);
     let filter = Targets::new().with_default(others).with_target("hostplane", level);
     let write = |line: &str| {
@@ -57,7 +57,7 @@ pub fn init(format: Format, level: Level) {
     };
     let begun = tracing_subscriber::registry().with(Lines::new(format, write).with_filter(filter)).try_init();
     if begun.is_ok() {
-        // A panic's words would stand between the lines, and in JSON nothing could read them.
+        // The default hook prints text between the lines, which no reader of JSON understands.
         std::panic::set_hook(Box::new(|panic| {
             let place = panic.location().map(ToString::to_string);
             error!(place, error = panic.payload_as_str(), "panic");
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn json_lines_carry_the_fields_of_job_and_step_at_their_top_level() {
+    fn json_lines_carry_the_fields_of_spans() {
         let lines = lines_of(Format::Json, a_step());
         assert_eq!(lines.len(), 2);
         for line in &lines {
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn text_lines_carry_them_too_and_stay_on_one_line() {
+    fn text_lines_carry_them_too() {
         let lines = lines_of(Format::Text, a_step());
         let expected = "step done site=hello job=j1 operation=provision step=network elapsed_ms=130\n";
         assert!(lines[0].ends_with(expected), "{}", lines[0]);
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_s_own_field_wins_over_its_span_s() {
+    fn fields_of_an_event_win_over_its_span() {
         let lines = lines_of(Format::Text, async {
             let _in_span = info_span!("job", site = "a").entered();
             info!(site = "b", "x");

@@ -1,4 +1,4 @@
-//! Puts the control plane together and runs it until it is told to stop.
+//! Puts the control plane together and runs it until a signal stops it.
 
 use std::convert::Infallible;
 use std::future::pending;
@@ -19,21 +19,21 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 use tracing::{debug, info, warn};
 
-use crate::api::{self, Api};
+use crate::api::{Api, PlatformProgress};
 use crate::config::{Config, ConfigError};
 use crate::home::{Home, HomeError};
-use crate::http;
+use crate::listener;
 use crate::up::{Up, UpError};
 use crate::world::{self, WorldError};
 
-/// How long jobs under way may take to end. What is left then goes on at the next start, as after a crash.
+/// Longest time for running jobs to end at a stop. The others go on at the next start, as after a crash.
 const PATIENCE: Duration = Duration::from_secs(50);
 /// Pause between two attempts to have Caddy load what is on disk.
 const SETTLE_PAUSE: Duration = Duration::from_secs(2);
 /// The exit code of a process that a second signal ended.
 const INTERRUPTED: i32 = 130;
 
-/// Why the control plane doesn't run.
+/// Failure to run the control plane.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ServeError {
     #[error(transparent)]
@@ -74,17 +74,17 @@ async fn run(config: Config, platform: Option<PlatformSettings>) -> Result<(), S
     config.check_pool()?;
     let base_domain = sites.base_domain.clone();
     let home = Home::own(config.home())?;
-    // The port comes first: it is what most often stands in the way, and nothing was made yet.
-    let listener = listen(config.api()).await?;
-    let address = listener.local_addr().map_err(|source| ServeError::Bind { address: config.api(), source })?;
+    // The port comes first: it is taken most often, and nothing was made yet.
+    let socket = listen(config.api()).await?;
+    let address = socket.local_addr().map_err(|source| ServeError::Bind { address: config.api(), source })?;
     let stop = stop_on_signals()?;
 
     let database = config.database(home.default_database());
     let secrets = Secrets::new(home.secret(&database)?, Arc::new(home.keeper()));
-    let world = world::of(&config, &secrets)?;
+    let world = world::build(&config, &secrets)?;
     let store = Store::open(&database, sites.pace.settle, SystemClock.now()).await?;
     if store.taken_up() > 0 {
-        warn!(jobs = store.taken_up(), "taking up jobs that an earlier process left in the middle");
+        warn!(jobs = store.taken_up(), "resuming jobs that an earlier process left unfinished");
     }
     let up = match platform {
         None => None,
@@ -96,10 +96,10 @@ async fn run(config: Config, platform: Option<PlatformSettings>) -> Result<(), S
     let (app, background) = App::new(store.clone(), world, secrets, sites).await?;
     app.set_token(home.token()?.expose_secret()).await?;
 
-    let platform = up.as_ref().map_or_else(api::Platform::default, |up| api::Platform::watched(up.progress()));
+    let platform = up.as_ref().map_or_else(PlatformProgress::default, |up| PlatformProgress::watched(up.progress()));
     let settling = settle_routes(app.clone());
     let router = Api::new(app, base_domain, platform).with_home(home.dir()).router();
-    let serving = tokio::spawn(http::serve(listener, router, stop.subscribe()));
+    let serving = tokio::spawn(listener::serve(socket, router, stop.subscribe()));
     let url = url_of(address);
     home.announce(&url)?;
     info!(api = url, home = %home.dir().display(), version = env!("CARGO_PKG_VERSION"), "the control plane serves");
@@ -107,7 +107,7 @@ async fn run(config: Config, platform: Option<PlatformSettings>) -> Result<(), S
     let outcome = work(up, background, settling, &stop).await;
     stop.send_replace(true);
     home.withdraw();
-    // It ends by itself, and a panic in it is none of ours.
+    // It ends once `stop` is set; a panic in it must not hide the outcome.
     let _ = serving.await;
     store.close().await;
     info!("stopped");
@@ -118,11 +118,11 @@ async fn listen(address: SocketAddr) -> Result<tokio::net::TcpListener, ServeErr
     if !address.ip().is_loopback() {
         warn!(%address, "the API is reached from outside, without encryption: put a proxy with TLS before it");
     }
-    http::bind(address).await.map_err(|source| ServeError::Bind { address, source })
+    listener::bind(address).await.map_err(|source| ServeError::Bind { address, source })
 }
 
-/// Makes the platform and carries out jobs, until the process is told to stop. Jobs don't wait for the whole
-/// platform: each says which part of it, or of what it is made with, it waits for.
+/// Makes the platform and runs jobs, until the process is to stop. Jobs don't wait for the whole platform: each
+/// names the dependency that it waits for.
 async fn work(
     up: Option<Up>,
     background: Background,
@@ -144,14 +144,14 @@ async fn work(
     };
     tokio::select! {
         () = Box::pin(background.run(stopped(stop.subscribe()))) => {}
-        () = patience => warn!("jobs under way did not end; they go on at the next start"),
+        () = patience => warn!("running jobs did not end; they go on at the next start"),
         error = refused => return Err(error.into()),
         never = settling => match never {},
     }
     Ok(())
 }
 
-/// What Caddy serves is known only after it has loaded its snippets once under this process's eyes.
+/// Has Caddy load its snippets once: only then does this process know the routes that Caddy serves.
 async fn settle_routes(app: App) -> Infallible {
     while let Err(error) = app.settle_routes().await {
         debug!(error = %error.chain(), "Caddy's routes are not settled yet");
@@ -161,7 +161,7 @@ async fn settle_routes(app: App) -> Infallible {
 }
 
 async fn stopped(mut stop: watch::Receiver<bool>) {
-    // Without a sender nobody can say stop any more, and nobody waits.
+    // Without a sender no stop can come any more, and nothing waits for one.
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
@@ -170,7 +170,7 @@ fn stop_on_signals() -> Result<watch::Sender<bool>, ServeError> {
     let mut terminate = signal(SignalKind::terminate()).map_err(ServeError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(ServeError::Signals)?;
     let (stop, _) = watch::channel(false);
-    let told = stop.clone();
+    let stop_all = stop.clone();
     tokio::spawn(async move {
         for first in [true, false] {
             tokio::select! {
@@ -178,8 +178,8 @@ fn stop_on_signals() -> Result<watch::Sender<bool>, ServeError> {
                 _ = interrupt.recv() => {}
             }
             if first {
-                info!("told to stop: taking no more requests and jobs, waiting for jobs under way");
-                told.send_replace(true);
+                info!("stopping: no new requests or jobs; waiting for running jobs");
+                stop_all.send_replace(true);
             } else {
                 warn!("a second signal: ending at once");
                 process::exit(INTERRUPTED);
@@ -204,7 +204,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn clients_get_an_address_that_they_can_connect_to() {
+    fn clients_get_a_reachable_address() {
         let url = |text: &str| url_of(text.parse().unwrap());
         assert_eq!(url("127.0.0.1:7070"), "http://127.0.0.1:7070");
         assert_eq!(url("0.0.0.0:7070"), "http://127.0.0.1:7070");
@@ -213,7 +213,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_taken_port_is_named_with_the_setting() {
-        let taken = http::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let taken = listener::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let address = taken.local_addr().unwrap();
         let error = listen(address).await.unwrap_err().to_string();
         assert!(error.contains(&address.to_string()) && error.contains("API_PORT"), "{error}");

@@ -1,4 +1,4 @@
-//! Makes the platform at the start of `hostplane up`, however long that takes.
+//! Makes the platform at the start of `hostplane up`, and retries until it is up.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -18,7 +18,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// Sites that are read at once.
 const PAGE: u32 = 500;
 
-/// Why there will be no platform until somebody changes something.
+/// Failure that no retry overcomes.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum UpError {
     #[error("the platform can't be made: {error}{hint}", error = .0, hint = hint(.0))]
@@ -27,7 +27,7 @@ pub(crate) enum UpError {
     Store(#[from] StoreError),
 }
 
-/// What says how it is named, when it is the name that stands in the way.
+/// Names the settings to change if a name is taken.
 fn hint(error: &EffectError) -> &'static str {
     match error {
         EffectError::Rejected(Rejection::NameTaken { .. }) => {
@@ -37,7 +37,7 @@ fn hint(error: &EffectError) -> &'static str {
     }
 }
 
-/// The work of making the platform.
+/// Makes the platform.
 pub(crate) struct Up {
     platform: Platform,
     store: Store,
@@ -50,28 +50,28 @@ impl Up {
         Self { platform, store, progress }
     }
 
-    /// What it waits for; `None` once the platform is there.
+    /// The last obstacle; `None` once the platform is up.
     pub fn progress(&self) -> watch::Receiver<Option<String>> {
         self.progress.subscribe()
     }
 
-    /// Returns when the platform is there and the sites' containers were started, or when the platform can't be.
+    /// Returns once the platform is up and the sites' containers were started, or if the platform can't be made.
     pub async fn run(&self) -> Result<(), UpError> {
         info!("making the platform: network, guard, MariaDB, Caddy");
         self.until_done(async || self.platform.up().await).await?;
         self.progress.send_replace(None);
-        info!("the platform is there");
+        info!("the platform is up");
         let active = self.active_sites().await?;
-        // A site that doesn't come back is that site's trouble, and said in the log.
+        // A site that doesn't start must not stop the others; the log names it.
         match self.platform.start_sites(|mark| active.contains(&mark.site.id)).await {
             Ok(0) => {}
-            Ok(started) => info!(containers = started, "started what was stopped"),
-            Err(error) => warn!(error = %error.chain(), "which sites' containers are stopped can't be seen"),
+            Ok(started) => info!(containers = started, "started stopped containers of sites"),
+            Err(error) => warn!(error = %error.chain(), "can't list the stopped containers of sites"),
         }
         Ok(())
     }
 
-    /// Tries until it succeeds, or fails in a way that no later attempt can mend.
+    /// Retries until it succeeds or is rejected, which no retry overcomes.
     async fn until_done(&self, attempt: impl AsyncFn() -> Effect<()>) -> Result<(), UpError> {
         let mut pause = FIRST_PAUSE;
         loop {
@@ -79,7 +79,7 @@ impl Up {
                 Ok(()) => return Ok(()),
                 Err(error @ EffectError::Rejected(_)) => return Err(UpError::Refused(error)),
                 Err(error) => {
-                    warn!(error = %error.chain(), "the platform is not there yet; trying again");
+                    warn!(error = %error.chain(), "the platform is not up yet; trying again");
                     self.progress.send_replace(Some(error.to_string()));
                 }
             }
@@ -141,7 +141,7 @@ mod tests {
         };
         let (dir, world, gate) = (TempDir::new().unwrap(), FakeWorld::default(), ScriptedGate::new());
         world.state().containers.images.extend(["m:1", "c:1", "g:1"].map(str::to_owned));
-        // The Engine's own network, whose gateway is asked for.
+        // The Engine's own network, whose gateway MariaDB listens on.
         let subnet = Some("172.17.0.0/16".parse().unwrap());
         let bridge = NetworkSpec { name: "bridge".into(), subnet, labels: std::collections::BTreeMap::new() };
         world.create_network(&bridge).await.unwrap();
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn it_waits_for_an_engine_that_does_not_answer_yet() {
+    async fn it_waits_for_the_engine() {
         let harness = new_harness().await;
         harness.gate.cut_off(Dependency::Docker);
         let mut progress = harness.up.progress();
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_no_attempt_can_mend_ends_it() {
+    async fn a_rejection_ends_it() {
         let harness = new_harness().await;
         harness.world.state().containers.images.clear();
         let error = harness.up.run().await.unwrap_err();
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_foreign_name_is_named_with_the_settings_for_it() {
+    async fn a_taken_name_is_reported_with_its_settings() {
         let harness = new_harness().await;
         harness.world.create_volume("caddy_data", &std::collections::BTreeMap::new()).await.unwrap();
         let error = harness.up.run().await.unwrap_err().to_string();

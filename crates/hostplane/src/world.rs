@@ -1,4 +1,4 @@
-//! The outside world in life: the real adapters behind one gate.
+//! The real outside world: all adapters behind one gate.
 
 use std::sync::Arc;
 
@@ -13,24 +13,24 @@ use hostplane_infra::world::{Adapters, World};
 
 use crate::config::Config;
 
-/// Why the adapters can't be put together. That what they talk to doesn't answer is no reason.
+/// Failure to build the adapters. A server that doesn't answer is none.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum WorldError {
-    // Says itself that it is about DOCKER_HOST or DOCKER_CERT_DIR.
+    // Its text names DOCKER_HOST or DOCKER_CERT_DIR.
     #[error(transparent)]
     Docker(Box<dyn std::error::Error + Send + Sync>),
     #[error("the HTTP client can't be set up")]
     Http(#[from] reqwest::Error),
 }
 
-/// Puts the adapters together. Nothing is connected yet.
-pub(crate) fn of(config: &Config, secrets: &Secrets) -> Result<World, WorldError> {
+/// Builds the adapters. None connects yet.
+pub(crate) fn build(config: &Config, secrets: &Secrets) -> Result<World, WorldError> {
     let gate: Arc<dyn Gate> = LiveGate::new();
     let settings = config.settings();
     let docker = Docker::connect(&settings.docker_host, settings.docker_cert_dir.as_deref())
         .map_err(|error| WorldError::Docker(error.into()))?;
     let docker: Arc<dyn Containers> = Arc::new(docker);
-    // Caddy and WordPress are reached by way of containers: those calls too have a deadline.
+    // Caddy and WordPress are reached through containers; those calls too have a deadline.
     let gated: Arc<dyn Containers> = Arc::new(GatedContainers::new(Arc::clone(&docker), Arc::clone(&gate)));
     let adapters = Adapters {
         containers: docker,

@@ -4,9 +4,9 @@ use std::error::Error;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use hostplane::api::{Api, Platform};
+use hostplane::api::{Api, PlatformProgress};
 use hostplane::home::Home;
-use hostplane::http;
+use hostplane::listener;
 use hostplane_engine::app::App;
 use hostplane_engine::pace::Pace;
 use hostplane_engine::secrets::Secrets;
@@ -31,7 +31,7 @@ pub async fn run() -> Result<(), Box<dyn Error>> {
         Err(_) => PORT,
     };
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let listener = http::bind(address).await;
+    let listener = listener::bind(address).await;
     let listener =
         listener.map_err(|error| format!("can't listen on {address}: {error}. Set DEV_PORT to a free port."))?;
     let url = format!("http://{}", listener.local_addr()?);
@@ -51,8 +51,8 @@ pub async fn run() -> Result<(), Box<dyn Error>> {
     app.set_token(token.expose_secret()).await?;
 
     let stop = watch::Sender::new(false);
-    let router = Api::new(app, base_domain, Platform::default()).with_home(home.dir()).router();
-    let serving = tokio::spawn(http::serve(listener, router, stop.subscribe()));
+    let router = Api::new(app, base_domain, PlatformProgress::default()).with_home(home.dir()).router();
+    let serving = tokio::spawn(listener::serve(listener, router, stop.subscribe()));
     home.announce(&url)?;
     println!("The API of a world in memory serves on {url}. In another terminal:\n");
     println!("    export HOSTPLANE_API={url} HOSTPLANE_TOKEN={}", token.expose_secret());

@@ -15,43 +15,43 @@ use tokio::time::Instant;
 use tracing::Span;
 
 use super::auth_throttle::AuthThrottle;
-use super::problem::{Problem, Reason};
-use crate::http::Connection;
+use super::problem::{Problem, ProblemKind};
+use crate::listener::Connection;
 
-/// Who is let in.
+/// State of the token check.
 #[derive(Clone)]
-pub(super) struct Door {
+pub(super) struct AuthState {
     pub app: App,
-    /// The paths that anybody may ask. Every other needs a token, those that don't exist too.
-    pub open: Arc<[&'static str]>,
-    pub wrong: Arc<AuthThrottle>,
+    /// Paths that need no token. Every other path needs one, even if it doesn't exist.
+    pub open_paths: Arc<[&'static str]>,
+    pub throttle: Arc<AuthThrottle>,
 }
 
-impl Door {
-    /// Counts a wrong token; the answer when there were too many.
+impl AuthState {
+    /// Counts a wrong token, and answers 429 once there were too many.
     fn count_wrong(&self, request: &Request) -> Option<Response> {
         let peer = request.extensions().get::<Connection>().map(Connection::peer);
         let peer = peer.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-        self.wrong.count(peer, Instant::now()).err().map(|wait| {
+        self.throttle.count(peer, Instant::now()).err().map(|wait| {
             // Whole seconds, and never too early.
             let seconds = wait.as_secs() + 1;
-            let detail = format!("too many wrong tokens came from {peer}; show another in {seconds} s");
-            let mut response = Problem::new(Reason::TooManyWrongTokens, detail).into_response();
+            let detail = format!("too many wrong tokens came from {peer}; try again in {seconds} s");
+            let mut response = Problem::new(ProblemKind::TooManyWrongTokens, detail).into_response();
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
             response
         })
     }
 }
 
-/// Lets a request pass that carries a token of ours, and tells those behind which one.
-pub(super) async fn require_token(State(door): State<Door>, mut request: Request, next: Next) -> Response {
-    if door.open.contains(&request.uri().path()) {
+/// Passes on requests with a valid token, and records it for the log and the handlers.
+pub(super) async fn require_token(State(auth): State<AuthState>, mut request: Request, next: Next) -> Response {
+    if auth.open_paths.contains(&request.uri().path()) {
         return next.run(request).await;
     }
     let Some(token) = bearer(request.headers()) else {
-        // Who shows nothing guesses nothing.
+        // A request without a token guesses none.
         if request.headers().contains_key(AUTHORIZATION)
-            && let Some(problem) = door.count_wrong(&request)
+            && let Some(problem) = auth.count_wrong(&request)
         {
             return problem;
         }
@@ -59,14 +59,14 @@ pub(super) async fn require_token(State(door): State<Door>, mut request: Request
                       HOSTPLANE_HOME";
         return unauthorized(detail, r#"Bearer realm="hostplane""#);
     };
-    match door.app.shown_token(token).await {
+    match auth.app.shown_token(token).await {
         Ok(Some(token)) => {
             Span::current().record("token", tracing::field::display(token.id));
             request.extensions_mut().insert(token);
             next.run(request).await
         }
         Ok(None) => {
-            if let Some(problem) = door.count_wrong(&request) {
+            if let Some(problem) = auth.count_wrong(&request) {
                 return problem;
             }
             let detail = "this token is not valid here: it is unknown, was revoked or has expired; the first token is \
@@ -77,17 +77,17 @@ pub(super) async fn require_token(State(door): State<Door>, mut request: Request
     }
 }
 
-/// Lets a request pass whose token may do what its route needs.
+/// Passes on requests whose token has the scope that the route needs.
 pub(super) async fn require_scope(State(needed): State<TokenScope>, request: Request, next: Next) -> Response {
-    // A route that nobody asked for a token is shut.
+    // Without a checked token the route is shut.
     let has = request.extensions().get::<TokenRecord>().map(|token| token.scope);
     if has.is_some_and(|has| has.includes(needed)) {
         return next.run(request).await;
     }
     let has = has.map_or("no", TokenScope::as_str);
     let detail = format!(
-        "this needs a token of scope {needed}, and yours has the scope {has}; whoever has one of scope admin can make \
-         it with `hostplane token create NAME --scope {needed}`"
+        "this needs a token of scope {needed}, and yours has the scope {has}; a token of scope admin \
+         allows to create it: `hostplane token create NAME --scope {needed}`"
     );
     let mut response = Problem::scope(needed, detail).into_response();
     let challenge = format!(r#"Bearer realm="hostplane", error="insufficient_scope", scope="{needed}""#);
@@ -98,12 +98,12 @@ pub(super) async fn require_scope(State(needed): State<TokenScope>, request: Req
 }
 
 fn unauthorized(detail: &str, challenge: &'static str) -> Response {
-    let mut response = Problem::new(Reason::Unauthorized, detail).into_response();
+    let mut response = Problem::new(ProblemKind::Unauthorized, detail).into_response();
     response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
     response
 }
 
-/// The token, if exactly one was sent and in the right form.
+/// The token, if exactly one was sent, in the right form.
 fn bearer(headers: &HeaderMap) -> Option<&str> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let (value, None) = (values.next()?, values.next()) else { return None };

@@ -1,4 +1,4 @@
-//! `/doctor`: what has to work, each finding with what it means and what to type.
+//! `/doctor`: checks of the installation and of every site; each finding says what to type.
 
 use std::io;
 use std::path::Path;
@@ -7,17 +7,17 @@ use axum::Json;
 use axum::extract::State;
 use hostplane_engine::app::{Finding, Severity};
 
-use super::Api;
 use super::extract::Params;
-use super::problem::Answer;
-use super::wire::Examined;
+use super::problem::ApiResult;
+use super::state::Api;
+use super::wire::DoctorReport;
 
-/// The home's disk is nearly full when less than this is free. A job writes some kilobytes; a full disk stops all of them.
-const LITTLE: u64 = 1024 * 1024 * 1024;
-/// Nothing can be written any more, or soon.
-const NOTHING: u64 = 64 * 1024 * 1024;
+/// Free bytes below which the home's disk is nearly full. A job writes some kilobytes; a full disk stops all jobs.
+const NEARLY_FULL: u64 = 1024 * 1024 * 1024;
+/// Free bytes below which writes fail, now or soon.
+const FULL: u64 = 64 * 1024 * 1024;
 
-pub(super) async fn examine(State(api): State<Api>, params: Params) -> Answer<Json<Examined>> {
+pub(super) async fn examine(State(api): State<Api>, params: Params) -> ApiResult<Json<DoctorReport>> {
     params.only(&[])?;
     let mut findings = api.app.examine().await?;
     if let Some(home) = &api.home {
@@ -26,7 +26,7 @@ pub(super) async fn examine(State(api): State<Api>, params: Params) -> Answer<Js
     Ok(Json(findings.into()))
 }
 
-/// Bytes that can still be written, by whom is not root too.
+/// Bytes that a process other than root can still write.
 fn free(path: &Path) -> io::Result<u64> {
     let found = rustix::fs::statvfs(path)?;
     Ok(found.f_bavail.saturating_mul(found.f_frsize))
@@ -38,14 +38,12 @@ fn disk(home: &Path, free: io::Result<u64>) -> Finding {
         Ok(free) => {
             let message = format!("{} MiB are free for the control database", free / 1024 / 1024);
             match free {
-                0..NOTHING => Finding::bad("disk", Severity::Error, format!("{message}: no job goes on"), hint),
-                NOTHING..LITTLE => Finding::bad("disk", Severity::Warning, message, hint),
-                LITTLE.. => Finding::ok("disk", message),
+                0..FULL => Finding::bad("disk", Severity::Error, format!("{message}: no job goes on"), hint),
+                FULL..NEARLY_FULL => Finding::bad("disk", Severity::Warning, message, hint),
+                NEARLY_FULL.. => Finding::ok("disk", message),
             }
         }
-        Err(error) => {
-            Finding::bad("disk", Severity::Error, format!("it can't be told how much is free: {error}"), hint)
-        }
+        Err(error) => Finding::bad("disk", Severity::Error, format!("the free space can't be read: {error}"), hint),
     }
 }
 
@@ -54,11 +52,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_disk_that_fills_up_is_told_in_time() {
+    fn a_disk_that_fills_up_is_reported() {
         let severity = |free| disk(Path::new("/home"), free).severity;
-        assert_eq!(severity(Ok(LITTLE)), Severity::Ok);
-        assert_eq!(severity(Ok(LITTLE - 1)), Severity::Warning);
-        assert_eq!(severity(Ok(NOTHING - 1)), Severity::Error);
+        assert_eq!(severity(Ok(NEARLY_FULL)), Severity::Ok);
+        assert_eq!(severity(Ok(NEARLY_FULL - 1)), Severity::Warning);
+        assert_eq!(severity(Ok(FULL - 1)), Severity::Error);
         let unknown = disk(Path::new("/home"), Err(io::Error::other("no such disk")));
         assert_eq!(unknown.severity, Severity::Error);
         assert!(unknown.message.contains("no such disk") && unknown.hint.unwrap().contains("df -h /home"));

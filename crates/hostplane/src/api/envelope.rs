@@ -1,5 +1,5 @@
-//! What every request passes on its way in, and every answer on its way out: a deadline, a net for panics,
-//! the body of a problem, the headers that all answers have, and one line in the log.
+//! Outermost layer of the API: a deadline, a net for panics, the body of a problem, the headers of all answers,
+//! and one log line per request.
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
@@ -19,9 +19,9 @@ use tracing::{Instrument, debug, error, info, info_span};
 use uuid::Uuid;
 
 use super::extract::check_length;
-use super::problem::{Problem, Reason};
+use super::problem::{Problem, ProblemKind};
 
-/// How long an answer may take. The slowest asks the Docker Engine, each of whose calls has a deadline.
+/// Longest time for an answer. The slowest asks the Docker Engine, each of whose calls has a deadline.
 const DEADLINE: Duration = Duration::from_mins(1);
 /// Characters of a path that the log quotes.
 const QUOTED: usize = 200;
@@ -34,10 +34,10 @@ const HEADERS: [(HeaderName, HeaderValue); 4] = [
     (REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
 ];
 
-/// The outermost layer.
+/// Wraps all other layers.
 pub(super) async fn wrap(request: Request, next: Next) -> Response {
     let id = Uuid::now_v7().to_string();
-    // The token is its id, once it is known; never what was shown.
+    // The field `token` is the id of a token, once it is known; never its value.
     let span = info_span!("request", request = id, token = Empty);
     respond(id, request, next).instrument(span).await
 }
@@ -45,7 +45,7 @@ pub(super) async fn wrap(request: Request, next: Next) -> Response {
 async fn respond(id: String, request: Request, next: Next) -> Response {
     let begun = Instant::now();
     let method = request.method().clone();
-    // Never the query: it may hold what somebody took for a secret.
+    // Never the query: a client may have put a secret into it.
     let path: String = request.uri().path().chars().take(QUOTED).collect();
     let mut response = match check_length(request.headers()) {
         Ok(()) => guarded(request, next).await,
@@ -62,7 +62,7 @@ async fn respond(id: String, request: Request, next: Next) -> Response {
         problem.write_into(&mut response, &id);
     }
     let headers = response.headers_mut();
-    // Not beside what a handler says of itself, but in its place.
+    // They replace those of a handler.
     for (name, value) in HEADERS {
         headers.insert(name, value);
     }
@@ -73,11 +73,11 @@ async fn respond(id: String, request: Request, next: Next) -> Response {
     let status = response.status().as_u16();
     match problem.as_ref().and_then(Problem::cause) {
         Some(cause) => error!(%method, path, status, elapsed_ms, error = cause, "request failed"),
-        // What only looks, and was shown it, is asked several times a second by whoever waits for a job.
-        // Whoever guesses tokens doesn't get to write the log.
+        // A client that guesses tokens must not fill the log.
         None if response.status() == StatusCode::TOO_MANY_REQUESTS => {
             debug!(%method, path, status, elapsed_ms, "request");
         }
+        // A client that waits for a job reads it several times a second.
         None if is_probe(&path) || (method == Method::GET && response.status().is_success()) => {
             debug!(%method, path, status, elapsed_ms, "request");
         }
@@ -95,16 +95,16 @@ async fn guarded(request: Request, next: Next) -> Response {
     let work = AssertUnwindSafe(next.run(request)).catch_unwind();
     match timeout(DEADLINE, work).await {
         Ok(Ok(response)) => response,
-        Ok(Err(panic)) => Problem::internal(format!("panic: {}", said(&*panic))).into_response(),
+        Ok(Err(panic)) => Problem::internal(format!("panic: {}", panic_text(&*panic))).into_response(),
         Err(_) => {
             let seconds = DEADLINE.as_secs();
             let detail = format!("there was no answer within {seconds} s; `GET /readyz` says what is down");
-            Problem::new(Reason::Overdue, detail).into_response()
+            Problem::new(ProblemKind::Overdue, detail).into_response()
         }
     }
 }
 
-fn said(panic: &(dyn Any + Send)) -> &str {
+fn panic_text(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("without a message")
 }
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_panic_is_a_problem_that_does_not_quote_it() {
+    async fn a_panic_becomes_a_problem_without_its_text() {
         let (status, body) = ask("/panic").await;
         assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
         assert!(!body.to_string().contains("secret"), "{body}");
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_a_library_refuses_becomes_a_problem_too() {
+    async fn a_library_s_refusal_becomes_a_problem() {
         let (status, body) = ask("/plain").await;
         assert_eq!((status, body["status"].as_u64()), (StatusCode::BAD_REQUEST, Some(400)));
         let (status, body) = ask("/nowhere").await;

@@ -7,10 +7,10 @@ use axum::extract::State;
 use hostplane_domain::name::SiteName;
 use hostplane_domain::program::{LONGEST_RUN, Program};
 
-use super::Api;
 use super::extract::{InPath, Members, Params};
-use super::problem::{Answer, Problem};
-use super::wire::ProgramEnd;
+use super::problem::{ApiResult, Problem};
+use super::state::Api;
+use super::wire::ProgramResult;
 
 const ARGV: &str = "argv is a list of texts: the program and its arguments, such as [\"php\", \"--version\"]";
 
@@ -19,7 +19,7 @@ pub(super) async fn run(
     InPath(name): InPath<SiteName>,
     params: Params,
     members: Members,
-) -> Answer<Json<ProgramEnd>> {
+) -> ApiResult<Json<ProgramResult>> {
     params.only(&[])?;
     members.only(&["argv", "stdin", "timeout_s"])?;
     let argv: Vec<String> =

@@ -1,4 +1,4 @@
-//! What handlers take out of a request. Whatever is not as it should be becomes a [`Problem`] here.
+//! Parts of a request, parsed for the handlers. Bad input becomes a [`Problem`] here.
 
 use std::fmt;
 use std::str::FromStr;
@@ -19,11 +19,11 @@ use serde_json::Value;
 use serde_json::error::Category;
 use tokio::time::timeout;
 
-use super::problem::{Answer, Problem, Reason};
+use super::problem::{ApiResult, Problem, ProblemKind};
 
 /// Largest body, in bytes.
 pub(crate) const BODY_LIMIT: usize = 64 * 1024;
-/// How long a client may take to send its body.
+/// Longest time for a client to send its body.
 const BODY_PATIENCE: Duration = Duration::from_secs(10);
 /// Longest value of a query parameter, in bytes.
 const PARAMETER_LIMIT: usize = 200;
@@ -53,8 +53,8 @@ impl<'de> Deserialize<'de> for Members {
 }
 
 impl Members {
-    /// Refuses members that nobody asked for, and those that came twice.
-    pub fn only(&self, known: &[&str]) -> Answer<()> {
+    /// Refuses unknown members and duplicates.
+    pub fn only(&self, known: &[&str]) -> ApiResult<()> {
         for (at, (name, _)) in self.0.iter().enumerate() {
             if !known.contains(&name.as_str()) {
                 let known = known.join(", ");
@@ -68,7 +68,7 @@ impl Members {
     }
 
     /// A text that may be left out.
-    pub fn text(&self, name: &str) -> Answer<Option<&str>> {
+    pub fn text(&self, name: &str) -> ApiResult<Option<&str>> {
         match self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::String(text)) => Ok(Some(text)),
@@ -77,7 +77,7 @@ impl Members {
     }
 
     /// A value that reads as a type, if it is there.
-    pub fn parsed<T: DeserializeOwned>(&self, name: &str, expected: &str) -> Answer<Option<T>> {
+    pub fn parsed<T: DeserializeOwned>(&self, name: &str, expected: &str) -> ApiResult<Option<T>> {
         match self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value) {
             None | Some(Value::Null) => Ok(None),
             Some(value) => T::deserialize(value).map(Some).map_err(|_| Problem::field(name, expected)),
@@ -85,12 +85,12 @@ impl Members {
     }
 
     /// A text that must be there.
-    pub fn required_text(&self, name: &str) -> Answer<&str> {
+    pub fn required_text(&self, name: &str) -> ApiResult<&str> {
         self.text(name)?.ok_or_else(|| Problem::field(name, format!("{name} is missing; it is a text")))
     }
 
     /// A whole number that may be left out.
-    pub fn number(&self, name: &str) -> Answer<Option<u64>> {
+    pub fn number(&self, name: &str) -> ApiResult<Option<u64>> {
         match self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value) {
             None | Some(Value::Null) => Ok(None),
             Some(value) => {
@@ -100,11 +100,11 @@ impl Members {
         }
     }
 
-    fn read(bytes: &[u8]) -> Answer<Self> {
+    fn read(bytes: &[u8]) -> ApiResult<Self> {
         serde_json::from_slice(bytes).map_err(|error| match error.classify() {
             Category::Data => Problem::whole_body("the body is a JSON object"),
             _ => Problem::new(
-                Reason::MalformedJson,
+                ProblemKind::MalformedJson,
                 format!("the body is not JSON: error at line {}, column {}", error.line(), error.column()),
             ),
         })
@@ -114,16 +114,16 @@ impl Members {
 impl<S: Send + Sync> FromRequest<S> for Members {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, _: &S) -> Answer<Self> {
+    async fn from_request(request: Request, _: &S) -> ApiResult<Self> {
         require_json(request.headers())?;
         let body = timeout(BODY_PATIENCE, to_bytes(request.into_body(), BODY_LIMIT)).await.map_err(|_| {
             let seconds = BODY_PATIENCE.as_secs();
-            Problem::new(Reason::RequestTimeout, format!("the body did not come within {seconds} s"))
+            Problem::new(ProblemKind::RequestTimeout, format!("the body did not come within {seconds} s"))
         })?;
         match body {
             Ok(bytes) => Self::read(&bytes),
             Err(error) if is_limit(&error) => Err(too_large()),
-            Err(_) => Err(Problem::new(Reason::Refused, "the body broke off")),
+            Err(_) => Err(Problem::new(ProblemKind::Refused, "the body broke off")),
         }
     }
 }
@@ -133,19 +133,19 @@ fn is_limit(error: &axum::Error) -> bool {
 }
 
 fn too_large() -> Problem {
-    Problem::new(Reason::BodyTooLarge, format!("a body has at most {BODY_LIMIT} bytes"))
+    Problem::new(ProblemKind::BodyTooLarge, format!("a body has at most {BODY_LIMIT} bytes"))
 }
 
-/// Refuses a body that says by itself that it is too large, whether or not the handler would read it.
-pub(crate) fn check_length(headers: &HeaderMap) -> Answer<()> {
+/// Refuses a body whose declared length is too large, even if the handler would not read it.
+pub(crate) fn check_length(headers: &HeaderMap) -> ApiResult<()> {
     let length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if length.is_some_and(|length| length > BODY_LIMIT as u64) { Err(too_large()) } else { Ok(()) }
 }
 
-fn require_json(headers: &HeaderMap) -> Answer<()> {
+fn require_json(headers: &HeaderMap) -> ApiResult<()> {
     let unsupported = || {
         Problem::new(
-            Reason::UnsupportedMediaType,
+            ProblemKind::UnsupportedMediaType,
             "send the body as JSON, with the header content-type: application/json",
         )
     };
@@ -165,38 +165,38 @@ fn require_json(headers: &HeaderMap) -> Answer<()> {
 /// The one parameter of a path.
 pub(crate) struct InPath<T>(pub T);
 
-/// What a path can hold.
+/// Type of a path parameter.
 pub(crate) trait PathParameter: FromStr<Err: fmt::Display> {
     /// Its name in the route.
     const NAME: &'static str;
-    /// What to do about one that is not valid.
+    /// Advice for an invalid value.
     const HINT: &'static str;
 }
 
 impl PathParameter for OrphanId {
     const NAME: &'static str = "id";
-    const HINT: &'static str = "`GET /api/v1/orphans` lists the orphans there are";
+    const HINT: &'static str = "`GET /api/v1/orphans` lists all orphans";
 }
 
 impl PathParameter for SiteName {
     const NAME: &'static str = "site";
-    const HINT: &'static str = "`GET /api/v1/sites` lists the sites there are";
+    const HINT: &'static str = "`GET /api/v1/sites` lists all sites";
 }
 
 impl PathParameter for JobId {
     const NAME: &'static str = "id";
-    const HINT: &'static str = "`GET /api/v1/jobs` lists the jobs there are";
+    const HINT: &'static str = "`GET /api/v1/jobs` lists all jobs";
 }
 
 impl PathParameter for TokenId {
     const NAME: &'static str = "id";
-    const HINT: &'static str = "`GET /api/v1/tokens` lists the tokens there are";
+    const HINT: &'static str = "`GET /api/v1/tokens` lists all tokens";
 }
 
 impl<S: Send + Sync, T: PathParameter> FromRequestParts<S> for InPath<T> {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Answer<Self> {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> ApiResult<Self> {
         let refuse = |why: &dyn fmt::Display| Problem::parameter(T::NAME, format!("{why}; {}", T::HINT));
         let text = Path::<String>::from_request_parts(parts, state).await.map_err(|_| refuse(&"not UTF-8"))?;
         text.parse().map(Self).map_err(|error| refuse(&error))
@@ -209,20 +209,20 @@ pub(crate) struct Params(Vec<(String, String)>);
 impl<S: Send + Sync> FromRequestParts<S> for Params {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Answer<Self> {
-        let refused = |_| Problem::new(Reason::InvalidParameter, "the query can't be read");
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> ApiResult<Self> {
+        let refused = |_| Problem::new(ProblemKind::InvalidParameter, "the query can't be read");
         Query::from_request_parts(parts, state).await.map(|Query(pairs)| Self(pairs)).map_err(refused)
     }
 }
 
 impl Params {
-    /// Refuses parameters that nobody asked for, and those that came twice or are too long.
-    pub fn only(&self, known: &[&'static str]) -> Answer<()> {
+    /// Refuses unknown parameters, duplicates, and values that are too long.
+    pub fn only(&self, known: &[&'static str]) -> ApiResult<()> {
         for (at, (name, value)) in self.0.iter().enumerate() {
             let Some(known_name) = known.iter().find(|known| *known == name) else {
                 let hint = if known.is_empty() { "this address takes none" } else { &known.join(", ") };
                 let detail = format!("there is no such query parameter; known here: {hint}");
-                return Err(Problem::new(Reason::InvalidParameter, detail));
+                return Err(Problem::new(ProblemKind::InvalidParameter, detail));
             };
             if self.0[..at].iter().any(|(earlier, _)| earlier == name) {
                 return Err(Problem::parameter(known_name, format!("{name} came twice; send it once")));
@@ -240,7 +240,7 @@ impl Params {
     }
 
     /// A parameter that parses, if it is there.
-    pub fn parsed<T: FromStr>(&self, name: &'static str, expected: &str) -> Answer<Option<T>> {
+    pub fn parsed<T: FromStr>(&self, name: &'static str, expected: &str) -> ApiResult<Option<T>> {
         let parse = |text: &str| text.parse().map_err(|_| Problem::parameter(name, format!("{name} is {expected}")));
         self.get(name).map(parse).transpose()
     }

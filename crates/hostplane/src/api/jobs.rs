@@ -8,14 +8,14 @@ use hostplane_domain::job::OperationName;
 use hostplane_domain::name::SiteName;
 use hostplane_engine::store::JobFilter;
 
-use super::Api;
 use super::extract::{InPath, Params};
 use super::page::{limit, page};
-use super::problem::{Answer, Problem};
+use super::problem::{ApiResult, Problem};
 use super::sites::accepted;
+use super::state::Api;
 use super::wire::{Job, Page};
 
-pub(super) async fn list(State(api): State<Api>, params: Params) -> Answer<Json<Page<Job>>> {
+pub(super) async fn list(State(api): State<Api>, params: Params) -> ApiResult<Json<Page<Job>>> {
     params.only(&["site", "state", "operation", "cursor", "limit"])?;
     let site = params.get("site").map(SiteName::parse).transpose();
     let site = site.map_err(|error| Problem::parameter("site", error.to_string()))?;
@@ -30,17 +30,17 @@ pub(super) async fn list(State(api): State<Api>, params: Params) -> Answer<Json<
     Ok(Json(page(found, limit, |view| view.record.id.to_string())))
 }
 
-pub(super) async fn show(State(api): State<Api>, InPath(id): InPath<JobId>, params: Params) -> Answer<Json<Job>> {
+pub(super) async fn show(State(api): State<Api>, InPath(id): InPath<JobId>, params: Params) -> ApiResult<Json<Job>> {
     params.only(&[])?;
     Ok(Json(api.app.job(id).await?.into()))
 }
 
-pub(super) async fn retry(State(api): State<Api>, InPath(id): InPath<JobId>, params: Params) -> Answer<Response> {
+pub(super) async fn retry(State(api): State<Api>, InPath(id): InPath<JobId>, params: Params) -> ApiResult<Response> {
     params.only(&[])?;
     Ok(accepted(api.app.retry_job(id).await?))
 }
 
-pub(super) async fn cancel(State(api): State<Api>, InPath(id): InPath<JobId>, params: Params) -> Answer<Response> {
+pub(super) async fn cancel(State(api): State<Api>, InPath(id): InPath<JobId>, params: Params) -> ApiResult<Response> {
     params.only(&[])?;
     Ok(accepted(api.app.cancel_job(id).await?))
 }

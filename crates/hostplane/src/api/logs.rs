@@ -6,9 +6,9 @@ use hostplane_domain::name::SiteName;
 use hostplane_engine::app::SiteContainer;
 use hostplane_infra::containers::{LogQuery, LogTime};
 
-use super::Api;
 use super::extract::{InPath, Params};
-use super::problem::{Answer, Problem};
+use super::problem::{ApiResult, Problem};
+use super::state::Api;
 use super::wire::Log;
 
 /// Most lines of one answer.
@@ -16,7 +16,11 @@ pub(crate) const MOST_LINES: u32 = 1000;
 /// Lines of one answer by default.
 pub(crate) const LINES: u32 = 100;
 
-pub(super) async fn list(State(api): State<Api>, InPath(name): InPath<SiteName>, params: Params) -> Answer<Json<Log>> {
+pub(super) async fn list(
+    State(api): State<Api>,
+    InPath(name): InPath<SiteName>,
+    params: Params,
+) -> ApiResult<Json<Log>> {
     params.only(&["container", "lines", "after"])?;
     let container = params.parsed::<SiteContainer>("container", "php or nginx; without it both are shown")?;
     let lines = params.parsed::<u32>("lines", "a number from 1 to 1000")?.unwrap_or(LINES);

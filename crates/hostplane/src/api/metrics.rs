@@ -14,17 +14,17 @@ use metrics::{Label, counter, gauge};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use metrics_process::Collector;
 
-use super::Api;
 use super::extract::Params;
-use super::problem::Answer;
+use super::problem::ApiResult;
+use super::state::Api;
 
 /// Upper ends of the buckets of all durations, in seconds: from a call to the Engine to a site's unpacking.
 const BUCKETS: [f64; 11] = [0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0];
 
-/// What counts, for the whole process: there is one as soon as anybody asks.
-static METRICS: LazyLock<Option<Metrics>> = LazyLock::new(Metrics::install);
+/// The metrics of this process; `None` if the process had another recorder already.
+static METRICS: LazyLock<Option<Metrics>> = LazyLock::new(Metrics::new);
 
-/// Names and values, all of them our own words.
+/// Names and values, all from our own code.
 type Labels = Vec<(&'static str, &'static str)>;
 
 type ReportedGauges = BTreeSet<(&'static str, Labels)>;
@@ -32,29 +32,29 @@ type ReportedGauges = BTreeSet<(&'static str, Labels)>;
 struct Metrics {
     handle: PrometheusHandle,
     process: Collector,
-    /// Gauges that were told once are told for ever, as 0 when there is nothing of the kind any more.
+    /// Gauges once reported. Each stays, and is 0 when nothing of its kind is left.
     reported: Mutex<ReportedGauges>,
 }
 
-/// Begins to count.
-pub(crate) fn begin() {
+/// Starts to count.
+pub(super) fn install() {
     LazyLock::force(&METRICS);
 }
 
 impl Metrics {
-    /// `None` if something else counts in this process already.
-    fn install() -> Option<Self> {
+    /// `None` if the process has another recorder already.
+    fn new() -> Option<Self> {
         let recorder = PrometheusBuilder::new().set_buckets(&BUCKETS).ok()?.build_recorder();
         let handle = recorder.handle();
         metrics::set_global_recorder(recorder).ok()?;
         let process = Collector::default();
         process.describe();
         gauge!("hostplane_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1);
-        begin_at_zero();
+        start_at_zero();
         Some(Self { handle, process, reported: Mutex::default() })
     }
 
-    /// All that is known, as Prometheus reads it. One scrape at a time: what one tells is not another's to render.
+    /// All metrics, as Prometheus reads them. One scrape at a time: two at once would render each other's gauges.
     fn scrape(&self, statistics: &Statistics) -> String {
         let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
         set_gauges(statistics, &mut reported);
@@ -83,8 +83,8 @@ fn set_gauges(statistics: &Statistics, reported: &mut ReportedGauges) {
             *count,
         ));
     }
-    for ((what, reason), count) in &statistics.orphans {
-        now.push(("hostplane_orphans", vec![("kind", what.as_str()), ("reason", reason.as_str())], *count));
+    for ((kind, reason), count) in &statistics.orphans {
+        now.push(("hostplane_orphans", vec![("kind", kind.as_str()), ("reason", reason.as_str())], *count));
     }
     for (dependency, is_up) in &statistics.dependencies {
         now.push(("hostplane_dependency_up", vec![("dependency", dependency.as_str())], u64::from(*is_up)));
@@ -102,8 +102,8 @@ fn set_gauges(statistics: &Statistics, reported: &mut ReportedGauges) {
     }
 }
 
-/// Whoever looks at how much a counter has grown misses the first event of one that wasn't there before.
-fn begin_at_zero() {
+/// Starts every counter at 0: Prometheus misses the first event of a counter that wasn't there before.
+fn start_at_zero() {
     let ends = [JobState::Completed, JobState::Failed, JobState::Cancelled, JobState::NeedsOperator];
     for operation in OperationName::ALL {
         for state in ends {
@@ -125,7 +125,7 @@ fn set(name: &'static str, labels: &[(&'static str, &'static str)], value: f64) 
     gauge!(name, labels).set(value);
 }
 
-pub(super) async fn show(State(api): State<Api>, params: Params) -> Answer<Response> {
+pub(super) async fn show(State(api): State<Api>, params: Params) -> ApiResult<Response> {
     params.only(&[])?;
     let text = match &*METRICS {
         Some(metrics) => {

@@ -1,16 +1,16 @@
 //! Paging by cursor.
 
 use super::extract::Params;
-use super::problem::{Answer, Problem};
+use super::problem::{ApiResult, Problem};
 use super::wire::Page;
 
-/// Items of a page unless asked otherwise.
+/// Items of a page by default.
 const DEFAULT: u32 = 50;
 /// Most items of a page.
 pub(crate) const MOST: u32 = 100;
 
-/// The size of the page that is asked for.
-pub(super) fn limit(params: &Params) -> Answer<u32> {
+/// Size of the requested page.
+pub(super) fn limit(params: &Params) -> ApiResult<u32> {
     let expected = format!("a number from 1 to {MOST}");
     match params.parsed("limit", &expected)? {
         None => Ok(DEFAULT),

@@ -8,9 +8,9 @@ use hostplane_domain::token::TokenScope;
 use hostplane_engine::app::AppError;
 use serde::{Deserialize, Serialize};
 
-/// What kind of problem it is: the end of its `type`, its status and its title.
+/// Kind of a problem. It decides the end of its `type`, its status and its title.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Reason {
+pub(crate) enum ProblemKind {
     MalformedJson,
     InvalidParameter,
     ConfirmationRequired,
@@ -46,7 +46,7 @@ pub(crate) enum Reason {
 
 const PREFIX: &str = "urn:hostplane:problem:";
 
-impl Reason {
+impl ProblemKind {
     #[cfg(test)]
     pub const ALL: &[Self] = &[
         Self::MalformedJson,
@@ -130,7 +130,7 @@ impl Reason {
                 ("too-many-streams", StatusCode::TOO_MANY_REQUESTS, "Too many streams of events are open")
             }
             Self::Refused => ("refused", StatusCode::BAD_REQUEST, "The request was refused"),
-            Self::InternalError => ("internal-error", StatusCode::INTERNAL_SERVER_ERROR, "Something failed inside"),
+            Self::InternalError => ("internal-error", StatusCode::INTERNAL_SERVER_ERROR, "The control plane failed"),
             Self::Unanswered => {
                 ("unanswered", StatusCode::SERVICE_UNAVAILABLE, "The site's containers could not be asked")
             }
@@ -157,16 +157,16 @@ pub(crate) struct ProblemBody {
     /// The scope that a token needs for this.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scope: Option<TokenScope>,
-    /// What the log's lines about this request carry.
+    /// Id in the log lines of this request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
 }
 
-/// A problem on its way out. As a response it is only a status with itself as extension: the body is
-/// written by the envelope, which knows the request's id and logs the cause.
+/// A problem on its way out. As a response it is only a status with itself as extension: the envelope, which
+/// knows the request's id, writes the body and logs the cause.
 #[derive(Debug, Clone)]
 pub(crate) struct Problem {
-    kind: Reason,
+    kind: ProblemKind,
     detail: String,
     pointer: Option<String>,
     parameter: Option<&'static str>,
@@ -176,70 +176,72 @@ pub(crate) struct Problem {
 }
 
 impl Problem {
-    pub fn new(kind: Reason, detail: impl Into<String>) -> Self {
+    pub fn new(kind: ProblemKind, detail: impl Into<String>) -> Self {
         Self { kind, detail: detail.into(), pointer: None, parameter: None, scope: None, cause: None }
     }
 
     /// A field of the body is not valid.
     pub fn field(name: &str, detail: impl Into<String>) -> Self {
-        Self::new(Reason::InvalidField, detail).at(name)
+        Self::new(ProblemKind::InvalidField, detail).at(name)
     }
 
-    /// The same with a pointer to a member of the body.
+    /// Adds a pointer to a member of the body.
     pub fn at(mut self, name: &str) -> Self {
         // RFC 6901.
         self.pointer = Some(format!("/{}", name.replace('~', "~0").replace('/', "~1")));
         self
     }
 
-    /// The same with the path to a member of a member, as `limits.php.pids`.
+    /// Adds a pointer to a nested member, given as `limits.php.pids`.
     pub fn at_path(mut self, path: &str) -> Self {
         self.pointer = Some(format!("/{}", path.replace('.', "/")));
         self
     }
 
-    /// The body as a whole is not what it should be.
+    /// The body as a whole is not valid.
     pub fn whole_body(detail: impl Into<String>) -> Self {
-        let mut problem = Self::new(Reason::InvalidField, detail);
+        let mut problem = Self::new(ProblemKind::InvalidField, detail);
         problem.pointer = Some(String::new());
         problem
     }
 
     /// A parameter of path or query is not valid.
     pub fn parameter(name: &'static str, detail: impl Into<String>) -> Self {
-        let mut problem = Self::new(Reason::InvalidParameter, detail);
+        let mut problem = Self::new(ProblemKind::InvalidParameter, detail);
         problem.parameter = Some(name);
         problem
     }
 
     /// The token may not do this: it needs this scope.
     pub fn scope(needed: TokenScope, detail: impl Into<String>) -> Self {
-        let mut problem = Self::new(Reason::InsufficientScope, detail);
+        let mut problem = Self::new(ProblemKind::InsufficientScope, detail);
         problem.scope = Some(needed);
         problem
     }
 
-    /// Our own failure: its cause goes into the log, and nowhere else.
+    /// A failure of the control plane; its cause goes into the log alone.
     pub fn internal(cause: impl Into<String>) -> Self {
         let mut problem = Self::new(
-            Reason::InternalError,
-            "the control plane's log says why, under this request_id; asking again may help",
+            ProblemKind::InternalError,
+            "the control plane failed; its log has the cause under this request_id",
         );
         problem.cause = Some(cause.into());
         problem
     }
 
-    /// What stands for an error that some library answered by itself.
+    /// Problem for an error that a library answered.
     pub fn of_response(status: StatusCode) -> Self {
         match status {
             StatusCode::NOT_FOUND => {
-                Self::new(Reason::NotFound, "no address of the API; docs/api.md lists those there are")
+                Self::new(ProblemKind::NotFound, "the API has no such address; docs/api.md lists all")
             }
             // Written by the router, outside of every layer.
             StatusCode::METHOD_NOT_ALLOWED => {
-                Self::new(Reason::MethodNotAllowed, "the header allow says what this address takes")
+                Self::new(ProblemKind::MethodNotAllowed, "the header allow lists the methods of this address")
             }
-            status if status.is_client_error() => Self::new(Reason::Refused, "the request could not be understood"),
+            status if status.is_client_error() => {
+                Self::new(ProblemKind::Refused, "the request could not be understood")
+            }
             status => Self::internal(format!("a handler answered {status} without saying why")),
         }
     }
@@ -289,24 +291,24 @@ impl IntoResponse for Problem {
 impl From<AppError> for Problem {
     fn from(error: AppError) -> Self {
         let kind = match &error {
-            AppError::NoSite(_) => Reason::SiteNotFound,
-            AppError::NoJob => Reason::JobNotFound,
-            AppError::NameTaken { .. } => Reason::SiteExists,
-            AppError::Busy { .. } => Reason::SiteBusy,
-            AppError::WrongStatus { .. } => Reason::WrongStatus,
-            AppError::NotRunning(_) => Reason::SiteNotRunning,
-            AppError::Unanswered { .. } => Reason::Unanswered,
+            AppError::NoSite(_) => ProblemKind::SiteNotFound,
+            AppError::NoJob => ProblemKind::JobNotFound,
+            AppError::NameTaken { .. } => ProblemKind::SiteExists,
+            AppError::Busy { .. } => ProblemKind::SiteBusy,
+            AppError::WrongStatus { .. } => ProblemKind::WrongStatus,
+            AppError::NotRunning(_) => ProblemKind::SiteNotRunning,
+            AppError::Unanswered { .. } => ProblemKind::Unanswered,
             AppError::OutOfBounds(refused) => {
-                return Self::new(Reason::InvalidField, refused.to_string()).at_path(refused.field);
+                return Self::new(ProblemKind::InvalidField, refused.to_string()).at_path(refused.field);
             }
-            AppError::NotRetriable => Reason::JobNotRetriable,
-            AppError::NotCancellable(_) => Reason::JobNotCancellable,
+            AppError::NotRetriable => ProblemKind::JobNotRetriable,
+            AppError::NotCancellable(_) => ProblemKind::JobNotCancellable,
             AppError::NoCursor => return Self::parameter("cursor", error.to_string()),
-            AppError::NoToken => Reason::TokenNotFound,
-            AppError::HomeToken => Reason::HomeToken,
-            AppError::NoOrphan => Reason::OrphanNotFound,
-            AppError::OrphanStays(_) => Reason::OrphanStays,
-            AppError::Stopping => Reason::Stopping,
+            AppError::NoToken => ProblemKind::TokenNotFound,
+            AppError::HomeToken => ProblemKind::HomeToken,
+            AppError::NoOrphan => ProblemKind::OrphanNotFound,
+            AppError::OrphanStays(_) => ProblemKind::OrphanStays,
+            AppError::Stopping => ProblemKind::Stopping,
             AppError::Store(_) | AppError::SecretNotKept(_) => {
                 return Self::internal(hostplane_infra::error::chain(&error));
             }
@@ -316,7 +318,7 @@ impl From<AppError> for Problem {
 }
 
 /// The result of a handler.
-pub(crate) type Answer<T> = Result<T, Problem>;
+pub(crate) type ApiResult<T> = Result<T, Problem>;
 
 #[cfg(test)]
 mod tests {
@@ -325,7 +327,7 @@ mod tests {
     #[test]
     fn every_type_is_documented_with_its_status() {
         let docs = include_str!("../../../../docs/api.md");
-        for kind in Reason::ALL {
+        for kind in ProblemKind::ALL {
             let (slug, status, _) = kind.parts();
             let row = format!("| `{slug}` | {} |", status.as_u16());
             assert!(docs.contains(&row), "docs/api.md lacks {row}");

@@ -13,26 +13,26 @@ use hostplane_domain::wordpress::WordpressDetails;
 use hostplane_engine::app::JobView;
 use hostplane_engine::store::{NewSite, SiteFilter};
 
-use super::Api;
 use super::extract::{InPath, Members, Params};
 use super::page::{limit, page};
-use super::problem::{Answer, Problem, Reason};
+use super::problem::{ApiResult, Problem, ProblemKind};
+use super::state::Api;
 use super::wire::{Credentials, Job, Page, Site};
 
-/// `202` with the job and where to follow it.
+/// Answers `202` with the job and its location.
 pub(super) fn accepted(job: JobView) -> Response {
     let location = format!("/api/v1/jobs/{}", job.record.id);
     (StatusCode::ACCEPTED, [(LOCATION, location)], Json(Job::from(job))).into_response()
 }
 
-pub(super) async fn create(State(api): State<Api>, params: Params, members: Members) -> Answer<Response> {
+pub(super) async fn create(State(api): State<Api>, params: Params, members: Members) -> ApiResult<Response> {
     params.only(&[])?;
     let new = new_site(&api, &members)?;
     let (_, job) = api.app.create_site(&new).await?;
     Ok(accepted(job))
 }
 
-fn new_site(api: &Api, members: &Members) -> Answer<NewSite> {
+fn new_site(api: &Api, members: &Members) -> ApiResult<NewSite> {
     members.only(&["name", "kind", "title", "admin_user", "admin_email"])?;
     let name = members.required_text("name")?;
     let name = SiteName::parse(name).map_err(|error| Problem::field("name", error.to_string()))?;
@@ -40,7 +40,7 @@ fn new_site(api: &Api, members: &Members) -> Answer<NewSite> {
         "wordpress" => {}
         "static" => {
             let detail = "sites of kind static are not available yet in this version; create one of kind wordpress";
-            return Err(Problem::new(Reason::KindNotAvailable, detail).at("kind"));
+            return Err(Problem::new(ProblemKind::KindNotAvailable, detail).at("kind"));
         }
         _ => return Err(Problem::field("kind", "kind is wordpress")),
     }
@@ -57,7 +57,7 @@ fn new_site(api: &Api, members: &Members) -> Answer<NewSite> {
     Ok(NewSite { name, details: SiteDetails::Wordpress(details) })
 }
 
-pub(super) async fn list(State(api): State<Api>, params: Params) -> Answer<Json<Page<Site>>> {
+pub(super) async fn list(State(api): State<Api>, params: Params) -> ApiResult<Json<Page<Site>>> {
     params.only(&["status", "prefix", "cursor", "limit"])?;
     let status = params.parsed("status", "one of CREATED, PROVISIONING, ACTIVE, FAILED, DESTROYING, DESTROYED")?;
     let prefix = params.parsed("prefix", "the beginning of a site's name")?;
@@ -68,7 +68,11 @@ pub(super) async fn list(State(api): State<Api>, params: Params) -> Answer<Json<
     Ok(Json(page(found, limit, |view| view.record.site.id.to_string())))
 }
 
-pub(super) async fn show(State(api): State<Api>, InPath(name): InPath<SiteName>, params: Params) -> Answer<Json<Site>> {
+pub(super) async fn show(
+    State(api): State<Api>,
+    InPath(name): InPath<SiteName>,
+    params: Params,
+) -> ApiResult<Json<Site>> {
     params.only(&[])?;
     Ok(Json(api.app.site(&name).await?.into()))
 }
@@ -77,7 +81,7 @@ pub(super) async fn credentials(
     State(api): State<Api>,
     InPath(name): InPath<SiteName>,
     params: Params,
-) -> Answer<Json<Credentials>> {
+) -> ApiResult<Json<Credentials>> {
     params.only(&[])?;
     Ok(Json(api.app.credentials(&name).await?.into()))
 }
@@ -86,14 +90,14 @@ pub(super) async fn destroy(
     State(api): State<Api>,
     InPath(name): InPath<SiteName>,
     params: Params,
-) -> Answer<Response> {
+) -> ApiResult<Response> {
     params.only(&["confirm"])?;
     if params.get("confirm") != Some(name.as_str()) {
         let detail = format!(
             "this removes the site with its files and its database; to confirm it, send DELETE \
              /api/v1/sites/{name}?confirm={name}"
         );
-        return Err(Problem::new(Reason::ConfirmationRequired, detail));
+        return Err(Problem::new(ProblemKind::ConfirmationRequired, detail));
     }
     Ok(accepted(api.app.destroy_site(&name).await?))
 }

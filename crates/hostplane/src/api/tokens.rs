@@ -12,22 +12,22 @@ use hostplane_engine::store::{NewToken, TokenFilter};
 use hostplane_infra::clock::Timestamp;
 use secrecy::ExposeSecret;
 
-use super::Api;
 use super::extract::{InPath, Members, Params};
 use super::page::{limit, page};
-use super::problem::{Answer, Problem};
-use super::wire::{MadeToken, Page, Token};
+use super::problem::{ApiResult, Problem};
+use super::state::Api;
+use super::wire::{CreatedToken, Page, Token};
 use crate::home;
 
 /// Longest life of a token that expires: ten years.
 const LONGEST: Duration = Duration::from_hours(10 * 366 * 24);
 
-pub(super) async fn create(State(api): State<Api>, params: Params, members: Members) -> Answer<Response> {
+pub(super) async fn create(State(api): State<Api>, params: Params, members: Members) -> ApiResult<Response> {
     params.only(&[])?;
     let new = new_token(&members, api.app.time())?;
     let token = home::new_token().map_err(|error| Problem::internal(error.to_string()))?;
     let id = api.app.add_token(&token, &new).await?;
-    let made = MadeToken {
+    let made = CreatedToken {
         id,
         name: new.name.to_string(),
         token: token.expose_secret().to_owned(),
@@ -37,7 +37,7 @@ pub(super) async fn create(State(api): State<Api>, params: Params, members: Memb
     Ok((StatusCode::CREATED, Json(made)).into_response())
 }
 
-fn new_token(members: &Members, now: Timestamp) -> Answer<NewToken> {
+fn new_token(members: &Members, now: Timestamp) -> ApiResult<NewToken> {
     members.only(&["name", "scope", "expires_at", "expires_in"])?;
     let name = TokenName::parse(members.required_text("name")?);
     let name = name.map_err(|error| Problem::field("name", error.to_string()))?;
@@ -72,7 +72,7 @@ fn new_token(members: &Members, now: Timestamp) -> Answer<NewToken> {
     Ok(NewToken { name, scope, expires_at })
 }
 
-pub(super) async fn list(State(api): State<Api>, params: Params) -> Answer<Json<Page<Token>>> {
+pub(super) async fn list(State(api): State<Api>, params: Params) -> ApiResult<Json<Page<Token>>> {
     params.only(&["cursor", "limit"])?;
     let after = params.parsed("cursor", "the next_cursor of an earlier page")?;
     let limit = limit(&params)?;
@@ -80,7 +80,11 @@ pub(super) async fn list(State(api): State<Api>, params: Params) -> Answer<Json<
     Ok(Json(page(found, limit, |token| token.id.to_string())))
 }
 
-pub(super) async fn revoke(State(api): State<Api>, InPath(id): InPath<TokenId>, params: Params) -> Answer<StatusCode> {
+pub(super) async fn revoke(
+    State(api): State<Api>,
+    InPath(id): InPath<TokenId>,
+    params: Params,
+) -> ApiResult<StatusCode> {
     params.only(&[])?;
     api.app.revoke_token(id).await?;
     Ok(StatusCode::NO_CONTENT)

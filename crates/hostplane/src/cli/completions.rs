@@ -6,15 +6,15 @@ use clap_complete::{Shell, generate};
 use super::failure::Failure;
 use super::output;
 
-/// Print what makes a shell complete hostplane's commands
+/// Print the completion script for a shell
 #[derive(Debug, Args)]
 pub(super) struct Completions {
-    /// For which shell
-    shell: Of,
+    /// The shell
+    shell: SupportedShell,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum Of {
+enum SupportedShell {
     Bash,
     Zsh,
     Fish,
@@ -23,9 +23,9 @@ enum Of {
 impl Completions {
     pub fn run(&self, mut command: Command) -> Result<(), Failure> {
         let shell = match self.shell {
-            Of::Bash => Shell::Bash,
-            Of::Zsh => Shell::Zsh,
-            Of::Fish => Shell::Fish,
+            SupportedShell::Bash => Shell::Bash,
+            SupportedShell::Zsh => Shell::Zsh,
+            SupportedShell::Fish => Shell::Fish,
         };
         let mut script = Vec::new();
         generate(shell, &mut command, "hostplane", &mut script);

@@ -18,7 +18,7 @@ const LONGEST: u64 = 4096;
 /// Remember a control plane's address and token under a name
 #[derive(Debug, Args)]
 pub(super) struct Add {
-    /// What it is called here
+    /// Its name here
     name: ContextName,
     /// Its address, such as http://127.0.0.1:7070
     #[arg(long, value_name = "URL")]
@@ -49,7 +49,7 @@ impl Add {
             all.add(name.clone(), address, &token, self.replace)
         })?;
         eprintln!(
-            "To ask it: hostplane site list --context {name}\nTo ask it unless told otherwise: hostplane context use {name}"
+            "To use it once: hostplane site list --context {name}\nTo use it by default: hostplane context use {name}"
         );
         Ok(())
     }

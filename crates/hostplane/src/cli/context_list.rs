@@ -8,14 +8,14 @@ use super::output::{Format, table};
 use crate::client::contexts::{self, Contexts};
 use crate::config::layers::Layers;
 
-/// List the control planes that have a name here
+/// List the control planes that were added
 #[derive(Debug, Args)]
 pub(super) struct List {
     #[command(flatten)]
     format: Format,
 }
 
-/// A context as it is shown: without its token.
+/// A context without its token.
 #[derive(Serialize)]
 struct Shown {
     name: String,

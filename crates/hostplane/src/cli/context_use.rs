@@ -6,13 +6,13 @@ use super::failure::Failure;
 use crate::client::contexts::{self, ContextName, Contexts};
 use crate::config::layers::Layers;
 
-/// Say which control plane is asked unless flags or the environment say otherwise
+/// Choose the control plane to use by default
 #[derive(Debug, Args)]
 pub(super) struct Use {
     /// Its name
     #[arg(required_unless_present = "none")]
     name: Option<ContextName>,
-    /// None of them: the one whose home is here
+    /// Use none of them by default, but the control plane whose home is here
     #[arg(long, conflicts_with = "name")]
     none: bool,
 }

@@ -3,14 +3,15 @@
 use clap::Args;
 
 use super::failure::Failure;
-use super::output::{Format, print, printable};
+use super::output::{Format, print};
+use super::printable::printable;
 use super::target::Target;
-use crate::api::wire::{Examined, Finding};
+use crate::api::wire::{DoctorReport, Finding};
 use crate::config::layers::Layers;
 
-/// Look at all that has to work, into every site too, and say what to do about what doesn't
+/// Check the installation and every site, and suggest fixes
 ///
-/// Exit code 1 when something doesn't work, 3 when the control plane can't be reached.
+/// Exit code 1 if a check finds an error, 3 if the control plane can't be reached.
 #[derive(Debug, Args)]
 pub(super) struct Doctor {
     #[command(flatten)]
@@ -22,19 +23,19 @@ pub(super) struct Doctor {
 impl Doctor {
     pub async fn run(self, layers: &Layers) -> Result<(), Failure> {
         let client = self.target.client(layers)?;
-        let examined: Examined = client.get("/api/v1/doctor").await?;
+        let report: DoctorReport = client.get("/api/v1/doctor").await?;
         if self.format.json {
-            self.format.print(&examined, text)?;
+            self.format.print(&report, text)?;
         } else {
-            print(&text(&examined))?;
+            print(&text(&report))?;
         }
-        if examined.healthy { Ok(()) } else { Err(Failure::Reported) }
+        if report.healthy { Ok(()) } else { Err(Failure::Reported) }
     }
 }
 
-fn text(examined: &Examined) -> String {
-    let mut lines: Vec<String> = examined.findings.iter().map(line).collect();
-    let count = |severity: &str| examined.findings.iter().filter(|finding| finding.severity == severity).count();
+fn text(report: &DoctorReport) -> String {
+    let mut lines: Vec<String> = report.findings.iter().map(line).collect();
+    let count = |severity: &str| report.findings.iter().filter(|finding| finding.severity == severity).count();
     lines.push(format!("{} errors, {} warnings", count("error"), count("warning")));
     lines.join("\n")
 }

@@ -9,7 +9,7 @@ use super::target::Target;
 use crate::api::wire::{Drift, Drifts};
 use crate::config::layers::Layers;
 
-/// Show what is not as it should be, as last seen
+/// Show the drift of all sites, as last scanned
 #[derive(Debug, Args)]
 pub(super) struct Show {
     /// Only of this site
@@ -27,7 +27,7 @@ impl Show {
         let query = self.site.map_or_else(String::new, |site| format!("?site={site}"));
         let drifts: Drifts = client.get(&format!("/api/v1/drift{query}")).await?;
         if let Some(trouble) = &drifts.trouble {
-            eprintln!("the last look did not see everything: {trouble}");
+            eprintln!("the last scan was incomplete: {trouble}");
         }
         self.format.print(&drifts, text)
     }
@@ -35,10 +35,10 @@ impl Show {
 
 pub(super) fn text(drifts: &Drifts) -> String {
     let Some(scanned_at) = &drifts.scanned_at else {
-        return "nobody has looked yet since the control plane began; `hostplane reconcile` looks now".to_owned();
+        return "no scan since the control plane started; `hostplane reconcile` scans now".to_owned();
     };
     if drifts.items.is_empty() {
-        return format!("all is as it should be, as of {scanned_at}");
+        return format!("no drift as of {scanned_at}");
     }
     let row = |drift: &Drift| {
         vec![
@@ -50,5 +50,5 @@ pub(super) fn text(drifts: &Drifts) -> String {
             drift.detail.clone(),
         ]
     };
-    table(&["site", "resource", "name", "reason", "what follows", "detail"], drifts.items.iter().map(row))
+    table(&["site", "resource", "name", "reason", "remediation", "detail"], drifts.items.iter().map(row))
 }

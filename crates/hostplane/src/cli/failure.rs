@@ -1,18 +1,18 @@
-//! How a command ends when it doesn't end well, and with which exit code.
+//! Failures of a command, and their exit codes.
 
 use std::process::ExitCode;
 
 use crate::client::contexts::ContextError;
-use crate::client::{ClientError, DiscoveryError};
-use crate::down::PlatformError;
+use crate::client::{ClientError, EndpointError};
 use crate::serve::ServeError;
+use crate::stopped_installation::InstallationError;
 use hostplane_infra::error::chain;
 
 const FAILED: u8 = 1;
 const USAGE: u8 = 2;
 const UNREACHABLE: u8 = 3;
 
-/// Why a command did not do what it was told.
+/// Failure of a command.
 #[derive(Debug)]
 pub(super) enum Failure {
     /// Help or version was asked for; clap treats that as an error.
@@ -23,20 +23,20 @@ pub(super) enum Failure {
     Usage(String),
     /// The operation failed.
     Failed(String),
-    /// The operation failed, and all was said about it.
+    /// The operation failed, and its message was printed already.
     Reported,
     /// No control plane answers.
     Unreachable(String),
-    /// Whoever read the output has gone.
+    /// The reader of the output has gone.
     Unread,
 }
 
 impl Failure {
-    /// Says it on standard error.
+    /// Prints it on standard error.
     pub fn report(&self) -> ExitCode {
         match self {
             Self::Help(error) | Self::Arguments(error) => {
-                // There is nobody left to tell that this failed.
+                // A failed print can be reported nowhere.
                 let _ = error.print();
             }
             Self::Usage(text) | Self::Failed(text) | Self::Unreachable(text) => eprintln!("hostplane: {text}"),
@@ -57,28 +57,28 @@ impl Failure {
 
 impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Self {
-        let text = super::output::printable(&error.to_string());
+        let text = super::printable::printable(&error.to_string());
         match error {
             ClientError::Unreachable { .. } => Self::Unreachable(text),
-            // What was sent is not valid.
+            // The control plane calls the input invalid.
             ClientError::Problem { problem, .. } if matches!(problem.status, 400 | 422) => Self::Usage(text),
             ClientError::Problem { .. } | ClientError::Setup(_) => Self::Failed(text),
         }
     }
 }
 
-impl From<DiscoveryError> for Failure {
-    fn from(error: DiscoveryError) -> Self {
+impl From<EndpointError> for Failure {
+    fn from(error: EndpointError) -> Self {
         let text = chain(&error);
         match error {
-            DiscoveryError::NotRunning(_) => Self::Unreachable(text),
-            DiscoveryError::Context(error) => error.into(),
-            DiscoveryError::BadAddress
-            | DiscoveryError::NoToken(_)
-            | DiscoveryError::BadToken
-            | DiscoveryError::Both
-            | DiscoveryError::BadContext(_) => Self::Usage(text),
-            DiscoveryError::Home(_) => Self::Failed(text),
+            EndpointError::NotRunning(_) => Self::Unreachable(text),
+            EndpointError::Context(error) => error.into(),
+            EndpointError::BadAddress
+            | EndpointError::NoToken(_)
+            | EndpointError::BadToken
+            | EndpointError::Both
+            | EndpointError::BadContext(_) => Self::Usage(text),
+            EndpointError::Home(_) => Self::Failed(text),
         }
     }
 }
@@ -103,11 +103,11 @@ impl From<ServeError> for Failure {
     }
 }
 
-impl From<PlatformError> for Failure {
-    fn from(error: PlatformError) -> Self {
+impl From<InstallationError> for Failure {
+    fn from(error: InstallationError) -> Self {
         let text = chain(&error);
         match error {
-            PlatformError::World(_) => Self::Usage(text),
+            InstallationError::World(_) => Self::Usage(text),
             _ => Self::Failed(text),
         }
     }

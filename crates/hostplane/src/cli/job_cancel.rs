@@ -4,21 +4,21 @@ use clap::Args;
 use hostplane_domain::ids::JobId;
 
 use super::failure::Failure;
-use super::job_command::JobCommand;
+use super::job_request::JobRequest;
 use super::wait::require_cancelled;
 use crate::config::layers::Layers;
 
-/// Have a job turn back: what it has made or changed is as it was before
+/// Cancel a job and roll its changes back
 #[derive(Debug, Args)]
 pub(super) struct Cancel {
     /// Its id
     id: JobId,
     #[command(flatten)]
-    order: JobCommand,
+    request: JobRequest,
 }
 
 impl Cancel {
     pub async fn run(self, layers: &Layers) -> Result<(), Failure> {
-        self.order.post(layers, &format!("/api/v1/jobs/{}/cancel", self.id), require_cancelled).await
+        self.request.post(layers, &format!("/api/v1/jobs/{}/cancel", self.id), require_cancelled).await
     }
 }

@@ -4,21 +4,21 @@ use clap::Args;
 use hostplane_domain::ids::JobId;
 
 use super::failure::Failure;
-use super::job_command::JobCommand;
+use super::job_request::JobRequest;
 use super::wait::require_completed;
 use crate::config::layers::Layers;
 
-/// Let a job go on that needs an operator, or begin a failed provision anew
+/// Continue a job that needs an operator, or start a failed provision again
 #[derive(Debug, Args)]
 pub(super) struct Retry {
     /// Its id
     id: JobId,
     #[command(flatten)]
-    order: JobCommand,
+    request: JobRequest,
 }
 
 impl Retry {
     pub async fn run(self, layers: &Layers) -> Result<(), Failure> {
-        self.order.post(layers, &format!("/api/v1/jobs/{}/retry", self.id), require_completed).await
+        self.request.post(layers, &format!("/api/v1/jobs/{}/retry", self.id), require_completed).await
     }
 }

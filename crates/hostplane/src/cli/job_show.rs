@@ -58,7 +58,7 @@ pub(super) fn text(job: &Job) -> String {
     format!("{about}\n\n{}", table(&["resource", "action", "state", "time", "error"], job.steps.iter().map(row)))
 }
 
-/// A job that was just started, and how to follow it.
+/// A new job, with the command that follows it.
 pub(super) fn started(job: &Job) -> String {
     facts([
         ("job", job.id.to_string()),

@@ -18,7 +18,7 @@ use crate::config::layers::Layers;
 pub(super) struct Watch {
     /// Its id
     id: JobId,
-    /// How long to wait, such as 90s or 1h30m [default: as long as it takes]
+    /// Longest time to wait, such as 90s or 1h30m [default: no limit]
     #[arg(long, value_name = "TIME", value_parser = wait::duration)]
     timeout: Option<Duration>,
     #[command(flatten)]

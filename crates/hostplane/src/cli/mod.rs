@@ -1,5 +1,4 @@
-//! The command line. Every command is on this page; each has a file of its own, in which it says what it
-//! takes and does.
+//! The command line. Every command is on this page; the file of each has its options and its work.
 
 mod completions;
 mod context_add;
@@ -10,19 +9,20 @@ mod doctor;
 mod drift;
 mod failure;
 mod job_cancel;
-mod job_command;
 mod job_list;
+mod job_request;
 mod job_retry;
 mod job_show;
 mod job_watch;
 mod orphan_list;
 mod orphan_remove;
 mod output;
+mod printable;
 mod progress;
 mod reconcile;
 mod secret_rotate;
 mod secret_show;
-mod site_change;
+mod site_action;
 mod site_create;
 mod site_credentials;
 mod site_destroy;
@@ -76,25 +76,25 @@ enum Command {
     Down(Box<Settings>),
     /// Remove every trace of this installation from Docker
     Clean(Box<Clean>),
-    /// Create, look at, change and destroy sites
+    /// Create, show, change and destroy sites
     #[command(subcommand)]
     Site(Site),
-    /// Look at jobs, cancel and retry them
+    /// Show, cancel and retry jobs
     #[command(subcommand)]
     Job(Job),
     Doctor(doctor::Doctor),
     Drift(drift::Show),
     Reconcile(reconcile::Reconcile),
-    /// Look at what no site explains, and remove it
+    /// List and remove orphaned resources
     #[command(subcommand)]
     Orphan(Orphan),
-    /// Make, list and revoke tokens of the API
+    /// Create, list and revoke tokens of the API
     #[command(subcommand)]
     Token(Token),
-    /// Look at the installation's secret, and give it a new one
+    /// Show and rotate the installation's secret
     #[command(subcommand)]
     Secret(Secret),
-    /// Give control planes a name, and say which one to ask
+    /// Name control planes, and choose the one to use
     #[command(subcommand)]
     Context(Context),
     Completions(completions::Completions),
@@ -118,11 +118,11 @@ enum Site {
     Update(site_update::Update),
     Upgrade(site_upgrade::Upgrade),
     /// Show visitors a maintenance page instead of the site
-    Suspend(site_change::Named),
+    Suspend(site_action::SiteAction),
     /// Show visitors the site again
-    Resume(site_change::Named),
-    /// Give a site a new database password and new keys: everybody who is logged in has to log in again
-    Rotate(site_change::Named),
+    Resume(site_action::SiteAction),
+    /// Give a site a new database password and new keys; its users have to log in again
+    Rotate(site_action::SiteAction),
     Logs(site_logs::Logs),
     Exec(site_exec::Exec),
     Destroy(site_destroy::Destroy),
@@ -164,10 +164,10 @@ enum Context {
     Remove(context_remove::Remove),
 }
 
-/// Variables that are read besides those of arguments.
+/// Variables that belong to no argument.
 const OTHER_VARIABLES: [&str; 3] = ["HOSTPLANE_API", "HOSTPLANE_CONTEXT", "HOSTPLANE_TOKEN"];
 
-/// The program.
+/// Runs the program.
 #[must_use]
 pub fn main() -> ExitCode {
     let arguments: Vec<OsString> = env::args_os().collect();
@@ -187,7 +187,7 @@ fn start(arguments: &[OsString]) -> Result<(), Failure> {
 fn parse(arguments: &[OsString]) -> Result<(Cli, Layers), Failure> {
     let files = env_file::named_in(arguments);
     let files = env_file::read(&files).map_err(|error| Failure::Usage(hostplane_infra::error::chain(&error)))?;
-    // A name that isn't UTF-8 is none of ours.
+    // Hostplane has no variable whose name isn't UTF-8.
     let environment = env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value))).collect();
     let layers = Layers { environment, files };
     let matches = layers.apply(Cli::command()).try_get_matches_from(arguments)?;
@@ -214,9 +214,9 @@ async fn run(command: Command, layers: &Layers) -> Result<(), Failure> {
         Command::Site(Site::List(command)) => command.run(layers).await,
         Command::Site(Site::Update(command)) => command.run(layers).await,
         Command::Site(Site::Upgrade(command)) => command.run(layers).await,
-        Command::Site(Site::Suspend(command)) => command.order(layers, "suspend").await,
-        Command::Site(Site::Resume(command)) => command.order(layers, "resume").await,
-        Command::Site(Site::Rotate(command)) => command.order(layers, "rotate").await,
+        Command::Site(Site::Suspend(command)) => command.run(layers, "suspend").await,
+        Command::Site(Site::Resume(command)) => command.run(layers, "resume").await,
+        Command::Site(Site::Rotate(command)) => command.run(layers, "rotate").await,
         Command::Site(Site::Show(command)) => command.run(layers).await,
         Command::Site(Site::Credentials(command)) => command.run(layers).await,
         Command::Site(Site::Logs(command)) => command.run(layers).await,
@@ -249,7 +249,7 @@ async fn run(command: Command, layers: &Layers) -> Result<(), Failure> {
 fn configure(settings: Settings, layers: &Layers) -> Result<Config, Failure> {
     logging::init(settings.log_format, settings.log_level);
     for name in layers.unknown(&Cli::command(), &OTHER_VARIABLES) {
-        warn!(name, "an env file sets what is no setting; it is ignored");
+        warn!(name, "ignored an unknown setting in an env file");
     }
     Config::new(settings).map_err(|error| Failure::Usage(error.to_string()))
 }

@@ -8,7 +8,7 @@ use super::target::Target;
 use crate::api::wire::{Orphan, Orphans};
 use crate::config::layers::Layers;
 
-/// List what carries the installation's mark and no site explains, as last seen
+/// List orphaned resources
 #[derive(Debug, Args)]
 pub(super) struct List {
     #[command(flatten)]

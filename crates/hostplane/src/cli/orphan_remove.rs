@@ -5,15 +5,16 @@ use hostplane_engine::app::OrphanId;
 
 use super::failure::Failure;
 use super::job_show;
-use super::output::{Format, confirm, printable};
+use super::output::{Format, confirm};
+use super::printable::printable;
 use super::target::Target;
 use super::wait::{Wait, require_completed};
 use crate::api::wire::{Job, Orphan, Orphans};
 use crate::config::layers::Layers;
 
-/// Remove something that no site explains, with all that is in it
+/// Remove an orphaned resource with its data
 ///
-/// What is in its way and holds no data, such as a left-over container that uses a volume, goes with it.
+/// Orphans without data that are in its way, such as a container that uses a volume, are removed too.
 #[derive(Debug, Args)]
 pub(super) struct Remove {
     /// Its id
@@ -36,15 +37,14 @@ impl Remove {
         let orphans: Orphans = client.get("/api/v1/orphans").await?;
         let found = orphans.items.into_iter().find(|orphan| orphan.id == id);
         let Some(Orphan { kind, name, site, detail, .. }) = found else {
-            let message =
-                format!("{} knows no orphan {id}; `hostplane orphan list` shows those there are", client.asked());
+            let message = format!("{} knows no orphan {id}; `hostplane orphan list` shows all", client.label());
             return Err(Failure::Failed(message));
         };
         if !self.yes {
             let question = format!(
-                "This removes the {kind} {name} of {} with all that is in it. It says that it was made for the site {site}: \
-                 {detail}.\nType its name: ",
-                client.asked()
+                "This removes the {kind} {name} of {} with its data. Its mark names the site {site}: {detail}.\n\
+                 Type its name: ",
+                client.label()
             );
             confirm(&printable(&question), &name)?;
         }

@@ -6,8 +6,9 @@ use comfy_table::{Table, presets};
 use serde::Serialize;
 
 use super::failure::Failure;
+use super::printable::printable;
 
-/// How data is printed.
+/// Format of the data on standard output.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub(super) struct Format {
     /// Print what the API answers, as JSON
@@ -34,11 +35,6 @@ pub(super) fn print(text: &str) -> Result<(), Failure> {
         Err(error) => Err(Failure::Failed(format!("can't write the output: {error}"))),
         Ok(()) => Ok(()),
     }
-}
-
-/// Text from elsewhere, without what a terminal would take for a command; ends of lines and tabs stay.
-pub(super) fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && c != '\n' && c != '\t' { '\u{fffd}' } else { c }).collect()
 }
 
 /// Rows in columns, without lines around them, so that they can be cut and searched.
@@ -68,14 +64,14 @@ fn lines(table: &Table) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// `-` for what there is none of.
+/// The value, or `-`.
 pub(super) fn or_dash(value: Option<impl ToString>) -> String {
     value.map_or_else(|| "-".to_owned(), |value| value.to_string())
 }
 
 /// Seconds with two decimals.
 pub(super) fn seconds(elapsed_ms: u64) -> String {
-    // Rounded to hundredths without the detour over a float.
+    // Rounded to hundredths in integers.
     let hundredths = elapsed_ms.saturating_add(5) / 10;
     format!("{}.{:02} s", hundredths / 100, hundredths % 100)
 }
@@ -115,8 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn a_terminal_gets_no_commands_from_elsewhere() {
-        assert_eq!(printable("a\x1b[31m\nb\u{9b}"), "a\u{fffd}[31m\nb\u{fffd}");
+    fn a_table_holds_no_control_characters() {
         assert!(!table(&["x"], [vec!["a\nb\x07".into()]]).contains('\x07'));
     }
 }

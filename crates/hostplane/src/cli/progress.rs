@@ -1,4 +1,4 @@
-//! What is shown while a job runs: one line per step that ended, and on a terminal what runs now.
+//! Progress of a job: one line per ended step, and on a terminal the steps that run now.
 
 use std::io::{IsTerminal, stderr};
 use std::time::Duration;
@@ -6,16 +6,17 @@ use std::time::Duration;
 use hostplane_domain::job::StepState;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::output::{printable, seconds};
+use super::output::seconds;
+use super::printable::printable;
 use crate::api::wire::{Job, Step};
 
 /// Progress on standard error.
 pub(super) struct Progress {
     bar: Option<ProgressBar>,
-    /// Which steps of the journal were told.
-    told: Vec<bool>,
+    /// For each step of the journal, true once its line was printed.
+    printed: Vec<bool>,
     waiting_for: Option<String>,
-    is_told: bool,
+    is_silent: bool,
 }
 
 impl Progress {
@@ -26,26 +27,26 @@ impl Progress {
             bar.enable_steady_tick(Duration::from_millis(100));
             bar
         });
-        Self { bar, told: Vec::new(), waiting_for: None, is_told: true }
+        Self { bar, printed: Vec::new(), waiting_for: None, is_silent: false }
     }
 
-    /// Of one job of many: nothing is shown of it.
-    pub fn untold() -> Self {
-        Self { bar: None, told: Vec::new(), waiting_for: None, is_told: false }
+    /// Shows nothing, for one job of many.
+    pub fn silent() -> Self {
+        Self { bar: None, printed: Vec::new(), waiting_for: None, is_silent: true }
     }
 
-    /// Tells what is new.
+    /// Prints the news of a job.
     pub fn show(&mut self, job: &Job) {
-        if !self.is_told {
+        if self.is_silent {
             return;
         }
-        self.told.resize(job.steps.len(), false);
+        self.printed.resize(job.steps.len(), false);
         for (at, step) in job.steps.iter().enumerate() {
-            if self.told[at] {
+            if self.printed[at] {
                 continue;
             }
             if let Some(line) = line(step) {
-                self.told[at] = true;
+                self.printed[at] = true;
                 self.say(&line);
             }
         }
@@ -60,7 +61,7 @@ impl Progress {
         }
     }
 
-    /// A line that stays.
+    /// Prints a line that stays.
     pub fn say(&self, line: &str) {
         let line = printable(line);
         match &self.bar {
@@ -84,11 +85,11 @@ fn now(job: &Job) -> String {
     }
     let running = job.steps.iter().filter(|step| step.state == StepState::Intended).map(|step| step.resource.as_str());
     let running: Vec<_> = running.collect();
-    let what = if running.is_empty() { job.state.as_str().to_owned() } else { running.join(", ") };
-    printable(&format!("{} of {}: {what}", job.operation, job.site))
+    let activity = if running.is_empty() { job.state.as_str().to_owned() } else { running.join(", ") };
+    printable(&format!("{} of {}: {activity}", job.operation, job.site))
 }
 
-/// A step that has ended, in words.
+/// Line about a step that has ended.
 fn line(step: &Step) -> Option<String> {
     let Step { resource, action, .. } = step;
     let time = step.elapsed_ms.map_or_else(String::new, |elapsed| format!(" {}", seconds(elapsed)));
@@ -115,7 +116,7 @@ mod tests {
     use hostplane_domain::resource_kind::ResourceKind;
 
     #[test]
-    fn a_step_is_told_once_it_has_ended() {
+    fn a_step_is_shown_once_it_has_ended() {
         let step = |action: &str, state, elapsed_ms, error: Option<&str>| {
             let error = error.map(str::to_owned);
             line(&Step { resource: ResourceKind::Network, action: action.into(), state, elapsed_ms, error })

@@ -6,15 +6,15 @@ use super::drift;
 use super::failure::Failure;
 use super::output::Format;
 use super::target::Target;
-use crate::api::wire::Reconciled;
+use crate::api::wire::ReconcileResult;
 use crate::config::layers::Layers;
 
-/// Look at everything now, and show what is not as it should be
+/// Scan all sites now, and show their drift
 ///
-/// What can safely be mended is being mended then, by jobs: `hostplane job list --operation repair`.
+/// Jobs repair drift where that is safe: `hostplane job list --operation repair`.
 #[derive(Debug, Args)]
 pub(super) struct Reconcile {
-    /// Look into every site too: limits, settings, WordPress, the front page
+    /// Scan inside every site too: limits, settings, WordPress, the front page
     #[arg(long, alias = "inside")]
     deep: bool,
     #[command(flatten)]
@@ -27,12 +27,12 @@ impl Reconcile {
     pub async fn run(self, layers: &Layers) -> Result<(), Failure> {
         let client = self.target.client(layers)?;
         let path = if self.deep { "/api/v1/reconcile?deep=true" } else { "/api/v1/reconcile" };
-        let found: Reconciled = client.post(path, None::<&()>).await?;
+        let found: ReconcileResult = client.post(path, None::<&()>).await?;
         if let Some(trouble) = &found.drifts.trouble {
-            eprintln!("not everything could be seen: {trouble}");
+            eprintln!("the scan was incomplete: {trouble}");
         }
         if !found.complete {
-            eprintln!("the look goes on; `hostplane drift` shows what it finds");
+            eprintln!("the scan goes on; `hostplane drift` shows its result");
         }
         self.format.print(&found, |found| drift::text(&found.drifts))
     }

@@ -13,12 +13,12 @@ use super::wait::Timeout;
 use crate::api::wire::Secret;
 use crate::config::layers::Layers;
 
-/// Between two looks at how far it is.
+/// Pause between two requests for the progress.
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// Give the installation a new secret, and every site a new database password and new keys
 ///
-/// Everybody who is logged in to a site has to log in again. Passwords of WordPress's users stay.
+/// Users have to log in to their sites again. Passwords of WordPress's users stay.
 #[derive(Debug, Args)]
 pub(super) struct Rotate {
     /// Don't ask
@@ -39,10 +39,10 @@ impl Rotate {
     pub async fn run(self, layers: &Layers) -> Result<(), Failure> {
         let client = self.target.client(layers)?;
         if !self.yes {
-            let asked = client.asked();
+            let label = client.label();
             let question = format!(
-                "This gives every site of {asked} a new database password and new keys; everybody who is logged in has \
-                 to log in again.\nType yes: "
+                "This gives every site of {label} a new database password and new keys; all users have to log in again.\n\
+                 Type yes: "
             );
             confirm(&question, "yes")?;
         }

@@ -8,7 +8,7 @@ use super::target::Target;
 use crate::api::wire::Secret;
 use crate::config::layers::Layers;
 
-/// Show how far the newest generation of the installation's secret has come; never its value
+/// Show the generation of the installation's secret and the sites behind it; never its value
 #[derive(Debug, Args)]
 pub(super) struct Show {
     #[command(flatten)]

@@ -36,14 +36,14 @@ pub(super) struct Create {
 impl Create {
     pub async fn run(self, layers: &Layers) -> Result<(), Failure> {
         let client = self.target.client(layers)?;
-        let asked = CreateSite {
+        let request = CreateSite {
             name: self.name.to_string(),
             kind: "wordpress",
             title: self.title,
             admin_user: self.admin_user,
             admin_email: self.admin_email,
         };
-        let job: Job = client.post("/api/v1/sites", Some(&asked)).await?;
+        let job: Job = client.post("/api/v1/sites", Some(&request)).await?;
         let job = self.wait.follow(&client, job).await?;
         if self.format.json || !self.wait.is_on() {
             self.format.print(&job, job_show::started)?;

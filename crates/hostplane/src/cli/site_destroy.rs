@@ -34,7 +34,7 @@ impl Destroy {
         if !self.yes {
             let question = format!(
                 "This removes the site {name} of {} with its files and its database.\nType its name: ",
-                client.asked()
+                client.label()
             );
             confirm(&question, name.as_str())?;
         }

@@ -7,15 +7,16 @@ use hostplane_domain::name::SiteName;
 use hostplane_domain::program::LONGEST_RUN;
 
 use super::failure::Failure;
-use super::output::{Format, printable};
+use super::output::Format;
+use super::printable::printable;
 use super::target::Target;
 use crate::api::extract::BODY_LIMIT;
-use crate::api::wire::{ProgramEnd, RunProgram};
+use crate::api::wire::{ProgramResult, RunProgram};
 use crate::config::layers::Layers;
 
 /// Run a program in a site's PHP container, as the site's own user, in WordPress's directory
 ///
-/// No shell is involved. The exit code is 0 if the program's is 0, else 1, and then the program's is said.
+/// No shell is involved. The exit code is 0 if the program's is 0, else 1, and a message names it.
 #[derive(Debug, Args)]
 pub(super) struct Exec {
     /// The site's name
@@ -23,7 +24,7 @@ pub(super) struct Exec {
     /// Pass on standard input, to its end
     #[arg(long, short = 'i')]
     stdin: bool,
-    /// End the program after so many seconds
+    /// End the program after this many seconds
     #[arg(long, value_name = "SECONDS", default_value_t = LONGEST_RUN.as_secs(),
           value_parser = clap::value_parser!(u64).range(1..=LONGEST_RUN.as_secs()))]
     timeout: u64,
@@ -42,7 +43,7 @@ impl Exec {
         let stdin = self.stdin.then(read_stdin).transpose()?;
         let run = RunProgram { argv: self.argv, stdin, timeout_s: Some(self.timeout) };
         let path = format!("/api/v1/sites/{}/exec", self.name);
-        let end: ProgramEnd = client.post(&path, Some(&run)).await?;
+        let end: ProgramResult = client.post(&path, Some(&run)).await?;
         if self.format.json {
             self.format.print(&end, |_| String::new())?;
         } else {
@@ -60,7 +61,7 @@ impl Exec {
     }
 }
 
-/// As it came; but what a terminal would take for a command is not the site's to say.
+/// Writes a text unchanged, or without control characters if it goes to a terminal.
 fn pass_on(mut to: impl Write + IsTerminal, text: &str) -> Result<(), Failure> {
     let text = if to.is_terminal() { printable(text) } else { text.to_owned() };
     match to.write_all(text.as_bytes()).and_then(|()| to.flush()) {
@@ -71,7 +72,7 @@ fn pass_on(mut to: impl Write + IsTerminal, text: &str) -> Result<(), Failure> {
 
 fn read_stdin() -> Result<String, Failure> {
     let mut text = String::new();
-    // A body's limit is also its input's, so nothing longer need be read.
+    // The limit of the body is also the input's, so nothing longer need be read.
     let read = io::stdin().lock().take(BODY_LIMIT as u64).read_to_string(&mut text);
     read.map_err(|error| Failure::Usage(format!("can't read standard input as text: {error}")))?;
     Ok(text)

@@ -7,17 +7,18 @@ use hostplane_domain::name::SiteName;
 use tokio::time::sleep;
 
 use super::failure::Failure;
-use super::output::{Format, print, printable};
+use super::output::{Format, print};
+use super::printable::printable;
 use super::target::Target;
 use crate::api::logs::{LINES, MOST_LINES};
 use crate::api::wire::{Line, Log};
 use crate::client::Client;
 use crate::config::layers::Layers;
 
-/// Between two looks for new lines.
+/// Pause between two requests for new lines.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Show what a site's containers have printed: nginx's requests, and what PHP and WordPress report
+/// Show the logs of a site's containers: nginx's requests, and messages of PHP and WordPress
 #[derive(Debug, Args)]
 pub(super) struct Logs {
     /// Its name
@@ -25,11 +26,11 @@ pub(super) struct Logs {
     /// Only of this container
     #[arg(long, value_enum)]
     container: Option<Container>,
-    /// The newest so many lines
+    /// Number of the newest lines
     #[arg(long, short = 'n', value_name = "N", default_value_t = LINES,
           value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_LINES)))]
     lines: u32,
-    /// Go on with what is printed from now on, until interrupted
+    /// Follow new lines until interrupted
     #[arg(long, short, conflicts_with = "json")]
     follow: bool,
     #[command(flatten)]
@@ -66,20 +67,20 @@ impl Logs {
         if !log.lines.is_empty() {
             print(&text(&log))?;
         }
-        if self.follow { self.go_on(&client, &path, &log).await } else { Ok(()) }
+        if self.follow { self.follow_lines(&client, &path, &log).await } else { Ok(()) }
     }
 
-    /// Each container is asked for what comes after its own last line: read one after the other, the later answer
-    /// may have a line that is newer than one that the earlier answer has not yet.
-    async fn go_on(&self, client: &Client, path: &str, log: &Log) -> Result<(), Failure> {
+    /// Follows each container from its own last line: the answers come one after the other, so a line of the later
+    /// answer may be newer than a line that the earlier answer lacked.
+    async fn follow_lines(&self, client: &Client, path: &str, log: &Log) -> Result<(), Failure> {
         let last = |name: &str| log.lines.iter().rfind(|line| line.container == name).map(|line| line.time.clone());
         let followed = self.container.map_or_else(|| Container::value_variants().to_vec(), |container| vec![container]);
-        let mut places: Vec<_> =
+        let mut positions: Vec<_> =
             followed.into_iter().map(|container| (container.as_str(), last(container.as_str()))).collect();
         loop {
             sleep(PAUSE).await;
             let mut news = Log { lines: Vec::new() };
-            for (container, last) in &mut places {
+            for (container, last) in &mut positions {
                 // Before the first line there is none to go on from.
                 let after = last.as_ref().map_or_else(String::new, |time| format!("&after={time}"));
                 let path = format!("{path}?lines={MOST_LINES}&container={container}{after}");

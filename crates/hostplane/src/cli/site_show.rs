@@ -88,6 +88,6 @@ fn text(site: &Site) -> String {
     let row = |drift: &&Drift| {
         vec![drift.resource.to_string(), drift.reason.to_string(), drift.remediation.to_string(), drift.detail.clone()]
     };
-    let drifts = table(&["drift of", "reason", "what follows", "detail"], drifts.iter().map(row));
+    let drifts = table(&["drift", "reason", "remediation", "detail"], drifts.iter().map(row));
     format!("{about}\n\n{resources}\n\n{drifts}")
 }

@@ -4,12 +4,12 @@ use clap::Args;
 use hostplane_domain::name::SiteName;
 
 use super::failure::Failure;
-use super::job_command::JobCommand;
+use super::job_request::JobRequest;
 use super::wait::require_completed;
 use crate::api::wire::{ContainerLimits, Limits, Php, UpdateSite};
 use crate::config::layers::Layers;
 
-/// Change what a site may use and how its PHP runs; what isn't named stays as it is
+/// Change limits and PHP settings of a site; all others stay
 #[derive(Debug, Args)]
 pub(super) struct Update {
     /// Its name
@@ -17,7 +17,7 @@ pub(super) struct Update {
     #[command(flatten)]
     settings: SettingArgs,
     #[command(flatten)]
-    order: JobCommand,
+    request: JobRequest,
 }
 
 #[derive(Debug, Args)]
@@ -47,7 +47,7 @@ struct SettingArgs {
     /// Largest uploaded file, in MiB
     #[arg(long, value_name = "MIB")]
     upload: Option<u16>,
-    /// memory_limit of PHP, in MiB: what one request may use
+    /// memory_limit of PHP, in MiB, for one request
     #[arg(long, value_name = "MIB")]
     memory_limit: Option<u16>,
     /// max_execution_time of PHP
@@ -59,38 +59,38 @@ struct SettingArgs {
     /// Memory for compiled PHP code, in MiB
     #[arg(long, value_name = "MIB")]
     opcache: Option<u16>,
-    /// Whether wp-admin has no editor for the code of plugins and themes
+    /// Take the editor for the code of plugins and themes out of wp-admin
     #[arg(long, value_name = "BOOL")]
     disallow_file_edit: Option<bool>,
 }
 
 impl Update {
     pub async fn run(self, layers: &Layers) -> Result<(), Failure> {
-        let asked = self.settings;
+        let settings = self.settings;
         let limits = Limits {
             php: ContainerLimits {
-                memory_mib: asked.php_memory,
-                cpu_milli: asked.php_cpu,
-                pids: asked.php_pids,
+                memory_mib: settings.php_memory,
+                cpu_milli: settings.php_cpu,
+                pids: settings.php_pids,
                 log_mib: None,
             },
             nginx: ContainerLimits {
-                memory_mib: asked.nginx_memory,
-                cpu_milli: asked.nginx_cpu,
+                memory_mib: settings.nginx_memory,
+                cpu_milli: settings.nginx_cpu,
                 ..ContainerLimits::default()
             },
-            php_workers: asked.php_workers,
-            database_connections: asked.database_connections,
-            upload_mib: asked.upload,
+            php_workers: settings.php_workers,
+            database_connections: settings.database_connections,
+            upload_mib: settings.upload,
         };
         let php = Php {
-            memory_mib: asked.memory_limit,
-            max_execution_seconds: asked.max_execution_time,
-            max_input_vars: asked.max_input_vars,
-            opcache_mib: asked.opcache,
-            disallow_file_edit: asked.disallow_file_edit,
+            memory_mib: settings.memory_limit,
+            max_execution_seconds: settings.max_execution_time,
+            max_input_vars: settings.max_input_vars,
+            opcache_mib: settings.opcache,
+            disallow_file_edit: settings.disallow_file_edit,
         };
         let path = format!("/api/v1/sites/{}", self.name);
-        self.order.patch(layers, &path, &UpdateSite { limits, php }, require_completed).await
+        self.request.patch(layers, &path, &UpdateSite { limits, php }, require_completed).await
     }
 }

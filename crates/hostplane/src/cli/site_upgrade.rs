@@ -12,18 +12,18 @@ use crate::api::wire::{Job, Page, Site};
 use crate::client::Client;
 use crate::config::layers::Layers;
 
-/// Bring sites to the images that new sites are made from, and wait until each has answered
+/// Upgrade sites to the images of new sites, and wait until each has answered
 ///
-/// The first that fails is taken back to what it was, and after it no other is begun.
+/// The first upgrade that fails is rolled back, and no other begins after it.
 #[derive(Debug, Args)]
 pub(super) struct Upgrade {
     /// Their names
     #[arg(required_unless_present = "all")]
     names: Vec<SiteName>,
-    /// Every site that is made from other images
+    /// Every site whose upgrade is pending
     #[arg(long, conflicts_with = "names")]
     all: bool,
-    /// How many at once
+    /// Number of upgrades at once
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
     at_once: u16,
     #[command(flatten)]
@@ -68,7 +68,7 @@ impl Upgrade {
             None => Ok(()),
             Some(failure) if rest.is_empty() => Err(failure),
             Some(failure) => {
-                eprintln!("not begun: {}", rest.join(", "));
+                eprintln!("not started: {}", rest.join(", "));
                 Err(failure)
             }
         }

@@ -1,4 +1,4 @@
-//! Which control plane a command asks.
+//! Options that choose the control plane.
 
 use std::path::PathBuf;
 
@@ -6,13 +6,13 @@ use clap::Args;
 
 use super::failure::Failure;
 use crate::client::contexts::{self, Contexts};
-use crate::client::{Client, Endpoint, Named};
+use crate::client::{Client, Endpoint, EndpointChoice};
 use crate::config::layers::Layers;
 
 /// The control plane. Its token is in HOSTPLANE_TOKEN, in its home or with its context.
 #[derive(Debug, Args)]
 pub(super) struct Target {
-    /// Address of the control plane [default: what the home says] [env: HOSTPLANE_API]
+    /// Address of the control plane [default: as the home says] [env: HOSTPLANE_API]
     #[arg(long, value_name = "URL", help_heading = "Control plane")]
     api: Option<String>,
     /// A control plane that was added with `hostplane context add` [default: the one in use] [env:
@@ -26,15 +26,16 @@ pub(super) struct Target {
 
 impl Target {
     pub fn client(&self, layers: &Layers) -> Result<Client, Failure> {
-        let flags = Named { api: self.api.clone(), context: self.context.clone(), home: self.hostplane_home.clone() };
-        let environment = Named {
+        let flags =
+            EndpointChoice { api: self.api.clone(), context: self.context.clone(), home: self.hostplane_home.clone() };
+        let environment = EndpointChoice {
             api: layers.get("HOSTPLANE_API"),
             context: layers.get("HOSTPLANE_CONTEXT"),
             home: layers.path("HOSTPLANE_HOME"),
         };
         let token = layers.get("HOSTPLANE_TOKEN");
         let directory = contexts::directory(layers);
-        let place = Endpoint::find(&flags, &environment, token.as_deref(), || Contexts::load(directory.as_deref()))?;
-        Ok(Client::new(place)?)
+        let endpoint = Endpoint::find(&flags, &environment, token.as_deref(), || Contexts::load(directory.as_deref()))?;
+        Ok(Client::new(endpoint)?)
     }
 }

@@ -9,19 +9,19 @@ use super::failure::Failure;
 use super::output::{Format, facts};
 use super::target::Target;
 use super::wait::duration;
-use crate::api::wire::{CreateToken, MadeToken};
+use crate::api::wire::{CreateToken, CreatedToken};
 use crate::config::layers::Layers;
 
-/// Make a token of the API; it is shown this once
+/// Create a token of the API; it is shown only once
 #[derive(Debug, Args)]
 pub(super) struct Create {
-    /// For whom or what it is
+    /// Its name, such as that of its user or purpose
     name: TokenName,
-    /// What it may do: read (look at everything but credentials), operate (also order operations) or admin
-    /// (also make and revoke tokens)
+    /// Its rights: read (everything but credentials), operate (also start operations) or admin (also create and
+    /// revoke tokens)
     #[arg(long)]
     scope: TokenScope,
-    /// How long it is valid, such as 90d or 12h [default: until it is revoked]
+    /// Time until it expires, such as 90d or 12h [default: never]
     #[arg(long, value_name = "TIME", value_parser = life)]
     expires_in: Option<Duration>,
     #[command(flatten)]
@@ -30,7 +30,7 @@ pub(super) struct Create {
     target: Target,
 }
 
-/// Days, or what every other time is written in.
+/// Parses days, or any time that [`duration`] takes.
 fn life(text: &str) -> Result<Duration, &'static str> {
     let expected = "expected a time such as 90d, 12h or 30m";
     let life = match text.strip_suffix('d').map(str::parse::<u32>) {
@@ -45,17 +45,17 @@ impl Create {
     pub async fn run(self, layers: &Layers) -> Result<(), Failure> {
         let client = self.target.client(layers)?;
         let expires_in = self.expires_in.map(|life| life.as_secs());
-        let asked = CreateToken { name: self.name.to_string(), scope: self.scope, expires_in };
-        let made: MadeToken = client.post("/api/v1/tokens", Some(&asked)).await?;
+        let request = CreateToken { name: self.name.to_string(), scope: self.scope, expires_in };
+        let created: CreatedToken = client.post("/api/v1/tokens", Some(&request)).await?;
         if !self.format.json {
-            eprintln!("This is the only time that the token is shown.");
+            eprintln!("The token is shown only this once.");
         }
-        self.format.print(&made, |made| {
+        self.format.print(&created, |created| {
             facts([
-                ("token", made.token.clone()),
-                ("id", made.id.to_string()),
-                ("scope", made.scope.to_string()),
-                ("expires", made.expires_at.clone().unwrap_or_else(|| "never".to_owned())),
+                ("token", created.token.clone()),
+                ("id", created.id.to_string()),
+                ("scope", created.scope.to_string()),
+                ("expires", created.expires_at.clone().unwrap_or_else(|| "never".to_owned())),
             ])
         })
     }
@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lives_are_written_in_days_too() {
+    fn days_are_a_unit_too() {
         assert_eq!(life("90d"), Ok(Duration::from_hours(90 * 24)));
         assert_eq!(life("12h"), Ok(Duration::from_hours(12)));
         for bad in ["", "d", "0d", "-1d", "99999999999d", "1ms", "soon", "1y"] {

@@ -10,21 +10,21 @@ use tokio::signal::ctrl_c;
 use tokio::time::{Instant, sleep};
 
 use super::failure::Failure;
-use super::output::printable;
+use super::printable::printable;
 use super::progress::Progress;
 use crate::api::wire::Job;
 use crate::client::{Client, ClientError};
 
-/// How often a job is looked at that nobody tells of: most are short, and what takes longer is looked at less
+/// Pauses between two requests for a job whose events don't come. Most jobs are short; a long one is asked for less
 /// often.
 const PAUSE: Duration = Duration::from_millis(200);
 const PAUSE_WHEN_LONG: Duration = Duration::from_secs(1);
 const LONG: Duration = Duration::from_secs(15);
-/// How often, and for how long, a control plane that went away is asked again: it may be starting anew.
+/// Pause and time limit of retries while no control plane answers: it may be restarting.
 const PAUSE_WHILE_GONE: Duration = Duration::from_secs(1);
 const PATIENCE_WHILE_GONE: Duration = Duration::from_mins(1);
 
-/// What every command takes that starts a job.
+/// Options of every command that starts a job.
 #[derive(Debug, Args)]
 pub(super) struct Wait {
     /// Wait until the job has ended
@@ -34,10 +34,10 @@ pub(super) struct Wait {
     timeout: Timeout,
 }
 
-/// How long to wait.
+/// Limit of a wait.
 #[derive(Debug, Args)]
 pub(super) struct Timeout {
-    /// How long to wait, such as 90s or 1h30m; the job itself goes on
+    /// Longest time to wait, such as 90s or 1h30m; the job itself goes on
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = duration)]
     pub timeout: Duration,
 }
@@ -49,7 +49,7 @@ pub(super) fn duration(text: &str) -> Result<Duration, &'static str> {
 }
 
 impl Wait {
-    /// The job as it is, or, with `--wait`, as it ended.
+    /// Returns the job as it is, or, with `--wait`, as it ended.
     pub async fn follow(&self, client: &Client, job: Job) -> Result<Job, Failure> {
         if self.wait { ended(client, job, Some(self.timeout.timeout)).await } else { Ok(job) }
     }
@@ -59,14 +59,14 @@ impl Wait {
     }
 }
 
-/// Waits until a job has ended or needs an operator. Both are an answer, not yet a failure.
+/// Waits until a job has ended or needs an operator. Neither is a failure yet.
 pub(super) async fn ended(client: &Client, job: Job, timeout: Option<Duration>) -> Result<Job, Failure> {
     ended_with(client, job, timeout, Progress::new()).await
 }
 
-/// The same without telling its progress: for one of many.
+/// Waits as [`ended`] does but shows no progress, for one job of many.
 pub(super) async fn ended_quietly(client: &Client, job: Job, timeout: Duration) -> Result<Job, Failure> {
-    ended_with(client, job, Some(timeout), Progress::untold()).await
+    ended_with(client, job, Some(timeout), Progress::silent()).await
 }
 
 async fn ended_with(client: &Client, job: Job, timeout: Option<Duration>, progress: Progress) -> Result<Job, Failure> {
@@ -91,8 +91,8 @@ fn how_to_watch(id: JobId) -> String {
     format!("watch it with: hostplane job watch {id}")
 }
 
-/// Follows the job live, and asks from time to time while nothing comes live: a proxy may not let it through,
-/// and a control plane that starts anew ends it.
+/// Follows the job's events, and polls while none come: a proxy may hold the stream back, and a control plane that
+/// restarts ends it.
 async fn follow(client: &Client, mut job: Job, mut progress: Progress) -> Result<Job, Failure> {
     let mut gone_since = None;
     let begun = Instant::now();
@@ -102,7 +102,7 @@ async fn follow(client: &Client, mut job: Job, mut progress: Progress) -> Result
         if is_at_rest(&job) {
             return Ok(job);
         }
-        // Whatever is the matter with the stream, asking says it in words.
+        // The request below reports in words why a stream failed.
         if let Ok(mut events) = client.events(&format!("{path}/events")).await {
             while let Some(found) = events.next::<Job>().await {
                 gone_since = None;
@@ -153,7 +153,7 @@ pub(super) fn require_cancelled(job: &Job) -> Result<(), Failure> {
     if job.state == JobState::Cancelled { Ok(()) } else { Err(other_end(job)) }
 }
 
-/// An end that was not the one hoped for: what it is, why, and what to do.
+/// Failure for an unexpected end: the state, its cause and the next command.
 fn other_end(job: &Job) -> Failure {
     use JobState::{Cancelled, Failed, NeedsOperator};
     let Job { id, site, operation, state, .. } = job;
@@ -170,10 +170,10 @@ fn other_end(job: &Job) -> Failure {
     let retry = format!("hostplane job retry {id} --wait");
     let next = match (state, operation) {
         (NeedsOperator, OperationName::Provision) => {
-            format!("When the cause is mended: {retry}\nTo give it up instead: hostplane site destroy {site} --wait")
+            format!("When the cause is fixed: {retry}\nTo give it up instead: hostplane site destroy {site} --wait")
         }
-        (NeedsOperator, _) => format!("When the cause is mended: {retry}"),
-        // Nothing else can be begun anew after its end.
+        (NeedsOperator, _) => format!("When the cause is fixed: {retry}"),
+        // Only a provision can be retried after its end.
         (Failed | Cancelled, OperationName::Provision) => format!("{did}\nTry again: {retry}"),
         _ => did,
     };
@@ -185,7 +185,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_written_as_people_write_them() {
+    fn times_have_units() {
         assert_eq!(duration("90s"), Ok(Duration::from_secs(90)));
         assert_eq!(duration("1h30m"), Ok(Duration::from_mins(90)));
         for bad in ["", "0s", "-5m", "10", "soon"] {

@@ -1,4 +1,4 @@
-//! Control planes that the command line knows by name, with the token for each: one file of the user's own.
+//! Control planes that the command line knows by name, each with its token, in a file that only the user reads.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -20,12 +20,12 @@ const LOCK: &str = "contexts.lock";
 /// Most bytes of the file.
 const LONGEST: u64 = 1024 * 1024;
 
-/// What a control plane is called here.
+/// Name of a control plane on this machine.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub(crate) struct ContextName(String);
 
-/// The text is no name of a context.
+/// A text that is no name of a context.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a context's name has 1 to 64 of the characters a-z, A-Z, 0-9 and . _ -, a letter or digit first")]
 pub(crate) struct BadContextName;
@@ -58,7 +58,7 @@ impl fmt::Display for ContextName {
     }
 }
 
-/// One control plane. It has no `Debug`, as the token is in it.
+/// One control plane. It has no `Debug`, so that no log prints the token.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Context {
@@ -70,12 +70,12 @@ struct Context {
 #[derive(Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Contexts {
-    /// The one that is asked when nothing else is said.
+    /// The control plane by default.
     current: Option<ContextName>,
     contexts: BTreeMap<ContextName, Context>,
 }
 
-/// What is wrong with the contexts. The messages say what to do.
+/// Failure to use the contexts. Each message says what to do.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ContextError {
     #[error("there is no place to keep contexts: set HOME or XDG_CONFIG_HOME to a directory's absolute path")]
@@ -88,7 +88,7 @@ pub(crate) enum ContextError {
     },
     #[error(transparent)]
     File(#[from] HomeError),
-    #[error("{} can't be read as contexts; mend it, or remove it and add them anew with `hostplane context add`", .0.display())]
+    #[error("{} can't be read as contexts; fix it, or remove it and add them again with `hostplane context add`", .0.display())]
     Malformed(PathBuf),
     #[error("there is no context {name}; {}\nAdd it with: hostplane context add {name} --api URL --token-file FILE", known(.there_are))]
     Unknown { name: ContextName, there_are: Vec<String> },
@@ -100,9 +100,7 @@ fn known(there_are: &[String]) -> String {
     if there_are.is_empty() { "there are none".to_owned() } else { format!("there are: {}", there_are.join(", ")) }
 }
 
-type Known<T> = Result<T, ContextError>;
-
-/// Where contexts are kept, if the environment says where the user's settings belong. An env file has no say.
+/// Directory of the contexts, if the environment names one for the user's settings. Env files don't count.
 pub(crate) fn directory(layers: &Layers) -> Option<PathBuf> {
     let of = |name| layers.environment.get(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let settings = of("XDG_CONFIG_HOME").or_else(|| of("HOME").map(|home| home.join(".config")));
@@ -110,8 +108,8 @@ pub(crate) fn directory(layers: &Layers) -> Option<PathBuf> {
 }
 
 impl Contexts {
-    /// Those that are kept; none if there is no file.
-    pub fn load(directory: Option<&Path>) -> Known<Self> {
+    /// Loads all contexts; none if there is no file.
+    pub fn load(directory: Option<&Path>) -> Result<Self, ContextError> {
         let Some(directory) = directory else { return Ok(Self::default()) };
         let path = directory.join(FILE);
         let Some(text) = home::read_private(&path, LONGEST)? else { return Ok(Self::default()) };
@@ -119,8 +117,11 @@ impl Contexts {
         serde_json::from_str(text.expose_secret()).map_err(|_| ContextError::Malformed(path))
     }
 
-    /// Changes what is kept, as a whole or not at all.
-    pub fn change<T>(directory: Option<&Path>, change: impl FnOnce(&mut Self) -> Known<T>) -> Known<T> {
+    /// Changes the file, as a whole or not at all.
+    pub fn change<T>(
+        directory: Option<&Path>,
+        change: impl FnOnce(&mut Self) -> Result<T, ContextError>,
+    ) -> Result<T, ContextError> {
         let directory = directory.ok_or(ContextError::NoDirectory)?;
         let io_error = |path: &Path| {
             let path = path.to_owned();
@@ -140,7 +141,13 @@ impl Contexts {
         Ok(changed)
     }
 
-    pub fn add(&mut self, name: ContextName, api: String, token: &SecretString, replace: bool) -> Known<()> {
+    pub fn add(
+        &mut self,
+        name: ContextName,
+        api: String,
+        token: &SecretString,
+        replace: bool,
+    ) -> Result<(), ContextError> {
         if !replace && self.contexts.contains_key(&name) {
             return Err(ContextError::Exists(name));
         }
@@ -148,14 +155,14 @@ impl Contexts {
         Ok(())
     }
 
-    pub fn remove(&mut self, name: &ContextName) -> Known<()> {
+    pub fn remove(&mut self, name: &ContextName) -> Result<(), ContextError> {
         self.contexts.remove(name).ok_or_else(|| self.unknown(name))?;
         self.current.take_if(|current| current == name);
         Ok(())
     }
 
-    /// The one to ask from now on when nothing else is said.
-    pub fn choose(&mut self, name: Option<ContextName>) -> Known<()> {
+    /// Chooses the control plane to use by default.
+    pub fn choose(&mut self, name: Option<ContextName>) -> Result<(), ContextError> {
         if let Some(name) = &name {
             self.of(name)?;
         }
@@ -167,13 +174,13 @@ impl Contexts {
         self.current.as_ref()
     }
 
-    /// Address and token of one.
-    pub fn of(&self, name: &ContextName) -> Known<(&str, &str)> {
+    /// Address and token of a context.
+    pub fn of(&self, name: &ContextName) -> Result<(&str, &str), ContextError> {
         let context = self.contexts.get(name).ok_or_else(|| self.unknown(name))?;
         Ok((&context.api, &context.token))
     }
 
-    /// Name and address of each.
+    /// Name and address of each context.
     pub fn all(&self) -> impl Iterator<Item = (&ContextName, &str)> {
         self.contexts.iter().map(|(name, context)| (name, context.api.as_str()))
     }
@@ -194,13 +201,13 @@ mod tests {
         text.parse().unwrap()
     }
 
-    fn add(dir: &Path, text: &str) -> Known<()> {
+    fn add(dir: &Path, text: &str) -> Result<(), ContextError> {
         let token = SecretString::from("hp_secret");
         Contexts::change(Some(dir), |all| all.add(name(text), "http://cp:1".to_owned(), &token, false))
     }
 
     #[test]
-    fn they_are_their_user_s_alone() {
+    fn only_the_user_reads_the_file() {
         let top = TempDir::new().unwrap();
         let dir = top.path().join("config/hostplane");
         add(&dir, "prod").unwrap();
@@ -212,9 +219,10 @@ mod tests {
     }
 
     #[test]
-    fn the_current_one_is_one_that_there_is() {
+    fn the_default_context_exists() {
         let dir = TempDir::new().unwrap();
-        let change = |change: &dyn Fn(&mut Contexts) -> Known<()>| Contexts::change(Some(dir.path()), change);
+        let change =
+            |change: &dyn Fn(&mut Contexts) -> Result<(), ContextError>| Contexts::change(Some(dir.path()), change);
         assert!(matches!(change(&|all| all.choose(Some(name("prod")))), Err(ContextError::Unknown { .. })));
         add(dir.path(), "prod").unwrap();
         assert!(matches!(add(dir.path(), "prod"), Err(ContextError::Exists(_))));
@@ -226,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn changes_at_the_same_time_are_all_kept() {
+    fn concurrent_changes_are_all_kept() {
         let dir = TempDir::new().unwrap();
         std::thread::scope(|scope| {
             for n in 0..8 {
@@ -238,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_something_else_is_refused_unquoted_and_left() {
+    fn a_malformed_file_is_refused_and_left() {
         let dir = TempDir::new().unwrap();
         for bad in
             ["", "{", "[]", r#"{"contexts":{"a b":{"api":"x","token":"hp_secret"}}}"#, r#"{"token":"hp_secret"}"#]

@@ -6,7 +6,7 @@ use reqwest::Response;
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
-/// The control plane says something at least every 15 s; a stream that is silent for longer is broken.
+/// The control plane sends something at least every 15 s; a stream that is silent for longer is broken.
 const SILENCE: Duration = Duration::from_secs(45);
 /// Most bytes of an event that has not ended.
 const LONGEST: usize = 4 * 1024 * 1024;
@@ -15,7 +15,7 @@ const LONGEST: usize = 4 * 1024 * 1024;
 #[derive(Debug)]
 pub(crate) struct EventStream {
     response: Response,
-    /// What came and has not been read as an event yet.
+    /// Received bytes that form no whole event yet.
     rest: Vec<u8>,
 }
 
@@ -24,7 +24,7 @@ impl EventStream {
         Self { response, rest: Vec::new() }
     }
 
-    /// What the next event holds; `None` once the stream has ended, is broken or says what can't be read.
+    /// Data of the next event; `None` once the stream has ended, broke or holds no valid data.
     pub async fn next<T: DeserializeOwned>(&mut self) -> Option<T> {
         loop {
             if let Some(data) = take_event(&mut self.rest) {
@@ -42,7 +42,7 @@ impl EventStream {
     }
 }
 
-/// The data of the first event, if it is there as a whole; empty for a comment.
+/// Takes the data of the first whole event; empty for a comment.
 fn take_event(rest: &mut Vec<u8>) -> Option<Vec<u8>> {
     let end = rest.windows(2).position(|two| two == b"\n\n")?;
     let event: Vec<u8> = rest.drain(..end + 2).collect();
@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn events_are_read_however_they_come_in_pieces() {
+    fn events_are_read_from_any_pieces() {
         let sent = b": nothing new\n\nevent: job\nid: 7\ndata: {\"a\":\ndata: 1}\n\nid: 8\ndata:2\n\ndata: cut off";
         for size in 1..sent.len() {
             let (mut rest, mut events) = (Vec::new(), Vec::new());

@@ -6,7 +6,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Why a file can't be used. No variant holds a value: it may be a password.
+/// An unusable file. No variant holds a value, which may be a password.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum EnvFileError {
     #[error("can't read the env file {}", path.display())]
@@ -25,7 +25,7 @@ pub(crate) fn read(paths: &[PathBuf]) -> Result<BTreeMap<String, String>, EnvFil
     for path in paths {
         let unreadable = |source| EnvFileError::Unreadable { path: path.clone(), source };
         for (key, value) in parse(&fs::read_to_string(path).map_err(unreadable)?, path)? {
-            // What is set to nothing is not set, so it hides nothing.
+            // A key without a value is not set, so it hides no other.
             if !value.is_empty() || !values.contains_key(&key) {
                 values.insert(key, value);
             }
@@ -34,8 +34,8 @@ pub(crate) fn read(paths: &[PathBuf]) -> Result<BTreeMap<String, String>, EnvFil
     Ok(values)
 }
 
-/// The files that a command line names. They are needed before it can be parsed, because they hold the
-/// defaults of what it leaves out.
+/// The files that a command line names. They are needed before it is parsed, because they hold the defaults of
+/// its options.
 pub(crate) fn named_in(arguments: &[OsString]) -> Vec<PathBuf> {
     let mut paths = Vec::new();
     let mut rest = arguments.iter().skip(1);
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn the_command_line_s_files_are_found_in_both_forms_and_up_to_the_end_of_options() {
+    fn files_are_found_before_the_double_dash() {
         let arguments = ["hostplane", "up", "--env-file", "a", "--env-file=b", "--", "--env-file", "c"];
         let arguments: Vec<OsString> = arguments.iter().map(OsString::from).collect();
         assert_eq!(named_in(&arguments), [PathBuf::from("a"), PathBuf::from("b")]);

@@ -1,5 +1,5 @@
-//! Where a setting comes from: a flag wins over the environment, that over the env files, those over the
-//! default. A variable that is set to nothing counts as not set.
+//! Layers of settings: flags win over the environment, the environment over env files, and env files over defaults.
+//! An empty variable counts as not set.
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -12,9 +12,9 @@ use clap::{Arg, Command};
 /// Environment and env files.
 #[derive(Debug, Default)]
 pub(crate) struct Layers {
-    /// The process's own.
+    /// Variables of the process.
     pub environment: BTreeMap<String, OsString>,
-    /// Of all env files together.
+    /// Values of all env files together.
     pub files: BTreeMap<String, String>,
 }
 
@@ -25,7 +25,7 @@ impl Layers {
         of_process.filter(|value| !value.is_empty()).or_else(|| self.in_files(name))
     }
 
-    /// The same for a path, which need not be UTF-8.
+    /// The value as a path, which need not be UTF-8.
     pub fn path(&self, name: &str) -> Option<PathBuf> {
         let of_process = self.environment.get(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         of_process.or_else(|| self.in_files(name).map(PathBuf::from))
@@ -52,13 +52,13 @@ impl Layers {
             _ => argument,
         };
         match self.in_files(&name) {
-            // What is in a file is not for --help: it may be a secret.
+            // --help must not show it: a value of a file may be a secret.
             Some(value) => argument.default_value(value).hide_default_value(true),
             None => argument,
         }
     }
 
-    /// Names in env files that are nobody's setting.
+    /// Names in env files that are no setting.
     pub fn unknown(&self, command: &Command, others: &[&str]) -> Vec<&str> {
         let mut known = BTreeSet::new();
         collect(command, &mut known);

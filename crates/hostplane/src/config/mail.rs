@@ -7,14 +7,14 @@ use std::path::PathBuf;
 use hostplane_domain::wordpress::MailRelay;
 use secrecy::SecretString;
 
-use super::Settings;
+use super::settings::Settings;
 
 /// Permission bits of group and others.
 const NOT_THE_OWNER_S: u32 = 0o077;
 /// No password is longer, in bytes.
 const LONGEST: usize = 1024;
 
-/// What is wrong with the settings of mail. No variant holds the password.
+/// An invalid setting of mail. No variant holds the password.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum MailError {
     #[error("{0} is set and {1} is not; set both, or neither if the mail server wants no password")]
@@ -27,7 +27,7 @@ pub(crate) enum MailError {
     Malformed(PathBuf),
 }
 
-/// Who takes the sites' mail.
+/// The server that takes the sites' mail.
 pub(super) fn relay(settings: &Settings) -> Option<MailRelay> {
     Some(MailRelay {
         host: settings.smtp_host.clone()?,
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_host_there_is_no_relay_and_with_one_it_is_as_set() {
+    fn the_relay_follows_the_host() {
         assert_eq!(relay(&settings(&[])), None);
         let set = settings(&["--smtp-host", "mail.example.com", "--smtp-tls", "tls", "--smtp-port", "465"]);
         let relay = relay(&set).unwrap();
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn the_password_comes_from_a_file_that_only_its_owner_reads() {
+    fn the_password_s_file_is_private() {
         let dir = tempfile::TempDir::new().unwrap();
         let path = dir.path().join("password");
         let flags = ["--smtp-user", "me", "--smtp-password-file", path.to_str().unwrap()];

@@ -1,5 +1,4 @@
-//! Settings: where they come from ([`layers`], [`env_file`]), how they are written ([`settings`]), and what
-//! they mean ([`Config`]).
+//! Settings: their sources ([`layers`], [`env_file`]), their syntax ([`settings`]) and their meaning ([`Config`]).
 
 pub(crate) mod env_file;
 pub(crate) mod layers;
@@ -27,7 +26,7 @@ pub(crate) use settings::Settings;
 
 use crate::host_networks;
 
-/// What is wrong with the settings. No variant holds a value that may be a secret.
+/// An invalid setting. No variant holds a value that may be a secret.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum ConfigError {
     #[error(
@@ -77,7 +76,7 @@ impl Config {
         Ok(config)
     }
 
-    /// Whether the Engine is on this machine.
+    /// True if the Engine runs on this machine.
     fn is_local(&self) -> bool {
         self.engine_host().is_none()
     }
@@ -86,7 +85,7 @@ impl Config {
         engine_host(&self.settings.docker_host)
     }
 
-    /// With the Engine on another machine, nothing that it publishes is on this one.
+    /// Refuses addresses of this machine if the Engine, and with it every published port, is on another.
     fn check_machines(&self) -> Result<(), ConfigError> {
         match &self.wp_dsn {
             _ if self.is_local() => Ok(()),
@@ -178,14 +177,14 @@ impl Config {
     fn site_db_host(&self) -> String {
         let default = || match &self.wp_dsn {
             Some(dsn) if !dsn.is_loopback() => dsn.authority(),
-            // A site's own loopback address is another.
+            // Inside a site's container the loopback address is the container's own.
             Some(dsn) => format!("host.docker.internal:{}", dsn.port()),
             None => format!("host.docker.internal:{}", self.settings.mariadb_port),
         };
         self.settings.site_db_host.clone().unwrap_or_else(default)
     }
 
-    /// The ports of servers that are named for the sites: they may be on the sites' own machine.
+    /// Ports of servers that the settings name for the sites; the servers may be on the sites' machine.
     fn named_ports(&self) -> Vec<u16> {
         let settings = &self.settings;
         let is_named = settings.site_db_host.is_some() || self.wp_dsn.is_some();
@@ -194,12 +193,12 @@ impl Config {
         database.into_iter().chain(mail).collect()
     }
 
-    /// The platform, to be made.
+    /// Settings to make the platform.
     pub fn platform(&self) -> Result<PlatformSettings, ConfigError> {
         let settings = &self.settings;
         Ok(PlatformSettings {
             mariadb_image: match &self.wp_dsn {
-                // It is not made.
+                // `up` makes no MariaDB.
                 Some(_) => String::new(),
                 None => required(settings.mariadb_image.as_ref(), "MARIADB_IMAGE")?,
             },
@@ -209,7 +208,7 @@ impl Config {
         })
     }
 
-    /// The platform, to be stopped or removed, for which no image is needed.
+    /// Settings to stop or remove the platform, which need no image.
     pub fn platform_that_exists(&self) -> PlatformSettings {
         let settings = &self.settings;
         PlatformSettings {
@@ -229,10 +228,10 @@ impl Config {
         }
     }
 
-    /// Refuses a pool that would take a network off this machine's own routes, where the Engine runs on it.
+    /// Refuses a pool that would hide a network from this machine's routes, if the Engine runs on it.
     pub fn check_pool(&self) -> Result<(), ConfigError> {
         let pool = self.settings.subnet_pool;
-        match host_networks::in_the_way(pool).filter(|_| self.is_local()) {
+        match host_networks::overlapping(pool).filter(|_| self.is_local()) {
             Some((interface, network)) => Err(ConfigError::PoolInUse { pool, network, interface }),
             None => Ok(()),
         }
@@ -245,7 +244,7 @@ impl Config {
             ports
                 .extend([("MARIADB_PORT", settings.mariadb_port), ("MARIADB_ADMIN_PORT", settings.mariadb_admin_port)]);
         }
-        // The others are published by the Engine, where it is.
+        // The Engine publishes the other ports on its own machine.
         if self.is_local() {
             ports.push(("API_PORT", settings.api_port));
         }
@@ -269,7 +268,7 @@ fn required(image: Option<&String>, name: &'static str) -> Result<String, Config
 
 fn database_file(url: &str) -> Result<PathBuf, ConfigError> {
     let file = url.strip_prefix("sqlite://").ok_or(ConfigError::Database)?;
-    // A query would ask for something that is not done.
+    // A query would ask for an option that is not supported.
     if file.is_empty() || file.contains('?') || file.starts_with(":memory:") {
         return Err(ConfigError::Database);
     }

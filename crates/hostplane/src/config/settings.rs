@@ -1,7 +1,7 @@
 //! The settings of `serve`, `up`, `down` and `clean`, as they are written.
 //!
-//! What may hold a password is any text here, because clap quotes values that it refuses; it is checked in
-//! [`super::Config`].
+//! A setting that may hold a password takes any text here, because clap quotes values that it refuses;
+//! [`super::Config`] checks it.
 
 use std::convert::Infallible;
 use std::net::IpAddr;
@@ -33,22 +33,22 @@ pub(crate) struct Settings {
     /// Port on which the API listens; 0 takes a free one.
     #[arg(long, env = "API_PORT", value_name = "PORT", default_value_t = 7070)]
     pub api_port: u16,
-    /// Jobs that run at once. Most of a job is unpacking and installing, and many at once are done sooner.
+    /// Jobs that run at once. Most of a job is unpacking and installing, and many jobs at once end sooner.
     #[arg(long, env = "CONCURRENCY", value_name = "N", default_value_t = 20,
           value_parser = clap::value_parser!(u16).range(1..=64))]
     pub concurrency: u16,
-    /// Seconds between two looks at everything. What the Engine tells of is looked at besides, at once.
+    /// Seconds between two full scans. Changes that the Engine reports are scanned at once.
     #[arg(long, env = "RECONCILE_INTERVAL", value_name = "SECONDS", default_value_t = 60,
           value_parser = clap::value_parser!(u32).range(1..=86_400))]
     pub reconcile_interval: u32,
-    /// Seconds for which something that no site explains is there before it goes by itself, if it holds no data.
+    /// Seconds before an orphan without data is deleted automatically.
     #[arg(long, env = "ORPHAN_GRACE", value_name = "SECONDS", default_value_t = 300,
           value_parser = clap::value_parser!(u32).range(0..=31_536_000))]
     pub orphan_grace: u32,
-    /// How log lines look.
+    /// Format of log lines.
     #[arg(long, env = "LOG_FORMAT", value_enum, default_value_t = Format::Text)]
     pub log_format: Format,
-    /// From which level on log lines are written.
+    /// Lowest level of the log lines that are written.
     #[arg(long, env = "LOG_LEVEL", value_enum, default_value_t = Level::Info)]
     pub log_level: Level,
 
@@ -91,21 +91,21 @@ pub(crate) struct Settings {
     #[arg(long, env = "PHP_OPCACHE_MB", value_name = "MB", default_value_t = PhpSettings::default().opcache_mib,
           value_parser = bounded(&PhpSettings::OPCACHE_MIB), help_heading = "Sites")]
     pub php_opcache_mb: u16,
-    /// Whether wp-admin has no editor for the code of plugins and themes.
+    /// Take the editor for the code of plugins and themes out of wp-admin.
     #[arg(long, env = "DISALLOW_FILE_EDIT", value_name = "BOOL", action = ArgAction::Set,
           default_value_t = PhpSettings::default().disallow_file_edit, help_heading = "Sites")]
     pub disallow_file_edit: bool,
     /// Server that takes the sites' mail, as their containers see it. Without it sites send none.
     #[arg(long, env = "SMTP_HOST", value_name = "HOST", value_parser = host, help_heading = "Sites")]
     pub smtp_host: Option<String>,
-    /// Its port.
+    /// Port of the mail server.
     #[arg(long, env = "SMTP_PORT", value_name = "PORT", default_value_t = 587, value_parser = port(),
           help_heading = "Sites")]
     pub smtp_port: u16,
-    /// How connections to it are encrypted.
+    /// Encryption of connections to the mail server.
     #[arg(long, env = "SMTP_TLS", value_enum, default_value_t = SmtpTls::Starttls, help_heading = "Sites")]
     pub smtp_tls: SmtpTls,
-    /// User to log in as; needs the password's file.
+    /// User of the mail server; needs the password's file.
     #[arg(long, env = "SMTP_USER", value_name = "NAME", help_heading = "Sites")]
     pub smtp_user: Option<String>,
     /// File with the password, which only its owner can read. Every site that is given it can read it.
@@ -140,7 +140,7 @@ pub(crate) struct Settings {
     /// Address under which the app host's published ports are reached. Default: the Docker Engine's.
     #[arg(long, env = "APP_SERVER_IP", value_name = "IP", help_heading = "Platform")]
     pub app_server_ip: Option<IpAddr>,
-    /// Where Caddy is asked whether a site answers. Default: the app server's address and the HTTP port.
+    /// Address of Caddy for checks that a site answers. Default: the app server's address and the HTTP port.
     #[arg(long, env = "PROBE_ADDRESS", value_name = "HOST:PORT", value_parser = host_and_port,
           help_heading = "Platform")]
     pub probe_address: Option<String>,
@@ -189,7 +189,7 @@ pub(crate) struct Settings {
     pub mariadb_admin_port: u16,
 }
 
-/// How connections to the mail server are encrypted.
+/// Encryption of connections to the mail server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum SmtpTls {
     /// Not at all.

@@ -21,8 +21,7 @@ fn command() -> Command {
     Settings::augment_args(Command::new("hostplane"))
 }
 
-/// Parses flags over env files. The process's environment is clap's affair: what a test could set there other
-/// tests would see, and what is set there already is left out.
+/// Parses flags over env files, without the process's environment, which all tests share.
 fn settings(files: &[(&str, &str)], flags: &[&str]) -> Result<Settings, clap::Error> {
     let command = layers(&[], files).apply(command()).mut_args(|argument| argument.env(Resettable::Reset));
     let flags = std::iter::once("hostplane").chain(flags.iter().copied());
@@ -34,7 +33,7 @@ fn config(files: &[(&str, &str)]) -> Result<Config, ConfigError> {
 }
 
 #[test]
-fn a_flag_wins_over_a_file_and_a_file_over_the_default() {
+fn flags_win_over_files_and_files_over_defaults() {
     assert_eq!(settings(&[], &[]).unwrap().http_port, 8080);
     assert_eq!(settings(&[("HTTP_PORT", "81")], &[]).unwrap().http_port, 81);
     assert_eq!(settings(&[("HTTP_PORT", "81")], &["--http-port", "82"]).unwrap().http_port, 82);
@@ -42,7 +41,7 @@ fn a_flag_wins_over_a_file_and_a_file_over_the_default() {
 }
 
 #[test]
-fn the_process_s_environment_wins_over_files_and_empty_is_not_set() {
+fn the_environment_wins_over_files() {
     let layers = layers(&[("A", "1"), ("B", "")], &[("A", "2"), ("B", "2"), ("C", "")]);
     assert_eq!(layers.get("A").as_deref(), Some("1"));
     assert_eq!(layers.get("B").as_deref(), Some("2"));
@@ -53,7 +52,7 @@ fn the_process_s_environment_wins_over_files_and_empty_is_not_set() {
 }
 
 #[test]
-fn every_setting_is_a_flag_a_variable_and_a_line_of_the_same_name() {
+fn flags_and_variables_have_the_same_names() {
     for argument in command().get_arguments() {
         let flag = argument.get_long().unwrap();
         let variable = argument.get_env().and_then(|name| name.to_str());
@@ -68,7 +67,7 @@ fn unknown_names_in_files_are_found() {
 }
 
 #[test]
-fn secrets_are_in_no_help_and_in_no_error() {
+fn secrets_are_in_no_help_or_error() {
     let files = [("WP_DSN", "root:s3cret@db"), ("DATABASE_URL", "postgres://x:s3cret@db/x")];
     let help = layers(&[], &files).apply(command()).render_long_help().to_string();
     assert!(help.contains("WP_DSN") && !help.contains("s3cret"), "{help}");
@@ -81,7 +80,7 @@ fn secrets_are_in_no_help_and_in_no_error() {
 }
 
 #[test]
-fn what_is_not_available_yet_is_said() {
+fn unavailable_values_are_refused_with_a_reason() {
     let error = settings(&[("PUBLIC_SCHEME", "https")], &[]).unwrap_err().to_string();
     assert!(error.contains("comes with TLS"), "{error}");
     for url in ["postgres://h/d", "sqlite://", "sqlite:x", "/x.db", "sqlite://x?mode=ro", "sqlite://:memory:"] {
@@ -114,7 +113,7 @@ fn bad_values_are_usage_errors() {
 }
 
 #[test]
-fn a_missing_image_is_named_with_the_way_to_it() {
+fn a_missing_image_is_named_with_a_remedy() {
     let config = config(&[("NGINX_IMAGE", "n:1")]).unwrap();
     let error = config.sites().unwrap_err();
     assert_eq!(error, ConfigError::ImageMissing("PHP_IMAGE"));
@@ -169,7 +168,7 @@ fn remote(more: &[(&str, &str)]) -> Result<Config, ConfigError> {
 }
 
 #[test]
-fn where_the_engine_is_elsewhere_nothing_of_it_is_looked_for_here() {
+fn a_remote_engine_s_ports_are_remote() {
     let config = remote(&[("WP_DSN", "mysql://root:x@10.0.0.3:3310")]).unwrap();
     assert_eq!(config.probe_address(), "app1.example.com:8080");
     assert_eq!(config.sites().unwrap().database_host, "10.0.0.3:3310");
@@ -188,7 +187,7 @@ fn where_the_engine_is_elsewhere_nothing_of_it_is_looked_for_here() {
 }
 
 #[test]
-fn a_database_that_sites_elsewhere_could_not_reach_is_refused() {
+fn a_database_that_sites_cannot_reach_is_refused() {
     assert_eq!(remote(&[]).unwrap_err(), ConfigError::DsnMissing);
     let dsn = ("WP_DSN", "mysql://root:s3cret@127.0.0.1:3306");
     let error = remote(&[dsn]).unwrap_err();
@@ -209,7 +208,7 @@ fn a_database_server_elsewhere_is_the_sites_too() {
 }
 
 #[test]
-fn php_s_settings_go_into_every_site_and_its_limits_follow() {
+fn limits_of_sites_follow_php_s_settings() {
     let images = [("PHP_IMAGE", "p:1"), ("NGINX_IMAGE", "n:1")];
     let sites = |more: &[(&str, &str)]| config(&[&images, more].concat()).unwrap().sites().unwrap();
     let default = sites(&[]);

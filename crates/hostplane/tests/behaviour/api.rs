@@ -1,19 +1,13 @@
-//! Every address, when all is well.
+//! Every address, with valid requests.
 
-use hostplane::api::Platform;
+use hostplane::api::PlatformProgress;
 use hostplane_domain::job::JobState;
 use hostplane_infra::error::Dependency;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use crate::harness::{Harness, answered};
-
-fn keys(value: &Value) -> Vec<&str> {
-    let mut keys: Vec<_> = value.as_object().unwrap().keys().map(String::as_str).collect();
-    keys.sort_unstable();
-    keys
-}
+use crate::harness::{Harness, answered, assert_snapshot};
 
 fn names(page: &Value) -> Vec<&str> {
     page["items"].as_array().unwrap().iter().map(|item| item["name"].as_str().unwrap()).collect()
@@ -32,54 +26,10 @@ async fn a_site_s_whole_life() {
     assert_eq!((&created.body["site"], &created.body["operation"]), (&json!("hello"), &json!("provision")));
 
     assert_eq!(harness.ended(id).await, JobState::Completed);
-    let job = harness.get(&format!("/api/v1/jobs/{id}")).await.body;
-    let expected = [
-        "attempt",
-        "created_at",
-        "error",
-        "finished_at",
-        "id",
-        "operation",
-        "site",
-        "started_at",
-        "state",
-        "steps",
-        "waiting_for",
-        "why",
-    ];
-    assert_eq!(keys(&job), expected);
-    assert_eq!((&job["state"], &job["error"]), (&json!("completed"), &Value::Null));
-    let steps = job["steps"].as_array().unwrap();
-    assert!(steps.iter().all(|step| step["state"] == "done" && step["elapsed_ms"].is_u64()), "{job}");
-    assert_eq!(keys(&steps[0]), ["action", "elapsed_ms", "error", "resource", "state"]);
-
-    let site = harness.get("/api/v1/sites/hello").await.body;
-    let expected = [
-        "active_job",
-        "created_at",
-        "domains",
-        "drift",
-        "id",
-        "kind",
-        "limits",
-        "name",
-        "php",
-        "resources",
-        "status",
-        "suspended",
-        "updated_at",
-        "upgrade_pending",
-        "url",
-    ];
-    assert_eq!(keys(&site), expected);
-    assert_eq!(site["status"], "ACTIVE");
-    assert_eq!((&site["url"], &site["active_job"]), (&json!("http://hello.localhost:8080"), &Value::Null));
-    let resources = site["resources"].as_array().unwrap();
-    assert!(!resources.is_empty() && resources.iter().all(|found| found["state"] == "present"), "{site}");
-
+    assert_snapshot("job_provision", &harness.get(&format!("/api/v1/jobs/{id}")).await.body);
+    assert_snapshot("site_active", &harness.get("/api/v1/sites/hello").await.body);
     let credentials = harness.get("/api/v1/sites/hello/credentials").await;
-    assert_eq!(keys(&credentials.body), ["password", "url", "user"]);
-    assert_eq!(credentials.body["user"], "jane");
+    assert_snapshot("credentials", &credentials.body);
     assert_eq!(credentials.headers["cache-control"], "no-store");
 
     let destroyed = harness.delete("/api/v1/sites/hello?confirm=hello").await;
@@ -93,7 +43,7 @@ async fn a_site_s_whole_life() {
 }
 
 #[tokio::test]
-async fn what_is_left_out_has_defaults() {
+async fn omitted_fields_have_defaults() {
     let harness = Harness::running().await;
     harness.active("hello").await;
     let credentials = harness.get("/api/v1/sites/hello/credentials").await.body;
@@ -128,7 +78,7 @@ async fn lists_come_in_pages() {
 }
 
 #[tokio::test]
-async fn lists_are_narrowed_by_what_people_look_for() {
+async fn lists_are_filtered() {
     let harness = Harness::running().await;
     for name in ["shop", "shop-2", "blog", "sho"] {
         harness.active(name).await;
@@ -172,7 +122,7 @@ async fn a_cursor_that_no_page_gave_is_refused() {
 }
 
 #[tokio::test]
-async fn a_failed_site_can_be_provisioned_anew() {
+async fn a_failed_site_can_be_provisioned_again() {
     let harness = Harness::running().await;
     let images = std::mem::take(&mut harness.world.state().containers.images);
     let failed = harness.create("hello").await;
@@ -193,7 +143,7 @@ async fn a_failed_site_can_be_provisioned_anew() {
 }
 
 #[tokio::test]
-async fn a_job_waits_for_what_is_down_and_says_so() {
+async fn a_job_names_the_dependency_it_waits_for() {
     let harness = Harness::running().await;
     harness.cut_off(Dependency::Mariadb);
     let id = harness.create("hello").await;
@@ -215,7 +165,7 @@ async fn liveness_and_readiness_need_no_token() {
 }
 
 #[tokio::test]
-async fn readiness_says_what_is_down() {
+async fn readiness_names_the_failed_dependency() {
     let harness = Harness::idle().await;
     harness.cut_off(Dependency::Caddy);
     let ready = answered(harness.without_token(Method::GET, "/readyz")).await;
@@ -227,7 +177,7 @@ async fn readiness_says_what_is_down() {
 #[tokio::test]
 async fn nothing_is_ready_before_the_platform_is_made() {
     let progress = watch::Sender::new(Some("is being made".to_owned()));
-    let harness = Harness::new(false, Platform::watched(progress.subscribe())).await;
+    let harness = Harness::new(false, PlatformProgress::watched(progress.subscribe())).await;
     let ready = answered(harness.without_token(Method::GET, "/readyz")).await;
     assert_eq!(
         (ready.status, &ready.body["checks"]["platform"]),
@@ -239,9 +189,9 @@ async fn nothing_is_ready_before_the_platform_is_made() {
 }
 
 #[tokio::test]
-async fn every_answer_has_an_id_and_is_never_cached() {
+async fn answers_have_an_id_and_are_never_cached() {
     let harness = Harness::idle().await;
-    for path in ["/healthz", "/api/v1/sites", "/api/v1/sites/nobody", "/nowhere"] {
+    for path in ["/healthz", "/api/v1/sites", "/api/v1/sites/absent", "/nowhere"] {
         let answer = harness.get(path).await;
         assert_eq!(answer.headers["cache-control"], "no-store", "{path}");
         assert_eq!(answer.headers["x-content-type-options"], "nosniff", "{path}");
@@ -250,7 +200,7 @@ async fn every_answer_has_an_id_and_is_never_cached() {
 }
 
 #[tokio::test]
-async fn a_failure_inside_tells_nothing_but_its_id() {
+async fn an_internal_failure_shows_only_its_id() {
     let harness = Harness::idle().await;
     harness.break_store().await;
     let answer = harness.get("/api/v1/sites").await;

@@ -1,4 +1,4 @@
-//! Whoever shows one wrong token after the other is told to wait; nobody else is.
+//! A client that sends many wrong tokens has to wait; no other client does.
 
 use std::net::IpAddr;
 
@@ -8,16 +8,16 @@ use crate::bad_input::problem;
 use crate::harness::{Answered, Harness, answered};
 
 impl Harness {
-    /// Shows something as `authorization`, from an address of this machine.
+    /// Sends a header `authorization` from an address of this machine.
     pub async fn show(&self, from: IpAddr, authorization: &str) -> Answered {
         let http = reqwest::Client::builder().no_proxy().local_address(from).build().unwrap();
         let request = http.request(Method::GET, format!("http://{}/api/v1/sites", self.address));
         answered(request.header("authorization", authorization)).await
     }
 
-    /// Shows wrong tokens until they are too many.
+    /// Sends wrong tokens until they are too many.
     async fn exhaust(&self, from: IpAddr) -> Answered {
-        // They come back so slowly that no machine is too slow to use them up.
+        // The allowance returns so slowly that any machine uses it up.
         for n in 0..200 {
             let wrong = if n % 2 == 0 { format!("Bearer hp_{n:064}") } else { "Basic eDp5".to_owned() };
             let answer = self.show(from, &wrong).await;
@@ -45,6 +45,6 @@ async fn too_many_wrong_tokens_have_to_wait() {
     }
     assert_eq!(problem(&harness.show(other, "Bearer hp_wrong").await, 401), "unauthorized");
     let without = answered(harness.without_token(Method::GET, "/api/v1/sites")).await;
-    assert_eq!(problem(&without, 401), "unauthorized", "who shows nothing guesses nothing");
+    assert_eq!(problem(&without, 401), "unauthorized", "a request without a token guesses none");
     assert_eq!(answered(harness.without_token(Method::GET, "/healthz")).await.status, StatusCode::OK);
 }

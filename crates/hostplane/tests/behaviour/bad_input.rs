@@ -1,11 +1,11 @@
-//! Bad input gets the right 4xx, which says what to do, and creates nothing.
+//! Bad input gets the right 4xx with advice, and creates nothing.
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::harness::{Answered, Harness, answered};
 
-/// Checks the form of a problem and answers its type without the common beginning.
+/// Checks the form of a problem and returns the end of its type.
 pub fn problem(answer: &Answered, status: u16) -> String {
     let Answered { status: found, headers, body } = answer;
     assert_eq!(found.as_u16(), status, "{body}");
@@ -35,7 +35,7 @@ async fn fields_of_a_new_site() {
         site("title", json!("a\nb")),
         site("title", json!(["a"])),
         site("admin_user", json!("a b")),
-        site("admin_email", json!("nobody")),
+        site("admin_email", json!("absent")),
         site("domain", json!("example.com")),
         site("Name", json!("hello")),
     ];
@@ -100,7 +100,7 @@ async fn bodies() {
 }
 
 #[tokio::test]
-async fn a_body_of_unsaid_length_is_cut_off_too() {
+async fn a_body_of_unknown_length_is_limited_too() {
     let harness = Harness::idle().await;
     let chunks = (0..20).map(|_| Ok::<_, std::io::Error>(vec![b' '; 8192]));
     let body = reqwest::Body::wrap_stream(futures_util::stream::iter(chunks));
@@ -127,7 +127,7 @@ async fn tokens() {
     ];
     let body = json!({ "name": "hello", "kind": "wordpress" });
     for (n, value) in (1..).zip(values) {
-        // Each from an address of its own: too many from one have to wait.
+        // Each comes from an address of its own: too many from one have to wait.
         let from = std::net::IpAddr::from([127, 0, 1, n]);
         let http = reqwest::Client::builder().no_proxy().local_address(from).build().unwrap();
         for (method, path) in [
@@ -225,14 +225,14 @@ async fn addresses_and_methods() {
 }
 
 #[tokio::test]
-async fn what_there_is_not() {
+async fn absent_sites_and_jobs() {
     let harness = Harness::idle().await;
     let job = "/api/v1/jobs/018f0000-0000-7000-8000-000000000000";
     for (method, path, kind) in [
-        (Method::GET, "/api/v1/sites/nobody", "site-not-found"),
-        (Method::GET, "/api/v1/sites/nobody/credentials", "site-not-found"),
-        (Method::DELETE, "/api/v1/sites/nobody?confirm=nobody", "site-not-found"),
-        (Method::GET, "/api/v1/jobs?site=nobody", "site-not-found"),
+        (Method::GET, "/api/v1/sites/absent", "site-not-found"),
+        (Method::GET, "/api/v1/sites/absent/credentials", "site-not-found"),
+        (Method::DELETE, "/api/v1/sites/absent?confirm=absent", "site-not-found"),
+        (Method::GET, "/api/v1/jobs?site=absent", "site-not-found"),
         (Method::GET, job, "job-not-found"),
         (Method::POST, &format!("{job}/retry"), "job-not-found"),
         (Method::POST, &format!("{job}/cancel"), "job-not-found"),
@@ -242,7 +242,7 @@ async fn what_there_is_not() {
 }
 
 #[tokio::test]
-async fn what_does_not_go_now() {
+async fn operations_that_the_status_forbids() {
     let harness = Harness::idle().await;
     let job = harness.create("hello").await;
     let again = harness.post("/api/v1/sites", &json!({ "name": "hello", "kind": "wordpress" })).await;
@@ -257,7 +257,7 @@ async fn what_does_not_go_now() {
 }
 
 #[tokio::test]
-async fn a_destroy_without_its_confirmation_says_what_to_send() {
+async fn an_unconfirmed_destroy_names_the_confirmation() {
     let harness = Harness::running().await;
     harness.active("hello").await;
     for query in ["", "?confirm=", "?confirm=Hello", "?confirm=other", "?confirm=true"] {

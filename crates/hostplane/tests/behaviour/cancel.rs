@@ -1,4 +1,4 @@
-//! Jobs that somebody cancels.
+//! Cancelled jobs.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ impl Harness {
         answered(self.request(Method::POST, &format!("/api/v1/jobs/{job}/cancel"))).await
     }
 
-    /// Orders a site and waits until WordPress is about to be unpacked; it is once the other value is notified.
+    /// Orders a site and holds its job before WordPress is unpacked, until the other value is notified.
     pub async fn in_the_middle(&self, name: &str) -> (String, Arc<Notify>) {
         let held = self.hold();
         let job = self.create(name).await;
@@ -25,14 +25,14 @@ impl Harness {
         (job, held)
     }
 
-    /// The next WordPress is unpacked once this is notified.
+    /// Holds the next unpacking of WordPress until this is notified.
     pub fn hold(&self) -> Arc<Notify> {
         let held = Arc::new(Notify::new());
         self.gate.next("wordpress.unpack", Verdict::Wait(Arc::clone(&held)));
         held
     }
 
-    /// The next change of a database user waits until this is notified.
+    /// Holds the next change of a database user until this is notified.
     pub fn hold_database(&self) -> Arc<Notify> {
         let held = Arc::new(Notify::new());
         self.gate.next("mariadb.ensure_tenant", Verdict::Wait(Arc::clone(&held)));
@@ -49,7 +49,7 @@ impl Harness {
 }
 
 #[tokio::test]
-async fn a_provision_turns_back_and_can_be_begun_anew() {
+async fn a_cancelled_provision_rolls_back_and_is_retried() {
     let harness = Harness::running().await;
     let before = harness.outside();
     let (id, held) = harness.in_the_middle("hello").await;
@@ -82,7 +82,7 @@ async fn a_provision_turns_back_and_can_be_begun_anew() {
 }
 
 #[tokio::test]
-async fn a_job_that_has_not_begun_makes_nothing() {
+async fn a_job_cancelled_before_its_start_makes_nothing() {
     let harness = Harness::idle().await;
     let id = harness.create("hello").await;
     let asked = harness.cancel(&id).await;
@@ -92,7 +92,7 @@ async fn a_job_that_has_not_begun_makes_nothing() {
 }
 
 #[tokio::test]
-async fn what_can_not_be_cancelled_says_why() {
+async fn an_impossible_cancel_names_its_reason() {
     let harness = Harness::running().await;
     let provision = harness.create("hello").await;
     assert_eq!(harness.ended(&provision).await, JobState::Completed);
@@ -111,7 +111,7 @@ async fn what_can_not_be_cancelled_says_why() {
 }
 
 #[tokio::test]
-async fn a_cancel_that_makes_no_sense_changes_nothing() {
+async fn an_invalid_cancel_changes_nothing() {
     let harness = Harness::idle().await;
     let id = harness.create("hello").await;
     for (path, status, kind) in [

@@ -1,4 +1,4 @@
-//! The listener: what speaks no HTTP, and how it stops.
+//! The listener: clients that speak no HTTP, and the stop.
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -15,7 +15,7 @@ async fn exchange(harness: &Harness, sent: &[u8]) -> String {
 }
 
 #[tokio::test]
-async fn what_is_no_http_is_refused_and_others_are_served_on() {
+async fn clients_without_http_are_refused() {
     let harness = Harness::idle().await;
     for sent in
         [&b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\r\n\r\n"[..], b"GET\r\n\r\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"]
@@ -36,7 +36,7 @@ async fn a_head_that_is_too_large_is_refused() {
 }
 
 #[tokio::test]
-async fn a_stop_ends_idle_connections_and_takes_no_new_ones() {
+async fn a_stop_ends_idle_connections() {
     let harness = Harness::idle().await;
     assert_eq!(harness.get("/healthz").await.status, 200, "this connection is kept");
     let mut idle = TcpStream::connect(harness.address).await.unwrap();
@@ -49,7 +49,7 @@ async fn a_stop_ends_idle_connections_and_takes_no_new_ones() {
 }
 
 #[tokio::test]
-async fn a_client_that_sends_its_head_too_slowly_is_hung_up_on() {
+async fn a_slow_client_is_disconnected() {
     let harness = Harness::idle().await;
     // From here on time passes whenever nothing else happens.
     tokio::time::pause();

@@ -1,5 +1,5 @@
-//! Hundreds of hostile requests, as bytes: each gets a 4xx that says so as a problem, makes nothing, and
-//! leaves nothing secret in the log.
+//! Hundreds of hostile requests, as bytes: each gets a 4xx as a problem, makes nothing, and leaves no secret in the
+//! log.
 
 mod addresses;
 mod bodies;
@@ -21,16 +21,16 @@ use tracing_subscriber::layer::{Layer, SubscriberExt};
 use crate::harness::Harness;
 
 const JOB: &str = "018f0000-0000-7000-8000-000000000000";
-/// Stands for what somebody took for a secret and put where it doesn't belong.
+/// Stands for a secret in a wrong place.
 const HUSH: &str = "hush5ecret";
 
-/// A request, and where it comes from: who shows wrong tokens is slowed, and that is another test's matter.
+/// A request and its address: wrong tokens of one address are throttled, which another test checks.
 struct Request {
     bytes: Vec<u8>,
     from: Ipv4Addr,
 }
 
-/// All the requests, each once.
+/// All requests.
 struct Table {
     token: String,
     all: Vec<Request>,
@@ -78,12 +78,12 @@ fn encoded(bytes: &[u8]) -> String {
 }
 
 impl Harness {
-    /// Sends bytes and answers status, head and body.
+    /// Sends bytes and returns status, head and body.
     async fn send(&self, request: &Request) -> (u16, String, Vec<u8>) {
         let socket = TcpSocket::new_v4().unwrap();
         socket.bind((request.from, 0).into()).unwrap();
         let mut stream = socket.connect(self.address).await.unwrap();
-        // Whoever is refused before all was sent may find nobody who takes the rest.
+        // A request that is refused early may be read no further.
         let _ = stream.write_all(&request.bytes).await;
         let mut answer = Vec::new();
         let _ = stream.read_to_end(&mut answer).await;
@@ -94,8 +94,8 @@ impl Harness {
     }
 }
 
-/// What is logged from now on, by other tests of this process too: a log of this thread alone would miss the
-/// lines that another thread was the first to want to write.
+/// Captures log lines from now on, those of other tests of this process too: a log of this thread alone would miss
+/// the lines that another thread was the first to want to write.
 fn captured() -> Arc<Mutex<String>> {
     let log = Arc::new(Mutex::new(String::new()));
     let sink = Arc::clone(&log);
@@ -107,7 +107,7 @@ fn captured() -> Arc<Mutex<String>> {
 }
 
 #[tokio::test]
-async fn every_one_gets_a_4xx_as_a_problem_makes_nothing_and_is_not_quoted() {
+async fn hostile_requests_get_a_problem_and_no_quote() {
     let log = captured();
     let harness = Harness::idle().await;
     let mut table = Table { token: harness.token.clone(), all: Vec::new() };
@@ -141,7 +141,7 @@ async fn every_one_gets_a_4xx_as_a_problem_makes_nothing_and_is_not_quoted() {
     assert_eq!(harness.get("/api/v1/sites").await.status, 200, "it serves on");
 
     let log = log.lock().unwrap();
-    assert!(log.lines().count() > table.all.len() / 2, "it is the log that is looked at");
+    assert!(log.lines().count() > table.all.len() / 2, "the log has a line for each request");
     for secret in [&harness.token, HUSH, &harness.token.to_uppercase()] {
         let line = log.lines().find(|line| line.contains(secret));
         assert!(line.is_none(), "{line:?}");

@@ -3,8 +3,8 @@
 use std::process::Stdio;
 use std::time::Duration;
 
-use hostplane::api::{Api, Platform};
-use hostplane::http;
+use hostplane::api::{Api, PlatformProgress};
+use hostplane::listener;
 use hostplane_domain::job::JobState;
 use hostplane_domain::token::TokenScope;
 use reqwest::{Method, Response, StatusCode};
@@ -17,9 +17,9 @@ use crate::bad_input::problem;
 use crate::cli::command;
 use crate::harness::{Harness, answered};
 
-const NOBODY: &str = "018f0000-0000-7000-8000-000000000000";
+const ABSENT: &str = "018f0000-0000-7000-8000-000000000000";
 
-/// What came of a stream.
+/// A stream and its received events.
 struct Stream {
     response: Response,
     text: String,
@@ -84,7 +84,7 @@ fn steps(event: &Event) -> usize {
 }
 
 #[tokio::test]
-async fn a_job_is_told_as_it_goes_on_and_the_stream_ends_with_it() {
+async fn a_stream_follows_a_job_to_its_end() {
     let harness = Harness::running().await;
     let (job, held) = harness.in_the_middle("hello").await;
     let (_, read) = harness.token_of(TokenScope::Read).await;
@@ -101,12 +101,12 @@ async fn a_job_is_told_as_it_goes_on_and_the_stream_ends_with_it() {
 }
 
 #[tokio::test]
-async fn one_who_comes_back_misses_nothing_and_is_told_nothing_twice() {
+async fn a_reconnected_client_gets_each_event_once() {
     let harness = Harness::running().await;
     let (job, held) = harness.in_the_middle("hello").await;
     let mut stream = harness.events(&harness.token, &job, None).await;
     // The job is held, so sooner or later there is nothing new. What it is at some other moment the stream may never
-    // have told: changes that come soon after each other are one event.
+    // have sent: changes that come soon after each other are one event.
     let mut seen = stream.next().await.unwrap();
     while seen.job != harness.get(&format!("/api/v1/jobs/{job}")).await.body {
         seen = stream.next().await.unwrap();
@@ -115,11 +115,11 @@ async fn one_who_comes_back_misses_nothing_and_is_told_nothing_twice() {
     let mut again = harness.events(&harness.token, &job, Some(&seen.id)).await;
     held.notify_one();
     let next = again.next().await.unwrap();
-    assert_ne!(next.job, seen.job, "what is known is not told again");
+    assert_ne!(next.job, seen.job, "no event is repeated");
     assert!(steps(&next) >= steps(&seen));
     drop(again);
     assert_eq!(harness.ended(&job).await, JobState::Completed);
-    // Whatever happened meanwhile is in the one event that is left.
+    // All changes meanwhile are in the one event that is left.
     let rest = harness.events(&harness.token, &job, Some(&seen.id)).await.rest().await;
     assert_eq!(rest.len(), 1);
     assert_eq!(rest.last().unwrap().job["state"], "completed");
@@ -136,13 +136,13 @@ async fn one_who_comes_back_misses_nothing_and_is_told_nothing_twice() {
 }
 
 #[tokio::test]
-async fn a_stream_without_news_says_that_it_lives() {
+async fn a_silent_stream_sends_comments() {
     let mut harness = Harness::idle().await;
-    let api = Api::new(harness.app.clone(), "localhost".parse().unwrap(), Platform::default());
-    let listener = http::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let api = Api::new(harness.app.clone(), "localhost".parse().unwrap(), PlatformProgress::default());
+    let listener = listener::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
     harness.address = listener.local_addr().unwrap();
     let router = api.silent_for(Duration::from_millis(20)).router();
-    tokio::spawn(http::serve(listener, router, harness.stop.subscribe()));
+    tokio::spawn(listener::serve(listener, router, harness.stop.subscribe()));
     let job = harness.create("hello").await;
     let mut stream = harness.events(&harness.token, &job, None).await;
     stream.next().await.unwrap();
@@ -151,14 +151,14 @@ async fn a_stream_without_news_says_that_it_lives() {
 }
 
 #[tokio::test]
-async fn a_stop_ends_streams_in_order_and_at_once() {
+async fn a_stop_ends_streams_at_once() {
     let harness = Harness::idle().await;
     let job = harness.create("hello").await;
     let mut stream = harness.events(&harness.token, &job, None).await;
     stream.next().await.unwrap();
     harness.stop.send_replace(true);
     assert!(stream.next().await.is_none());
-    // Sooner than requests under way are broken off.
+    // Sooner than running requests are broken off.
     timeout(Duration::from_secs(4), harness.serving).await.expect("nothing is waited for").unwrap();
 }
 
@@ -170,7 +170,7 @@ async fn a_stream_ends_when_its_token_is_revoked() {
     let mut stream = harness.events(&token, &job, None).await;
     stream.next().await.unwrap();
     assert_eq!(harness.delete(&format!("/api/v1/tokens/{id}")).await.status, StatusCode::NO_CONTENT);
-    // Sooner than a silent stream looks at its token by itself.
+    // Sooner than a silent stream checks its token.
     assert!(timeout(Duration::from_secs(10), stream.next()).await.expect("at once").is_none());
 }
 
@@ -199,15 +199,15 @@ async fn streams_are_bounded_and_come_free_again() {
 }
 
 #[tokio::test]
-async fn what_there_is_not_is_not_followed() {
+async fn absent_jobs_are_not_followed() {
     let harness = Harness::idle().await;
-    assert_eq!(problem(&harness.get(&format!("/api/v1/jobs/{NOBODY}/events")).await, 404), "job-not-found");
+    assert_eq!(problem(&harness.get(&format!("/api/v1/jobs/{ABSENT}/events")).await, 404), "job-not-found");
     assert_eq!(problem(&harness.get("/api/v1/jobs/1/events").await, 400), "invalid-parameter");
-    assert_eq!(problem(&harness.get(&format!("/api/v1/jobs/{NOBODY}/events?from=1")).await, 400), "invalid-parameter");
+    assert_eq!(problem(&harness.get(&format!("/api/v1/jobs/{ABSENT}/events?from=1")).await, 400), "invalid-parameter");
 }
 
 #[tokio::test]
-async fn the_command_line_goes_on_when_the_control_plane_starts_anew() {
+async fn a_watch_outlives_a_restart() {
     let harness = Harness::running().await;
     let (job, held) = harness.in_the_middle("hello").await;
     let mut watch = command(harness.home.dir());
@@ -218,17 +218,17 @@ async fn the_command_line_goes_on_when_the_control_plane_starts_anew() {
     harness.stop.send_replace(true);
     harness.serving.await.unwrap();
     while !lines.next_line().await.unwrap().expect("it goes on").contains("does not answer") {}
-    let listener = http::bind(harness.address).await.unwrap();
-    let router = Api::new(harness.app.clone(), "localhost".parse().unwrap(), Platform::default()).router();
+    let listener = listener::bind(harness.address).await.unwrap();
+    let router = Api::new(harness.app.clone(), "localhost".parse().unwrap(), PlatformProgress::default()).router();
     let stop = tokio::sync::watch::Sender::new(false);
-    let _serving = tokio::spawn(http::serve(listener, router, stop.subscribe()));
+    let _serving = tokio::spawn(listener::serve(listener, router, stop.subscribe()));
     held.notify_one();
-    let mut said = String::new();
+    let mut shown = String::new();
     while let Some(line) = lines.next_line().await.unwrap() {
-        said = said + &line + "\n";
+        shown = shown + &line + "\n";
     }
-    assert_eq!(watch.wait().await.unwrap().code(), Some(0), "{said}");
-    assert!(said.contains("wordpress_install ensured"), "{said}");
+    assert_eq!(watch.wait().await.unwrap().code(), Some(0), "{shown}");
+    assert!(shown.contains("wordpress_install ensured"), "{shown}");
 }
 
 /// Answers each request with what `answer` makes of its path, over and over, and never a second on a connection.
@@ -247,7 +247,7 @@ async fn serve_by_hand(listener: TcpListener, answer: impl Fn(&str) -> String) {
 
 fn job_of(state: &str) -> String {
     format!(
-        r#"{{"id":"{NOBODY}","site":"hello","operation":"provision","state":"{state}","attempt":1,"waiting_for":null,"steps":[],"error":null,"created_at":"x","started_at":null,"finished_at":null}}"#
+        r#"{{"id":"{ABSENT}","site":"hello","operation":"provision","state":"{state}","attempt":1,"waiting_for":null,"steps":[],"error":null,"created_at":"x","started_at":null,"finished_at":null}}"#
     )
 }
 
@@ -266,7 +266,7 @@ async fn watched(stream: &str, then: &'static str) -> (Option<i32>, String) {
     });
     let dir = tempfile::TempDir::new().unwrap();
     let mut command = command(dir.path());
-    command.args(["job", "watch", NOBODY, "--timeout", "1m", "--api", &address]).env("HOSTPLANE_TOKEN", "hp_x");
+    command.args(["job", "watch", ABSENT, "--timeout", "1m", "--api", &address]).env("HOSTPLANE_TOKEN", "hp_x");
     tokio::select! {
         () = serving => unreachable!(),
         ended = command.output() => {
@@ -277,17 +277,17 @@ async fn watched(stream: &str, then: &'static str) -> (Option<i32>, String) {
 }
 
 #[tokio::test]
-async fn the_command_line_takes_the_end_from_the_stream() {
+async fn a_watch_ends_with_the_stream() {
     let event = job_of("completed");
     let stream =
         format!("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n: nothing new\n\ndata: {event}\n\n");
-    // Whoever only asked would wait for ever.
+    // A client that only polled would wait for ever.
     let (code, err) = watched(&stream, "running").await;
     assert_eq!(code, Some(0), "{err}");
 }
 
 #[tokio::test]
-async fn the_command_line_asks_when_the_stream_breaks() {
+async fn a_watch_polls_when_the_stream_breaks() {
     let running = job_of("running");
     for stream in [
         format!("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\ndata: {running}\n\ndata: {{"),

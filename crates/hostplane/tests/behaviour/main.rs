@@ -1,4 +1,4 @@
-//! What the API and the command line do, on an engine over the in-memory world.
+//! Behaviour of the API and the command line, on an engine over the in-memory world.
 
 mod api;
 mod auth_throttle;

@@ -1,15 +1,14 @@
-//! What lands after its job had ended.
+//! Effects that land after their job has ended.
 
 use hostplane_domain::job::{JobState, OperationName};
 use hostplane_engine::store::JobFilter;
 use hostplane_testing::fake::FakeNetwork;
 use reqwest::StatusCode;
-use serde_json::json;
 
-use crate::harness::Harness;
+use crate::harness::{Harness, assert_snapshot};
 
 impl Harness {
-    /// A site is destroyed, its network appears again, and is collected. The job that did it.
+    /// Destroys a site and restores its network. Returns the job that collects the network.
     pub async fn collected(&self, name: &str) -> String {
         self.active(name).await;
         let is_its = |network: &FakeNetwork| network.name == format!("site_{name}");
@@ -32,16 +31,12 @@ impl Harness {
 }
 
 #[tokio::test]
-async fn it_is_collected_by_a_job_of_its_own() {
+async fn a_late_network_is_collected_by_a_job() {
     let harness = Harness::running().await;
     let before = harness.outside();
     let id = harness.collected("hello").await;
     assert_eq!(harness.outside(), before, "nothing is left");
-    let job = harness.get(&format!("/api/v1/jobs/{id}")).await.body;
-    assert_eq!((&job["why"][0]["resource"], &job["why"][0]["reason"]), (&json!("network"), &json!("left_over")));
-    assert_eq!((&job["operation"], &job["site"], &job["error"]), (&json!("collect"), &json!("hello"), &json!(null)));
-    let steps = job["steps"].as_array().unwrap();
-    assert_eq!((steps.len(), &steps[0]["resource"], &steps[0]["action"]), (1, &json!("network"), &json!("remove")));
+    assert_snapshot("job_collect", &harness.get(&format!("/api/v1/jobs/{id}")).await.body);
     let of_site = harness.get("/api/v1/jobs?site=hello").await.body;
     assert_eq!(of_site["items"].as_array().unwrap().len(), 3, "{of_site}");
 }

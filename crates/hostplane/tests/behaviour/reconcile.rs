@@ -1,4 +1,4 @@
-//! What is not as it should be, what no site explains, what the doctor says, and what Prometheus reads.
+//! Drift, orphans, the doctor and the metrics.
 
 use std::collections::BTreeSet;
 
@@ -8,17 +8,17 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::bad_input::problem;
-use crate::harness::{Harness, answered};
+use crate::harness::{Harness, answered, assert_snapshot};
 
 async fn reconciled(harness: &Harness) -> Value {
-    let looked = answered(harness.request(Method::POST, "/api/v1/reconcile?deep=true")).await;
-    assert_eq!(looked.status, StatusCode::OK, "{}", looked.body);
-    assert_eq!(looked.body["complete"], true, "{}", looked.body);
-    looked.body
+    let scanned = answered(harness.request(Method::POST, "/api/v1/reconcile?deep=true")).await;
+    assert_eq!(scanned.status, StatusCode::OK, "{}", scanned.body);
+    assert_eq!(scanned.body["complete"], true, "{}", scanned.body);
+    scanned.body
 }
 
 #[tokio::test]
-async fn a_drift_is_told_with_its_reason_and_repaired_by_a_job_that_says_why() {
+async fn a_drift_is_reported_and_repaired_by_a_job() {
     let harness = Harness::running().await;
     harness.app.settle_routes().await.unwrap();
     harness.active("hello").await;
@@ -32,37 +32,31 @@ async fn a_drift_is_told_with_its_reason_and_repaired_by_a_job_that_says_why() {
     });
     let repair = repair.await;
     harness.ended(&repair).await;
-    let job = harness.get(&format!("/api/v1/jobs/{repair}")).await.body;
-    assert_eq!((&job["operation"], &job["state"]), (&json!("repair"), &json!("completed")), "{job}");
-    let why = &job["why"][0];
-    assert_eq!((&why["resource"], &why["reason"]), (&json!("php_container"), &json!("stopped")), "{job}");
+    assert_snapshot("job_repair", &harness.get(&format!("/api/v1/jobs/{repair}")).await.body);
     let (code, out, _) = harness.cli(&["job", "show", &repair]).await;
     assert!(code == Some(0) && out.contains("php_container stopped"), "{out}");
 }
 
 #[tokio::test]
-async fn what_only_an_operator_can_mend_stays_in_sight() {
+async fn drift_for_an_operator_stays_listed() {
     let harness = Harness::running().await;
     harness.active("hello").await;
     harness.active("other").await;
     harness.world.state().containers.delete_file("wp_hello", ".hostplane-site");
-    let found = reconciled(&harness).await;
-    let drift = &found["items"][0];
-    assert_eq!((&drift["site"], &drift["resource"]), (&json!("hello"), &json!("wordpress_files")), "{found}");
-    assert_eq!((&drift["reason"], &drift["remediation"]), (&json!("absent"), &json!("operator")), "{found}");
+    assert_snapshot("drift_for_operator", &reconciled(&harness).await);
     let of_other = harness.get("/api/v1/drift?site=other").await.body;
     assert_eq!(of_other["items"], json!([]));
     assert_eq!(harness.get("/api/v1/sites/hello").await.body["drift"][0]["reason"], "absent");
     let (code, out, _) = harness.cli(&["drift"]).await;
     assert!(code == Some(0) && out.contains("wordpress_files") && out.contains("operator"), "{out}");
     let (_, out, _) = harness.cli(&["site", "show", "hello"]).await;
-    assert!(out.contains("DRIFT OF"), "{out}");
+    assert!(out.contains("REMEDIATION"), "{out}");
     let (code, out, _) = harness.cli(&["reconcile", "--deep", "--json"]).await;
     assert!(code == Some(0) && out.contains("\"complete\": true"), "{out}");
 }
 
 #[tokio::test]
-async fn an_orphan_is_listed_and_removed_by_whoever_says_its_name() {
+async fn an_orphan_is_removed_once_confirmed() {
     let harness = Harness::running().await;
     let before = harness.outside();
     harness.active("hello").await;
@@ -72,12 +66,8 @@ async fn an_orphan_is_listed_and_removed_by_whoever_says_its_name() {
     harness.world.state().containers.volumes.insert("wp_hello".to_owned(), late);
     reconciled(&harness).await;
     let orphans = harness.get("/api/v1/orphans").await.body;
-    let orphan = &orphans["items"][0];
-    assert_eq!(
-        (&orphan["kind"], &orphan["name"], &orphan["reason"]),
-        (&json!("volume"), &json!("wp_hello"), &json!("left_over"))
-    );
-    let id = orphan["id"].as_str().unwrap();
+    assert_snapshot("orphans", &orphans);
+    let id = orphans["items"][0]["id"].as_str().unwrap();
     for path in [format!("/api/v1/orphans/{id}"), format!("/api/v1/orphans/{id}?confirm=hello")] {
         let refused = harness.delete(&path).await;
         assert_eq!(problem(&refused, 400), "confirmation-required");
@@ -97,7 +87,7 @@ async fn an_orphan_is_listed_and_removed_by_whoever_says_its_name() {
 }
 
 #[tokio::test]
-async fn the_doctor_says_what_each_finding_means_and_what_to_type() {
+async fn the_doctor_gives_hints() {
     let harness = Harness::running().await;
     harness.active("hello").await;
     let (code, out, _) = harness.cli(&["doctor"]).await;
@@ -121,31 +111,24 @@ async fn the_doctor_says_what_each_finding_means_and_what_to_type() {
     harness.world.state().containers.delete_file("wp_hello", ".hostplane-site");
     let (code, out, _) = harness.cli(&["doctor", "--json"]).await;
     assert_eq!(code, Some(1), "{out}");
-    let examined: Value = serde_json::from_str(&out).unwrap();
-    assert_eq!(examined["healthy"], false);
-    let bad: Vec<&Value> =
-        examined["findings"].as_array().unwrap().iter().filter(|finding| finding["severity"] != "ok").collect();
-    assert_eq!(bad.len(), 2, "{bad:#?}");
-    assert!(bad.iter().all(|finding| finding["hint"].is_string()), "{bad:#?}");
-    assert!(
-        bad.iter()
-            .any(|finding| finding["check"] == "images" && finding["hint"].as_str().unwrap().contains("make images"))
-    );
-    assert!(bad.iter().any(|finding| finding["site"] == "hello"));
+    let report: Value = serde_json::from_str(&out).unwrap();
+    assert_snapshot("doctor_with_errors", &report);
+    let hints = report["findings"].as_array().unwrap().iter().filter_map(|finding| finding["hint"].as_str());
+    assert!(hints.into_iter().any(|hint| hint.contains("make images")), "{report}");
 }
 
 #[tokio::test]
-async fn the_doctor_tells_who_is_down_and_what_waits_for_it() {
+async fn the_doctor_names_failed_dependencies() {
     for (dependency, check) in
         [(Dependency::Docker, "docker"), (Dependency::Mariadb, "mariadb"), (Dependency::Caddy, "caddy")]
     {
         let harness = Harness::running().await;
         harness.cut_off(dependency);
-        let examined = harness.get("/api/v1/doctor").await.body;
-        let found = examined["findings"].as_array().unwrap();
+        let report = harness.get("/api/v1/doctor").await.body;
+        let found = report["findings"].as_array().unwrap();
         let finding = found.iter().find(|finding| finding["check"] == check).unwrap();
-        assert_eq!(finding["severity"], "error", "{examined:#}");
-        assert_eq!(examined["healthy"], false);
+        assert_eq!(finding["severity"], "error", "{report:#}");
+        assert_eq!(report["healthy"], false);
     }
 }
 
@@ -155,7 +138,7 @@ fn names(text: &str) -> BTreeSet<&str> {
 }
 
 #[tokio::test]
-async fn the_metrics_are_those_that_the_alerts_and_the_dashboard_go_by() {
+async fn metrics_match_the_alerts_and_the_dashboard() {
     let harness = Harness::running().await;
     harness.active("hello").await;
     harness.world.state().containers.delete_file("wp_hello", ".hostplane-site");
@@ -169,9 +152,9 @@ async fn the_metrics_are_those_that_the_alerts_and_the_dashboard_go_by() {
     let listed = include_str!("../../../../packaging/prometheus/metrics.txt");
     let listed = listed.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
     let listed: BTreeSet<&str> = listed.filter_map(|line| line.split_whitespace().next()).collect();
-    let told: BTreeSet<&str> =
+    let reported: BTreeSet<&str> =
         names(&text).into_iter().filter(|name| listed.contains(name) || name.starts_with("hostplane_")).collect();
-    assert_eq!(told, listed, "{text}");
+    assert_eq!(reported, listed, "{text}");
     for line in [
         "hostplane_sites{status=\"ACTIVE\"} 1",
         "hostplane_drifts{reason=\"absent\",remediation=\"operator\"} 1",

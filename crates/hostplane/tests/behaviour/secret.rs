@@ -7,7 +7,7 @@ use crate::bad_input::problem;
 use crate::harness::{Harness, answered};
 
 #[tokio::test]
-async fn a_rotation_is_asked_for_twice_and_told_until_it_is_through() {
+async fn a_rotation_is_confirmed_and_shows_its_progress() {
     let harness = Harness::running().await;
     harness.active("hello").await;
     let before = std::fs::read_to_string(harness.home.dir().join("secret")).unwrap();

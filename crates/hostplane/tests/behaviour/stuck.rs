@@ -1,4 +1,4 @@
-//! Jobs that need an operator, whose site is to be destroyed.
+//! Jobs that need an operator and whose site is destroyed.
 
 use hostplane_domain::job::JobState;
 use hostplane_infra::error::{Dependency, EffectError, Rejection};
@@ -10,14 +10,14 @@ use crate::bad_input::problem;
 use crate::harness::{Harness, answered};
 
 impl Harness {
-    /// MariaDB refuses to drop the next database.
+    /// Has MariaDB refuse to drop the next database.
     pub fn deny_drop(&self) {
         let message = "DROP command denied".to_owned();
         let denied = Rejection::AccessDenied { by: Dependency::Mariadb, message };
         self.gate.next("mariadb.remove_tenant", Verdict::Fail(EffectError::Rejected(denied)));
     }
 
-    /// Orders a site whose provision fails and whose way back is blocked.
+    /// Orders a site whose provision fails and whose rollback is blocked.
     pub async fn stuck_provision(&self, name: &str) -> String {
         let images = std::mem::take(&mut self.world.state().containers.images);
         self.deny_drop();
@@ -29,7 +29,7 @@ impl Harness {
 }
 
 #[tokio::test]
-async fn a_provision_is_given_up_for_the_destroy() {
+async fn a_destroy_replaces_a_stuck_provision() {
     let harness = Harness::running().await;
     let before = harness.outside();
     let stuck = harness.stuck_provision("hello").await;
@@ -50,7 +50,7 @@ async fn a_provision_is_given_up_for_the_destroy() {
 }
 
 #[tokio::test]
-async fn a_destroy_goes_on() {
+async fn a_stuck_destroy_continues() {
     let harness = Harness::running().await;
     let before = harness.outside();
     harness.active("hello").await;

@@ -1,4 +1,4 @@
-//! What an installation is made of goes away and comes back in any order: all sites serve again by themselves.
+//! Parts of an installation go away and come back in any order: all sites serve again without help.
 
 use std::time::{Duration, Instant};
 
@@ -6,7 +6,7 @@ use crate::docker::docker;
 use crate::instance::{Instance, images};
 use crate::own_engine::OwnEngine;
 
-/// How long until all serves again.
+/// Longest time until all sites serve again.
 const PATIENCE: Duration = Duration::from_mins(2);
 
 fn serves(instance: &Instance, site: &str) -> bool {
@@ -28,7 +28,7 @@ fn until_all_serve(instance: &Instance, sites: &[String], what: &str) {
 }
 
 #[test]
-fn a_host_is_rebooted_and_servers_come_back_in_any_order() {
+fn a_rebooted_host_s_servers_return_in_any_order() {
     let images: Vec<String> = images().into_values().collect();
     let mut engine = OwnEngine::with(&images);
     let mut instance = Instance::on(&engine, &[]);
@@ -44,7 +44,7 @@ fn a_host_is_rebooted_and_servers_come_back_in_any_order() {
     engine.start();
     until_all_serve(&instance, &sites, "the host was rebooted under a control plane that goes on");
 
-    // An hour late, as far as anybody can tell: nothing of it runs while the host boots.
+    // As good as an hour late: nothing of it runs while the host boots.
     instance.kill();
     engine.end("KILL");
     engine.start();
@@ -68,7 +68,7 @@ fn a_host_is_rebooted_and_servers_come_back_in_any_order() {
     }
     instance.docker(&["restart", &mariadb]);
     instance.docker(&["start", &caddy]);
-    until_all_serve(&instance, &sites, "MariaDB came first, and somebody had stopped the sites");
+    until_all_serve(&instance, &sites, "MariaDB came first, and the sites were stopped");
     for site in &sites {
         instance.expect_whole(site);
     }
@@ -100,8 +100,8 @@ fn caddy_comes_back_with_an_empty_volume() {
     }
 }
 
-/// The Engine gives an address that has come free to whoever comes next: a request that still goes there is refused by
-/// the site that it isn't meant for.
+/// The Engine gives a free address to the next container: a request that still goes there is refused by the wrong
+/// site.
 #[test]
 fn no_request_is_answered_by_the_wrong_site() {
     let instance = Instance::up();

@@ -24,7 +24,7 @@ fn shown(instance: &Instance, site: &str) -> serde_json::Value {
     instance.done(&["site", "show", site, "--json"]).json()
 }
 
-/// The front page's status, and a part of the page that tells what it is.
+/// The front page's status, and a part of the page that identifies it.
 fn page(instance: &Instance, site: &str) -> (u16, bool) {
     let host = format!("Host: {}", instance.authority(site));
     let url = format!("http://127.0.0.1:{}/", instance.http_port);
@@ -40,7 +40,7 @@ fn page(instance: &Instance, site: &str) -> (u16, bool) {
 }
 
 #[test]
-fn a_live_site_is_changed_and_what_does_not_serve_is_taken_back() {
+fn a_change_that_does_not_serve_is_rolled_back() {
     let mut instance = Instance::up();
     let [site, other] = ["changed", "other"].map(|name| instance.site(name));
     instance.create(&site);

@@ -23,7 +23,7 @@ struct Container {
     part: &'static str,
     name: String,
     found: Value,
-    /// What the Engine says of the machine's means.
+    /// The Engine's report of the machine.
     means: String,
 }
 
@@ -235,7 +235,7 @@ pub fn no_container_gives_a_warning(instance: &Instance, site: &str) {
         ("php", format!("php_{site}")),
     ];
     let there: BTreeSet<String> = instance.containers().into_iter().collect();
-    assert_eq!(there, names.iter().map(|(_, name)| name.clone()).collect(), "each is looked at");
+    assert_eq!(there, names.iter().map(|(_, name)| name.clone()).collect(), "each is checked");
     let mut warnings = Vec::new();
     for (part, name) in names {
         let container = Container { part, found: inspect("container", &name), name, means: means.clone() };

@@ -1,6 +1,7 @@
 //! Names that are held by another, on the real stack: the job fails, naming step and cause; the other's
 //! thing stays as it is, and nothing of ours is left.
 
+use hostplane_domain::mark::Owner;
 use serde_json::Value;
 
 use crate::docker::{docker, inspect};
@@ -44,7 +45,7 @@ fn what_another_holds_is_left_alone() {
         let container = format!("{name}_{site}");
         docker(&["create", "--name", &container, "--label", &label, image, "true"]);
         let before = as_is("container", &container);
-        let traces = expect_failure(&instance, &site, step, &["container", &container, "somebody else"]);
+        let traces = expect_failure(&instance, &site, step, &["container", &container, &Owner::Foreign.to_string()]);
         assert_eq!(traces, [format!("container {container}")]);
         assert_eq!(as_is("container", &container), before);
     }
@@ -101,7 +102,7 @@ fn what_another_holds_is_left_alone() {
 }
 
 #[test]
-fn a_missing_image_and_a_full_pool_fail_clearly() {
+fn missing_images_and_full_pools_fail_clearly() {
     let mut instance = Instance::new(&[("NGINX_IMAGE", "hostplane/no-such-image:1")]);
     instance.start();
     let site = instance.site("img");

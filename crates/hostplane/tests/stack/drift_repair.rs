@@ -1,5 +1,5 @@
-//! A vandal on a real installation: stops, kills, removes, edits and adds things of every kind, somebody else's among
-//! them. In the end every site serves, whatever is another's is untouched, every orphan is reported, and the log tells
+//! Drift on a real installation: the test stops, kills, removes, edits and adds objects of every kind, foreign ones
+//! among them. In the end every site serves, foreign objects are untouched, every orphan is reported, and the log names
 //! the whole story.
 
 use std::collections::BTreeMap;
@@ -12,7 +12,7 @@ use crate::docker::{docker, inspect};
 use crate::instance::{Instance, images};
 use crate::probe::Probe;
 
-/// How long a repair may take. On a machine at rest it is a second or two.
+/// Longest time for a repair. On an idle machine it takes a second or two.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 struct Vandal<'a> {
@@ -31,7 +31,7 @@ impl Vandal<'_> {
         self.instance.done(&list).json()["items"].as_array().expect("jobs").clone()
     }
 
-    /// Does something to a site, and waits until it is repaired for this reason, without anybody's help.
+    /// Damages a site, and waits until Hostplane repairs it for this reason.
     fn harm(&mut self, site: &str, reason: (&str, &str), what: &str, act: impl FnOnce()) {
         let before = self.repairs.get(site).copied().unwrap_or_default();
         let begun = Instant::now();
@@ -50,7 +50,7 @@ impl Vandal<'_> {
         println!("drift repair: {what}: whole again after {:?}", begun.elapsed());
     }
 
-    /// The same, of what no event tells: somebody has it looked at now.
+    /// Does the same with damage of which no event comes: the operator requests a scan.
     fn harm_unseen(&mut self, site: &str, reason: (&str, &str), what: &str, act: impl FnOnce()) {
         let instance = self.instance;
         self.harm(site, reason, what, || {
@@ -60,7 +60,7 @@ impl Vandal<'_> {
     }
 }
 
-/// Does what takes several commands, before the control plane can mend the first of it.
+/// Does damage of several commands before the control plane can repair the first.
 fn at_one_blow(instance: &Instance, act: impl FnOnce()) {
     let signal = |name: &str| {
         let sent = Command::new("kill").args([name, &instance.process().to_string()]).status();
@@ -124,7 +124,7 @@ fn plant_others(instance: &Instance) {
 }
 
 #[test]
-fn a_vandal_s_work_is_undone_and_what_can_t_be_is_told() {
+fn drift_of_every_kind_is_repaired_or_reported() {
     let begun = Instant::now();
     let instance = Instance::up();
     let [one, two, lost, gone, bystander] = ["one", "two", "lost", "gone", "bystander"].map(|name| instance.site(name));
@@ -138,7 +138,7 @@ fn a_vandal_s_work_is_undone_and_what_can_t_be_is_told() {
     let [php, nginx] = ["php", "nginx"].map(|kind| move |site: &str| format!("{kind}_{site}"));
     let (php, nginx) = (&php, &nginx);
 
-    // What an event tells.
+    // Damage that an event reports.
     vandal.harm(&one, ("nginx_container", "stopped"), "nginx was killed", || drop(docker(&["kill", &nginx(&one)])));
     vandal.harm(&one, ("php_container", "stopped"), "PHP was stopped", || drop(docker(&["stop", &php(&one)])));
     vandal.harm(&one, ("php_container", "absent"), "PHP was removed", || drop(docker(&["rm", "--force", &php(&one)])));
@@ -162,7 +162,7 @@ fn a_vandal_s_work_is_undone_and_what_can_t_be_is_told() {
         });
     });
 
-    // What nobody tells.
+    // Damage that no event reports.
     vandal.harm_unseen(&two, ("php_container", "network"), "PHP was put on the shared network", || {
         docker(&["network", "connect", &instance.tag, &php(&two)]);
     });
@@ -235,7 +235,7 @@ fn lose_data_and_bring_it_back(vandal: &Vandal<'_>, site: &str) {
 }
 
 /// Things of every kind that were a site's which is destroyed: all of it is reported, and what may hold data stays until
-/// somebody removes it.
+/// the operator removes it.
 fn leave_orphans(instance: &Instance, gone: &str) -> usize {
     let labels = |what: &str, name: &str| -> Vec<String> {
         let found = inspect(what, name);
@@ -289,7 +289,7 @@ fn leave_orphans(instance: &Instance, gone: &str) -> usize {
         ("volume", &volume),
     ];
     assert_eq!(known, expected.map(|(kind, name)| format!("{kind} {name} left_over")));
-    // The container that uses no volume stands in nobody's way; with the volume go what holds no data, and then the rest.
+    // The container that uses no volume is in no other's way; with the volume go orphans without data, and then the rest.
     for kind in ["volume", "database"] {
         let orphan = found.iter().find(|orphan| orphan["kind"] == kind).expect("it was there");
         instance.done(&["orphan", "remove", &text(orphan, "id"), "--yes", "--wait"]);
@@ -312,15 +312,15 @@ fn expect_story(instance: &Instance, vandal: &Vandal<'_>, sites: &[&str]) {
             for why in repair["why"].as_array().expect("why") {
                 let is_it = |line: &&&Value| (&line["resource"], &line["reason"]) == (&why["resource"], &why["reason"]);
                 let drifts = of_site("drift");
-                assert!(drifts.iter().any(|line| is_it(&line)), "nothing told of {why} of {site}");
+                assert!(drifts.iter().any(|line| is_it(&line)), "no log line about {why} of {site}");
                 let ends = of_site("a drift is gone");
-                assert!(ends.iter().any(|line| is_it(&line)), "nothing told of the end of {why} of {site}");
+                assert!(ends.iter().any(|line| is_it(&line)), "no log line about the end of {why} of {site}");
             }
-            let told = |message: &str| of_site(message).iter().any(|line| line["job"] == repair["id"]);
-            assert!(told("repairing"), "nothing told that {} was ordered", repair["id"]);
-            assert!(told("job completed"), "nothing told how {} ended", repair["id"]);
+            let logged = |message: &str| of_site(message).iter().any(|line| line["job"] == repair["id"]);
+            assert!(logged("repairing"), "no log line that {} was ordered", repair["id"]);
+            assert!(logged("job completed"), "no log line about the end of {}", repair["id"]);
         }
     }
     let orphans = lines.iter().filter(|line| line["message"] == "found an orphan: its site is gone").count();
-    assert_eq!(orphans, 5, "each orphan is told once");
+    assert_eq!(orphans, 5, "each orphan is reported once");
 }

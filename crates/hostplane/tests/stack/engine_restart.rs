@@ -6,7 +6,7 @@ use crate::instance::{Instance, images};
 use crate::journal::Journal;
 use crate::own_engine::OwnEngine;
 
-/// How the Engine ends, and from which write of a provision and of a destroy on.
+/// The Engine's end, and the write of a provision and of a destroy from which it is tried.
 const CASES: [(&str, &str, &str); 2] = [
     ("KILL", "ensure php_container intended", "remove php_container intended"),
     ("TERM", "ensure wordpress_files intended", "remove network intended"),

@@ -14,7 +14,7 @@ use crate::docker::docker;
 use crate::instance::Instance;
 
 #[tokio::test]
-async fn unpacking_and_installing_can_be_repeated_and_lose_nothing() {
+async fn unpacking_and_installing_twice_loses_nothing() {
     let instance = Instance::up();
     let name = instance.site("install");
     instance.create(&name);

@@ -1,8 +1,8 @@
-//! What a hostile site reaches: nothing. Each probe is made twice, from inside the site and from a place where it
+//! A hostile site reaches nothing. Each probe is made twice, from inside the site and from a place where it
 //! has to succeed, so that a network that is down doesn't pass.
 //!
 //! The Engine is the test's own, in a network namespace of its own: there "the host" can be given listeners on all
-//! addresses, a metadata service and an Engine that listens on TCP, and its packet filter is nobody else's.
+//! addresses, a metadata service and an Engine that listens on TCP, and its packet filter is the test's alone.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -11,13 +11,13 @@ use crate::instance::{Instance, images};
 use crate::own_engine::{DOCKER_PORT, OwnEngine};
 use crate::reach::{Place, files_with, php, reached};
 
-/// Says "reached" to whoever connects.
+/// Answers "reached" to each connection.
 const LISTEN: &str = "$s = stream_socket_server('tcp://[::]:PORT') ?: exit(1); \
                       while (true) { if ($c = @stream_socket_accept($s, -1)) { fwrite($c, 'reached'); fclose($c); } }";
 const LISTENER_PORT: u16 = 8099;
 const METADATA: &str = "169.254.169.254";
 
-/// What must not be reached: what it is, under which address the site tries, and from where the same probe has to
+/// A forbidden destination: its name, the address that the site tries, and the place from which the same probe has to
 /// succeed, with the address that it has there.
 struct Target {
     what: &'static str,
@@ -38,7 +38,7 @@ struct Harness {
 fn a_hostile_site_reaches_nothing() {
     let begun = Instant::now();
     let mut harness = Harness::new();
-    println!("isolation: the bed is there after {:?}", begun.elapsed());
+    println!("isolation: the harness is ready after {:?}", begun.elapsed());
     let targets = harness.targets();
     no_probe_from_a_site_succeeds(&harness, &targets);
     a_site_has_no_ipv6(&harness);
@@ -156,7 +156,7 @@ impl Harness {
         targets
     }
 
-    /// Whether a container that isn't Hostplane's reaches the host, and the metadata service: nobody else's
+    /// Tests if a foreign container reaches the host and the metadata service: no foreign
     /// traffic is touched.
     fn others_pass(&self) {
         let listener = format!("172.17.0.1:{LISTENER_PORT}");
@@ -241,7 +241,7 @@ fn a_site_has_no_ipv6(harness: &Harness) {
     assert!(on_host.lines().any(|line| !line.trim_end().ends_with(" lo")), "the host has it: {on_host}");
 }
 
-/// MariaDB sees every site under one address, so it is the password alone that tells them apart.
+/// MariaDB sees every site under one address, so the password alone separates them.
 fn databases_are_kept_apart_by_their_passwords(harness: &Harness) {
     let password_of = |site: &str| {
         let program = "<?php require '/etc/hostplane/wp-config.php'; echo DB_PASSWORD;";
@@ -290,7 +290,7 @@ fn files_and_secrets_of_others_are_not_there(harness: &Harness) {
     assert!(!files_with(&harness.instance, &attacker, &format!("wp_{}", harness.attacker)).is_empty());
 }
 
-/// Whoever flushes the packet filter, and an Engine that is killed and comes back.
+/// Flushes the packet filter, and kills the Engine until it comes back.
 fn rules_come_back_and_outlive_the_engine(harness: &mut Harness, targets: &[Target]) {
     let rules = harness.rules();
     let table = rules.lines().find(|line| line.starts_with("table inet hostplane_")).expect("a table of its own");

@@ -1,5 +1,5 @@
 //! SIGKILL at every write of provisions, destroys and ways back: each ends as it should without a hand, and
-//! nobody who looks at another site notices.
+//! no visitor of another site notices.
 
 use std::time::Instant;
 
@@ -28,7 +28,7 @@ fn report(what: &str, killer: &Killer, seen: &Seen, begun: Instant) {
 }
 
 #[tokio::test]
-async fn provisions_and_destroys_survive_a_kill_at_every_write() {
+async fn operations_survive_a_kill_at_every_write() {
     let begun = Instant::now();
     let mut instance = Instance::up();
     let bystander = instance.site("bystander");
@@ -61,7 +61,7 @@ async fn provisions_and_destroys_survive_a_kill_at_every_write() {
 }
 
 #[tokio::test]
-async fn provisions_that_turn_back_survive_a_kill_at_every_write() {
+async fn rollbacks_survive_a_kill_at_every_write() {
     let begun = Instant::now();
     let mut instance = Instance::up();
     let bystander = instance.site("bystander");
@@ -70,7 +70,7 @@ async fn provisions_that_turn_back_survive_a_kill_at_every_write() {
     // One moment of the way there too: then the way back waits until lost calls have landed.
     let mut killer = Killer::of(&instance, &["provision back", "route", "ensure php_container intended"]).await;
 
-    // Somebody else serves these sites' host names.
+    // A foreign snippet serves these sites' host names.
     let sites = ["one", "two", "three"].map(|name| instance.site(name));
     let caddy = format!("{}-caddy", instance.tag);
     for site in &sites {

@@ -1,4 +1,4 @@
-//! A site's life: made, browsed, logged into, looked at, destroyed.
+//! A site's life: made, browsed, logged into, inspected, destroyed.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::docker::{docker, inspect, names_with};
 use crate::instance::Instance;
 
 #[tokio::test]
-async fn a_site_is_made_browsed_logged_into_and_destroyed() {
+async fn a_site_is_made_used_and_destroyed() {
     let instance = Instance::up();
     let site = instance.site("life");
     instance.create(&site);
@@ -25,7 +25,7 @@ async fn a_site_is_made_browsed_logged_into_and_destroyed() {
 
     browse(&instance, &site).await;
     log_in(&instance, &site, user, password).await;
-    look_inside(&instance, &site).await;
+    inspect_inside(&instance, &site).await;
     installer_is_denied(&instance, &site).await;
     other_names_are_not_served(&instance, &site).await;
     containers_are_confined(&site);
@@ -86,7 +86,7 @@ async fn log_in(instance: &Instance, site: &str, user: &str, password: &str) {
 }
 
 /// Its logs, and programs in its container.
-async fn look_inside(instance: &Instance, site: &str) {
+async fn inspect_inside(instance: &Instance, site: &str) {
     Browser::new(instance.http_port).get(site, "/no/such/page/for-the-log").await;
     // A request is logged when it has been answered, and the Engine passes the line on when it can.
     instance.until("the lines in the log", Duration::from_secs(20), |instance| {
@@ -130,7 +130,7 @@ async fn installer_is_denied(instance: &Instance, site: &str) {
 
 async fn other_names_are_not_served(instance: &Instance, site: &str) {
     let mut browser = Browser::new(instance.http_port);
-    assert_eq!(browser.get("nobody", "/").await.status, 404);
+    assert_eq!(browser.get("absent", "/").await.status, 404);
     // A request that reaches the container and means another site is refused there.
     let nginx = format!("nginx_{site}");
     let script = "$c = @file_get_contents('http://NGINX/', false, stream_context_create(['http' => ['ignore_errors' => true, \
@@ -171,7 +171,7 @@ fn containers_are_confined(site: &str) {
     assert_eq!(networks, [&format!("site_{site}")]);
 }
 
-/// What the site's own database user may do.
+/// Rights of the site's own database user.
 fn tenant_is_confined(instance: &Instance, site: &str) {
     let ask = |statement: &str| {
         let script = format!(
@@ -196,7 +196,7 @@ fn tenant_is_confined(instance: &Instance, site: &str) {
     assert_eq!(instance.sql("SELECT COUNT(*) FROM mysql.global_priv WHERE user = 'root' AND host <> 'localhost'"), "0");
 }
 
-/// Every secret's value, looked for where it must not be.
+/// Searches for every secret's value where it must not be.
 fn secrets_stay_secret(instance: &Instance, site: &str, admin_password: &str) {
     let config = docker(&["exec", &format!("php_{site}"), "cat", "/etc/hostplane/wp-config.php"]);
     let value = |name: &str| {
@@ -244,7 +244,7 @@ fn log_lines_have_their_fields(instance: &Instance, site: &str) {
 }
 
 #[tokio::test]
-async fn several_sites_are_made_at_once_and_bad_orders_create_nothing() {
+async fn sites_are_made_at_once_and_bad_input_refused() {
     let instance = Instance::up();
     let sites = ["one", "two", "three"].map(|name| instance.site(name));
     for site in &sites {
@@ -282,7 +282,7 @@ async fn several_sites_are_made_at_once_and_bad_orders_create_nothing() {
         assert_eq!(instance.run(&["site", "create", "--", bad]).code, 2, "{bad:?}");
     }
     assert_eq!(instance.run(&["site", "destroy", &sites[0]]).code, 2, "without a terminal it asks for --yes");
-    assert_eq!(instance.run(&["site", "show", "nobody-is-here"]).code, 1);
+    assert_eq!(instance.run(&["site", "show", "absent-site"]).code, 1);
     let elsewhere = instance.run(&["--", "site"]);
     assert_eq!(elsewhere.code, 2);
     let unreachable = instance.run(&["site", "list", "--api", "http://127.0.0.1:1"]);

@@ -11,7 +11,7 @@ use crate::instance::Instance;
 use crate::probe::Probe;
 use crate::reach::{Place, php};
 
-/// Looks at everybody else while a hog is at its worst.
+/// Measures the other sites while a hog is at its worst.
 const ROUNDS: u32 = 3;
 const PATIENCE: Duration = Duration::from_mins(1);
 /// Three files of 10 MiB, and a line too many in each.

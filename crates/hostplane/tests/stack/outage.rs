@@ -5,7 +5,7 @@ use crate::instance::Instance;
 use crate::relay::Relay;
 
 #[test]
-fn a_job_waits_for_a_server_that_is_down_and_says_so() {
+fn a_job_names_the_server_it_waits_for() {
     let instance = Instance::up();
     for (server, name) in [("mariadb", "mariadb"), ("caddy", "caddy")] {
         let container = format!("{}-{server}", instance.tag);

@@ -1,4 +1,4 @@
-//! SIGKILL at moments that nobody chose, while several operations are under way.
+//! SIGKILL at random moments, while several operations run.
 //!
 //! Nothing of the test has the database open when the control plane is killed and started, so that the
 //! database recovers its write-ahead log as it would after any crash.
@@ -31,10 +31,10 @@ async fn operations_survive_kills_at_random_moments() {
     // From the beginning some are made and some are destroyed.
     instance.create(&names[0]);
     instance.create(&names[1]);
-    let mut known = look(&instance).await;
+    let mut known = read_ledger(&instance).await;
     let (mut orders, mut hits) = (known.jobs.len(), 0);
     for _ in 0..KILLS {
-        // Whoever has nothing to do gets an order: one that is there is destroyed, one that isn't is made.
+        // Each idle site gets an order: an existing site is destroyed, an absent one is made.
         for name in &names {
             orders += usize::from(order_if_idle(&instance, &known, name));
         }
@@ -43,7 +43,7 @@ async fn operations_survive_kills_at_random_moments() {
         instance.spawn();
         instance.wait_until_served();
         hits += u32::from(instance.took_up_jobs());
-        let now = look(&instance).await;
+        let now = read_ledger(&instance).await;
         now.assert_follows(&known);
         assert_eq!(now.jobs.len(), orders, "every order that was taken is a job");
         known = now;
@@ -62,7 +62,7 @@ async fn operations_survive_kills_at_random_moments() {
         instance.gone(name);
         assert_eq!(instance.traces_of(name), Vec::<String>::new());
     }
-    look(&instance).await.assert_follows(&known);
+    read_ledger(&instance).await.assert_follows(&known);
     assert_eq!(instance.sites_outside(), [bystander.as_str()]);
 
     let visits = probe.end();
@@ -75,8 +75,8 @@ async fn operations_survive_kills_at_random_moments() {
     instance.expect_whole(&bystander);
 }
 
-/// What the control database says. The control plane runs, so this is not the last to close it.
-async fn look(instance: &Instance) -> Ledger {
+/// Reads the control database. The control plane runs, so this is not the last to close it.
+async fn read_ledger(instance: &Instance) -> Ledger {
     let mut journal = Journal::open(&instance.database()).await;
     let ledger = journal.read().await;
     journal.close().await;

@@ -1,4 +1,4 @@
-//! What no site explains: the remains of a provision that was cancelled, what lands after its job had ended,
+//! Orphans: the remains of a provision that was cancelled, what lands after its job had ended,
 //! and a control database that is older than what there is outside.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,10 +13,10 @@ use crate::docker::{docker, inspect};
 use crate::instance::{Instance, images};
 use crate::probe::Probe;
 
-/// The look for what landed late is once a minute; what it finds is removed at once.
-const LOOK_PATIENCE: Duration = Duration::from_mins(2);
+/// The scan for late effects is once a minute; orphans that it finds are removed at once.
+const SCAN_PATIENCE: Duration = Duration::from_mins(2);
 
-/// What the database is accused of.
+/// The doctor's complaint about the database.
 const OLDER: &str = "older than the world";
 
 fn text<'a>(value: &'a Value, key: &str) -> &'a str {
@@ -41,7 +41,7 @@ fn status(instance: &Instance, site: &str) -> String {
 }
 
 #[test]
-fn a_provision_cancelled_in_the_middle_leaves_nothing_and_can_be_begun_anew() {
+fn a_cancelled_provision_leaves_nothing_and_is_retried() {
     let instance = Instance::up();
     let site = instance.site("cancelled");
     let job = cancelled_in_the_middle(&instance, &site);
@@ -116,7 +116,7 @@ fn collections(instance: &Instance, site: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn what_lands_after_its_job_had_ended_is_collected_and_nothing_else() {
+fn only_late_effects_of_ended_jobs_are_collected() {
     let mut instance = Instance::new(&[("RECONCILE_INTERVAL", "2"), ("ORPHAN_GRACE", "0")]);
     instance.start();
     let [gone, living] = ["gone", "living"].map(|name| instance.site(name));
@@ -132,15 +132,16 @@ fn what_lands_after_its_job_had_ended_is_collected_and_nothing_else() {
     instance.destroy(&gone);
     assert_eq!(instance.traces_of(&gone), Vec::<String>::new());
 
-    // Somebody else's, under names that the site had or almost had.
+    // Foreign objects, under names that the site had or almost had.
     let foreign = [format!("nginx_{gone}"), format!("php_{gone}"), format!("site_{gone}-else")];
     let label = instance.label();
     let image = &images()["PHP_IMAGE"];
     docker(&["create", "--name", &foreign[0], "--label", &label, image, "true"]);
     docker(&["volume", "create", "--label", &label, &foreign[1]]);
     docker(&["network", "create", "--label", &label, &foreign[2]]);
-    let look = || [inspect("container", &foreign[0]), inspect("volume", &foreign[1]), inspect("network", &foreign[2])];
-    let foreign_before = look();
+    let observe =
+        || [inspect("container", &foreign[0]), inspect("volume", &foreign[1]), inspect("network", &foreign[2])];
+    let foreign_before = observe();
 
     plant(&["create", "--name", &container, "--network", "none"], &of_container, &[image, "true"]);
     plant(&["volume", "create"], &of_volume, &[&volume]);
@@ -156,7 +157,7 @@ fn what_lands_after_its_job_had_ended_is_collected_and_nothing_else() {
         names
     };
     let writer = format!("container writer_{living}");
-    instance.until("the collection", LOOK_PATIENCE, |instance| {
+    instance.until("the collection", SCAN_PATIENCE, |instance| {
         let left = sorted(instance.names_with(&gone));
         left == sorted(with_volume.clone()) && !instance.names_with(&living).contains(&writer)
     });
@@ -173,7 +174,7 @@ fn what_lands_after_its_job_had_ended_is_collected_and_nothing_else() {
     instance.done(&["orphan", "remove", text(&orphans[0], "id"), "--yes", "--wait"]);
     assert_eq!(removed(), ["files_volume", "network", "php_container"]);
     assert_eq!(instance.traces_of(&gone), only_foreign);
-    assert_eq!(look(), foreign_before);
+    assert_eq!(observe(), foreign_before);
     assert_eq!(instance.run(&["site", "show", &gone]).code, 1, "it is DESTROYED still");
 
     assert_eq!(as_it_is(&instance, &living), living_before);
@@ -228,7 +229,7 @@ fn expect_stuck_by_age(instance: &Instance, site: &str, order: &[&str]) {
 }
 
 #[test]
-fn a_database_that_is_older_than_the_world_harms_no_site() {
+fn a_stale_database_harms_no_site() {
     let mut instance = Instance::up();
     let [revived, second] = ["revived", "second"].map(|name| instance.site(name));
     let failed = cancelled_in_the_middle(&instance, &revived);
@@ -253,17 +254,17 @@ fn a_database_that_is_older_than_the_world_harms_no_site() {
         let found = instance.readiness();
         let journal = text(&found["checks"], "journal");
         let log_says = instance.log_text().contains(&format!("container php_{second}"));
-        // Whoever asks needs no token, so only the log names anything.
+        // Readiness needs no token, so only the log names objects.
         assert!(!journal.contains(&second), "{journal}");
         journal.contains(OLDER) && log_says && found["ready"] == false
     };
-    instance.until("readiness that tells the age", LOOK_PATIENCE, says_older);
+    instance.until("readiness that reports the age", SCAN_PATIENCE, says_older);
     // Of a job that this database knows and whose site, as far as it knows, has failed. It stays all the same.
     plant_writer(&revived, &failed);
-    // The next look sees this too, and tells its log so.
+    // The next scan sees this too, and logs it.
     let mark = format!("mark_{}", instance.tag);
     plant(&["volume", "create"], &labels("volume", &format!("wp_{second}")), &[&mark]);
-    instance.until("a second look", LOOK_PATIENCE, |instance| instance.log_text().contains(&mark));
+    instance.until("a second scan", SCAN_PATIENCE, |instance| instance.log_text().contains(&mark));
     assert!(says_older(&instance), "{}", instance.readiness());
     docker(&["volume", "rm", &mark]);
     let writer = format!("container writer_{revived}");
@@ -277,7 +278,7 @@ fn a_database_that_is_older_than_the_world_harms_no_site() {
     instance.stop();
     newer.restore(&instance);
     instance.start();
-    instance.until("the repair", LOOK_PATIENCE, |instance| !instance.names_with(&revived).contains(&writer));
+    instance.until("the repair", SCAN_PATIENCE, |instance| !instance.names_with(&revived).contains(&writer));
     instance.job_when(&revived, |job| job["operation"] == "repair" && job["state"] == "completed");
     let found = instance.readiness();
     assert_eq!((&found["ready"], &found["checks"]["journal"]), (&true.into(), &"ok".into()), "{found}");
@@ -291,7 +292,7 @@ fn a_database_that_is_older_than_the_world_harms_no_site() {
 }
 
 #[test]
-fn a_copy_from_the_middle_of_a_provision_rolls_nothing_back() {
+fn a_copy_from_mid_provision_rolls_nothing_back() {
     let mut instance = Instance::up();
     let site = instance.site("midway");
     instance.done(&["site", "create", &site]);
@@ -316,7 +317,7 @@ fn a_copy_from_the_middle_of_a_provision_rolls_nothing_back() {
     assert!(steps(&stuck).all(|step| step["action"] == "ensure"), "{stuck:#}");
     assert_eq!(as_it_is(&instance, &site), before);
     instance.expect_front_page(&site);
-    // What was decided stays decided, until somebody decides otherwise.
+    // What was decided stays decided, until the operator decides otherwise.
     instance.destroy(&site);
     assert_eq!(instance.traces_of(&site), Vec::<String>::new());
 }

@@ -1,4 +1,4 @@
-//! Caddy is reloaded at each change of any route, under everybody's eyes.
+//! Caddy is reloaded at each change of any route, while visitors are connected.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,7 +12,7 @@ use crate::probe::get;
 const RELOADS: usize = 60;
 const VISITORS: usize = 4;
 /// Caddy answers by itself for a name that it doesn't know: nothing makes more connections in a time.
-const NOBODY: &str = "nobody.localhost";
+const ABSENT: &str = "absent.localhost";
 
 #[test]
 fn a_reload_closes_no_visitor_s_connection() {
@@ -22,7 +22,7 @@ fn a_reload_closes_no_visitor_s_connection() {
     let visit = || {
         let mut answers: BTreeMap<String, u32> = BTreeMap::new();
         while !over.load(Ordering::SeqCst) {
-            let answer = get(port, NOBODY, "/").unwrap_or_else(|error| error.to_string());
+            let answer = get(port, ABSENT, "/").unwrap_or_else(|error| error.to_string());
             *answers.entry(answer.lines().next().unwrap_or("closed").to_owned()).or_default() += 1;
         }
         answers

@@ -30,7 +30,7 @@ fn database_password(instance: &Instance, site: &str) -> String {
     instance.done(&["site", "exec", site, "--", "php", "-r", program]).stdout
 }
 
-/// Whether MariaDB lets somebody in, asked from inside a site.
+/// Tests if MariaDB accepts a password, from inside a site.
 fn is_let_in(instance: &Instance, site: &str, user: &str, password: &str) -> bool {
     let port = instance.setting("MARIADB_PORT");
     let program = format!(
@@ -43,7 +43,7 @@ fn is_let_in(instance: &Instance, site: &str, user: &str, password: &str) -> boo
 }
 
 #[test]
-fn what_the_old_secret_opened_is_closed_and_everything_goes_on() {
+fn an_old_secret_opens_nothing_after_rotation() {
     let mut instance = Instance::up();
     let [site, other] = ["rotated", "beside"].map(|name| instance.site(name));
     instance.create(&site);

@@ -1,4 +1,4 @@
-//! Every secret's value, in every form in which it might be written, looked for wherever others could read it while
+//! Every secret's value, in every form in which it might be written, searched wherever others could read it while
 //! a site is made and after. The site's own name is the canary: it has to be found in each of these places.
 
 use std::collections::BTreeMap;
@@ -20,9 +20,9 @@ use crate::cis_benchmark::no_container_gives_a_warning;
 use crate::docker::{docker, try_docker};
 use crate::instance::Instance;
 
-const BETWEEN_LOOKS: Duration = Duration::from_millis(5);
+const BETWEEN_READS: Duration = Duration::from_millis(5);
 
-/// What is written where, by the kind of the place.
+/// Written texts, by the kind of their place.
 #[derive(Default)]
 struct Places(BTreeMap<&'static str, Vec<u8>>);
 
@@ -64,7 +64,7 @@ fn no_secret_is_written_where_others_read() {
     }
     println!("secrets: {} secrets in none of {:?}", secrets.len(), places.0.keys().collect::<Vec<_>>());
     the_search_finds_every_form(&secrets);
-    // A wrong or a right token isn't told, whatever is answered.
+    // No answer repeats a token, wrong or right.
     instance.destroy(&site);
 }
 
@@ -104,7 +104,7 @@ fn secrets_of(instance: &Instance, site: &str) -> Vec<(String, Vec<u8>)> {
     secrets
 }
 
-/// How a value may be written.
+/// Forms in which a value may be written.
 fn forms(value: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
     let hex = hex::encode_upper(value);
     let percent = hex.as_bytes().chunks(2).map(|digits| [b"%", digits].concat()).collect::<Vec<_>>().concat();
@@ -203,12 +203,12 @@ fn gather(instance: &Instance, site: &str, places: &mut Places) {
     ] {
         let right = ask(method, &path, &token, &body);
         assert!(Finder::new("application/problem+json").find(&right).is_some(), "{}", String::from_utf8_lossy(&right));
-        places.add("problems that the API tells", right);
-        places.add("problems that the API tells", ask(method, &path, "hp_wrong", &body));
+        places.add("problems of the API", right);
+        places.add("problems of the API", ask(method, &path, "hp_wrong", &body));
     }
 }
 
-/// Looks at the command line and the environment of every process, again and again.
+/// Reads the command line and the environment of every process, again and again.
 struct Watch {
     stop: Arc<AtomicBool>,
     seen: Arc<std::sync::Mutex<BTreeMap<Vec<u8>, &'static str>>>,
@@ -218,9 +218,9 @@ struct Watch {
 impl Watch {
     fn begin() -> Self {
         let (stop, seen) = (Arc::new(AtomicBool::new(false)), Arc::<std::sync::Mutex<BTreeMap<_, _>>>::default());
-        let (told, shared) = (Arc::clone(&stop), Arc::clone(&seen));
+        let (stopped, shared) = (Arc::clone(&stop), Arc::clone(&seen));
         let thread = thread::spawn(move || {
-            while !told.load(Ordering::SeqCst) {
+            while !stopped.load(Ordering::SeqCst) {
                 let processes = fs::read_dir("/proc").expect("a list of processes").flatten();
                 for process in processes.filter(|entry| entry.file_name().to_string_lossy().parse::<u32>().is_ok()) {
                     for (file, kind) in [("cmdline", "command lines"), ("environ", "environments")] {
@@ -229,7 +229,7 @@ impl Watch {
                         shared.lock().expect("no panic").entry(text).or_insert(kind);
                     }
                 }
-                thread::park_timeout(BETWEEN_LOOKS);
+                thread::park_timeout(BETWEEN_READS);
             }
         });
         Self { stop, seen, thread }
@@ -245,7 +245,7 @@ impl Watch {
         };
         while !(in_kind("command lines") && in_kind("environments")) {
             assert!(std::time::Instant::now() < deadline, "the canary is not seen");
-            thread::park_timeout(BETWEEN_LOOKS);
+            thread::park_timeout(BETWEEN_READS);
         }
     }
 

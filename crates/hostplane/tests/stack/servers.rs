@@ -1,5 +1,5 @@
 //! MariaDB and Caddy go away in the middle of an operation: its job waits for the one that is missing, burns
-//! no attempt, and ends by itself once somebody has started the server again.
+//! no attempt, and ends once the server runs again.
 
 use std::time::Instant;
 
@@ -13,7 +13,7 @@ use crate::probe::Probe;
 struct Case {
     name: &'static str,
     server: &'static str,
-    /// What is done to its container.
+    /// The fault of its container.
     end: &'static str,
     /// It is gone from this write on, and what follows needs it.
     provision: &'static str,
@@ -52,7 +52,7 @@ const CASES: [Case; 4] = [
 ];
 
 #[tokio::test]
-async fn operations_wait_for_a_server_that_goes_away_in_the_middle() {
+async fn operations_wait_for_a_server_that_goes_away() {
     let begun = Instant::now();
     let instance = Instance::up();
     let bystander = instance.site("bystander");

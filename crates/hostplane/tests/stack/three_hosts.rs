@@ -16,7 +16,7 @@ use hostplane_testing::certificates::Authority;
 
 const PORT: u16 = 2376;
 const PATIENCE: Duration = Duration::from_mins(1);
-const LOOK: Duration = Duration::from_millis(200);
+const PAUSE: Duration = Duration::from_millis(200);
 
 pub struct ThreeHosts {
     pub control: Host,
@@ -66,7 +66,7 @@ const ADMIN: &str = "hostplane";
 /// With what both forms of the address have to cope with.
 const PASSWORD: &str = "p@ss:w%rd";
 const MARIADB: u16 = 3306;
-/// Where the image looks for its first statements.
+/// Directory from which the image reads its first statements.
 const FILES: &str = "/docker-entrypoint-initdb.d";
 
 impl StateHost {
@@ -107,7 +107,7 @@ impl StateHost {
         let deadline = Instant::now() + PATIENCE;
         while let Err(complaint) = try_docker(&ask) {
             assert!(Instant::now() < deadline, "MariaDB is not set up: {complaint}");
-            std::thread::park_timeout(LOOK);
+            std::thread::park_timeout(PAUSE);
         }
     }
 
@@ -147,7 +147,7 @@ async fn a_site_lives_on_three_hosts() {
     let log = instance.log_text();
     assert!(!log.contains(PASSWORD) && !log.contains("PRIVATE KEY"), "{log}");
 
-    // What is left on the app host is looked at where the installation is dropped. In the database server that is
+    // The installation's drop checks what is left on the app host. In the database server that is
     // the ledger, which other installations may use, with nothing in it.
     instance.stop();
     instance.done(&["clean", "--yes"]);

@@ -60,7 +60,7 @@ fn copy(files: &TempDir, to: &Path) {
 }
 
 #[tokio::test]
-async fn an_engine_answers_those_it_knows_and_is_asked_only_if_it_is_known() {
+async fn engine_and_client_authenticate_each_other() {
     let mut harness = Harness::new();
     let (ours, theirs) = (harness.authority.client(), Authority::new());
     let docker = harness.docker(&ours);

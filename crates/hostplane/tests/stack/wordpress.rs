@@ -9,7 +9,7 @@ use crate::instance::{Instance, images};
 
 const MIB: usize = 1024 * 1024;
 
-/// Somebody who is logged into a site's wp-admin.
+/// A user who is logged into a site's wp-admin.
 struct Admin<'a> {
     browser: Browser,
     site: &'a str,
@@ -62,7 +62,7 @@ async fn wordpress_works_as_people_use_it() {
     }
     instance.start();
     instance.create(&quiet);
-    // What it needs when nobody comes is looked at last.
+    // Memory without visitors is measured last.
     visit(&instance, &quiet).await;
 
     let mut admin = Admin::log_in(&instance, &site).await;
@@ -70,7 +70,7 @@ async fn wordpress_works_as_people_use_it() {
     a_plugin_is_uploaded_and_activated(&mut admin).await;
     a_theme_is_uploaded_and_switched_to(&mut admin).await;
     code_is_not_edited_in_the_browser(&mut admin).await;
-    an_address_of_a_new_form_works_at_once(&mut admin).await;
+    a_new_form_of_addresses_works_at_once(&mut admin).await;
     a_post_is_written_through_the_rest_api(&mut admin).await;
     php_runs_as_set(&site);
     site_health_finds_nothing_of_ours(&mut admin).await;
@@ -80,13 +80,13 @@ async fn wordpress_works_as_people_use_it() {
 
     at_rest_a_site_needs_little_memory(&instance, &quiet);
     mail_goes_to_the_server(&instance, &quiet).await;
-    the_mail_server_s_password_is_told_to_nobody_else(&instance, &site, &quiet);
+    other_sites_lack_the_mail_server_s_password(&instance, &site, &quiet);
 }
 
 /// Longer than any text that could be found by chance.
 const MAIL_PASSWORD: &str = "a mail server's pass{word}";
 
-/// Asks for a link to a new password, as somebody does who has forgotten it.
+/// Asks for a link to a new password, as a user does who has forgotten it.
 async fn forget_password(instance: &Instance, site: &str) -> Page {
     let form = [("user_login", "admin"), ("redirect_to", ""), ("wp-submit", "Get New Password")];
     Browser::new(instance.http_port).post(site, "/wp-login.php?action=lostpassword", &form).await
@@ -147,10 +147,10 @@ async fn mail_goes_to_the_server(instance: &Instance, site: &str) {
     docker(&["rm", "--force", &name]);
 }
 
-fn the_mail_server_s_password_is_told_to_nobody_else(instance: &Instance, without: &str, with: &str) {
+fn other_sites_lack_the_mail_server_s_password(instance: &Instance, without: &str, with: &str) {
     let hooks = |site: &str| docker(&["exec", &format!("php_{site}"), "cat", "/etc/hostplane/hostplane.php"]);
-    let told = "a mail server\\'s pass{word}";
-    assert!(hooks(with).contains(told) && !hooks(without).contains(told));
+    let escaped = "a mail server\\'s pass{word}";
+    assert!(hooks(with).contains(escaped) && !hooks(without).contains(escaped));
     let mode = ["exec", &format!("php_{with}"), "stat", "--format", "%a %u", "/etc/hostplane/hostplane.php"];
     assert_eq!(docker(&mode), "400 33");
     let shown = instance.done(&["site", "show", with, "--json"]).stdout;
@@ -242,7 +242,7 @@ async fn code_is_not_edited_in_the_browser(admin: &mut Admin<'_>) {
     }
 }
 
-async fn an_address_of_a_new_form_works_at_once(admin: &mut Admin<'_>) {
+async fn a_new_form_of_addresses_works_at_once(admin: &mut Admin<'_>) {
     let nonce = admin.nonce("/wp-admin/options-permalink.php", "options-permalink.php").await;
     let form = [("_wpnonce", nonce.as_str()), ("selection", "/%postname%/"), ("permalink_structure", "/%postname%/")];
     let saved = admin.browser.post(admin.site, "/wp-admin/options-permalink.php", &form).await;
@@ -264,7 +264,7 @@ async fn a_post_is_written_through_the_rest_api(admin: &mut Admin<'_>) {
     assert!(admin.page("/written-by-rest/").await.body.contains("by cookie and nonce"));
 }
 
-/// What Site Health may find on a machine that reaches neither wordpress.org nor a certificate, and is busy.
+/// Findings of Site Health that are expected on a machine that reaches neither wordpress.org nor a certificate, and is busy.
 const NOT_OURS: [&str; 2] = ["dotorg_communication", "page_cache"];
 
 /// The tests that wp-admin's page asks for one by one, and those that it brings along.
@@ -302,7 +302,7 @@ async fn site_health_finds_nothing_of_ours(admin: &mut Admin<'_>) {
     }
 }
 
-/// Nobody visits the site meanwhile.
+/// No visitor comes to the site meanwhile.
 async fn an_event_is_run_without_visitors(instance: &Instance, admin: &mut Admin<'_>) {
     // WordPress loses what is scheduled while a run writes its list back: the first runs come to their end.
     let first = "SELECT SUBSTR(REGEXP_SUBSTR(option_value, 'i:[0-9]+'), 3) > UNIX_TIMESTAMP() \
@@ -315,7 +315,7 @@ async fn an_event_is_run_without_visitors(instance: &Instance, admin: &mut Admin
     instance.until("an event is run", Duration::from_mins(2), |instance| instance.sql(&sql) == "by the schedule");
 }
 
-/// What PHP-FPM says of itself, and not what its files say.
+/// PHP-FPM's own report of its settings, not its files.
 fn php_runs_as_set(site: &str) {
     let script = "<?php foreach (['memory_limit', 'max_execution_time', 'post_max_size', 'upload_max_filesize', \
                   'max_input_vars', 'opcache.memory_consumption', 'opcache.jit'] as $k) echo ini_get($k), ' '; \

@@ -185,7 +185,7 @@ pub fn paths(table: &mut Table) {
             table.add(method, path, &[], b"");
         }
     }
-    // What others would take for another method.
+    // Other servers would take these for another method.
     for header in ["x-http-method-override", "x-http-method", "x-method-override"] {
         table.add("POST", "/api/v1/jobs", &[(header, b"GET")], b"");
     }

@@ -1,4 +1,4 @@
-//! Bodies: what they say, how long they are and what they say they are.
+//! Bodies: their texts, sizes and media types.
 
 use serde_json::json;
 

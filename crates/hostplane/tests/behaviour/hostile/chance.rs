@@ -1,4 +1,4 @@
-//! What chance makes, the same each time.
+//! Random requests, the same each time.
 
 use proptest::prelude::{Strategy, any};
 use proptest::strategy::ValueTree;

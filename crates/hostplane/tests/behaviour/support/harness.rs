@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hostplane::api::{Api, Platform};
+use hostplane::api::{Api, PlatformProgress};
 use hostplane::home::Home;
-use hostplane::http;
+use hostplane::listener;
 use hostplane_domain::job::JobState;
 use hostplane_engine::app::App;
 use hostplane_engine::pace::Pace;
@@ -44,17 +44,17 @@ pub struct Answered {
 }
 
 impl Harness {
-    /// Serves, and carries out jobs.
+    /// Serves, and runs jobs.
     pub async fn running() -> Self {
-        Self::new(true, Platform::default()).await
+        Self::new(true, PlatformProgress::default()).await
     }
 
-    /// Serves, and carries out no job.
+    /// Serves, and runs no job.
     pub async fn idle() -> Self {
-        Self::new(false, Platform::default()).await
+        Self::new(false, PlatformProgress::default()).await
     }
 
-    pub async fn new(works: bool, platform: Platform) -> Self {
+    pub async fn new(works: bool, platform: PlatformProgress) -> Self {
         let dir = TempDir::new().unwrap();
         let home = Home::own(&dir.path().join("home")).unwrap();
         let (world, gate, settings) = (harness::world().await, ScriptedGate::new(), harness::settings(pace()));
@@ -65,12 +65,12 @@ impl Harness {
         let (app, background) = App::new(store.clone(), world.behind(gate.clone()), secrets, settings).await.unwrap();
         let token = home.token().unwrap().expose_secret().to_owned();
         app.set_token(&token).await.unwrap();
-        let listener = http::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let listener = listener::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let address = listener.local_addr().unwrap();
         home.announce(&format!("http://{address}")).unwrap();
         let stop = watch::Sender::new(false);
         let router = Api::new(app.clone(), base_domain, platform).router();
-        let serving = tokio::spawn(http::serve(listener, router, stop.subscribe()));
+        let serving = tokio::spawn(listener::serve(listener, router, stop.subscribe()));
         if works {
             tokio::spawn(background.run(std::future::pending()));
         }
@@ -99,14 +99,14 @@ impl Harness {
         answered(self.request(Method::DELETE, path)).await
     }
 
-    /// Asks for a site and answers its job's id.
+    /// Orders a site and returns its job's id.
     pub async fn create(&self, name: &str) -> String {
         let answer = self.post("/api/v1/sites", &json!({ "name": name, "kind": "wordpress" })).await;
         assert_eq!(answer.status, StatusCode::ACCEPTED, "{}", answer.body);
         answer.body["id"].as_str().unwrap().to_owned()
     }
 
-    /// Waits until a job will do nothing more by itself.
+    /// Waits until a job has ended or needs an operator.
     pub async fn ended(&self, job: &str) -> JobState {
         harness::ended(&self.app, job.parse().unwrap()).await.record.state
     }
@@ -116,12 +116,12 @@ impl Harness {
         assert_eq!(self.ended(&job).await, JobState::Completed);
     }
 
-    /// The world without what only counts.
+    /// The world without its counters.
     pub fn outside(&self) -> State {
         self.world.state().clone().uncounted()
     }
 
-    /// What the store says of itself, as soon as it says something; it is asked at once and after each change.
+    /// Waits for a fact of the store, which is read at once and after each change.
     pub async fn store_when<T>(&self, seen: impl AsyncFn(&Store) -> Option<T>) -> T {
         let asked = async {
             let mut changes = self.store.changes();
@@ -133,22 +133,22 @@ impl Harness {
                 changes.changed().await.unwrap();
             }
         };
-        tokio::time::timeout(Duration::from_mins(1), asked).await.expect("it comes to pass")
+        tokio::time::timeout(Duration::from_mins(1), asked).await.expect("the fact comes true")
     }
 
-    /// How many sites and jobs there are, whatever their state.
+    /// Numbers of sites and jobs, in any state.
     pub async fn counts(&self) -> (usize, usize) {
         let sites = hostplane_engine::store::SiteFilter { limit: 1000, ..Default::default() };
         let jobs = hostplane_engine::store::JobFilter { limit: 1000, ..Default::default() };
         (self.store.sites(&sites).await.unwrap().len(), self.store.jobs(None, &jobs).await.unwrap().len())
     }
 
-    /// From now on nobody reaches a dependency.
+    /// Makes a dependency unreachable from now on.
     pub fn cut_off(&self, dependency: Dependency) {
         self.gate.cut_off(dependency);
     }
 
-    /// The control database fails from now on.
+    /// Makes the control database fail from now on.
     pub async fn break_store(&self) {
         self.store.close().await;
     }
@@ -162,7 +162,46 @@ pub async fn answered(request: RequestBuilder) -> Answered {
     Answered { status, headers, body }
 }
 
-/// As in life, only faster.
+/// Compares JSON with the snapshot of a name. Values of one run and texts for people are replaced by their kind.
+///
+/// A missing or different snapshot fails, and no test writes one: `.config/insta.yaml` sets that. The command
+/// `INSTA_UPDATE=always cargo test -p hostplane --test behaviour` writes them.
+pub fn assert_snapshot(name: &str, json: &Value) {
+    let mut settings = insta::Settings::clone_current();
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.bind(|| insta::assert_json_snapshot!(name, redacted("", json)));
+}
+
+fn redacted(key: &str, value: &Value) -> Value {
+    match value {
+        Value::Object(members) => members.iter().map(|(key, value)| (key.clone(), redacted(key, value))).collect(),
+        Value::Array(items) => {
+            let mut items: Vec<Value> = items.iter().map(|item| redacted(key, item)).collect();
+            // Steps that don't depend on each other run in any order.
+            if key == "steps" {
+                items.sort_by_key(Value::to_string);
+            }
+            items.into()
+        }
+        Value::Number(_) if key == "elapsed_ms" => "[ms]".into(),
+        Value::String(text) => redacted_text(key, text).into(),
+        other => other.clone(),
+    }
+}
+
+fn redacted_text<'a>(key: &str, text: &'a str) -> &'a str {
+    match key {
+        "detail" | "error" | "hint" | "message" => "[text]",
+        "password" | "token" => "[secret]",
+        "id" => "[id]",
+        _ if text.parse::<uuid::Uuid>().is_ok() => "[id]",
+        _ if text.ends_with('Z') && text.parse::<jiff::Timestamp>().is_ok() => "[time]",
+        _ => text,
+    }
+}
+
+/// The real pace, only faster.
 fn pace() -> Pace {
     Pace { scan_interval: Duration::from_millis(50), orphan_grace: Duration::ZERO, ..harness::quick_pace() }
 }

@@ -1,4 +1,4 @@
-//! What there is of an installation's sites outside its database: nothing but looks.
+//! Reads the state of an installation's sites outside its database, and changes nothing.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::docker::docker;
 use crate::instance::Instance;
 
-/// How long candidates of Caddy's configuration may stay after the change they were for.
+/// Longest time for which candidates of Caddy's configuration stay after their change.
 const CANDIDATES_PATIENCE: Duration = Duration::from_secs(10);
 
 impl Instance {
@@ -60,7 +60,7 @@ impl Instance {
         sites.into_iter().filter(|site| !site.is_empty() && site != "_hostplane").collect()
     }
 
-    /// What is left of a site, anywhere.
+    /// All that is left of a site.
     pub fn traces_of(&self, site: &str) -> Vec<String> {
         let mut traces = self.names_with(site);
         let pattern = format!("wp\\_{site}");
@@ -84,7 +84,7 @@ impl Instance {
         traces
     }
 
-    /// Every file of Caddy's configuration, when no change is on its way: whoever asked for one is answered before
+    /// Every file of Caddy's configuration, when no change is on its way: a change is answered before
     /// its candidates are cleared away. Candidates that stay are in it.
     fn settled_routes(&self) -> String {
         let caddy = format!("{}-caddy", self.tag);

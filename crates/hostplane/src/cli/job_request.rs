@@ -1,4 +1,4 @@
-//! What commands have in common that order something about a site or a job that is there.
+//! A request about an existing site or job that is answered with a job.
 
 use clap::Args;
 use serde::Serialize;
@@ -12,9 +12,9 @@ use crate::api::wire::Job;
 use crate::client::Client;
 use crate::config::layers::Layers;
 
-/// What such a command takes besides.
+/// Options of such a request.
 #[derive(Debug, Args)]
-pub(super) struct JobCommand {
+pub(super) struct JobRequest {
     #[command(flatten)]
     wait: Wait,
     #[command(flatten)]
@@ -23,8 +23,8 @@ pub(super) struct JobCommand {
     target: Target,
 }
 
-impl JobCommand {
-    /// Gives the order and shows its job; with `--wait`, as it ended, and then `judge` says whether that is well.
+impl JobRequest {
+    /// Sends the request and shows its job. With `--wait` it shows the end, and `judge` decides the exit code.
     pub async fn post(
         self,
         layers: &Layers,
@@ -36,7 +36,7 @@ impl JobCommand {
         self.follow(&client, job, judge).await
     }
 
-    /// The same with a body that changes what is there.
+    /// Sends a `PATCH` with a body, and shows its job as [`Self::post`] does.
     pub async fn patch(
         self,
         layers: &Layers,

@@ -19,13 +19,13 @@ use tracing::{debug, warn};
 
 /// Connections at once; others wait in the listener's queue.
 const CONNECTIONS: usize = 256;
-/// How long a client may take to send a request's head, and how long an idle connection is kept.
+/// Longest time for a request's head, and for an idle connection.
 const HEAD_PATIENCE: Duration = Duration::from_secs(15);
-/// How long a connection may live. It ends between two requests.
+/// Longest life of a connection. It ends between two requests.
 const CONNECTION_LIFE: Duration = Duration::from_mins(10);
-/// How long a connection that should end may go on with the request under way.
+/// Longest time for the running request of a connection that is to end.
 const LAST_REQUEST: Duration = Duration::from_secs(70);
-/// The same when the process stops.
+/// Longest time for running requests when the process stops.
 const LAST_REQUEST_AT_STOP: Duration = Duration::from_secs(5);
 /// Most bytes of a request's head.
 const HEAD_LIMIT: usize = 32 * 1024;
@@ -38,14 +38,14 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// The address at its other end: a client's, or that of the proxy before us.
+    /// Address of the client, or of the proxy before the API.
     #[must_use]
     pub fn peer(&self) -> IpAddr {
         self.peer
     }
 
-    /// Resolves once the connection is to end, because the process stops or it has lived long enough. An answer
-    /// that has no end of its own ends then.
+    /// Resolves once the connection is to end, because the process stops or its time is up. An answer without an end
+    /// of its own ends then.
     pub async fn ending(&mut self) {
         // Without a sender the connection is gone.
         let _ = self.ending.wait_for(|ending| *ending).await;
@@ -60,26 +60,26 @@ pub async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::bind(address).await
 }
 
-/// Serves until `stop` becomes true, then lets requests under way end, but not for long.
+/// Serves until `stop` becomes true, then gives running requests 5 s to end.
 pub async fn serve(listener: TcpListener, router: Router, mut stop: watch::Receiver<bool>) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let permits = Arc::new(Semaphore::new(CONNECTIONS));
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {
             _ = stop.wait_for(|stop| *stop) => break,
-            accepted = accept(&listener, &places) => accepted,
+            accepted = accept(&listener, &permits) => accepted,
             Some(_) = connections.join_next(), if !connections.is_empty() => continue,
         };
         match accepted {
-            Ok((stream, peer, place)) => {
+            Ok((stream, peer, permit)) => {
                 let (router, stop) = (router.clone(), stop.clone());
                 connections.spawn(async move {
                     connection(stream, peer, router, stop).await;
-                    drop(place);
+                    drop(permit);
                 });
             }
             Err(error) => {
-                // Out of descriptors, for example: without a pause this loop would only turn.
+                // Without a pause this loop would spin, for example when descriptors run out.
                 warn!(%error, "can't accept a connection");
                 sleep(Duration::from_millis(100)).await;
             }
@@ -88,17 +88,17 @@ pub async fn serve(listener: TcpListener, router: Router, mut stop: watch::Recei
     drop(listener);
     let rest = async { while connections.join_next().await.is_some() {} };
     if timeout(LAST_REQUEST_AT_STOP, rest).await.is_err() {
-        warn!("requests under way were broken off");
+        warn!("running requests were broken off");
     }
 }
 
 async fn accept(
     listener: &TcpListener,
-    places: &Arc<Semaphore>,
+    permits: &Arc<Semaphore>,
 ) -> io::Result<(TcpStream, IpAddr, tokio::sync::OwnedSemaphorePermit)> {
-    let place = Arc::clone(places).acquire_owned().await.map_err(io::Error::other)?;
+    let permit = Arc::clone(permits).acquire_owned().await.map_err(io::Error::other)?;
     let (stream, peer) = listener.accept().await?;
-    Ok((stream, peer.ip(), place))
+    Ok((stream, peer.ip(), permit))
 }
 
 async fn connection(stream: TcpStream, peer: IpAddr, router: Router, mut stop: watch::Receiver<bool>) {

@@ -1,14 +1,14 @@
-//! Orders that change a site that is there.
+//! `PATCH /sites/{site}`, and upgrade, suspend, resume and rotate of a site.
 
 use axum::extract::State;
 use axum::response::Response;
 use hostplane_domain::name::SiteName;
 use hostplane_domain::site_change::{LimitsPatch, PhpPatch, SettingsPatch, SiteChange};
 
-use super::Api;
 use super::extract::{InPath, Members, Params};
-use super::problem::{Answer, Problem};
+use super::problem::{ApiResult, Problem};
 use super::sites::accepted;
+use super::state::Api;
 
 const LIMITS: &str = "limits is an object with any of php_workers, database_connections, upload_mib and, in objects php \
                       and nginx, memory_mib, cpu_milli, pids, log_mib; each is a whole number";
@@ -21,13 +21,13 @@ pub(super) async fn update(
     InPath(name): InPath<SiteName>,
     params: Params,
     members: Members,
-) -> Answer<Response> {
+) -> ApiResult<Response> {
     params.only(&[])?;
     members.only(&["limits", "php"])?;
     let limits: Option<LimitsPatch> = members.parsed("limits", LIMITS)?;
     let php: Option<PhpPatch> = members.parsed("php", PHP)?;
     if limits.is_none() && php.is_none() {
-        return Err(Problem::whole_body("say what is to change: limits, php or both"));
+        return Err(Problem::whole_body("the body changes nothing; send limits, php or both"));
     }
     let patch = SettingsPatch { limits: limits.unwrap_or_default(), php: php.unwrap_or_default() };
     change(&api, &name, &SiteChange::Settings(patch)).await
@@ -37,7 +37,7 @@ pub(super) async fn upgrade(
     State(api): State<Api>,
     InPath(name): InPath<SiteName>,
     params: Params,
-) -> Answer<Response> {
+) -> ApiResult<Response> {
     params.only(&[])?;
     Ok(accepted(api.app.upgrade_site(&name).await?))
 }
@@ -46,21 +46,29 @@ pub(super) async fn suspend(
     State(api): State<Api>,
     InPath(name): InPath<SiteName>,
     params: Params,
-) -> Answer<Response> {
+) -> ApiResult<Response> {
     params.only(&[])?;
     change(&api, &name, &SiteChange::Suspended(true)).await
 }
 
-pub(super) async fn resume(State(api): State<Api>, InPath(name): InPath<SiteName>, params: Params) -> Answer<Response> {
+pub(super) async fn resume(
+    State(api): State<Api>,
+    InPath(name): InPath<SiteName>,
+    params: Params,
+) -> ApiResult<Response> {
     params.only(&[])?;
     change(&api, &name, &SiteChange::Suspended(false)).await
 }
 
-pub(super) async fn rotate(State(api): State<Api>, InPath(name): InPath<SiteName>, params: Params) -> Answer<Response> {
+pub(super) async fn rotate(
+    State(api): State<Api>,
+    InPath(name): InPath<SiteName>,
+    params: Params,
+) -> ApiResult<Response> {
     params.only(&[])?;
     Ok(accepted(api.app.rotate_site(&name).await?))
 }
 
-async fn change(api: &Api, name: &SiteName, change: &SiteChange) -> Answer<Response> {
+async fn change(api: &Api, name: &SiteName, change: &SiteChange) -> ApiResult<Response> {
     Ok(accepted(api.app.change_site(name, change).await?))
 }

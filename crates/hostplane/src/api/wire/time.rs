@@ -1,0 +1,7 @@
+//! Times, as texts.
+
+use hostplane_infra::clock::Timestamp;
+
+pub(super) fn time(at: Timestamp) -> String {
+    at.to_string()
+}
