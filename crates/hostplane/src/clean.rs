@@ -7,7 +7,7 @@ use crate::stopped_installation::{InstallationError, StoppedInstallation, retry_
 pub(crate) async fn clean(config: &Config) -> Result<(), InstallationError> {
     let home = config.home().display();
     let Some(installation) = StoppedInstallation::find(config).await? else {
-        eprintln!("nothing was ever made from {home}; nothing to remove");
+        eprintln!("no installation in {home}; nothing to remove");
         return Ok(());
     };
     let cleaned = retry_transient(async || installation.platform.clean().await).await;

@@ -6,7 +6,7 @@ use crate::stopped_installation::{InstallationError, StoppedInstallation, retry_
 /// Stops the containers of the sites and of the platform.
 pub(crate) async fn down(config: &Config) -> Result<(), InstallationError> {
     let Some(installation) = StoppedInstallation::find(config).await? else {
-        eprintln!("nothing was ever made from {}; nothing to stop", config.home().display());
+        eprintln!("no installation in {}; nothing to stop", config.home().display());
         return Ok(());
     };
     let stopped = retry_transient(async || installation.platform.down().await).await;

@@ -62,7 +62,7 @@ async fn respond(id: String, request: Request, next: Next) -> Response {
         problem.write_into(&mut response, &id);
     }
     let headers = response.headers_mut();
-    // They replace those of a handler.
+    // These headers replace those of a handler.
     for (name, value) in HEADERS {
         headers.insert(name, value);
     }

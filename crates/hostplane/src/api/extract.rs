@@ -167,7 +167,7 @@ pub(crate) struct InPath<T>(pub T);
 
 /// Type of a path parameter.
 pub(crate) trait PathParameter: FromStr<Err: fmt::Display> {
-    /// Its name in the route.
+    /// Name of the parameter in the route.
     const NAME: &'static str;
     /// Advice for an invalid value.
     const HINT: &'static str;

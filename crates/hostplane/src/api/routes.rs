@@ -29,9 +29,9 @@ impl Api {
 
 /// One route.
 pub struct Route {
-    /// Its method.
+    /// HTTP method.
     pub method: Method,
-    /// Its path, with names of parameters in braces.
+    /// Path, with names of parameters in braces.
     pub path: &'static str,
     /// The scope that a token needs for it. Without a scope the route needs no token.
     pub needs: Option<TokenScope>,

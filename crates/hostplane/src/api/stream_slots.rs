@@ -60,13 +60,13 @@ mod tests {
     fn streams_are_bounded_and_come_free_again() {
         let slots = StreamSlots::default();
         let token = |n: u128| TokenId::new(Uuid::from_u128(n));
-        let mut taken = Vec::new();
+        let mut held = Vec::new();
         for n in 0..8 {
-            taken.extend((0..100).map_while(|_| slots.enter(token(n))));
+            held.extend((0..100).map_while(|_| slots.enter(token(n))));
             let expected = ((usize::try_from(n).unwrap() + 1) * PER_TOKEN).min(IN_ALL);
-            assert_eq!(taken.len(), expected);
+            assert_eq!(held.len(), expected);
         }
-        taken.clear();
+        held.clear();
         assert!(slots.0.lock().unwrap().is_empty(), "a token without streams has no entry");
         assert!(slots.enter(token(1)).is_some());
     }

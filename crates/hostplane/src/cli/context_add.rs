@@ -18,9 +18,9 @@ const LONGEST: u64 = 4096;
 /// Remember a control plane's address and token under a name
 #[derive(Debug, Args)]
 pub(super) struct Add {
-    /// Its name here
+    /// Name for the control plane
     name: ContextName,
-    /// Its address, such as http://127.0.0.1:7070
+    /// Address of the control plane, such as http://127.0.0.1:7070
     #[arg(long, value_name = "URL")]
     api: String,
     /// File with the token, - for standard input [default: HOSTPLANE_TOKEN]

@@ -4,7 +4,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::failure::Failure;
-use super::output::{Format, table};
+use super::output::{OutputFormat, table};
 use crate::client::contexts::{self, Contexts};
 use crate::config::layers::Layers;
 
@@ -12,7 +12,7 @@ use crate::config::layers::Layers;
 #[derive(Debug, Args)]
 pub(super) struct List {
     #[command(flatten)]
-    format: Format,
+    format: OutputFormat,
 }
 
 /// A context without its token.

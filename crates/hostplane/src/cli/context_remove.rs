@@ -9,7 +9,7 @@ use crate::config::layers::Layers;
 /// Forget a control plane's address and token; the token itself stays valid
 #[derive(Debug, Args)]
 pub(super) struct Remove {
-    /// Its name
+    /// Name of the control plane
     name: ContextName,
 }
 

@@ -9,7 +9,7 @@ use crate::config::layers::Layers;
 /// Choose the control plane to use by default
 #[derive(Debug, Args)]
 pub(super) struct Use {
-    /// Its name
+    /// Name of the control plane
     #[arg(required_unless_present = "none")]
     name: Option<ContextName>,
     /// Use none of them by default, but the control plane whose home is here

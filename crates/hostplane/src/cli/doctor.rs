@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::failure::Failure;
-use super::output::{Format, print};
+use super::output::{OutputFormat, print};
 use super::printable::printable;
 use super::target::Target;
 use crate::api::wire::{DoctorReport, Finding};
@@ -15,7 +15,7 @@ use crate::config::layers::Layers;
 #[derive(Debug, Args)]
 pub(super) struct Doctor {
     #[command(flatten)]
-    format: Format,
+    format: OutputFormat,
     #[command(flatten)]
     target: Target,
 }

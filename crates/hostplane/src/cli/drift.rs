@@ -4,7 +4,7 @@ use clap::Args;
 use hostplane_domain::name::SiteName;
 
 use super::failure::Failure;
-use super::output::{Format, table};
+use super::output::{OutputFormat, table};
 use super::target::Target;
 use crate::api::wire::{Drift, Drifts};
 use crate::config::layers::Layers;
@@ -16,7 +16,7 @@ pub(super) struct Show {
     #[arg(long)]
     site: Option<SiteName>,
     #[command(flatten)]
-    format: Format,
+    format: OutputFormat,
     #[command(flatten)]
     target: Target,
 }

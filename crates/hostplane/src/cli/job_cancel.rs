@@ -11,7 +11,7 @@ use crate::config::layers::Layers;
 /// Cancel a job and roll its changes back
 #[derive(Debug, Args)]
 pub(super) struct Cancel {
-    /// Its id
+    /// Id of the job
     id: JobId,
     #[command(flatten)]
     request: JobRequest,

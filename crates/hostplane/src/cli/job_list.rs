@@ -5,7 +5,7 @@ use hostplane_domain::job::{JobState, OperationName};
 use hostplane_domain::name::SiteName;
 
 use super::failure::Failure;
-use super::output::{Format, table};
+use super::output::{OutputFormat, table};
 use super::target::Target;
 use crate::api::wire::{Job, Page};
 use crate::config::layers::Layers;
@@ -26,7 +26,7 @@ pub(super) struct List {
     #[arg(long, value_name = "N", default_value_t = 50)]
     limit: u32,
     #[command(flatten)]
-    format: Format,
+    format: OutputFormat,
     #[command(flatten)]
     target: Target,
 }

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::failure::Failure;
 use super::job_show;
-use super::output::Format;
+use super::output::OutputFormat;
 use super::target::Target;
 use super::wait::Wait;
 use crate::api::wire::Job;
@@ -18,7 +18,7 @@ pub(super) struct JobRequest {
     #[command(flatten)]
     wait: Wait,
     #[command(flatten)]
-    format: Format,
+    format: OutputFormat,
     #[command(flatten)]
     target: Target,
 }

@@ -11,7 +11,7 @@ use crate::config::layers::Layers;
 /// Continue a job that needs an operator, or start a failed provision again
 #[derive(Debug, Args)]
 pub(super) struct Retry {
-    /// Its id
+    /// Id of the job
     id: JobId,
     #[command(flatten)]
     request: JobRequest,

@@ -4,7 +4,7 @@ use clap::Args;
 use hostplane_domain::ids::JobId;
 
 use super::failure::Failure;
-use super::output::{Format, facts, or_dash, seconds, table};
+use super::output::{OutputFormat, facts, or_dash, seconds, table};
 use super::target::Target;
 use crate::api::wire::{Job, Step};
 use crate::config::layers::Layers;
@@ -12,10 +12,10 @@ use crate::config::layers::Layers;
 /// Show a job with its steps
 #[derive(Debug, Args)]
 pub(super) struct Show {
-    /// Its id
+    /// Id of the job
     id: JobId,
     #[command(flatten)]
-    format: Format,
+    format: OutputFormat,
     #[command(flatten)]
     target: Target,
 }

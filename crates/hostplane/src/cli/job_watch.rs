@@ -7,7 +7,7 @@ use hostplane_domain::ids::JobId;
 
 use super::failure::Failure;
 use super::job_show;
-use super::output::Format;
+use super::output::OutputFormat;
 use super::target::Target;
 use super::wait::{self, require_completed};
 use crate::api::wire::Job;
@@ -16,13 +16,13 @@ use crate::config::layers::Layers;
 /// Follow a job until it has ended
 #[derive(Debug, Args)]
 pub(super) struct Watch {
-    /// Its id
+    /// Id of the job
     id: JobId,
     /// Longest time to wait, such as 90s or 1h30m [default: no limit]
     #[arg(long, value_name = "TIME", value_parser = wait::duration)]
     timeout: Option<Duration>,
     #[command(flatten)]
-    format: Format,
+    format: OutputFormat,
     #[command(flatten)]
     target: Target,
 }

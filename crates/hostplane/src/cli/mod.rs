@@ -78,25 +78,25 @@ enum Command {
     Clean(Box<Clean>),
     /// Create, show, change and destroy sites
     #[command(subcommand)]
-    Site(Site),
+    Site(SiteCommand),
     /// Show, cancel and retry jobs
     #[command(subcommand)]
-    Job(Job),
+    Job(JobCommand),
     Doctor(doctor::Doctor),
     Drift(drift::Show),
     Reconcile(reconcile::Reconcile),
     /// List and remove orphaned resources
     #[command(subcommand)]
-    Orphan(Orphan),
+    Orphan(OrphanCommand),
     /// Create, list and revoke tokens of the API
     #[command(subcommand)]
-    Token(Token),
+    Token(TokenCommand),
     /// Show and rotate the installation's secret
     #[command(subcommand)]
-    Secret(Secret),
+    Secret(SecretCommand),
     /// Name control planes, and choose the one to use
     #[command(subcommand)]
-    Context(Context),
+    Context(ContextCommand),
     Completions(completions::Completions),
 }
 
@@ -110,7 +110,7 @@ struct Clean {
 }
 
 #[derive(Subcommand)]
-enum Site {
+enum SiteCommand {
     Create(site_create::Create),
     List(site_list::List),
     Show(site_show::Show),
@@ -129,7 +129,7 @@ enum Site {
 }
 
 #[derive(Subcommand)]
-enum Job {
+enum JobCommand {
     List(job_list::List),
     Show(job_show::Show),
     Watch(job_watch::Watch),
@@ -138,26 +138,26 @@ enum Job {
 }
 
 #[derive(Subcommand)]
-enum Orphan {
+enum OrphanCommand {
     List(orphan_list::List),
     Remove(orphan_remove::Remove),
 }
 
 #[derive(Subcommand)]
-enum Token {
+enum TokenCommand {
     Create(token_create::Create),
     List(token_list::List),
     Revoke(token_revoke::Revoke),
 }
 
 #[derive(Subcommand)]
-enum Secret {
+enum SecretCommand {
     Show(secret_show::Show),
     Rotate(secret_rotate::Rotate),
 }
 
 #[derive(Subcommand)]
-enum Context {
+enum ContextCommand {
     Add(context_add::Add),
     List(context_list::List),
     Use(context_use::Use),
@@ -210,37 +210,37 @@ async fn run(command: Command, layers: &Layers) -> Result<(), Failure> {
             }
             Ok(clean::clean(&config).await?)
         }
-        Command::Site(Site::Create(command)) => command.run(layers).await,
-        Command::Site(Site::List(command)) => command.run(layers).await,
-        Command::Site(Site::Update(command)) => command.run(layers).await,
-        Command::Site(Site::Upgrade(command)) => command.run(layers).await,
-        Command::Site(Site::Suspend(command)) => command.run(layers, "suspend").await,
-        Command::Site(Site::Resume(command)) => command.run(layers, "resume").await,
-        Command::Site(Site::Rotate(command)) => command.run(layers, "rotate").await,
-        Command::Site(Site::Show(command)) => command.run(layers).await,
-        Command::Site(Site::Credentials(command)) => command.run(layers).await,
-        Command::Site(Site::Logs(command)) => command.run(layers).await,
-        Command::Site(Site::Exec(command)) => command.run(layers).await,
-        Command::Site(Site::Destroy(command)) => command.run(layers).await,
-        Command::Job(Job::List(command)) => command.run(layers).await,
-        Command::Job(Job::Show(command)) => command.run(layers).await,
-        Command::Job(Job::Watch(command)) => command.run(layers).await,
-        Command::Job(Job::Cancel(command)) => command.run(layers).await,
-        Command::Job(Job::Retry(command)) => command.run(layers).await,
+        Command::Site(SiteCommand::Create(command)) => command.run(layers).await,
+        Command::Site(SiteCommand::List(command)) => command.run(layers).await,
+        Command::Site(SiteCommand::Update(command)) => command.run(layers).await,
+        Command::Site(SiteCommand::Upgrade(command)) => command.run(layers).await,
+        Command::Site(SiteCommand::Suspend(command)) => command.run(layers, "suspend").await,
+        Command::Site(SiteCommand::Resume(command)) => command.run(layers, "resume").await,
+        Command::Site(SiteCommand::Rotate(command)) => command.run(layers, "rotate").await,
+        Command::Site(SiteCommand::Show(command)) => command.run(layers).await,
+        Command::Site(SiteCommand::Credentials(command)) => command.run(layers).await,
+        Command::Site(SiteCommand::Logs(command)) => command.run(layers).await,
+        Command::Site(SiteCommand::Exec(command)) => command.run(layers).await,
+        Command::Site(SiteCommand::Destroy(command)) => command.run(layers).await,
+        Command::Job(JobCommand::List(command)) => command.run(layers).await,
+        Command::Job(JobCommand::Show(command)) => command.run(layers).await,
+        Command::Job(JobCommand::Watch(command)) => command.run(layers).await,
+        Command::Job(JobCommand::Cancel(command)) => command.run(layers).await,
+        Command::Job(JobCommand::Retry(command)) => command.run(layers).await,
         Command::Doctor(command) => command.run(layers).await,
         Command::Drift(command) => command.run(layers).await,
         Command::Reconcile(command) => command.run(layers).await,
-        Command::Orphan(Orphan::List(command)) => command.run(layers).await,
-        Command::Orphan(Orphan::Remove(command)) => command.run(layers).await,
-        Command::Token(Token::Create(command)) => command.run(layers).await,
-        Command::Token(Token::List(command)) => command.run(layers).await,
-        Command::Token(Token::Revoke(command)) => command.run(layers).await,
-        Command::Secret(Secret::Show(command)) => command.run(layers).await,
-        Command::Secret(Secret::Rotate(command)) => command.run(layers).await,
-        Command::Context(Context::Add(command)) => command.run(layers),
-        Command::Context(Context::List(command)) => command.run(layers),
-        Command::Context(Context::Use(command)) => command.run(layers),
-        Command::Context(Context::Remove(command)) => command.run(layers),
+        Command::Orphan(OrphanCommand::List(command)) => command.run(layers).await,
+        Command::Orphan(OrphanCommand::Remove(command)) => command.run(layers).await,
+        Command::Token(TokenCommand::Create(command)) => command.run(layers).await,
+        Command::Token(TokenCommand::List(command)) => command.run(layers).await,
+        Command::Token(TokenCommand::Revoke(command)) => command.run(layers).await,
+        Command::Secret(SecretCommand::Show(command)) => command.run(layers).await,
+        Command::Secret(SecretCommand::Rotate(command)) => command.run(layers).await,
+        Command::Context(ContextCommand::Add(command)) => command.run(layers),
+        Command::Context(ContextCommand::List(command)) => command.run(layers),
+        Command::Context(ContextCommand::Use(command)) => command.run(layers),
+        Command::Context(ContextCommand::Remove(command)) => command.run(layers),
         Command::Completions(command) => command.run(Cli::command()),
     }
 }

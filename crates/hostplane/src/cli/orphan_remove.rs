@@ -5,7 +5,7 @@ use hostplane_engine::app::OrphanId;
 
 use super::failure::Failure;
 use super::job_show;
-use super::output::{Format, confirm};
+use super::output::{OutputFormat, confirm};
 use super::printable::printable;
 use super::target::Target;
 use super::wait::{Wait, require_completed};
@@ -17,7 +17,7 @@ use crate::config::layers::Layers;
 /// Orphans without data that are in its way, such as a container that uses a volume, are removed too.
 #[derive(Debug, Args)]
 pub(super) struct Remove {
-    /// Its id
+    /// Id of the orphan
     id: OrphanId,
     /// Don't ask
     #[arg(long)]
@@ -25,7 +25,7 @@ pub(super) struct Remove {
     #[command(flatten)]
     wait: Wait,
     #[command(flatten)]
-    format: Format,
+    format: OutputFormat,
     #[command(flatten)]
     target: Target,
 }

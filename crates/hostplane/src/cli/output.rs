@@ -8,15 +8,15 @@ use serde::Serialize;
 use super::failure::Failure;
 use super::printable::printable;
 
-/// Format of the data on standard output.
+/// OutputFormat of the data on standard output.
 #[derive(Debug, Clone, Copy, clap::Args)]
-pub(super) struct Format {
+pub(super) struct OutputFormat {
     /// Print what the API answers, as JSON
     #[arg(long)]
     pub json: bool,
 }
 
-impl Format {
+impl OutputFormat {
     /// Prints data as JSON, or as `text` makes it.
     pub fn print<T: Serialize>(self, data: &T, text: impl FnOnce(&T) -> String) -> Result<(), Failure> {
         if self.json {

@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::drift;
 use super::failure::Failure;
-use super::output::Format;
+use super::output::OutputFormat;
 use super::target::Target;
 use crate::api::wire::ReconcileResult;
 use crate::config::layers::Layers;
@@ -18,7 +18,7 @@ pub(super) struct Reconcile {
     #[arg(long, alias = "inside")]
     deep: bool,
     #[command(flatten)]
-    format: Format,
+    format: OutputFormat,
     #[command(flatten)]
     target: Target,
 }

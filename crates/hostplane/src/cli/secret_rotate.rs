@@ -6,7 +6,7 @@ use clap::Args;
 use tokio::time::{Instant, sleep};
 
 use super::failure::Failure;
-use super::output::{Format, confirm};
+use super::output::{OutputFormat, confirm};
 use super::secret_show::text;
 use super::target::Target;
 use super::wait::Timeout;
@@ -30,7 +30,7 @@ pub(super) struct Rotate {
     #[command(flatten)]
     timeout: Timeout,
     #[command(flatten)]
-    format: Format,
+    format: OutputFormat,
     #[command(flatten)]
     target: Target,
 }

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::failure::Failure;
-use super::output::{Format, facts};
+use super::output::{OutputFormat, facts};
 use super::target::Target;
 use crate::api::wire::Secret;
 use crate::config::layers::Layers;
@@ -12,7 +12,7 @@ use crate::config::layers::Layers;
 #[derive(Debug, Args)]
 pub(super) struct Show {
     #[command(flatten)]
-    format: Format,
+    format: OutputFormat,
     #[command(flatten)]
     target: Target,
 }

@@ -11,7 +11,7 @@ use crate::config::layers::Layers;
 /// Arguments of each of them.
 #[derive(Debug, Args)]
 pub(super) struct SiteAction {
-    /// Its name
+    /// Name of the site
     name: SiteName,
     #[command(flatten)]
     request: JobRequest,

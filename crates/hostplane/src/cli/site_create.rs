@@ -5,7 +5,7 @@ use hostplane_domain::name::SiteName;
 
 use super::failure::Failure;
 use super::job_show;
-use super::output::{Format, facts};
+use super::output::{OutputFormat, facts};
 use super::target::Target;
 use super::wait::{Wait, require_completed};
 use crate::api::wire::{CreateSite, Job, Site};
@@ -14,21 +14,21 @@ use crate::config::layers::Layers;
 /// Create a WordPress site
 #[derive(Debug, Args)]
 pub(super) struct Create {
-    /// Its name: a-z, 0-9 and -, a letter first
+    /// Name of the site: a-z, 0-9 and -, a letter first
     name: SiteName,
-    /// Its title [default: its name]
+    /// Title of the site [default: the name]
     #[arg(long)]
     title: Option<String>,
-    /// Login name of its first administrator [default: admin]
+    /// Login name of the first administrator [default: admin]
     #[arg(long, value_name = "NAME")]
     admin_user: Option<String>,
-    /// E-mail address of its first administrator [default: admin at the site's host name]
+    /// E-mail address of the first administrator [default: admin at the site's host name]
     #[arg(long, value_name = "ADDRESS")]
     admin_email: Option<String>,
     #[command(flatten)]
     wait: Wait,
     #[command(flatten)]
-    format: Format,
+    format: OutputFormat,
     #[command(flatten)]
     target: Target,
 }

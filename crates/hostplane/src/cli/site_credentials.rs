@@ -4,7 +4,7 @@ use clap::Args;
 use hostplane_domain::name::SiteName;
 
 use super::failure::Failure;
-use super::output::{Format, facts};
+use super::output::{OutputFormat, facts};
 use super::target::Target;
 use crate::api::wire::Credentials;
 use crate::config::layers::Layers;
@@ -12,10 +12,10 @@ use crate::config::layers::Layers;
 /// Show address, user and password of a site's first administrator
 #[derive(Debug, Args)]
 pub(super) struct Show {
-    /// The site's name
+    /// Name of the site
     name: SiteName,
     #[command(flatten)]
-    format: Format,
+    format: OutputFormat,
     #[command(flatten)]
     target: Target,
 }

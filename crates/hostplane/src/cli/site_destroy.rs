@@ -5,7 +5,7 @@ use hostplane_domain::name::SiteName;
 
 use super::failure::Failure;
 use super::job_show;
-use super::output::{Format, confirm};
+use super::output::{OutputFormat, confirm};
 use super::target::Target;
 use super::wait::{Wait, require_completed};
 use crate::api::wire::Job;
@@ -14,7 +14,7 @@ use crate::config::layers::Layers;
 /// Destroy a site with its files and its database
 #[derive(Debug, Args)]
 pub(super) struct Destroy {
-    /// Its name
+    /// Name of the site
     name: SiteName,
     /// Don't ask
     #[arg(long)]
@@ -22,7 +22,7 @@ pub(super) struct Destroy {
     #[command(flatten)]
     wait: Wait,
     #[command(flatten)]
-    format: Format,
+    format: OutputFormat,
     #[command(flatten)]
     target: Target,
 }

@@ -7,7 +7,7 @@ use hostplane_domain::name::SiteName;
 use hostplane_domain::program::LONGEST_RUN;
 
 use super::failure::Failure;
-use super::output::Format;
+use super::output::OutputFormat;
 use super::printable::printable;
 use super::target::Target;
 use crate::api::extract::BODY_LIMIT;
@@ -19,7 +19,7 @@ use crate::config::layers::Layers;
 /// No shell is involved. The exit code is 0 if the program's is 0, else 1, and a message names it.
 #[derive(Debug, Args)]
 pub(super) struct Exec {
-    /// The site's name
+    /// Name of the site
     name: SiteName,
     /// Pass on standard input, to its end
     #[arg(long, short = 'i')]
@@ -32,7 +32,7 @@ pub(super) struct Exec {
     #[arg(last = true, required = true, value_name = "PROGRAM")]
     argv: Vec<String>,
     #[command(flatten)]
-    format: Format,
+    format: OutputFormat,
     #[command(flatten)]
     target: Target,
 }

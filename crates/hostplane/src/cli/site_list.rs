@@ -5,7 +5,7 @@ use hostplane_domain::name::SiteNamePrefix;
 use hostplane_domain::status::SiteStatus;
 
 use super::failure::Failure;
-use super::output::{Format, or_dash, table};
+use super::output::{OutputFormat, or_dash, table};
 use super::target::Target;
 use crate::api::wire::{Page, Site};
 use crate::config::layers::Layers;
@@ -23,7 +23,7 @@ pub(super) struct List {
     #[arg(long, value_name = "N", default_value_t = u32::MAX, hide_default_value = true)]
     limit: u32,
     #[command(flatten)]
-    format: Format,
+    format: OutputFormat,
     #[command(flatten)]
     target: Target,
 }

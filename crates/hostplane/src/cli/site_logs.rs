@@ -7,7 +7,7 @@ use hostplane_domain::name::SiteName;
 use tokio::time::sleep;
 
 use super::failure::Failure;
-use super::output::{Format, print};
+use super::output::{OutputFormat, print};
 use super::printable::printable;
 use super::target::Target;
 use crate::api::logs::{LINES, MOST_LINES};
@@ -21,7 +21,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// Show the logs of a site's containers: nginx's requests, and messages of PHP and WordPress
 #[derive(Debug, Args)]
 pub(super) struct Logs {
-    /// Its name
+    /// Name of the site
     name: SiteName,
     /// Only of this container
     #[arg(long, value_enum)]
@@ -34,7 +34,7 @@ pub(super) struct Logs {
     #[arg(long, short, conflicts_with = "json")]
     follow: bool,
     #[command(flatten)]
-    format: Format,
+    format: OutputFormat,
     #[command(flatten)]
     target: Target,
 }

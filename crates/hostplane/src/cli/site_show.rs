@@ -4,7 +4,7 @@ use clap::Args;
 use hostplane_domain::name::SiteName;
 
 use super::failure::Failure;
-use super::output::{Format, facts, or_dash, table};
+use super::output::{OutputFormat, facts, or_dash, table};
 use super::target::Target;
 use crate::api::wire::{ContainerLimits, Drift, Limits, Php, Resource, Site};
 use crate::config::layers::Layers;
@@ -12,10 +12,10 @@ use crate::config::layers::Layers;
 /// Show a site with its resources
 #[derive(Debug, Args)]
 pub(super) struct Show {
-    /// Its name
+    /// Name of the site
     name: SiteName,
     #[command(flatten)]
-    format: Format,
+    format: OutputFormat,
     #[command(flatten)]
     target: Target,
 }

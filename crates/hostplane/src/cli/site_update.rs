@@ -12,7 +12,7 @@ use crate::config::layers::Layers;
 /// Change limits and PHP settings of a site; all others stay
 #[derive(Debug, Args)]
 pub(super) struct Update {
-    /// Its name
+    /// Name of the site
     name: SiteName,
     #[command(flatten)]
     settings: SettingArgs,

@@ -5,7 +5,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use hostplane_domain::name::SiteName;
 
 use super::failure::Failure;
-use super::output::{Format, table};
+use super::output::{OutputFormat, table};
 use super::target::Target;
 use super::wait::{Timeout, ended_quietly, require_completed};
 use crate::api::wire::{Job, Page, Site};
@@ -17,7 +17,7 @@ use crate::config::layers::Layers;
 /// The first upgrade that fails is rolled back, and no other begins after it.
 #[derive(Debug, Args)]
 pub(super) struct Upgrade {
-    /// Their names
+    /// Names of the sites
     #[arg(required_unless_present = "all")]
     names: Vec<SiteName>,
     /// Every site whose upgrade is pending
@@ -29,7 +29,7 @@ pub(super) struct Upgrade {
     #[command(flatten)]
     timeout: Timeout,
     #[command(flatten)]
-    format: Format,
+    format: OutputFormat,
     #[command(flatten)]
     target: Target,
 }

@@ -6,7 +6,7 @@ use clap::Args;
 use hostplane_domain::token::{TokenName, TokenScope};
 
 use super::failure::Failure;
-use super::output::{Format, facts};
+use super::output::{OutputFormat, facts};
 use super::target::Target;
 use super::wait::duration;
 use crate::api::wire::{CreateToken, CreatedToken};
@@ -15,9 +15,9 @@ use crate::config::layers::Layers;
 /// Create a token of the API; it is shown only once
 #[derive(Debug, Args)]
 pub(super) struct Create {
-    /// Its name, such as that of its user or purpose
+    /// Name of the token, such as its user or purpose
     name: TokenName,
-    /// Its rights: read (everything but credentials), operate (also start operations) or admin (also create and
+    /// Rights of the token: read (everything but credentials), operate (also start operations) or admin (also create and
     /// revoke tokens)
     #[arg(long)]
     scope: TokenScope,
@@ -25,7 +25,7 @@ pub(super) struct Create {
     #[arg(long, value_name = "TIME", value_parser = life)]
     expires_in: Option<Duration>,
     #[command(flatten)]
-    format: Format,
+    format: OutputFormat,
     #[command(flatten)]
     target: Target,
 }

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::failure::Failure;
-use super::output::{Format, table};
+use super::output::{OutputFormat, table};
 use super::target::Target;
 use crate::api::wire::{Page, Token};
 use crate::config::layers::Layers;
@@ -12,7 +12,7 @@ use crate::config::layers::Layers;
 #[derive(Debug, Args)]
 pub(super) struct List {
     #[command(flatten)]
-    format: Format,
+    format: OutputFormat,
     #[command(flatten)]
     target: Target,
 }

@@ -10,7 +10,7 @@ use crate::config::layers::Layers;
 /// Revoke a token of the API at once
 #[derive(Debug, Args)]
 pub(super) struct Revoke {
-    /// Its id
+    /// Id of the token
     id: TokenId,
     #[command(flatten)]
     target: Target,

@@ -38,7 +38,7 @@ pub(super) fn relay(settings: &Settings) -> Option<MailRelay> {
     })
 }
 
-/// Its password, from the file.
+/// The password of the mail server, from the file.
 pub(super) fn password(settings: &Settings) -> Result<Option<SecretString>, MailError> {
     let path = match (&settings.smtp_user, &settings.smtp_password_file) {
         (None, None) => return Ok(None),

@@ -1,6 +1,5 @@
-//! Drift on a real installation: the test stops, kills, removes, edits and adds objects of every kind, foreign ones
-//! among them. In the end every site serves, foreign objects are untouched, every orphan is reported, and the log names
-//! the whole story.
+//! Drift on a real installation: the test stops, kills, removes, edits and adds objects of every kind. In the end
+//! every site serves, foreign objects are untouched, every orphan is reported, and the log has the whole story.
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -15,13 +14,13 @@ use crate::probe::Probe;
 /// Longest time for a repair. On an idle machine it takes a second or two.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-struct Vandal<'a> {
+struct Sabotage<'a> {
     instance: &'a Instance,
     /// Repairs of each site so far.
     repairs: BTreeMap<String, usize>,
 }
 
-impl Vandal<'_> {
+impl Sabotage<'_> {
     fn caddy(&self) -> String {
         format!("{}-caddy", self.instance.tag)
     }
@@ -134,28 +133,29 @@ fn drift_of_every_kind_is_repaired_or_reported() {
     plant_others(&instance);
     let others_before = others(&instance);
     let visitor = Probe::of(&instance, &bystander);
-    let mut vandal = Vandal { instance: &instance, repairs: BTreeMap::new() };
+    let mut sabotage = Sabotage { instance: &instance, repairs: BTreeMap::new() };
     let [php, nginx] = ["php", "nginx"].map(|kind| move |site: &str| format!("{kind}_{site}"));
     let (php, nginx) = (&php, &nginx);
 
     // Damage that an event reports.
-    vandal.harm(&one, ("nginx_container", "stopped"), "nginx was killed", || drop(docker(&["kill", &nginx(&one)])));
-    vandal.harm(&one, ("php_container", "stopped"), "PHP was stopped", || drop(docker(&["stop", &php(&one)])));
-    vandal.harm(&one, ("php_container", "absent"), "PHP was removed", || drop(docker(&["rm", "--force", &php(&one)])));
-    vandal.harm(&two, ("php_container", "stopped"), "PHP was frozen", || drop(docker(&["pause", &php(&two)])));
-    vandal.harm(&two, ("php_container", "limits"), "PHP was given more memory", || {
+    sabotage.harm(&one, ("nginx_container", "stopped"), "nginx was killed", || drop(docker(&["kill", &nginx(&one)])));
+    sabotage.harm(&one, ("php_container", "stopped"), "PHP was stopped", || drop(docker(&["stop", &php(&one)])));
+    sabotage
+        .harm(&one, ("php_container", "absent"), "PHP was removed", || drop(docker(&["rm", "--force", &php(&one)])));
+    sabotage.harm(&two, ("php_container", "stopped"), "PHP was frozen", || drop(docker(&["pause", &php(&two)])));
+    sabotage.harm(&two, ("php_container", "limits"), "PHP was given more memory", || {
         docker(&["update", "--memory", "1g", "--memory-swap", "1g", &php(&two)]);
     });
-    vandal.harm(&two, ("nginx_container", "network"), "nginx was cut off", || {
+    sabotage.harm(&two, ("nginx_container", "network"), "nginx was cut off", || {
         docker(&["network", "disconnect", &format!("site_{two}"), &nginx(&two)]);
     });
-    vandal.harm(&one, ("php_container", "absent"), "both containers and the network were removed", || {
+    sabotage.harm(&one, ("php_container", "absent"), "both containers and the network were removed", || {
         at_one_blow(&instance, || {
             docker(&["rm", "--force", &php(&one), &nginx(&one)]);
             docker(&["network", "rm", &format!("site_{one}")]);
         });
     });
-    vandal.harm(&two, ("nginx_container", "absent"), "a volume of settings was removed with its container", || {
+    sabotage.harm(&two, ("nginx_container", "absent"), "a volume of settings was removed with its container", || {
         at_one_blow(&instance, || {
             docker(&["rm", "--force", &nginx(&two)]);
             docker(&["volume", "rm", &format!("nginx_{two}")]);
@@ -163,28 +163,28 @@ fn drift_of_every_kind_is_repaired_or_reported() {
     });
 
     // Damage that no event reports.
-    vandal.harm_unseen(&two, ("php_container", "network"), "PHP was put on the shared network", || {
+    sabotage.harm_unseen(&two, ("php_container", "network"), "PHP was put on the shared network", || {
         docker(&["network", "connect", &instance.tag, &php(&two)]);
     });
     let volume = format!("php_{one}:/volume");
     let edit = ["sed", "-i", "s/define/# define/", "/volume/wp-config.php"];
-    let (caddy, file) = (vandal.caddy(), format!("/etc/caddy/sites/{one}.caddy"));
+    let (caddy, file) = (sabotage.caddy(), format!("/etc/caddy/sites/{one}.caddy"));
     let edit = || as_root(&[&volume], &edit);
-    vandal.harm_unseen(&one, ("settings", "configuration"), "wp-config.php was edited", edit);
-    vandal.harm_unseen(&one, ("route", "absent"), "the route's file was removed", || {
+    sabotage.harm_unseen(&one, ("settings", "configuration"), "wp-config.php was edited", edit);
+    sabotage.harm_unseen(&one, ("route", "absent"), "the route's file was removed", || {
         docker(&["exec", &caddy, "rm", &file]);
     });
-    vandal.harm_unseen(&one, ("route", "configuration"), "the route was edited", || {
+    sabotage.harm_unseen(&one, ("route", "configuration"), "the route was edited", || {
         docker(&["exec", &caddy, "sed", "-i", "$ d", &file]);
     });
-    vandal.harm_unseen(&two, ("database", "grants"), "the database's user was dropped", || {
+    sabotage.harm_unseen(&two, ("database", "grants"), "the database's user was dropped", || {
         instance.sql(&format!("DROP USER `wp_{two}`@'%'"));
     });
-    vandal.harm_unseen(&one, ("database", "grants"), "the database's user was given more", || {
+    sabotage.harm_unseen(&one, ("database", "grants"), "the database's user was given more", || {
         instance.sql(&format!("GRANT ALL ON *.* TO `wp_{one}`@'%'"));
     });
 
-    lose_data_and_bring_it_back(&vandal, &lost);
+    lose_data_and_bring_it_back(&sabotage, &lost);
     let orphans = leave_orphans(&instance, &gone);
 
     for site in [&one, &two, &lost, &bystander] {
@@ -192,7 +192,7 @@ fn drift_of_every_kind_is_repaired_or_reported() {
     }
     assert_eq!(others(&instance), others_before, "what is another's is untouched");
     visitor.end().assert_unharmed(100);
-    expect_story(&instance, &vandal, &[&one, &two, &lost]);
+    expect_story(&instance, &sabotage, &[&one, &two, &lost]);
     let doctor = instance.run(&["doctor", "--json"]);
     assert_eq!(doctor.code, 0, "{}", doctor.stdout);
     println!("drift repair: all undone, {orphans} orphans reported, in {:?}", begun.elapsed());
@@ -200,8 +200,8 @@ fn drift_of_every_kind_is_repaired_or_reported() {
 
 /// The volume with a site's files is gone: nothing is made in its place, visitors get a maintenance page, and once it is
 /// brought back the site is as it was.
-fn lose_data_and_bring_it_back(vandal: &Vandal<'_>, site: &str) {
-    let instance = vandal.instance;
+fn lose_data_and_bring_it_back(sabotage: &Sabotage<'_>, site: &str) {
+    let instance = sabotage.instance;
     let (volume, backup) = (format!("wp_{site}"), format!("{}xbackup", instance.tag));
     docker(&["volume", "create", "--label", &instance.label(), &backup]);
     let copy = |from: &str, to: &str| {
@@ -234,8 +234,8 @@ fn lose_data_and_bring_it_back(vandal: &Vandal<'_>, site: &str) {
     instance.expect_whole(site);
 }
 
-/// Things of every kind that were a site's which is destroyed: all of it is reported, and what may hold data stays until
-/// the operator removes it.
+/// Leaves objects of every kind of a destroyed site. All are reported, and those that may hold data stay until the
+/// operator removes them.
 fn leave_orphans(instance: &Instance, gone: &str) -> usize {
     let labels = |what: &str, name: &str| -> Vec<String> {
         let found = inspect(what, name);
@@ -289,7 +289,7 @@ fn leave_orphans(instance: &Instance, gone: &str) -> usize {
         ("volume", &volume),
     ];
     assert_eq!(known, expected.map(|(kind, name)| format!("{kind} {name} left_over")));
-    // The container that uses no volume is in no other's way; with the volume go orphans without data, and then the rest.
+    // The container that uses no volume blocks no removal. The volume's removal takes orphans without data along.
     for kind in ["volume", "database"] {
         let orphan = found.iter().find(|orphan| orphan["kind"] == kind).expect("it was there");
         instance.done(&["orphan", "remove", &text(orphan, "id"), "--yes", "--wait"]);
@@ -301,14 +301,14 @@ fn leave_orphans(instance: &Instance, gone: &str) -> usize {
 }
 
 /// From the log alone: what was seen of which site, what was ordered, and how it ended.
-fn expect_story(instance: &Instance, vandal: &Vandal<'_>, sites: &[&str]) {
+fn expect_story(instance: &Instance, sabotage: &Sabotage<'_>, sites: &[&str]) {
     let log = instance.log_text();
     let lines: Vec<Value> = log.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
     for site in sites {
         let of_site = |message: &str| -> Vec<&Value> {
             lines.iter().filter(|line| line["message"] == message && line["site"] == **site).collect()
         };
-        for repair in vandal.repairs_of(site) {
+        for repair in sabotage.repairs_of(site) {
             for why in repair["why"].as_array().expect("why") {
                 let is_it = |line: &&&Value| (&line["resource"], &line["reason"]) == (&why["resource"], &why["reason"]);
                 let drifts = of_site("drift");

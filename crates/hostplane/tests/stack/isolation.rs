@@ -156,8 +156,7 @@ impl Harness {
         targets
     }
 
-    /// Tests if a foreign container reaches the host and the metadata service: no foreign
-    /// traffic is touched.
+    /// A foreign container reaches the host and the metadata service: the guard touches no foreign traffic.
     fn others_pass(&self) {
         let listener = format!("172.17.0.1:{LISTENER_PORT}");
         let metadata = format!("{METADATA}:80");
@@ -290,7 +289,7 @@ fn files_and_secrets_of_others_are_not_there(harness: &Harness) {
     assert!(!files_with(&harness.instance, &attacker, &format!("wp_{}", harness.attacker)).is_empty());
 }
 
-/// Flushes the packet filter, and kills the Engine until it comes back.
+/// The rules come back after a flush of the packet filter, and after a kill of the Engine.
 fn rules_come_back_and_outlive_the_engine(harness: &mut Harness, targets: &[Target]) {
     let rules = harness.rules();
     let table = rules.lines().find(|line| line.starts_with("table inet hostplane_")).expect("a table of its own");

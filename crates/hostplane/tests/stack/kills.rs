@@ -1,5 +1,5 @@
-//! SIGKILL at every write of provisions, destroys and ways back: each ends as it should without a hand, and
-//! no visitor of another site notices.
+//! SIGKILL at every write of provisions, destroys and rollbacks: each ends as it should without help, and no visitor
+//! of another site notices.
 
 use std::time::Instant;
 

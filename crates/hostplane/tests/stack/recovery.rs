@@ -1,5 +1,4 @@
-//! Orphans: the remains of a provision that was cancelled, what lands after its job had ended,
-//! and a control database that is older than what there is outside.
+//! Remains of a cancelled provision, effects that land after their job has ended, and a stale control database.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

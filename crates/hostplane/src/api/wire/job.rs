@@ -22,7 +22,7 @@ pub(crate) struct Job {
     #[serde(default)]
     pub why: Vec<JobCause>,
     pub steps: Vec<Step>,
-    pub error: Option<Failure>,
+    pub error: Option<JobError>,
     pub created_at: String,
     pub started_at: Option<String>,
     pub finished_at: Option<String>,
@@ -39,7 +39,7 @@ pub(crate) struct Step {
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Failure {
+pub(crate) struct JobError {
     /// The resource whose step failed.
     pub step: Option<ResourceKind>,
     pub message: String,
@@ -73,7 +73,7 @@ impl From<JobView> for Job {
             waiting_for: view.record.waiting_for,
             why: view.record.why.into_iter().map(JobCause::from).collect(),
             steps: steps.collect(),
-            error: view.record.error.map(|error| Failure { step: error.step, message: error.message }),
+            error: view.record.error.map(|error| JobError { step: error.step, message: error.message }),
             created_at: time(view.record.created_at),
             started_at: view.record.started_at.map(time),
             finished_at: view.record.finished_at.map(time),

@@ -438,7 +438,7 @@ impl Instance {
         let log = self.log_text();
         let newest = log.rsplit_once("the control plane serves").map_or("", |(earlier, _)| earlier);
         let newest = newest.rsplit_once("the control plane serves").map_or(newest, |(_, newest)| newest);
-        newest.contains("taking up jobs")
+        newest.contains("resuming jobs")
     }
 }
 

@@ -32,7 +32,7 @@ impl Journal {
         Self { connection: options.connect().await.expect("the database opens"), held: None }
     }
 
-    /// Not while no control plane runs: the last process that closes a database tidies it up.
+    /// Closes the journal while the control plane runs: the last process that closes a database tidies it up.
     pub async fn close(self) {
         self.connection.close().await.expect("it closes");
     }

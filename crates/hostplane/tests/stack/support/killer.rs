@@ -1,8 +1,8 @@
 //! Kills the control plane at every write that it hasn't been killed at yet.
 //!
-//! There are two kinds of moment. After a write: the row is in the journal, and what follows from it
-//! has hardly begun. And with an effect done whose outcome is not in the journal: the control plane has reported
-//! its log that the step ended and stands at the write, which never comes. Each has a name without the site,
+//! There are two kinds of moment. After a write: the row is in the journal, and the work that follows has hardly
+//! begun. And with an effect done whose outcome is not in the journal: the control plane has logged the end of the
+//! step and stands at the write, which never comes. Each has a name without the site,
 //! so that it counts once, however many sites go through it.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -114,7 +114,7 @@ impl Killer {
     fn effect_without_outcome(&self, instance: &Instance) -> Option<String> {
         let deadline = Instant::now() + self.journal.time_left();
         loop {
-            // Asked before the log is read: its outcomes until then are in it.
+            // Read before the log, which then has all outcomes up to this moment.
             let stands = stands_at_the_journal(instance.process());
             let log = instance.log_text();
             let mut hope = false;

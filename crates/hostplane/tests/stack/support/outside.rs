@@ -84,8 +84,8 @@ impl Instance {
         traces
     }
 
-    /// Every file of Caddy's configuration, when no change is on its way: a change is answered before
-    /// its candidates are cleared away. Candidates that stay are in it.
+    /// Every file of Caddy's configuration, once the candidates of the last change are removed: a change is answered
+    /// before that. Candidates that stay are in it.
     fn settled_routes(&self) -> String {
         let caddy = format!("{}-caddy", self.tag);
         let deadline = Instant::now() + CANDIDATES_PATIENCE;
