@@ -1,4 +1,4 @@
-//! A job's state, direction and the operations there are.
+//! A job's state and direction, and the operations.
 //!
 //! ```text
 //! pending ──claimed──▶ running ──▶ completed
@@ -10,7 +10,7 @@
 use crate::text_enum::text_enum;
 
 text_enum!(
-    /// Where a job is in its life.
+    /// The state of a job.
     JobState, "job state" {
         /// Waits for a worker, for its time, or for a dependency.
         Pending = "pending",
@@ -18,27 +18,27 @@ text_enum!(
         Running = "running",
         /// Reached its goal.
         Completed = "completed",
-        /// Did not reach its goal; all is as it was before.
+        /// Did not reach its goal; the site is as it was before.
         Failed = "failed",
-        /// Ended by request; all is as it was before.
+        /// Ended by request; the site is as it was before.
         Cancelled = "cancelled",
-        /// Can neither go on nor back by itself; the site is locked until somebody retries it.
+        /// Can neither go on nor roll back without an operator; the site is locked until the operator retries it.
         NeedsOperator = "needs_operator",
     }
 );
 
 text_enum!(
-    /// Which of its two ends a job is converging on.
+    /// The end that a job converges on.
     Direction, "direction" {
-        /// On the desired state that the job carries.
+        /// The desired state that the job carries.
         Forward = "forward",
-        /// On the desired state that the site had before.
+        /// The desired state that the site had before.
         Back = "back",
     }
 );
 
 text_enum!(
-    /// The operations that can be asked for.
+    /// The operations.
     OperationName, "operation" {
         /// Nothing to a site.
         Provision = "provision",
@@ -54,15 +54,15 @@ text_enum!(
         Resume = "resume",
         /// A site to the same with new passwords and keys.
         Rotate = "rotate",
-        /// A site to itself: what has drifted is mended.
+        /// A site to itself: drifts are repaired.
         Repair = "repair",
-        /// Nothing to nothing: what landed after its own job had ended is removed.
+        /// Nothing to nothing: objects that appeared after their own job had ended are removed.
         Collect = "collect",
     }
 );
 
 text_enum!(
-    /// What became of a step that was begun.
+    /// The outcome of a step that was begun.
     StepState, "step state" {
         /// Written before its first effect.
         Intended = "intended",

@@ -1,4 +1,4 @@
-//! What an order changes of a site that is there: from one desired state to another.
+//! Changes of an existing site: from one desired state to another.
 
 use std::ops::RangeInclusive;
 
@@ -8,21 +8,21 @@ use crate::desired::{ContainerLimits, DesiredSite, SiteLimits, UPLOAD_MIB};
 use crate::job::OperationName;
 use crate::wordpress::{MailRelay, PhpSettings, SiteImages};
 
-/// One order. Applied to what a site is, it says what the site is to be.
+/// A change that can be ordered. Applied to a site's desired state, it gives the next one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SiteChange {
     /// Other limits, and other settings of PHP.
     Settings(SettingsPatch),
-    /// What new sites are made with, instead of what was so when this one was made.
+    /// The images and the mail server that new sites get now.
     Upgrade {
         /// The images of its containers.
         images: SiteImages,
-        /// Who takes its mail.
+        /// The server that takes its mail.
         mail: Option<MailRelay>,
     },
     /// Visitors get a maintenance page, or the site again.
     Suspended(bool),
-    /// New passwords and keys for what the site's containers log in with.
+    /// New passwords and keys for the log-ins of the site's containers.
     Secrets {
         /// The generation of the installation's secret that they are derived from.
         generation: u32,
@@ -42,7 +42,7 @@ impl SiteChange {
         }
     }
 
-    /// What the site is to be.
+    /// The desired state after the change.
     ///
     /// # Errors
     /// A setting that is out of bounds, or that others don't allow.
@@ -72,9 +72,9 @@ impl SiteChange {
 /// The settings that are to change; those left out stay.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct SettingsPatch {
-    /// What the site may use.
+    /// Limits.
     pub limits: LimitsPatch,
-    /// How its PHP runs.
+    /// Settings of PHP.
     pub php: PhpPatch,
 }
 
@@ -82,10 +82,10 @@ pub struct SettingsPatch {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LimitsPatch {
-    /// Of the PHP container.
+    /// Limits of the PHP container.
     #[serde(default)]
     pub php: ContainerPatch,
-    /// Of the nginx container.
+    /// Limits of the nginx container.
     #[serde(default)]
     pub nginx: ContainerPatch,
     /// See [`SiteLimits::php_workers`].
@@ -126,22 +126,22 @@ pub struct PhpPatch {
     pub disallow_file_edit: Option<bool>,
 }
 
-/// Why settings were refused. The message is meant for the person who asked for them.
+/// The setting that was refused and its bounds, in words for the person who ordered the change.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{field} is from {least} to {most}{because}")]
 pub struct OutOfBounds {
-    /// Which, as `limits.php.memory_mib`.
+    /// The setting, as `limits.php.memory_mib`.
     pub field: &'static str,
     least: u32,
     most: u32,
     because: &'static str,
 }
 
-/// Most workers of a site, whatever it has room for.
+/// Most workers of a site, even if there is room for more.
 const MOST_WORKERS: u16 = 256;
 /// Most memory of a container, in MiB: 1 TiB.
 const MOST_MEMORY_MIB: u32 = 1 << 20;
-/// Processes of a container that it can't do without: the master, a worker, and one to look inside.
+/// Fewest processes of a container: the master, a worker, and one to observe it from inside.
 const LEAST_PIDS: u32 = 8;
 
 impl LimitsPatch {
@@ -209,7 +209,7 @@ fn check_limits(limits: &SiteLimits, php: &PhpSettings) -> Result<(), OutOfBound
     within("limits.php.pids", limits.php.pids, LEAST_PIDS..=4096, "")?;
     within("limits.nginx.pids", limits.nginx.pids, LEAST_PIDS..=4096, "")?;
     within("limits.database_connections", limits.database_connections, 3..=1000, "")?;
-    // Fewer would run than are asked for, without a word.
+    // Beyond that, PHP would silently run fewer workers than ordered.
     let room = SiteLimits { php_workers: MOST_WORKERS, ..*limits }.workers_that_fit(php);
     let fit = if room < MOST_WORKERS.into() {
         " with this memory and these processes of the PHP container and these database connections"
@@ -217,7 +217,7 @@ fn check_limits(limits: &SiteLimits, php: &PhpSettings) -> Result<(), OutOfBound
         ""
     };
     within("limits.php_workers", limits.php_workers, 1..=room, fit)?;
-    // 0 is no limit; more than the host has is refused by its Engine.
+    // 0 is no limit; the Engine refuses more than the host has.
     within("limits.php.cpu_milli", limits.php.cpu_milli, 0..=256_000, "")?;
     within("limits.nginx.cpu_milli", limits.nginx.cpu_milli, 0..=256_000, "")?;
     within("limits.php.log_mib", limits.php.log_mib, 1..=1024, "")?;
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn the_settings_that_a_site_is_made_with_are_within_bounds() {
+    fn initial_settings_are_within_bounds() {
         assert_eq!(patched("{}", "{}").unwrap(), hello());
         for (upload, memory, opcache) in [(2, 64, 16), (2048, 8192, 1024)] {
             let php = PhpSettings { memory_mib: memory, opcache_mib: opcache, ..PhpSettings::default() };
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn each_change_changes_what_it_names_and_nothing_else() {
+    fn each_change_changes_only_its_own_fields() {
         let mut wanted = hello();
         wanted.limits.php.memory_mib = 1024;
         wanted.limits.upload_mib = 32;
@@ -336,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn what_isn_t_known_is_no_patch() {
+    fn unknown_settings_are_refused() {
         for json in [r#"{"memory":1}"#, r#"{"php":{"memory":1}}"#, r#"{"upload_mib":-1}"#, r#"{"upload_mib":"1"}"#] {
             assert!(serde_json::from_str::<LimitsPatch>(json).is_err(), "{json}");
         }
