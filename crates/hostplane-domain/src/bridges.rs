@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_network_has_a_bridge_name_of_its_own() {
+    fn each_network_has_its_own_bridge_name() {
         let labels = |instance: u128, site: Option<u128>| -> Labels {
             let id = |n| uuid::Uuid::from_u128(n).to_string();
             let mut labels = Labels::from([(LABEL_INSTANCE.to_owned(), id(instance))]);

@@ -1,4 +1,4 @@
-//! What a container should be: every field that Hostplane decides, and none that it leaves to the Engine.
+//! Desired containers: every field that Hostplane decides, and none that it leaves to the Engine.
 
 use serde::{Deserialize, Serialize};
 
@@ -17,8 +17,8 @@ pub struct ContainerSpec {
     pub command: Vec<String>,
     /// `uid:gid`.
     pub user: String,
-    /// The first network, by name; others are connected before the start. None for no network at all,
-    /// [`HOST_NETWORK`] for the machine's own.
+    /// The first network, by name; others are connected before the start. `None` is no network at all,
+    /// [`HOST_NETWORK`] the host's own.
     pub network: Option<String>,
     /// Volumes.
     pub mounts: Vec<VolumeMount>,
@@ -28,14 +28,14 @@ pub struct ContainerSpec {
     pub env: Vec<(String, String)>,
     /// Additional `name:address` lines for the container's hosts file.
     pub extra_hosts: Vec<String>,
-    /// Whether the root file system is read-only.
+    /// The root file system is read-only.
     pub read_only_root: bool,
     /// Ports published on the host: address, host port, container port.
     pub publish: Vec<(String, u16, u16)>,
     /// Kernel settings of the container's own namespaces.
     pub sysctls: Vec<(String, String)>,
-    /// Capabilities that it keeps; all others are dropped. Without any the spec's hash is that of a spec
-    /// that doesn't know the field.
+    /// Capabilities that it keeps; all others are dropped. An empty list isn't serialised, so that hashes of specs
+    /// from before the field was added stay the same.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub capabilities: Vec<String>,
     /// Resource limits.
@@ -44,7 +44,7 @@ pub struct ContainerSpec {
     pub restart: bool,
 }
 
-/// The name that isn't a network's: the container shares the machine's.
+/// The network name with which a container shares the host's network.
 pub const HOST_NETWORK: &str = "host";
 
 /// A named volume in a container. The image's content is never copied into it.
@@ -75,7 +75,7 @@ fn uploads_mib(want: &DesiredSite) -> u32 {
 pub const PHP_USER: &str = "33:33";
 /// `uid:gid` of nginx: that of the official image.
 pub const NGINX_USER: &str = "101:101";
-/// Under which name a site's containers find the machine that publishes MariaDB.
+/// The entry in a site's hosts file for the host, on which MariaDB is published.
 const HOST_GATEWAY: &str = "host.docker.internal:host-gateway";
 
 /// The PHP-FPM container of a site.
@@ -93,11 +93,11 @@ pub fn php(want: &DesiredSite) -> ContainerSpec {
             mount(naming::php_volume(site), naming::PHP_SETTINGS_DIR, true),
         ],
         tmpfs: vec![
-            // What is in it counts as memory: two of the largest uploads fit.
+            // Its content counts as memory: two of the largest uploads fit.
             ("/tmp".to_owned(), format!("rw,noexec,nosuid,nodev,size={}m,mode=1777", uploads_mib(want).max(128))),
             ("/run".to_owned(), "rw,noexec,nosuid,nodev,size=1m,uid=33,gid=33,mode=0755".to_owned()),
         ],
-        // The image's own directory and then ours: what PHP must know before it reads the pool's settings.
+        // The image's own directory and then ours, with settings that PHP reads before the pool's.
         env: vec![("PHP_INI_SCAN_DIR".to_owned(), format!(":{}", naming::PHP_SETTINGS_DIR))],
         extra_hosts: vec![HOST_GATEWAY.to_owned()],
         read_only_root: true,
@@ -124,8 +124,8 @@ pub fn nginx(want: &DesiredSite) -> ContainerSpec {
             mount(naming::files_volume(site), naming::DOCROOT, true),
             mount(naming::nginx_volume(site), naming::NGINX_SETTINGS_DIR, true),
         ],
-        // What is in them counts as memory. Request bodies are buffered in the cache: two of the largest fit,
-        // and a further one is answered with an error instead of ending every request of the site.
+        // Their content counts as memory. Request bodies are buffered in the cache: two of the largest fit, and a
+        // further one is answered with an error instead of ending every request of the site.
         tmpfs: [("/tmp", 1), ("/run", 1), ("/var/cache/nginx", uploads_mib(want))]
             .map(|(path, mib)| {
                 (path.to_owned(), format!("rw,noexec,nosuid,nodev,size={mib}m,uid=101,gid=101,mode=0755"))
@@ -144,7 +144,7 @@ pub fn nginx(want: &DesiredSite) -> ContainerSpec {
 }
 
 /// The container through which a site's volumes are filled before their first use. It is made, written
-/// into and removed, but never started, so nothing of a tenant ever runs in it.
+/// into and removed, but never started, so none of the site's code ever runs in it.
 #[must_use]
 pub fn writer(want: &DesiredSite) -> ContainerSpec {
     let site = &want.site.name;

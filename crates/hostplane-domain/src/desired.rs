@@ -1,4 +1,4 @@
-//! What one site should be. It holds no secret and no identity of a job, so it can be stored, compared
+//! The desired state of one site. It holds no secret and no identity of a job, so it can be stored, compared
 //! and hashed.
 
 use std::ops::RangeInclusive;
@@ -27,13 +27,13 @@ pub struct DesiredSite {
     pub limits: SiteLimits,
     /// The network that it shares with Caddy, by name.
     pub shared_network: String,
-    /// Raised to give the site new passwords.
+    /// The version of the site's passwords; a rotation raises it.
     pub secret_version: u32,
     /// The generation of the installation's secret that its passwords are derived from.
     pub secret_generation: u32,
-    /// The generation that the first administrator's password was derived from: it is WordPress's own since.
+    /// The generation that the first administrator's password was derived from. WordPress alone has changed it since.
     pub admin_generation: u32,
-    /// Visitors get a maintenance page.
+    /// True while visitors get a maintenance page.
     pub suspended: bool,
     /// The part that only sites of its kind have.
     pub kind: KindSpec,
@@ -43,7 +43,7 @@ impl DesiredSite {
     /// The WordPress part.
     ///
     /// # Panics
-    /// For a site of another kind: only the resources of WordPress's blueprint ask for it.
+    /// For a site of another kind: only resources of WordPress's blueprint call it.
     #[must_use]
     pub fn wordpress(&self) -> &WordpressSpec {
         self.kind.wordpress().expect("a WordPress site")
@@ -76,7 +76,7 @@ struct StoredSite {
     database_host: Option<String>,
 }
 
-/// A stored site has neither the present form nor that of version 0.1.
+/// The error for a stored site that has neither the present form nor that of version 0.1.
 #[derive(Debug, thiserror::Error)]
 #[error("the stored site has no part of its kind")]
 struct NoKind;
@@ -115,26 +115,26 @@ fn first_generation() -> u32 {
     Keyring::FIRST
 }
 
-/// What a site may use.
+/// The limits of a site.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SiteLimits {
-    /// The PHP container's.
+    /// Limits of the PHP container.
     pub php: ContainerLimits,
-    /// The nginx container's.
+    /// Limits of the nginx container.
     pub nginx: ContainerLimits,
-    /// PHP-FPM worker processes.
+    /// Most PHP-FPM worker processes.
     pub php_workers: u16,
-    /// Connections of the database user.
+    /// Most connections of the database user.
     pub database_connections: u16,
-    /// Largest uploaded file, in MiB: nginx, PHP and the room for temporary files follow it, and Caddy sets no
-    /// limit of its own.
+    /// Largest uploaded file, in MiB. nginx, PHP and the room for temporary files follow it; Caddy sets no limit of
+    /// its own.
     pub upload_mib: u16,
 }
 
-/// What [`SiteLimits::upload_mib`] may be.
+/// Bounds of [`SiteLimits::upload_mib`].
 pub const UPLOAD_MIB: RangeInclusive<u16> = 2..=2048;
 
-/// What one container may use.
+/// The limits of one container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ContainerLimits {
     /// Memory, swap included, in MiB.
@@ -147,14 +147,14 @@ pub struct ContainerLimits {
     pub log_mib: u16,
 }
 
-/// What nginx needs besides the uploads that it buffers, in MiB.
+/// Memory of nginx besides the uploads that it buffers, in MiB.
 const NGINX_MIB: u32 = 64;
-/// What surrounds the largest file in a form, in KiB.
+/// Size of the form around the largest file, in KiB.
 const FORM_KIB: u32 = 64;
 
 impl SiteLimits {
-    /// Limits under which these uploads and settings fit. Uploads wait in memory, so it grows with them: twice
-    /// the largest fits into each container, besides what that needs anyway.
+    /// Limits under which these uploads and settings fit. Uploads wait in memory: each container has room for two of
+    /// the largest, besides its other needs.
     #[must_use]
     pub fn fitting(upload_mib: u16, php: &PhpSettings) -> Self {
         let uploads = 2 * u32::from(upload_mib);
@@ -181,7 +181,7 @@ impl SiteLimits {
     }
 
     /// PHP-FPM worker processes that the other limits have room for: memory, processes, and connections to the
-    /// database, of which what runs beside the visitors keeps two.
+    /// database, of which two are kept for work besides the visitors' requests.
     #[must_use]
     pub fn workers_that_fit(&self, php: &PhpSettings) -> u32 {
         let memory = self.php.memory_mib.saturating_sub(u32::from(php.opcache_mib)) / WORKER_MIB;
@@ -271,7 +271,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn memory_grows_with_uploads_and_with_what_one_request_may_use() {
+    fn memory_grows_with_uploads_and_request_memory() {
         let php = PhpSettings::default();
         let memory = |limits: SiteLimits| (limits.php.memory_mib, limits.nginx.memory_mib);
         assert_eq!(memory(SiteLimits::default()), (512, 192));
@@ -281,7 +281,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn there_are_no_more_workers_than_each_limit_has_room_for() {
+    fn each_limit_bounds_the_workers() {
         let php = PhpSettings::default();
         let workers = |change: fn(&mut SiteLimits)| {
             let mut limits = SiteLimits { php_workers: 50, database_connections: 100, ..SiteLimits::default() };

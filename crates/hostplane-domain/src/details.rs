@@ -1,10 +1,10 @@
-//! What the person who asks for a site says about it: title, first administrator, e-mail address.
+//! The details given when a site is created: title, first administrator, e-mail address.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Why one of the details was refused. The message is meant for the person who typed it.
+/// The rule that a detail breaks, in words for the person who typed it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum DetailError {
     /// The title's rule.
@@ -17,7 +17,7 @@ pub enum DetailError {
     AdminUser,
     /// The address's rule, a subset of what WordPress accepts.
     #[error(
-        "an e-mail address looks like name@example.com, has at most 100 characters and no others than a-z, A-Z, 0-9 and . _ % + -"
+        "an e-mail address has the form name@example.com, at most 100 characters and no others than a-z, A-Z, 0-9 and . _ % + -"
     )]
     AdminEmail,
 }
@@ -100,7 +100,7 @@ detail!(
                 && !label.ends_with('-')
                 && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
         };
-        // WordPress drops what is shorter, and the administrator would have no address.
+        // WordPress drops shorter ones, and the administrator would have no address.
         (6..=100).contains(&text.len()) && local_ok && domain.contains('.') && domain.split('.').all(label_ok)
     }
 );
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn administrators_have_names_that_wordpress_keeps_as_they_are() {
+    fn administrators_have_names_that_wordpress_keeps() {
         assert!(AdminUser::parse("jane.doe-2@x").is_ok());
         for bad in ["", " a", ".a", "a b", "a'b", "ä", "<a>", &"x".repeat(61)] {
             assert_eq!(AdminUser::parse(bad), Err(DetailError::AdminUser), "{bad:?}");

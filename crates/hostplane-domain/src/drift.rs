@@ -1,4 +1,4 @@
-//! What of a site is not as it should be, why, and what follows from it.
+//! Drift: the differences between a site's desired and observed state, and the remediation of each.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,42 +8,42 @@ use crate::resource_kind::ResourceKind;
 use crate::text_enum::text_enum;
 
 text_enum!(
-    /// What follows from a drift.
+    /// The remediation of a drift.
     Remediation, "remediation" {
-        /// It is mended by itself.
+        /// Hostplane repairs it.
         Repair = "repair",
-        /// It waits until somebody upgrades the site.
+        /// Left until the operator upgrades the site.
         Upgrade = "upgrade",
-        /// Data is gone: making it anew would hide that, so the site is held until somebody brings the data back.
+        /// Data is gone. Making it anew would hide that, so the site is held until the operator brings the data back.
         Restore = "restore",
-        /// Only somebody who knows the site can mend it.
+        /// Only an operator who knows the site can repair it.
         Operator = "operator",
-        /// Nothing: what is unknown is no reason to do anything.
+        /// None: the state is unknown, which is no reason to act.
         Nothing = "nothing",
     }
 );
 
-/// One resource of a site that is not as it should be.
+/// The drift of one resource of a site.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Drift {
-    /// Which.
+    /// The kind of resource.
     pub kind: ResourceKind,
-    /// Why, in a word.
+    /// The reason in a word.
     pub reason: Reason,
-    /// What follows. Stored with the job that it caused, under the name of version 0.1.
+    /// The remediation. Stored with the job that it caused, under the name of version 0.1.
     #[serde(rename = "way")]
     pub remediation: Remediation,
-    /// Why, in full.
+    /// The reason in full.
     pub detail: String,
 }
 
-/// What of a site is not as it should be. What was not looked at is no drift.
+/// The drifts of a site. A resource that was not observed has none.
 #[must_use]
 pub fn drifts(nodes: &[Node]) -> Vec<Drift> {
     nodes.iter().filter(|node| !goes_with_another(nodes, node)).filter_map(|node| drift(nodes, node)).collect()
 }
 
-/// What lies in something that is gone is not missed by itself.
+/// True when a resource lies within another that is gone: only the other one is a drift.
 fn goes_with_another(nodes: &[Node], node: &Node) -> bool {
     let holder = nodes.iter().find(|other| Some(other.kind) == node.within);
     holder.is_some_and(|holder| holder.holds_data && holder.observed == Observed::Absent)
@@ -61,7 +61,7 @@ fn drift(nodes: &[Node], node: &Node) -> Option<Drift> {
             Some(Drift { kind, reason: Reason::Absent, remediation, detail: "it is not there".to_owned() })
         }
         Observed::Present { owner: Owner::Ours(_), differs } => {
-            // Of those that weigh the same, the first says most.
+            // Of those with the same weight, the first says most.
             let most = differs.iter().rev().max_by_key(|differs| weight(differs.remedy))?;
             let remediation = match most.remedy {
                 Remedy::InPlace | Remedy::Recreate => Remediation::Repair,
@@ -72,13 +72,13 @@ fn drift(nodes: &[Node], node: &Node) -> Option<Drift> {
             Some(Drift { kind, reason: most.reason, remediation, detail: in_words(differs) })
         }
         Observed::Present { owner, .. } => {
-            let detail = format!("what has its name belongs to {owner}");
+            let detail = format!("its name is taken by {owner}");
             Some(Drift { kind, reason: Reason::Foreign, remediation: Remediation::Operator, detail })
         }
     }
 }
 
-/// What weighs most says what follows.
+/// The rank of a remedy: of several differences, the one that weighs most decides the remediation.
 fn weight(remedy: Remedy) -> u8 {
     match remedy {
         Remedy::Upgrade => 0,
@@ -89,8 +89,8 @@ fn weight(remedy: Remedy) -> u8 {
     }
 }
 
-/// What follows when data is not there. A marker inside of what is there can be lost without the data: as long as
-/// the site isn't seen to fail, it is not taken from its visitors.
+/// The remediation of lost data. A marker can be lost without the data around it, so the site stays in service until
+/// its front page is seen to fail.
 fn lost(nodes: &[Node], node: &Node) -> Remediation {
     let fails = |node: &Node| matches!(&node.observed, Observed::Present { differs, .. } if !differs.is_empty());
     let page_fails = nodes.iter().any(|node| node.is_visitors_view && fails(node));
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_as_wanted_or_was_not_asked_is_no_drift() {
+    fn only_an_observed_difference_is_a_drift() {
         assert_eq!(one(ResourceKind::Network, differs(&[])), []);
         assert_eq!(one(ResourceKind::Serving, Observed::NotObserved), []);
     }
@@ -147,13 +147,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_unknown_is_reason_for_nothing() {
+    fn an_unknown_state_gets_no_remediation() {
         let unknown = one(ResourceKind::Database, Observed::Unknown("no answer".into()));
         assert_eq!(unknown, [(ResourceKind::Database, Reason::Unknown, Remediation::Nothing)]);
     }
 
     #[test]
-    fn what_holds_no_data_is_made_again_and_what_holds_data_is_not() {
+    fn only_resources_without_data_are_repaired() {
         let php = ResourceKind::PhpContainer;
         assert_eq!(one(php, Observed::Absent), [(php, Reason::Absent, Remediation::Repair)]);
         assert_eq!(
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn the_difference_that_weighs_most_says_what_follows() {
+    fn the_weightiest_difference_decides() {
         let php = ResourceKind::PhpContainer;
         let of = |reasons: &[(Reason, Remedy)]| one(php, differs(reasons));
         let (release, stopped) = ((Reason::Release, Remedy::Upgrade), (Reason::Stopped, Remedy::InPlace));
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_another_holds_needs_somebody() {
+    fn a_name_held_by_another_needs_the_operator() {
         let foreign = Observed::Present { owner: Owner::Foreign, differs: vec![] };
         assert_eq!(
             one(ResourceKind::Network, foreign),
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_marker_that_is_gone_takes_no_site_down_that_is_not_seen_to_fail() {
+    fn a_lost_marker_takes_no_serving_site_down() {
         let (files, serving) = (ResourceKind::WordpressFiles, ResourceKind::Serving);
         let way = |page: Observed| {
             let nodes =
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lay_in_a_volume_that_is_gone_is_not_missed_besides() {
+    fn a_lost_volume_s_content_is_no_drift() {
         let nodes =
             [node(ResourceKind::FilesVolume, Observed::Absent), node(ResourceKind::WordpressFiles, Observed::Absent)];
         assert_eq!(of(&nodes), [(ResourceKind::FilesVolume, Reason::Absent, Remediation::Restore)]);

@@ -1,8 +1,8 @@
-//! What a site is, what it is called, and what has to be done about it: the pure part of Hostplane.
+//! The pure part of Hostplane: the desired state of sites, their names, their drift and the plan to converge.
 //!
-//! Nothing here performs I/O, reads a clock, draws a random number or knows HTTP or SQL, so nothing
-//! here can fail for a reason outside its arguments. Start reading at [`desired`] (what a site should
-//! be), [`site_kind`] (the kinds there are), [`naming`] (the resources they are made of) and [`plan`] (how to get there).
+//! It never performs I/O, reads a clock, draws a random number or knows HTTP or SQL, so it can't fail for a reason
+//! outside its arguments. Start reading at [`desired`] (the desired state of a site), then [`site_kind`] (the kinds of
+//! site), [`naming`] (the resources and their names) and [`plan`] (the steps that converge on a desired state).
 
 pub mod bridges;
 pub mod container;

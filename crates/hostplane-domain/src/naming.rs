@@ -8,16 +8,16 @@ use serde::{Deserialize, Serialize};
 use crate::name::SiteName;
 use crate::text_enum::BadText;
 
-/// The ledger of tenants' databases. No site can have this name: `_` is not allowed in site names.
+/// The ledger of the sites' databases. No site can have this name: `_` is not allowed in site names.
 pub const LEDGER_DATABASE: &str = "wp__hostplane";
 
-/// Where the site's files are inside its containers.
+/// The directory of the site's files inside its containers.
 pub const DOCROOT: &str = "/var/www/html";
-/// Where generated PHP settings and secrets are inside the PHP container.
+/// The directory of generated PHP settings and secrets inside the PHP container.
 pub const PHP_SETTINGS_DIR: &str = "/etc/hostplane";
-/// Where nginx reads server blocks.
+/// The directory from which nginx reads server blocks.
 pub const NGINX_SETTINGS_DIR: &str = "/etc/nginx/conf.d";
-/// Where the container that fills a site's volumes before their first use mounts them.
+/// The mount point of the site's volumes in the container that fills them before their first use.
 pub const WRITER_DIR: &str = "/hostplane";
 
 /// The database and its user: `wp_<site>`.
@@ -195,12 +195,12 @@ mod tests {
     }
 
     #[test]
-    fn all_are_listed_in_the_order_of_their_declaration() {
+    fn all_are_listed_in_order_of_declaration() {
         assert!(ResourceKind::ALL.iter().enumerate().all(|(nth, kind)| *kind as usize == nth));
     }
 
     #[test]
-    fn text_form_is_read_back_and_agrees_with_the_serialised_one() {
+    fn text_form_is_read_back_and_serialised_alike() {
         for kind in ResourceKind::ALL {
             assert_eq!(kind.as_str().parse::<ResourceKind>(), Ok(*kind));
             assert_eq!(serde_json::to_string(kind).unwrap(), format!("\"{kind}\""));

@@ -1,4 +1,4 @@
-//! What was found when a desired resource was compared with the world.
+//! Observed states: the results of comparing desired resources with a snapshot.
 
 use std::fmt;
 
@@ -9,9 +9,9 @@ use crate::resource_kind::ResourceKind;
 use crate::text_enum::text_enum;
 
 text_enum!(
-    /// Why a resource is not as it should be.
+    /// The reason of a drift.
     Reason, "reason" {
-        /// It is not there.
+        /// The resource is absent.
         Absent = "absent",
         /// The container doesn't run.
         Stopped = "stopped",
@@ -31,17 +31,17 @@ text_enum!(
         Grants = "grants",
         /// Caddy is not known to serve the route that is on its disk.
         NotLoaded = "not_loaded",
-        /// Something that belongs beside a change that is over.
+        /// An object that belongs to a change is there after its end.
         LeftOver = "left_over",
-        /// It was made by an earlier release, or from an earlier description.
+        /// The resource was made by an earlier release, or from an earlier description.
         Release = "release",
-        /// It holds another site's data.
+        /// The resource holds another site's data.
         Data = "data",
         /// The front page fails or is blank.
         Page = "page",
-        /// Something of somebody else's has its name.
+        /// Another owner's object has its name.
         Foreign = "foreign",
-        /// It could not be told.
+        /// The state could not be observed.
         Unknown = "unknown",
     }
 );
@@ -51,27 +51,27 @@ text_enum!(
 pub enum Observed {
     /// Seen to be absent.
     Absent,
-    /// Nobody looked: the snapshot doesn't show it.
+    /// Not observed: the snapshot doesn't show it.
     NotObserved,
-    /// Could not tell, and why. Never treated as absent.
+    /// Observing failed, and why. Never treated as absent.
     Unknown(String),
-    /// There, with its owner and each difference from what is wanted.
+    /// There, with its owner and each difference from the desired state.
     Present {
-        /// Whose it is.
+        /// The owner.
         owner: Owner,
-        /// Empty when it is as wanted.
+        /// The differences; none when it is as wanted.
         differs: Vec<Difference>,
     },
 }
 
 impl Observed {
-    /// Ours and as wanted.
+    /// True for a resource of ours without a difference.
     #[must_use]
     pub fn is_as_wanted(&self) -> bool {
         matches!(self, Self::Present { owner: Owner::Ours(_), differs } if differs.is_empty())
     }
 
-    /// Nothing of this site is there: seen absent, or what is there belongs to another.
+    /// True when nothing of this site is there: seen absent, or another's.
     #[must_use]
     pub fn is_none_of_ours(&self) -> bool {
         match self {
@@ -81,18 +81,18 @@ impl Observed {
     }
 }
 
-/// One way in which a thing is not as wanted.
+/// One difference between a resource and its desired state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Difference {
-    /// Why that is a drift, in a word.
+    /// The reason in a word.
     pub reason: Reason,
-    /// What differs: `image`, `state`, `grants`, …
+    /// The field that differs: `image`, `state`, `grants`, …
     pub field: &'static str,
-    /// What is wanted.
+    /// The desired value.
     pub wanted: String,
-    /// What was found.
+    /// The observed value.
     pub found: String,
-    /// What it takes to mend it.
+    /// The change that repairs it.
     pub remedy: Remedy,
 }
 
@@ -102,36 +102,36 @@ impl fmt::Display for Difference {
     }
 }
 
-/// What it takes to mend a difference.
+/// The change that repairs a difference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Remedy {
-    /// Changed while it stays.
+    /// Changes the resource in place.
     InPlace,
-    /// Removed and made again; it holds no data.
+    /// Removes the resource and makes it again; it holds no data.
     Recreate,
-    /// It works as it is, and is made again when somebody orders a change or an upgrade of its site.
+    /// Makes the resource again at the next change or upgrade of its site; it works as it is.
     Upgrade,
-    /// Nothing of ours can mend it.
+    /// None that Hostplane can make.
     Operator,
-    /// Making it again would lose data: never done by itself.
+    /// None that keeps the data: Hostplane never makes the resource again.
     DataLoss,
 }
 
 /// One resource of a site with what was observed of it: the input of drift detection and of the planner.
 #[derive(Debug, Clone)]
 pub struct Node {
-    /// Which.
+    /// The kind of resource.
     pub kind: ResourceKind,
-    /// What has to be there before it. In a removal it goes before these.
+    /// The resources that have to be there first. A removal takes it before them.
     pub needs: &'static [ResourceKind],
     /// The resource whose removal takes this one along, if it has no removal of its own.
     pub within: Option<ResourceKind>,
-    /// Its content can't be made again.
+    /// True when its content can't be made again.
     pub holds_data: bool,
-    /// It shows the site as visitors see it: only a request can tell whether it is as wanted.
+    /// True when it shows the site as visitors see it: only a request shows if that is as wanted.
     pub is_visitors_view: bool,
-    /// What was found.
+    /// The observed state.
     pub observed: Observed,
 }
 
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_ours_and_differs_in_nothing_is_as_wanted() {
+    fn only_ours_without_a_difference_is_as_wanted() {
         let differs =
             |remedy| Difference { reason: Reason::Stopped, field: "x", wanted: "y".into(), found: "z".into(), remedy };
         assert!(ours(vec![]).is_as_wanted());

@@ -1,4 +1,4 @@
-//! From what was observed to the steps that converge the world on one end of a change.
+//! The plan: from observed resources to the steps that converge on a desired state.
 
 use std::collections::BTreeSet;
 
@@ -9,13 +9,13 @@ use crate::mark::Owner;
 use crate::observed::{Node, Observed};
 use crate::resource_kind::ResourceKind;
 
-/// Which of the two verbs that change something.
+/// One of the two verbs that change something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verb {
-    /// Make it match.
+    /// Makes the world match.
     Ensure,
-    /// Make it absent.
+    /// Makes the resource absent.
     Remove,
 }
 
@@ -30,14 +30,14 @@ impl Verb {
     }
 }
 
-/// What to converge on.
+/// The state that a plan converges on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Goal {
     /// The site is there, as desired.
     Present,
     /// Nothing of the site is there.
     Absent,
-    /// What has drifted is as it was, and nothing else is touched: neither what holds data, nor what waits for an
+    /// Drifts are repaired and nothing else is touched, neither resources with data nor those that wait for an
     /// upgrade.
     Repaired,
 }
@@ -45,26 +45,26 @@ pub enum Goal {
 /// One verb on one resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
-    /// Of what.
+    /// The kind of resource.
     pub kind: ResourceKind,
-    /// What to do.
+    /// The verb.
     pub verb: Verb,
     /// The steps of this plan that have to be done first.
     pub after: Vec<ResourceKind>,
 }
 
-/// A name that the site needs is held by another: nothing is begun.
+/// Another object holds a name that the site needs: nothing is begun.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Held {
-    /// Under whose name.
+    /// The resource with that name.
     pub kind: ResourceKind,
-    /// By whom.
+    /// The owner of the object.
     pub owner: Owner,
 }
 
 /// The steps that converge on `goal`. Steps that don't wait for one another may run at the same time.
 ///
-/// What is as wanted gets no step, but what could not be told does: verbs are idempotent.
+/// A resource as wanted gets no step. An unknown one does, as verbs are idempotent.
 ///
 /// # Errors
 /// [`Held`], when the goal is presence and one of the names is not free.
@@ -82,8 +82,7 @@ fn ensure_all(nodes: &[Node]) -> Result<Vec<Step>, Held> {
     Ok(ensure(nodes, &due))
 }
 
-/// What could not be told is ensured too, unless it holds data: a repair takes containers away through which it
-/// would be seen.
+/// Also ensures unknown resources that hold no data: a repair may remove the container through which they are read.
 fn repair(nodes: &[Node]) -> Result<Vec<Step>, Held> {
     require_free(nodes)?;
     let unknown = nodes.iter().filter(|node| matches!(node.observed, Observed::Unknown(_)) && !node.holds_data);
@@ -109,7 +108,7 @@ fn ensure(nodes: &[Node], due: &BTreeSet<ResourceKind>) -> Vec<Step> {
         .collect()
 }
 
-/// Everything that `node` needs, directly or through others that have no step, comes first.
+/// The steps before that of `node`: all that it needs, directly or through resources without a step.
 fn ensured_before(nodes: &[Node], due: &BTreeSet<ResourceKind>, node: &Node) -> Vec<ResourceKind> {
     let mut first = BTreeSet::new();
     let mut seen = BTreeSet::new();
@@ -140,7 +139,7 @@ fn remove_all(nodes: &[Node]) -> Vec<Step> {
         .collect()
 }
 
-/// Everything that needs `kind`, directly or through others that have no step, goes first.
+/// The removals before that of `kind`: all that need it, directly or through resources without a step.
 fn removed_before(nodes: &[Node], due: &BTreeSet<ResourceKind>, kind: ResourceKind) -> Vec<ResourceKind> {
     let mut first = BTreeSet::new();
     let mut seen = BTreeSet::from([kind]);
@@ -197,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn ensures_what_is_absent_or_unknown_in_order() {
+    fn absent_and_unknown_resources_are_ensured_in_order() {
         let mut nodes = chain(&Observed::Absent);
         nodes[1].observed = Observed::Unknown("no answer".into());
         assert_eq!(
@@ -211,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_as_wanted_gets_no_step_and_is_waited_through() {
+    fn a_resource_as_wanted_gets_no_step() {
         let mut nodes = chain(&Observed::Absent);
         nodes[1].observed = as_wanted();
         assert_eq!(
@@ -232,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn removes_in_the_opposite_order_and_across_what_has_no_removal() {
+    fn removal_goes_in_the_opposite_order() {
         let nodes = chain(&Observed::Unknown("no answer".into()));
         assert_eq!(
             converge(&nodes, Goal::Absent).unwrap(),
@@ -244,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn a_repair_touches_what_has_drifted_and_nothing_else() {
+    fn a_repair_touches_only_what_has_drifted() {
         let differs = |remedy| {
             let difference =
                 Difference { reason: Reason::Stopped, field: "x", wanted: "y".into(), found: "z".into(), remedy };
@@ -256,7 +255,7 @@ mod tests {
         assert_eq!(
             converge(&nodes, Goal::Repaired).unwrap(),
             [],
-            "what holds data isn't made, and what wasn't asked neither"
+            "neither a resource with data nor one that was not observed gets a step"
         );
         nodes[3].observed = Observed::Unknown("no answer".into());
         for remedy in [Remedy::Upgrade, Remedy::Operator] {
@@ -275,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_absent_or_another_s_is_not_removed() {
+    fn absent_and_foreign_resources_are_not_removed() {
         assert_eq!(converge(&chain(&Observed::Absent), Goal::Absent).unwrap(), []);
         let foreign = Observed::Present { owner: Owner::Foreign, differs: vec![] };
         assert_eq!(converge(&chain(&foreign), Goal::Absent).unwrap(), []);

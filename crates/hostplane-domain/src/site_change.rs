@@ -22,7 +22,7 @@ pub enum SiteChange {
     },
     /// Visitors get a maintenance page, or the site again.
     Suspended(bool),
-    /// New passwords and keys for what the site's containers log in with.
+    /// New passwords and keys for the log-ins of the site's containers.
     Secrets {
         /// The generation of the installation's secret that they are derived from.
         generation: u32,

@@ -1,6 +1,6 @@
 //! Enums with one stable text form, in the database, in labels and in the API.
 
-/// The text names no value of the type.
+/// The error for a text that names no value of the type.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("not a valid {0}")]
 pub struct BadText(pub(crate) &'static str);

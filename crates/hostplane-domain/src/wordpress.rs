@@ -47,7 +47,7 @@ pub struct SiteImages {
     pub nginx: String,
 }
 
-/// How a site's PHP runs.
+/// The settings of a site's PHP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct PhpSettings {
@@ -64,16 +64,16 @@ pub struct PhpSettings {
 }
 
 impl PhpSettings {
-    /// What [`PhpSettings::memory_mib`] may be.
+    /// Bounds of [`PhpSettings::memory_mib`].
     pub const MEMORY_MIB: RangeInclusive<u16> = 64..=8192;
-    /// What [`PhpSettings::max_execution_seconds`] may be.
+    /// Bounds of [`PhpSettings::max_execution_seconds`].
     pub const EXECUTION_SECONDS: RangeInclusive<u16> = 5..=3600;
-    /// What [`PhpSettings::max_input_vars`] may be.
+    /// Bounds of [`PhpSettings::max_input_vars`].
     pub const INPUT_VARS: RangeInclusive<u16> = 1000..=u16::MAX;
-    /// What [`PhpSettings::opcache_mib`] may be.
+    /// Bounds of [`PhpSettings::opcache_mib`].
     pub const OPCACHE_MIB: RangeInclusive<u16> = 16..=1024;
 
-    /// Memory of a container in which one request may use all that it is allowed to, in MiB.
+    /// Memory of a container in which one request may use all that its settings allow, in MiB.
     #[must_use]
     pub fn request_mib(&self) -> u32 {
         u32::from(self.memory_mib) + u32::from(self.opcache_mib) + WORKER_MIB
@@ -92,22 +92,22 @@ impl Default for PhpSettings {
     }
 }
 
-/// The server that takes the mail of sites. Its password is a secret, and no part of what is wanted.
+/// The server that takes the mail of sites. Its password is a secret, and no part of the desired state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MailRelay {
     /// Host name or address, as the site's containers see it.
     pub host: String,
     /// Port.
     pub port: u16,
-    /// How the connection is encrypted.
+    /// Encryption of the connection.
     pub tls: MailTls,
-    /// As whom to log in; without one nobody does.
+    /// The user to log in as; without one there is no log-in.
     pub user: Option<String>,
     /// The sender of mail for which the site names none.
     pub from: Option<AdminEmail>,
 }
 
-/// How a connection to a mail server is encrypted.
+/// Encryption of the connection to a mail server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MailTls {

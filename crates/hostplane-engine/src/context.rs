@@ -1,4 +1,4 @@
-//! What a verb has at hand: the world, the secrets, and for whom and in which job it works.
+//! The context of a verb: the world, the secrets, the site and the job.
 
 use hostplane_domain::desired::DesiredSite;
 use hostplane_domain::ids::{InstanceId, JobId};
@@ -29,13 +29,13 @@ pub(crate) struct SiteCx<'a> {
 }
 
 impl SiteCx<'_> {
-    /// What the site's passwords are derived from.
+    /// The secret that the site's passwords are derived from.
     pub fn secret(&self, want: &DesiredSite) -> &MasterSecret {
         secrets::of(self.secrets, want.secret_generation)
     }
 
-    /// The password for the server that takes the site's mail. One that the operator has left since gets none: the
-    /// password is another's.
+    /// The password for the server that takes the site's mail. `None` when the operator has another server now: the
+    /// password is not for the site's.
     pub fn mail_password(&self, want: &DesiredSite) -> Option<&SecretString> {
         self.mail.filter(|(relay, _)| want.wordpress().mail.as_ref() == Some(*relay)).map(|(_, password)| password)
     }
@@ -45,7 +45,7 @@ impl SiteCx<'_> {
         Mark { instance: self.instance, site: self.site.clone(), kind, job: self.job, spec }
     }
 
-    /// Whose a thing with this mark is.
+    /// The owner of an object with this mark.
     pub fn owner(&self, mark: Option<&Mark>) -> Owner {
         Owner::judge(mark.cloned(), self.instance, self.site.id)
     }

@@ -1,9 +1,8 @@
-//! Stores what sites should be, and makes the world so: store, jobs, resources, operations, platform.
+//! Stores the desired state of sites and makes the world match: store, jobs, resources, operations, platform.
 //!
-//! A front end calls [`app::App`] and nothing else. Start reading at [`resources`] (what a site is made
-//! of, with the three verbs), then [`jobs`] (how a change is carried out) and [`operations`].
-//!
-//! This crate knows no HTTP status, no terminal and no concrete adapter.
+//! A front end calls [`app::App`] and nothing else. This crate never knows an HTTP status, a terminal or a concrete
+//! adapter. Start reading at [`sites`] (the resources that a kind of site consists of), then [`resources`] (the three
+//! verbs), [`jobs`] (the run of a change), [`operations`] (the changes there are) and [`inventory`] (the scans).
 
 pub mod app;
 mod background;

@@ -1,5 +1,5 @@
-//! The operations that can be ordered, as a table. An operation takes a site from `before` to `after`; steps, retries,
-//! rollback and journal are the same for all of them.
+//! The operations as a table. An operation takes a site from `before` to `after`; steps, retries, rollback and journal
+//! are the same for all of them.
 
 use hostplane_domain::job::OperationName;
 use hostplane_domain::naming::ResourceKind;
@@ -13,7 +13,7 @@ pub struct Operation {
     pub name: OperationName,
     /// The state that it converges on.
     pub goal: Goal,
-    /// The step after which it can't be rolled back any more. Without one it never can.
+    /// The step after which it can't be rolled back any more. Without a pivot it never can.
     pub pivot: Option<ResourceKind>,
     /// The event for the site's status when it begins: when it is ordered, or when the job of a site that is ordered
     /// with it first runs.
@@ -49,7 +49,7 @@ pub const OPERATIONS: &[Operation] = &[
     change(OperationName::Suspend),
     change(OperationName::Resume),
     change(OperationName::Rotate),
-    // The reconciler orders it, and a rollback to a broken site would help nothing.
+    // The reconciler orders it. Rolling back to a broken site would help nothing.
     Operation {
         name: OperationName::Repair,
         goal: Goal::Repaired,

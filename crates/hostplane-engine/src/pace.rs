@@ -1,4 +1,4 @@
-//! Timing of the background work: how long it waits, and how often it tries.
+//! Timing of the background work: its pauses, and its numbers of tries.
 
 use std::time::Duration;
 
@@ -6,38 +6,38 @@ use hostplane_infra::containers::CREATE_DEADLINE;
 
 use crate::background::backoff::Backoff;
 
-/// How often a job is tried before its failure counts as permanent.
+/// Tries of a job before its failure counts as permanent.
 pub const JOB_ATTEMPTS: u32 = 4;
-/// How often a step is tried within one attempt of its job.
+/// Tries of a step within one attempt of its job.
 pub const STEP_TRIES: u32 = 5;
 
-/// How long the worker waits, and for what. Tests have a faster one; operators have no reason to change it.
+/// The pauses of the background work. Tests have shorter ones; operators have no reason to change them.
 #[derive(Debug, Clone, Copy)]
 pub struct Pace {
     /// First ceiling of the random pause between tries; it doubles up to `backoff_ceiling`.
     pub backoff_base: Duration,
     /// Last ceiling of the random pause between tries.
     pub backoff_ceiling: Duration,
-    /// How long a job that waits for a dependency rests before the dependency is asked again.
+    /// Pause of a job that waits for a dependency, before the dependency is asked again.
     pub dependency_pause: Duration,
-    /// How long after a lost reply an effect may still land: the longest deadline of a call that makes a
+    /// Time after a lost reply in which an effect may still land: the longest deadline of a call that makes a
     /// container, a volume or a network. Absence that was seen earlier proves nothing.
     pub settle: Duration,
-    /// How long a subnet that something else uses is left alone.
+    /// Time for which a subnet that something else uses is not chosen.
     pub subnet_block: Duration,
-    /// How long a site may take from its first container to its first whole page.
+    /// Time that a site may take from its first container to its first whole page.
     pub serving_patience: Duration,
-    /// Pause between two questions for that page.
+    /// Pause between two requests for that page.
     pub serving_pause: Duration,
-    /// Pause between two looks at everything.
+    /// Pause between two full scans.
     pub scan_interval: Duration,
-    /// How long something that no site explains is there before it goes by itself.
+    /// Age at which Hostplane removes an orphan without data.
     pub orphan_grace: Duration,
     /// Pause before a site is repaired once more for the same reason; it doubles each time.
     pub repair_backoff: Duration,
-    /// Pause after a removal of it that achieved nothing.
+    /// Pause after a removal of an orphan that achieved nothing.
     pub collect_backoff: Duration,
-    /// Longest pause between two looks for scheduled events that are due.
+    /// Longest pause between two scans for due events.
     pub wp_cron_tick: Duration,
     /// Shortest pause between two runs of one site's events.
     pub wp_cron_backoff: Duration,

@@ -1,8 +1,8 @@
 //! Rotation of the installation's secret: every site whose passwords come from an older generation gets new ones,
-//! each by a job of its own, a few at a time so that other orders get their turn.
+//! each by a job of its own, a few at a time so that other jobs get their turn.
 //!
-//! Nothing of this is remembered: which sites are behind is seen from what they are, at each start, after each new
-//! generation and from time to time.
+//! Nothing of this is remembered: the sites that are behind are found by their desired state, at each start, after each
+//! new generation and every few minutes.
 
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ use crate::store::{SiteFilter, Store, StoreError, Stored};
 
 /// Sites that are rotated at once.
 const AT_ONCE: usize = 2;
-/// Between two looks for sites that are behind: one that was being made, or was mended, is seen then.
+/// Pause between two scans for sites that are behind. One that was being made or repaired is found by the next.
 const TICK: Duration = Duration::from_mins(5);
 /// The pause of a site that could not be rotated.
 const BACKOFF: Backoff = Backoff { first: Duration::from_mins(5), longest: Duration::from_hours(24) };
@@ -43,20 +43,20 @@ pub(crate) struct Rotation {
     pub secrets: Secrets,
     /// Wakes the worker.
     pub signal: Signal,
-    /// Tells of a new generation.
+    /// Signals a new generation.
     pub generations: watch::Receiver<()>,
     pub staleness: Staleness,
     pub pace: Pace,
 }
 
-/// Whether a pass could look at the world.
+/// The end of a pass.
 enum Pass {
     Complete,
     Unreachable,
 }
 
 impl Rotation {
-    /// Rotates whatever is behind, again and again, for ever.
+    /// Rotates sites that are behind, until it is dropped.
     pub async fn run(mut self) {
         let mut backoff = SiteBackoff::default();
         loop {
@@ -67,7 +67,7 @@ impl Rotation {
                 Err(error) => {
                     error!(
                         error = chain(&error),
-                        "the rotation of the installation's secret broke off; going on later"
+                        "the rotation of the installation's secret broke off; it goes on later"
                     );
                     TICK
                 }
@@ -93,7 +93,7 @@ impl Rotation {
         if due.is_empty() {
             return Ok(Pass::Complete);
         }
-        // What a database from an older copy says of its sites is not to be made true.
+        // A stale database must not change a site.
         match self.staleness.is_stale().await {
             Ok(false) => {}
             Ok(true) => return Ok(Pass::Complete),
@@ -135,13 +135,13 @@ impl Rotation {
                     return self.ended(job, &mut changes).await;
                 }
                 Err(StoreError::JobActive) => {
-                    // What needs an operator can hold the site for ever.
+                    // A job that needs an operator can hold the site for ever.
                     match self.store.active_job(site).await? {
                         Some(job) if self.store.job(job).await?.state == JobState::NeedsOperator => return Ok(()),
                         _ => {}
                     }
                 }
-                // It is no longer there to be changed.
+                // The site is no longer there to be changed.
                 Err(StoreError::Illegal(_)) => return Ok(()),
                 Err(error) => return Err(error),
             }

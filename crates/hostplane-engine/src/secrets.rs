@@ -1,5 +1,4 @@
-//! The installation's secret while the control plane runs: which generations there are, and how there come to be
-//! more.
+//! The installation's secret while the control plane runs: its generations, and the making of another.
 
 use std::io;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -10,12 +9,12 @@ use secrecy::SecretString;
 use tokio::sync::Mutex;
 use tokio::task::spawn_blocking;
 
-/// Where the generations are kept. What was said to be kept is there after a crash.
+/// The store of the generations. Once `add` has returned, its generation is there after a crash.
 pub trait KeepSecrets: Send + Sync {
-    /// Makes one generation more out of chance, and keeps it.
+    /// Makes a random generation, and stores it.
     ///
     /// # Errors
-    /// When it can't be kept: then there is none.
+    /// When it can't be stored: then there is none.
     fn add(&self, to: &Keyring) -> io::Result<Keyring>;
 }
 
@@ -25,7 +24,7 @@ impl<F: Fn(&Keyring) -> io::Result<Keyring> + Send + Sync> KeepSecrets for F {
     }
 }
 
-/// The generations that are known now. Cloning gives another handle to the same ones.
+/// The known generations. Cloning gives another handle to the same ones.
 #[derive(Clone)]
 pub struct Secrets {
     ring: Arc<RwLock<Keyring>>,
@@ -35,24 +34,24 @@ pub struct Secrets {
 }
 
 impl Secrets {
-    /// Generations, and where they are kept.
+    /// Generations and their store.
     #[must_use]
     pub fn new(ring: Keyring, keeper: Arc<dyn KeepSecrets>) -> Self {
         Self { ring: Arc::new(RwLock::new(ring)), keeper, adding: Arc::default() }
     }
 
-    /// Those there are now.
+    /// The present generations.
     #[must_use]
     pub fn now(&self) -> Keyring {
-        // One is put in whole or not at all.
+        // A generation is put in whole or not at all.
         self.ring.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// One more from now on: its number.
+    /// Adds a generation, and returns its number.
     pub(crate) async fn add(&self) -> io::Result<u32> {
         let _adding = self.adding.lock().await;
         let (keeper, now) = (Arc::clone(&self.keeper), self.now());
-        // It waits for the disk.
+        // Storing it waits for the disk.
         let more = spawn_blocking(move || keeper.add(&now)).await.map_err(io::Error::other)??;
         let generation = more.newest();
         *self.ring.write().unwrap_or_else(PoisonError::into_inner) = more;
@@ -60,9 +59,9 @@ impl Secrets {
     }
 }
 
-/// The password of a site's first administrator, as it is installed with.
+/// The password with which a site's first administrator is installed.
 pub(crate) fn admin_password(ring: &Keyring, site: SiteId, generation: u32) -> SecretString {
-    /// It was never renewed: from the installation on it is WordPress's own.
+    /// Never raised: from the installation on, the password is WordPress's own.
     const VERSION: u32 = 1;
     of(ring, generation).site_password(Purpose::SiteAdmin, site, VERSION)
 }

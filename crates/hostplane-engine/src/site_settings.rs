@@ -1,4 +1,4 @@
-//! What the operator decides about sites in general.
+//! The operator's settings for all sites.
 
 use hostplane_domain::desired::{DesiredSite, SiteLimits};
 use hostplane_domain::ids::HostId;
@@ -21,39 +21,39 @@ pub struct SiteSettings {
     pub public_port: u16,
     /// The images of the sites' containers.
     pub images: SiteImages,
-    /// What a site may use.
+    /// Limits of new sites.
     pub limits: SiteLimits,
-    /// How a site's PHP runs.
+    /// Settings of new sites' PHP.
     pub php: PhpSettings,
-    /// Who takes the sites' mail.
+    /// The server that takes the sites' mail.
     pub mail: Option<MailRelay>,
-    /// Its password.
+    /// The password for that server.
     pub mail_password: Option<SecretString>,
     /// The network that sites share with Caddy.
     pub shared_network: String,
     /// `host:port` of MariaDB as the sites' containers see it.
     pub database_host: String,
-    /// Where sites' subnets come from.
+    /// The pool of the sites' subnets.
     pub subnet_pool: SubnetPool,
     /// Jobs that run at once.
     pub concurrency: usize,
-    /// How long the worker waits.
+    /// Timing of the background work.
     pub pace: Pace,
 }
 
 impl SiteSettings {
-    /// Where a site of this name is reached.
+    /// The address of a site of this name.
     #[must_use]
     pub fn url(&self, site: &SiteRef) -> SiteUrl {
         SiteUrl { host: self.base_domain.host_of(&site.name), port: self.public_port }
     }
 
-    /// The server that takes mail, where it asks for a password, and that.
+    /// The server that takes mail, with its password if it asks for one.
     pub(crate) fn mail_login(&self) -> Option<(&MailRelay, &SecretString)> {
         self.mail.as_ref().zip(self.mail_password.as_ref())
     }
 
-    /// What a site should be.
+    /// The desired state of a new site.
     #[must_use]
     pub fn desired(&self, record: &SiteRecord, kind: KindSpec, secret_generation: u32) -> DesiredSite {
         DesiredSite {

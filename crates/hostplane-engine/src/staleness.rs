@@ -1,8 +1,8 @@
-//! Is the control database stale, that is, restored from a copy that is older than the world?
+//! Staleness: the control database is stale when it was restored from an old copy.
 //!
-//! A stale database doesn't know the jobs that made some of the objects. What it says of its sites must not be made
-//! true, and an object that seems to be left over may belong to a live site: while it is stale, nothing is repaired,
-//! rolled back, rotated or collected.
+//! A stale database doesn't know the jobs that made some of the objects. Its desired states may be wrong, and an object
+//! that seems to be left over may belong to a live site. While it is stale, nothing is repaired, rolled back, rotated
+//! or collected.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::inventory::{OwnedObject, ScanError};
 use crate::orphans::Orphans;
 use crate::store::{Store, Stored};
 
-/// Answers the question, from a recent scan where there is one.
+/// Answers whether the database is stale, from a recent scan if there is one.
 #[derive(Clone)]
 pub(crate) struct Staleness {
     store: Store,
@@ -29,7 +29,7 @@ impl Staleness {
         Self { store, orphans }
     }
 
-    /// Objects made by jobs that the journal doesn't know. The database is stale while there is any.
+    /// Objects made by jobs that the journal doesn't know. The database is stale while there are any.
     ///
     /// # Errors
     /// When there was no recent scan, and the world or the database can't be read now.

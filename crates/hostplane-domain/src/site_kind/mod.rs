@@ -117,9 +117,9 @@ impl SiteDetails {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum KindSpec {
-    /// Of a WordPress site.
+    /// The part of a WordPress site.
     Wordpress(WordpressSpec),
-    /// Of a test site.
+    /// The part of a tiny site.
     #[cfg(feature = "tiny")]
     Tiny(TinySpec),
 }

@@ -1,5 +1,5 @@
-//! The part of a desired site that only a tiny site has. Tests alone have such sites: one volume, one container and
-//! one route show that a kind of site needs no change outside of its own files.
+//! Tiny sites, which only tests have. Their one volume, one container and one route show that a kind of site needs no
+//! change outside of its own files.
 
 use serde::{Deserialize, Serialize};
 

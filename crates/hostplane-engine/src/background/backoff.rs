@@ -1,4 +1,4 @@
-//! Ever longer pauses between tries: the one place that doubles them.
+//! Backoff: ever longer pauses between tries. No other module doubles a pause.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Everything of the installation, at one moment: a constant number of calls, however many sites there are.
+//! The inventory: all objects of the installation at one moment, read in a constant number of calls.
 
 use std::collections::HashMap;
 
@@ -17,24 +17,24 @@ use hostplane_infra::world::World;
 use super::object::{ObjectKind, ObjectRef, OwnedObject};
 use super::snapshot::{Fact, Snapshot, UNSETTLED};
 
-/// What was seen.
+/// All objects of the installation, as scanned.
 pub(crate) struct Inventory {
-    /// From when on: what has changed since may be missing.
+    /// The beginning of the scan. Later changes may be missing.
     pub scanned_at: Timestamp,
-    /// The dependency that could not be asked, besides the Engine, without which nothing is seen at all.
+    /// The dependency that could not be read. Without the Engine there is no inventory at all.
     pub unreachable: Option<EffectError>,
     instance: InstanceId,
-    /// What there is under the names of sites, whoever made it.
+    /// Objects under the names of sites, of any owner.
     sites: HashMap<SiteName, SiteObjects>,
-    /// What carries the installation's mark under a name that no site has.
+    /// Objects with the installation's mark under a name that no site has.
     strays: Vec<OwnedObject>,
-    /// Why the database server's tenants are unknown, if they are.
+    /// Ok, or why the database server's tenants are unknown.
     tenants: Result<(), String>,
-    /// What Caddy serves, or why that is unknown.
+    /// The routes that Caddy serves, or why they are unknown.
     served: Result<Served, String>,
 }
 
-/// What lists show under one site's names.
+/// The listed objects under one site's names.
 #[derive(Default)]
 struct SiteObjects {
     containers: Vec<ContainerFacts>,
@@ -45,10 +45,10 @@ struct SiteObjects {
 }
 
 impl Inventory {
-    /// Looks at everything.
+    /// Scans everything.
     ///
     /// # Errors
-    /// When the Engine can't be asked: then nothing can be concluded.
+    /// When the Engine can't be read: then nothing can be concluded.
     pub async fn scan(world: &World, instance: InstanceId) -> Effect<Self> {
         let scanned_at = world.clock.now();
         let scope = Scope::Label(LABEL_INSTANCE.to_owned(), instance.to_string());
@@ -65,7 +65,7 @@ impl Inventory {
             scanned_at,
             unreachable: None,
             instance,
-            // One network each.
+            // Each site has one network.
             sites: HashMap::with_capacity(networks.len()),
             strays: Vec::new(),
             tenants: Ok(()),
@@ -121,15 +121,15 @@ impl Inventory {
         Ok(inventory)
     }
 
-    /// All that carries the installation's mark and was not taken out. What belongs to the platform has no mark of a
-    /// site and isn't among it.
+    /// All objects with the installation's mark that were not taken out. Objects of the platform have no mark of a site
+    /// and aren't among them.
     pub fn marked(&self) -> impl Iterator<Item = ObjectRef<'_>> {
         let listed = self.sites.values().flat_map(SiteObjects::marked);
         let strays = self.strays.iter().map(OwnedObject::as_ref);
-        listed.chain(strays).filter(|sighting| sighting.mark.instance == self.instance)
+        listed.chain(strays).filter(|object| object.mark.instance == self.instance)
     }
 
-    /// Takes out what there is under a site's names.
+    /// Takes out the objects under a site's names.
     pub fn take(&mut self, site: &SiteName) -> Snapshot {
         let SiteObjects { containers, volumes, networks, tenant, snippet } =
             self.sites.remove(site).unwrap_or_default();
@@ -138,7 +138,7 @@ impl Inventory {
             Err(why) => Fact::Unknown(why.clone()),
         };
         let route = match &self.served {
-            // Which route Caddy has is known once it has loaded all of them under this process's eyes.
+            // The routes that Caddy serves are known once it has loaded all of them since this process began.
             Ok(Served::Unknown) => Fact::Unknown(UNSETTLED.to_owned()),
             Ok(served) => {
                 let may_be_served = served.may_have(&naming::snippet_file(site));
@@ -170,7 +170,7 @@ impl SiteObjects {
     }
 }
 
-/// A site has few things of a sort, and there are thousands of sites: none gets room for things that don't come.
+/// Adds without spare room: a site has few objects of a sort, and there are thousands of sites.
 fn add<T>(to: &mut Vec<T>, one: T) {
     to.reserve_exact(1);
     to.push(one);
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_look_costs_five_calls_however_many_sites_there_are() {
+    async fn a_scan_takes_five_calls_for_all_sites() {
         let (fake, gate) = (FakeWorld::default(), ScriptedGate::new());
         let world = fake.behind(gate.clone());
         for sites in [0, 1, 50] {

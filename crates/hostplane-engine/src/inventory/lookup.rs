@@ -8,7 +8,7 @@ use hostplane_infra::containers::{ContainerFacts, Scope};
 use hostplane_infra::error::Effect;
 use hostplane_infra::world::World;
 
-/// One of the site's containers, if it is there. Another's of that name is none.
+/// One of the site's containers, if it is there. Another owner's container of that name doesn't count.
 pub(crate) async fn container(
     world: &World,
     instance: InstanceId,

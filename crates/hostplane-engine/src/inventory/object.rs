@@ -1,4 +1,4 @@
-//! Objects outside that carry the installation's mark, in the form in which orphans are classified.
+//! Objects outside with the installation's mark, in the form in which orphans are classified.
 
 use std::fmt;
 
@@ -32,7 +32,7 @@ impl ObjectKind {
         }
     }
 
-    /// The word for it in messages about a name that is taken.
+    /// The noun in messages about a name that is taken.
     #[must_use]
     pub const fn noun(self) -> &'static str {
         match self {

@@ -1,10 +1,10 @@
-//! Why a scan broke off.
+//! Errors that end a scan.
 
 use hostplane_infra::error::EffectError;
 
 use crate::store::StoreError;
 
-/// The reason why a scan broke off.
+/// The error that ended a scan.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ScanError {
     /// The world could not be read.

@@ -1,4 +1,4 @@
-//! What was found outside, at one moment: the input of every `observe`.
+//! A snapshot of one site: the input of every `observe`.
 
 use std::collections::BTreeMap;
 
@@ -16,12 +16,12 @@ use super::page;
 use super::scan_targets::ScanTargets;
 use crate::context::SiteCx;
 
-/// What could be seen, or why it could not. Unknown is never taken for absent.
+/// A fact, or why it is unknown. Unknown is never taken for absent.
 #[derive(Debug, Clone, Default)]
 pub(crate) enum Fact<T> {
     Known(T),
     Unknown(String),
-    /// Nobody looked.
+    /// Not read by this scan.
     #[default]
     NotObserved,
 }
@@ -29,8 +29,7 @@ pub(crate) enum Fact<T> {
 /// The generated files that a site's containers read, by volume and name.
 pub(crate) type SettingsFound = BTreeMap<(SettingsVolume, String), Vec<u8>>;
 
-/// Everything under one site's names, whoever made it. In the beginning nothing is there, and nobody has looked
-/// further.
+/// Everything under one site's names, of any owner. Empty and not observed by default.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Snapshot {
     pub containers: Vec<ContainerFacts>,
@@ -42,22 +41,22 @@ pub(crate) struct Snapshot {
     pub tunings: Fact<Tunings>,
     pub settings: Fact<SettingsFound>,
     pub wordpress: Fact<WordpressFacts>,
-    /// What is wrong with the front page, if anything is.
+    /// The fault of the front page; `None` when it has none.
     pub page: Fact<Option<String>>,
 }
 
-/// Why a route is unknown that is on Caddy's disk.
+/// The reason for which a route on Caddy's disk is unknown.
 pub(crate) const UNSETTLED: &str = "Caddy has not loaded its routes since the control plane began";
 
-/// What may have been changed on a site's own containers, by their names.
+/// The values that can be changed on a site's own containers, by the containers' names.
 pub(crate) type Tunings = BTreeMap<String, Tuning>;
 
-/// How much a snapshot is to show.
+/// The depth of a scan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Depth {
-    /// What lists show.
+    /// Reads lists only.
     Shallow,
-    /// Also what is inside the site's containers and volumes.
+    /// Reads inside the site's containers and volumes too.
     Deep,
 }
 
@@ -94,7 +93,7 @@ impl Snapshot {
         Ok(snapshot)
     }
 
-    /// Until Caddy has loaded everything once under this process's eyes, no route is known to be served, and that is no
+    /// Makes the route unknown until Caddy has loaded everything once since this process began. An unknown route is no
     /// drift.
     pub fn doubt_unsettled_route(&mut self) {
         if matches!(&self.route, Fact::Known(route) if !route.is_settled) {
@@ -129,7 +128,7 @@ impl Snapshot {
             let Some(container) = self.own(cx, name) else { continue };
             match cx.world.containers.tuning(&container.id).await {
                 Ok(tuning) => drop(tunings.insert(name.clone(), tuning)),
-                // It was removed in the meantime, which the next list shows.
+                // It was removed in the meantime, which the next scan shows.
                 Err(EffectError::NotFound(_)) => {}
                 Err(error) => return Fact::Unknown(error.to_string()),
             }

@@ -43,7 +43,7 @@ impl Runner {
             return Err(Failure::StaleDatabase { kind, job }.into());
         }
         nodes.retain(|node| concerns(claim, node));
-        // Whatever was ordered, no job makes an object of a site in service in the place of lost data.
+        // No job, whatever its operation, makes an object of a site in service in the place of lost data.
         if claim.job.before.is_some()
             && let Some(want) = want
             && let Some(lost) = data_loss::find(&cx, blueprint, want, seen, &nodes).await
@@ -83,8 +83,8 @@ impl Runner {
             .ok_or_else(|| Failure::of(ResourceKind::Network, Rejection::PoolExhausted(pool.to_string()).into()).into())
     }
 
-    /// Leaves a trace in the world that the site is past its pivot, once the journal has it. A copy of the control
-    /// database that was taken before takes the job up as if it were in the middle of it, and must not roll back.
+    /// Marks the site in the world as past its pivot, once the journal has it. A copy of the control database that was
+    /// taken before would resume the job in the middle, and must not roll back.
     async fn confirm(&self, cx: &SiteCx<'_>, claim: &Claim) -> Result<(), RunError> {
         if self.store.job(claim.job.id).await?.must_roll_back() {
             return Err(Failure::Cancelled.into());

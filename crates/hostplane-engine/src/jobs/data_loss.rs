@@ -18,7 +18,7 @@ use crate::resources::Resource;
 use crate::sites::Blueprint;
 use crate::store::Claim;
 
-/// The drifts by which data is lost, if any is. Where only a marker is missing, the front page decides.
+/// The drifts by which data is lost, if there are any. Where only a marker is missing, the front page decides.
 pub(super) async fn find(
     cx: &SiteCx<'_>,
     blueprint: &dyn Blueprint,

@@ -19,7 +19,7 @@ use super::runner::{Runner, blueprint};
 use crate::context::SiteCx;
 use crate::store::{Claim, Outcome, StoreError, Stored};
 
-/// What a plan is carried out for.
+/// The context of a plan's steps.
 pub(super) struct Plan<'a> {
     pub claim: &'a Claim,
     pub direction: Direction,
@@ -105,13 +105,13 @@ impl Runner {
                 && plan.direction == Direction::Forward
                 && step.verb == Verb::Ensure
                 && plan.pivot == Some(step.kind),
-            // Only what was being made can still appear.
+            // Only the object that was being made can still appear.
             settles_at: (unknown && step.verb == Verb::Ensure).then(|| now.plus(self.settings.pace.settle)),
         };
         self.store.outcome(plan.claim, &outcome, now).await
     }
 
-    /// One step, tried again while its failure may pass by itself.
+    /// Carries out one step, and tries it again while its failure may pass.
     async fn carry_out(&self, cx: &SiteCx<'_>, plan: &Plan<'_>, step: &Step) -> Effect<()> {
         let resource = blueprint(plan.claim).resource(step.kind).expect("a plan has steps of the site's resources");
         let mut tried = 0;

@@ -1,4 +1,4 @@
-//! How a run can fail.
+//! Failures of a run.
 
 use hostplane_domain::ids::JobId;
 use hostplane_domain::resource_kind::ResourceKind;
@@ -6,7 +6,7 @@ use hostplane_infra::error::{Dependency, EffectError, Rejection};
 
 use crate::store::{JobError, StoreError};
 
-/// The reason why a run stopped before its end.
+/// The reason for which a run stopped before its end.
 #[derive(Debug)]
 pub(super) enum RunError {
     /// The attempt failed; the failure policy decides what follows.
@@ -36,49 +36,49 @@ impl From<StoreError> for RunError {
     }
 }
 
-/// Why an attempt did not reach its end.
+/// The failure of an attempt.
 #[derive(Debug)]
 pub(super) enum Failure {
-    /// A look at the world failed, or a step.
+    /// A step or an observation failed.
     Effect {
         /// The step that failed.
         step: Option<ResourceKind>,
-        /// What it failed with.
+        /// The error.
         error: EffectError,
     },
-    /// Somebody asked for the job to be cancelled.
+    /// The operator asked for the job to be cancelled.
     Cancelled,
-    /// Data of the site is gone, and nothing that could be made would bring it back.
+    /// Data of the site is gone, and no step could bring it back.
     DataLost {
-        /// The first that lacks it.
+        /// The first resource that lacks it.
         kind: ResourceKind,
-        /// All that is known of it.
+        /// The lost data in words.
         what: String,
-        /// What else has to be done to bring it back, if it takes more than a backup.
+        /// The steps besides a backup that bring it back, if there are any.
         how: String,
     },
-    /// Something of the site was made by a job that the journal doesn't know: the database is older than the
-    /// world, and says nothing about what may be removed.
+    /// A job that the journal doesn't know made something of the site: the database is stale, and must not remove
+    /// anything.
     StaleDatabase {
-        /// What was made.
+        /// The resource.
         kind: ResourceKind,
-        /// By which job.
+        /// The unknown job.
         job: JobId,
     },
 }
 
 impl Failure {
-    /// Whether it says more about the cause than one that was met before: the first that is permanent does.
+    /// True when it says more about the cause than an earlier failure: the first permanent one does.
     pub fn says_more_than(&self, held: Option<&Self>) -> bool {
         held.is_none_or(|held| !held.is_permanent() && self.is_permanent())
     }
 
-    /// A step's.
+    /// The failure of a step.
     pub fn of(step: ResourceKind, error: EffectError) -> Self {
         Self::Effect { step: Some(step), error }
     }
 
-    /// Trying again can't help.
+    /// True when trying again can't help.
     pub fn is_permanent(&self) -> bool {
         match self {
             Self::Effect { error, .. } => matches!(error, EffectError::Rejected(_)),
@@ -86,7 +86,7 @@ impl Failure {
         }
     }
 
-    /// What can't even be looked at says nothing about the site.
+    /// True when observing failed, which says nothing about the site.
     pub fn is_observation(&self) -> bool {
         matches!(self, Self::Effect { step: None, .. })
     }
@@ -99,7 +99,7 @@ impl Failure {
         }
     }
 
-    /// The site's subnet is in use by something else.
+    /// True when something else uses the site's subnet.
     pub fn is_subnet_overlap(&self) -> bool {
         matches!(self, Self::Effect { error: EffectError::Rejected(Rejection::SubnetOverlap(_)), .. })
     }
@@ -113,7 +113,7 @@ impl Failure {
         }
     }
 
-    /// What happened, in a sentence.
+    /// The failure in a sentence.
     pub fn message(&self) -> String {
         match self {
             Self::Effect { error, .. } => error.to_string(),
@@ -123,13 +123,13 @@ impl Failure {
                  bring it back from a backup{how}, or destroy the site"
             ),
             Self::StaleDatabase { kind, job } => format!(
-                "the site's {kind} was made by the job {job}, which this control database doesn't know: the database \
-                 is older than the world (restored from a copy?), so nothing of the site is changed"
+                "the control database is stale: it doesn't know the job {job}, which made the site's {kind}, so \
+                 nothing of the site is changed; restore a newer copy of the database"
             ),
         }
     }
 
-    /// The same with all causes, for the log.
+    /// The failure with all its causes, for the log.
     pub fn chain(&self) -> String {
         match self {
             Self::Effect { error, .. } => error.chain(),
@@ -137,7 +137,7 @@ impl Failure {
         }
     }
 
-    /// As it is stored with the job.
+    /// The form that is stored with the job.
     pub fn for_job(&self) -> JobError {
         JobError { step: self.step(), message: self.message() }
     }
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_t_pass_is_permanent() {
+    fn failures_that_can_t_pass_are_permanent() {
         for failure in [permanent(None), Failure::Cancelled, stale()] {
             assert!(failure.is_permanent(), "{failure:?}");
         }
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn a_look_is_what_has_no_step() {
+    fn an_observation_has_no_step() {
         assert!(passing(None, None).is_observation() && permanent(None).is_observation());
         for failure in [passing(Some(ResourceKind::Network), None), Failure::Cancelled, stale()] {
             assert!(!failure.is_observation(), "{failure:?}");
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn it_names_the_dependency_that_is_down_and_its_step() {
+    fn a_failure_names_step_and_dependency() {
         let failure = passing(Some(ResourceKind::Route), Some(Dependency::Caddy));
         assert_eq!((failure.down(), failure.step()), (Some(Dependency::Caddy), Some(ResourceKind::Route)));
         assert_eq!((permanent(None).down(), permanent(None).step()), (None, None));
@@ -200,24 +200,24 @@ mod tests {
     }
 
     #[test]
-    fn only_an_overlap_is_one() {
+    fn only_an_overlap_is_a_subnet_overlap() {
         let overlap = Rejection::SubnetOverlap("10.0.0.0/29".parse().unwrap());
         assert!(Failure::of(ResourceKind::Network, overlap.into()).is_subnet_overlap());
         assert!(!permanent(Some(ResourceKind::Network)).is_subnet_overlap());
     }
 
     #[test]
-    fn the_log_gets_the_whole_chain_and_the_job_the_sentence() {
+    fn the_log_gets_all_causes_of_a_failure() {
         let failure = passing(Some(ResourceKind::Network), None);
         assert!(failure.chain().contains("no answer"), "{}", failure.chain());
         assert_eq!(failure.for_job(), JobError { step: Some(ResourceKind::Network), message: failure.message() });
-        assert!(stale().chain().contains("older than the world"));
+        assert!(stale().chain().contains("database is stale"));
         assert_eq!(stale().chain(), stale().message());
         assert_eq!(Failure::Cancelled.message(), "cancelled by request");
     }
 
     #[test]
-    fn the_first_permanent_one_says_most() {
+    fn the_first_permanent_failure_says_most() {
         let (passing, permanent) =
             (passing(Some(ResourceKind::Network), None), permanent(Some(ResourceKind::Database)));
         assert!(passing.says_more_than(None) && permanent.says_more_than(None));

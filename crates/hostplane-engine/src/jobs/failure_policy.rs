@@ -1,4 +1,4 @@
-//! The failure policy: what follows from a failure that doesn't pass.
+//! The failure policy: the action that follows a failure that doesn't pass.
 
 use hostplane_domain::job::Direction;
 use hostplane_domain::naming;
@@ -15,24 +15,24 @@ use crate::operations::{self, Operation};
 use crate::pace::STEP_TRIES;
 use crate::store::{Claim, JobError, Stored};
 
-/// Why nothing is rolled back.
-const OLDER: &str = "the control database is older than the world, so nothing is rolled back";
-const UNSEEN: &str = "the world can't be seen as a whole, so nothing is rolled back";
+/// Reasons for which nothing is rolled back.
+const STALE: &str = "the control database is stale, so nothing is rolled back; restore a newer copy of it";
+const UNSCANNED: &str = "the world can't be scanned, so nothing is rolled back";
 
-/// What to do about a failure that doesn't pass by itself.
+/// The action after a failure that doesn't pass.
 pub(super) enum FailureAction {
-    /// Converge on what was before.
+    /// Converges on the state before.
     RollBack,
-    /// Try again with another subnet.
+    /// Tries again with another subnet.
     AnotherSubnet,
-    /// Wait for a dependency.
+    /// Waits for a dependency.
     Wait(Dependency),
-    /// Wait for somebody; perhaps for another reason than the failure itself.
+    /// Waits for an operator, for a reason besides the failure if there is one.
     Operator(Option<&'static str>),
 }
 
 impl Runner {
-    /// What to do about a failure that doesn't pass by itself.
+    /// Decides the action after a failure that doesn't pass.
     pub(super) async fn failure_action(
         &self,
         claim: &Claim,
@@ -41,11 +41,11 @@ impl Runner {
     ) -> Stored<FailureAction> {
         // The pivot may have been passed in this very attempt.
         let job = self.store.job(claim.job.id).await?;
-        let may_turn = operation.pivot.is_some() && !job.past_pivot && job.direction == Direction::Forward;
-        if !may_turn || matches!(failure, Failure::StaleDatabase { .. }) {
+        let may_roll_back = operation.pivot.is_some() && !job.past_pivot && job.direction == Direction::Forward;
+        if !may_roll_back || matches!(failure, Failure::StaleDatabase { .. }) {
             return Ok(FailureAction::Operator(None));
         }
-        // Of a site that is there, the subnet stays.
+        // An existing site keeps its subnet.
         if failure.is_subnet_overlap() && claim.job.before.is_none() {
             return Ok(FailureAction::AnotherSubnet);
         }
@@ -53,7 +53,7 @@ impl Runner {
         loop {
             match self.forbids_rollback(claim).await {
                 Ok(false) => return Ok(FailureAction::RollBack),
-                Ok(true) => return Ok(FailureAction::Operator(Some(OLDER))),
+                Ok(true) => return Ok(FailureAction::Operator(Some(STALE))),
                 Err(ScanError::Store(error)) => return Err(error),
                 Err(ScanError::World(_)) => {}
             }
@@ -62,14 +62,14 @@ impl Runner {
             }
             tried += 1;
             if tried >= STEP_TRIES {
-                return Ok(FailureAction::Operator(Some(UNSEEN)));
+                return Ok(FailureAction::Operator(Some(UNSCANNED)));
             }
             sleep(self.world.clock.jitter(self.settings.pace.backoff(tried))).await;
         }
     }
 
-    /// A rollback removes, and a stale database must not do that: the site may have been completed, and used, since the
-    /// copy was taken. A rollback to a site that was there before removes nothing of it.
+    /// True when a rollback must not remove the site: the database is stale, or the site may have been completed, and
+    /// used, since the copy was taken. A rollback to an existing site removes nothing of it.
     async fn forbids_rollback(&self, claim: &Claim) -> Result<bool, ScanError> {
         if claim.job.before.is_some() {
             return self.staleness.is_stale().await;
@@ -78,8 +78,8 @@ impl Runner {
         self.staleness.forbids_removal(&self.context(claim, &ring)).await
     }
 
-    /// The error of a job that can't go on, with what is left of the site outside; of a site that was there before,
-    /// with what is neither as before nor as it was to be.
+    /// The error of a job that can't go on, with the objects left outside; for an existing site, with the resources
+    /// that are not as wanted.
     pub(super) async fn what_is_left(&self, claim: &Claim, failure: &Failure, why: Option<&str>) -> JobError {
         let ring = self.secrets.now();
         let cx = self.context(claim, &ring);
@@ -96,7 +96,7 @@ impl Runner {
             None => !node.observed.is_none_of_ours(),
         };
         let left = match blueprint.snapshot(&cx, Depth::Shallow).await {
-            Err(error) => format!("what is left can't be seen: {error}"),
+            Err(error) => format!("the objects that are left can't be observed: {error}"),
             Ok(snapshot) => {
                 let left = blueprint
                     .observe(&cx, want, &snapshot)
@@ -111,7 +111,7 @@ impl Runner {
         let first = claim.job.error.as_ref().map(|first| format!("; it began with: {}", first.message));
         let why = why.map(|why| format!("; {why}"));
         let message = format!(
-            "{}{}; {left}{}; mend the cause, then retry this job",
+            "{}{}; {left}{}; fix the cause, then retry this job",
             failure.message(),
             why.unwrap_or_default(),
             first.unwrap_or_default()

@@ -17,7 +17,7 @@ use crate::operations::{self, Operation};
 use crate::pace::JOB_ATTEMPTS;
 use crate::store::{Claim, PutBack, Stored};
 
-/// One end of a run.
+/// The end of a run.
 enum End {
     Completed,
     Failed,
@@ -42,10 +42,10 @@ impl Runner {
             let elapsed_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
             match ended {
                 Ok(End::Completed) => info!(elapsed_ms, "job completed"),
-                Ok(End::Failed) => warn!(elapsed_ms, "job failed; all is as before"),
-                Ok(End::Cancelled) => info!(elapsed_ms, "job cancelled; all is as before"),
+                Ok(End::Failed) => warn!(elapsed_ms, "job failed; rolled back"),
+                Ok(End::Cancelled) => info!(elapsed_ms, "job cancelled; rolled back"),
                 Ok(End::PutBack) => debug!(elapsed_ms, "job put back"),
-                Ok(End::NeedsOperator) => error!(elapsed_ms, "job needs an operator"),
+                Ok(End::NeedsOperator) => error!(elapsed_ms, "job stopped; operator required"),
                 Err(error) => error!(elapsed_ms, error = chain(&error), "job's run broke off at its journal"),
             }
         }

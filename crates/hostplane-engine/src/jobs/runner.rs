@@ -1,4 +1,4 @@
-//! The runner of jobs as data; its work is in the other files of this module.
+//! The runner of jobs as data. The other files of this module do its work.
 
 use hostplane_domain::ids::InstanceId;
 use hostplane_domain::job::OperationName;
@@ -56,7 +56,7 @@ pub(super) fn blueprint(claim: &Claim) -> &'static dyn Blueprint {
     sites::of(claim.site.details.kind())
 }
 
-/// True when a job is about a resource of its site: a collect is only about the objects that were found left over.
+/// True when a job is about a resource of its site. A collect is only about the orphans that it was ordered for.
 pub(super) fn concerns(claim: &Claim, node: &Node) -> bool {
     claim.job.operation != OperationName::Collect || claim.job.why.iter().any(|found| found.kind == node.kind)
 }

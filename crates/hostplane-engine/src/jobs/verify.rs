@@ -24,13 +24,13 @@ pub(super) async fn present(
 ) -> Result<(), RunError> {
     let seen = blueprint.snapshot(cx, Depth::Deep).await?;
     let nodes = blueprint.observe(cx, want, &seen);
-    // No snapshot shows the site as visitors see it: a step has requested it.
+    // No snapshot shows the site as visitors see it; a step has requested it.
     let differs = nodes.iter().filter(|node| !node.is_visitors_view && !node.observed.is_as_wanted());
     none_left(differs, "not as wanted after the change")
 }
 
-/// Verifies that nothing is left that a repair could repair. Content that could not be read, because WordPress fails
-/// for a reason of its own, is none of it.
+/// Verifies that nothing repairable is left. Content that could not be read, because WordPress fails for a reason of
+/// its own, doesn't count.
 pub(super) async fn repaired(
     cx: &SiteCx<'_>,
     blueprint: &dyn Blueprint,
@@ -53,12 +53,12 @@ pub(super) async fn repaired(
 }
 
 impl Runner {
-    /// Verifies that nothing is left of the objects that were to go, after the last moment at which an effect whose
-    /// reply was lost may land.
+    /// Verifies that none of the objects to be removed is left, after the last moment at which an effect whose reply
+    /// was lost may land.
     pub(super) async fn verify_gone(&self, cx: &SiteCx<'_>, claim: &Claim) -> Result<(), RunError> {
         let settles_at = self.store.settles_at(claim.job.site_id).await?;
         let pause = settles_at.map_or(Duration::ZERO, |at| at.since(self.world.clock.now()));
-        // A clock that was set back must not make it longer.
+        // A clock that was set back must not prolong the pause.
         let pause = pause.min(self.settings.pace.settle);
         if !pause.is_zero() {
             info!(wait_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX), "waiting for lost calls to settle");

@@ -15,8 +15,8 @@ use super::runner::Runner;
 use crate::background::signal::Signal;
 use crate::store::Stored;
 
-/// How often the worker looks for jobs without being woken: only what another process or an earlier fault
-/// of the database left is found this way.
+/// Longest pause between two claims. It matters only for jobs that another process, or an earlier fault of the
+/// database, left without a wake-up.
 const SWEEP: Duration = Duration::from_secs(5);
 
 /// The worker.
@@ -59,13 +59,13 @@ impl Worker {
         while running.join_next().await.is_some() {}
     }
 
-    /// Claims as many due jobs as there are free places, and answers how long until the next is due.
+    /// Claims as many due jobs as there are free places, and returns the time until the next is due.
     async fn fill(&self, running: &mut JoinSet<()>, ids: &mut BTreeMap<Id, JobId>) -> Stored<Duration> {
         let store = &self.runner.store;
         let known: Vec<JobId> = ids.values().copied().collect();
         let lost = store.requeue_lost(&known, self.now(), SWEEP).await?;
         if lost > 0 {
-            warn!(jobs = lost, "jobs whose run broke off are taken up again");
+            warn!(jobs = lost, "resuming jobs whose run broke off");
         }
         while running.len() < self.concurrency {
             let Some(claim) = store.claim(self.now()).await? else { break };
@@ -93,7 +93,7 @@ fn forget(ids: &mut BTreeMap<Id, JobId>, ended: Result<(Id, ()), tokio::task::Jo
     };
     let job = ids.remove(&id);
     if let (Err(error), Some(job)) = (ended, job) {
-        // It is taken up again by the next sweep.
-        error!(%job, %error, "a job's run broke off");
+        // The next sweep resumes it.
+        error!(%job, %error, "a job's run broke off; resuming it soon");
     }
 }

@@ -1,4 +1,4 @@
-//! What to make of the things that were found.
+//! Classifies marked objects: explained by a site, or an orphan of a class.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,26 +12,26 @@ use crate::inventory::{ObjectRef, OwnedObject};
 use crate::sites;
 use crate::store::Origin;
 
-/// Why no site explains a thing.
+/// The class of an orphan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum OrphanClass {
     /// Seen after its job had ended: its site has failed or is destroyed.
     LeftOver {
         /// The site that it was made for.
         site: SiteId,
-        /// Which resource it is.
+        /// The kind of resource.
         kind: ResourceKind,
-        /// It was tried to remove it, and that is not long ago.
+        /// A recent removal has failed.
         removal_failed: bool,
     },
     /// Made by a job that the journal doesn't know.
     UnknownJob,
-    /// Under a name that no job of ours gives: somebody copied our labels. Nobody touches it.
+    /// An object under a name that no job of ours gives: its labels are a copy of ours. Never touched.
     Misnamed,
 }
 
-/// Judges what was seen at or after `scanned_at`, and keeps what no site explains. After a removal in vain the next
-/// one comes no sooner than `pause` later.
+/// Returns the orphans among the objects seen at or after `scanned_at`. `pause` is the least time between two removals
+/// of which the first failed.
 pub(super) fn classify<'a>(
     seen: impl Iterator<Item = ObjectRef<'a>>,
     origins: &BTreeMap<JobId, Origin>,
@@ -54,12 +54,12 @@ fn classify_one(
     let Some(origin) = origin.filter(|origin| origin.site == seen.mark.site.id) else {
         return Some(OrphanClass::UnknownJob);
     };
-    // Its name and what it says of itself: what a mark says may be a copy of another.
+    // Its name decides, and its mark must agree: a mark may be a copy of another object's.
     let named = sites::resource_at(seen, &origin.name).filter(|_| seen.mark.site.name == origin.name);
     let Some(resource) = named else { return Some(OrphanClass::Misnamed) };
     match origin.status {
         SiteStatus::Failed | SiteStatus::Destroyed => {}
-        // What is left beside a site that is there is a drift of that site.
+        // Beside an existing site it is a drift of that site.
         SiteStatus::Created | SiteStatus::Provisioning | SiteStatus::Active | SiteStatus::Destroying => return None,
     }
     // A job that has ended since may have removed it.
@@ -98,7 +98,7 @@ mod tests {
         Origin { site: SITE, name, status, at_rest_since, collected_in_vain: None }
     }
 
-    fn judged(found: &OwnedObject, origin: Origin) -> Option<OrphanClass> {
+    fn class_of(found: &OwnedObject, origin: Origin) -> Option<OrphanClass> {
         let origins = BTreeMap::from([(JOB, origin)]);
         classify([found.as_ref()].into_iter(), &origins, Timestamp(10), PAUSE).pop().map(|(_, why)| why)
     }
@@ -108,29 +108,29 @@ mod tests {
     }
 
     #[test]
-    fn what_was_seen_after_its_site_was_gone_is_left_over() {
+    fn an_object_without_its_site_is_left_over() {
         for &status in SiteStatus::ALL {
             let is_gone = matches!(status, SiteStatus::Failed | SiteStatus::Destroyed);
             let expected = is_gone.then_some(left_over(ResourceKind::FilesVolume));
-            assert_eq!(judged(&found(SITE), origin(status, Some(9))), expected, "{status}");
+            assert_eq!(class_of(&found(SITE), origin(status, Some(9))), expected, "{status}");
         }
     }
 
     #[test]
-    fn what_may_have_been_removed_since_is_left_to_the_next_look() {
+    fn a_possibly_gone_object_waits_for_another_scan() {
         for at_rest_since in [Some(10), Some(11), None] {
-            assert_eq!(judged(&found(SITE), origin(SiteStatus::Failed, at_rest_since)), None, "{at_rest_since:?}");
+            assert_eq!(class_of(&found(SITE), origin(SiteStatus::Failed, at_rest_since)), None, "{at_rest_since:?}");
         }
     }
 
     #[test]
-    fn a_site_s_name_is_what_the_journal_says() {
+    fn the_journal_decides_a_site_s_name() {
         let other = Origin { name: SiteName::parse("other").unwrap(), ..origin(SiteStatus::Destroyed, Some(9)) };
-        assert_eq!(judged(&found(SITE), other), Some(OrphanClass::Misnamed));
+        assert_eq!(class_of(&found(SITE), other), Some(OrphanClass::Misnamed));
     }
 
     #[test]
-    fn after_a_removal_in_vain_the_next_one_waits() {
+    fn a_removal_waits_after_a_recently_failed_one() {
         let removal_failed = |since: i64| {
             let tried =
                 Origin { collected_in_vain: Some(Timestamp(since)), ..origin(SiteStatus::Destroyed, Some(since)) };
@@ -145,10 +145,10 @@ mod tests {
     }
 
     #[test]
-    fn each_kind_is_known_by_its_name_and_copied_labels_make_nothing_ours() {
-        let judged = |what, name: &str| {
+    fn the_name_decides_the_kind_not_the_labels() {
+        let class = |what, name: &str| {
             let found = OwnedObject { kind: what, name: name.to_owned(), ..found(SITE) };
-            judged(&found, origin(SiteStatus::Destroyed, Some(9)))
+            class_of(&found, origin(SiteStatus::Destroyed, Some(9)))
         };
         for (what, name, kind) in [
             (ObjectKind::Container, "php_hello", ResourceKind::PhpContainer),
@@ -161,17 +161,17 @@ mod tests {
             (ObjectKind::Database, "wp_hello", ResourceKind::Database),
             (ObjectKind::Route, "hello.caddy", ResourceKind::Route),
         ] {
-            assert_eq!(judged(what, name), Some(left_over(kind)), "{what} {name}");
-            assert_eq!(judged(what, "mine"), Some(OrphanClass::Misnamed), "{what}");
+            assert_eq!(class(what, name), Some(left_over(kind)), "{what} {name}");
+            assert_eq!(class(what, "mine"), Some(OrphanClass::Misnamed), "{what}");
         }
     }
 
     #[test]
-    fn what_the_journal_does_not_know_is_never_left_over() {
+    fn objects_of_unknown_jobs_are_never_left_over() {
         let unknown = classify([found(SITE).as_ref()].into_iter(), &BTreeMap::new(), Timestamp(10), PAUSE);
         assert_eq!(unknown[0].1, OrphanClass::UnknownJob);
         let other = SiteId::new(Uuid::from_u128(9));
-        let of_another = judged(&found(other), origin(SiteStatus::Failed, Some(9)));
+        let of_another = class_of(&found(other), origin(SiteStatus::Failed, Some(9)));
         assert_eq!(of_another, Some(OrphanClass::UnknownJob), "another site's job");
     }
 }

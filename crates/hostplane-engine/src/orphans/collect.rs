@@ -1,4 +1,4 @@
-//! What goes by itself, and when.
+//! Automatic removal of orphans without data.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,16 +14,17 @@ use super::{Orphan, OrphanClass, OrphanId, OrphanReason, OrphanView, Orphans};
 use crate::operations;
 use crate::store::StoreError;
 
-/// How often it has to be seen before it goes.
+/// Scans that have to see an orphan before it is removed.
 const SCANS: u32 = 3;
-/// So many things may go at once, and of larger installations a share of all that is there.
+/// Most orphans that are removed at once in a small installation.
 const FEW: usize = 5;
+/// In a larger one, at most one in this many objects is removed at once.
 const SHARE: usize = 20;
 
-/// What is to be removed, by site.
+/// Drifts to be removed, by site.
 pub(super) type Due = BTreeMap<SiteId, Vec<Drift>>;
 
-/// As it is told and written down.
+/// The drift for which an orphan that is left over is removed.
 pub(super) fn left_over(orphan: &Orphan) -> Option<(SiteId, Drift)> {
     let OrphanClass::LeftOver { site, kind, .. } = orphan.why else { return None };
     let detail = format!("{} is there although its site is gone", orphan.found);
@@ -31,7 +32,7 @@ pub(super) fn left_over(orphan: &Orphan) -> Option<(SiteId, Drift)> {
 }
 
 impl Orphans {
-    /// What may go by itself now, of so many things that there are in all. If it is much, nothing goes.
+    /// The orphans that are due for removal, among `total` objects. If there are too many, none is.
     pub(super) fn due(&self, orphans: &mut BTreeMap<OrphanId, Orphan>, now: Timestamp, total: usize) -> Due {
         let is_due = |orphan: &&mut Orphan| {
             let goes = matches!(orphan.why, OrphanClass::LeftOver { removal_failed: false, .. })
@@ -40,10 +41,7 @@ impl Orphans {
         };
         let due: Vec<&mut Orphan> = orphans.values_mut().filter(is_due).collect();
         if due.len() > FEW.max(total / SHARE) {
-            warn!(
-                orphans = due.len(),
-                total, "so many orphans are not removed by themselves; see them with `hostplane orphan list`"
-            );
+            warn!(orphans = due.len(), total, "too many orphans for automatic removal; see `hostplane orphan list`");
             for orphan in due {
                 orphan.held_back = true;
             }
@@ -62,10 +60,10 @@ impl Orphans {
             match self.store.enqueue_for_findings(&why, site, collect, self.world.clock.now()).await {
                 Ok(job) => {
                     let what = why.iter().map(|drift| drift.kind.as_str()).collect::<Vec<_>>().join(", ");
-                    info!(%job, site_id = %site, what, "removing orphans that have been there for a while");
+                    info!(%job, site_id = %site, what, "removing orphans that several scans have seen");
                     self.signal.wake();
                 }
-                // Somebody was quicker: what that job leaves is found by the next look.
+                // Another job took the site first; the next scan finds what it leaves.
                 Err(StoreError::JobActive | StoreError::Illegal(_)) => {}
                 Err(error) => return Err(error),
             }
@@ -77,33 +75,34 @@ impl Orphans {
         let (reason, detail) = match orphan.why {
             OrphanClass::LeftOver { .. } if orphan.found.kind.may_hold_data() => (
                 OrphanReason::LeftOver,
-                "its site has failed or is destroyed; it may hold data, so it is never removed by itself".to_owned(),
+                "its site has failed or is destroyed; it may hold data, so only an operator removes it".to_owned(),
             ),
             OrphanClass::LeftOver { .. } if orphan.held_back => (
                 OrphanReason::LeftOver,
-                "its site has failed or is destroyed; there are so many that none is removed by itself".to_owned(),
+                "its site has failed or is destroyed; there are too many orphans for automatic removal".to_owned(),
             ),
-            OrphanClass::LeftOver { removal_failed: true, .. } => {
-                (OrphanReason::LeftOver, "its site has failed or is destroyed; removing it has failed, see its job".to_owned())
-            }
+            OrphanClass::LeftOver { removal_failed: true, .. } => (
+                OrphanReason::LeftOver,
+                "its site has failed or is destroyed; a recent removal failed, see its job".to_owned(),
+            ),
             OrphanClass::LeftOver { .. } => {
                 let minutes = self.pace.orphan_grace.max(Duration::from_mins(1)).as_secs().div_ceil(60);
                 let detail = format!(
-                    "its site has failed or is destroyed; it is removed by itself once it was seen {SCANS} times over \
-                     {minutes} minutes"
+                    "its site has failed or is destroyed; it is removed automatically once {SCANS} scans have seen it \
+                     over {minutes} minutes"
                 );
                 (OrphanReason::LeftOver, detail)
             }
             OrphanClass::UnknownJob => (
                 OrphanReason::UnknownJob,
-                "the control database doesn't know the job that made it: the database is older than the world, and \
-                 nothing is repaired or removed by itself; restore a newer copy of it"
+                "the control database doesn't know the job that made it: the database is stale, so nothing is \
+                 repaired or removed automatically; restore a newer copy of it"
                     .to_owned(),
             ),
             OrphanClass::Misnamed => (
                 OrphanReason::Misnamed,
-                "it has our labels and a name that we don't give: somebody copied the labels; it is left alone, remove it \
-                 where it was made"
+                "its labels are a copy of ours, under a name that Hostplane doesn't give; it is never touched, \
+                 remove it where it was made"
                     .to_owned(),
             ),
         };

@@ -1,11 +1,12 @@
-//! What carries our mark in the world and no site explains.
+//! Orphans: objects outside that carry our mark and that no site accounts for.
 //!
-//! Two things leave such objects behind. A call whose caller gave up may have its effect after its job has
-//! ended. And a control database that was restored from an older copy doesn't know what was made since: then
-//! nothing is removed by itself, anywhere, because what looks like a remainder may be somebody's live site.
+//! They have two causes. A call whose caller gave up may have its effect after its job has ended. And a stale control
+//! database doesn't know the objects made since its copy was taken: an object that seems to be left over may belong
+//! to a live site, so nothing is removed automatically, anywhere.
 //!
-//! All of it is reported. By itself only goes what holds no data, of sites that are proved to be gone, once it has been
-//! seen several times over a while; by a job, under the site's lock. Never much at once: then somebody is asked.
+//! All orphans are reported. Hostplane removes only those without data, of sites that are proved to be gone, that
+//! several scans over a while have seen. It removes them by a job, under the site's lock. If there are too many at
+//! once, the operator decides.
 
 mod classify;
 mod collect;
@@ -34,34 +35,34 @@ use crate::inventory::{Inventory, ObjectKind, OwnedObject, ScanError};
 use crate::pace::Pace;
 use crate::store::Store;
 
-/// A look that isn't long ago, however seldom there is one.
+/// Longest age of a scan that still counts as recent.
 const RECENT: Duration = Duration::from_mins(2);
 
-/// Looks for orphans, and remembers whether the database is older than the world.
+/// Classifies orphans, and remembers whether the database is stale.
 pub(crate) struct Orphans {
     store: Store,
     world: World,
     instance: InstanceId,
     signal: Signal,
     pace: Pace,
-    /// One look at a time.
+    /// Held during a scan: there is one at a time.
     scanning: Mutex<()>,
     last: watch::Sender<Option<Arc<OrphanScan>>>,
 }
 
-/// What a look saw that no site explains.
+/// The orphans of one scan.
 struct OrphanScan {
     at: Instant,
     orphans: BTreeMap<OrphanId, Orphan>,
-    /// Those of them that the journal doesn't know.
+    /// The objects among them that the journal doesn't know.
     unknown: Arc<Vec<OwnedObject>>,
 }
 
-/// Names an orphan as long as it is there: by what it is, its name and its mark.
+/// The id of an orphan as long as it is there: a hash of its kind, name and mark.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct OrphanId(String);
 
-/// The text is no id of an orphan.
+/// The error for a text that is no id of an orphan.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("not an orphan's id: 12 hexadecimal digits")]
 pub struct BadOrphanId;
@@ -81,54 +82,54 @@ impl OrphanId {
         Self(hex::encode(&digest[..6]))
     }
 
-    /// Its text.
+    /// The text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// Something that no site explains.
+/// An object that no site accounts for.
 #[derive(Debug, Clone)]
 pub(crate) struct Orphan {
     pub found: OwnedObject,
     pub why: OrphanClass,
     pub first_seen: Timestamp,
-    /// How many looks have seen it.
+    /// Scans that have seen it.
     pub scans: u32,
-    /// It would go by itself, and together with others it would be too much.
+    /// True when it is due for removal together with too many others.
     pub held_back: bool,
 }
 
 /// An orphan, as shown.
 #[derive(Debug, Clone)]
 pub struct OrphanView {
-    /// Its id.
+    /// The id.
     pub id: OrphanId,
-    /// What sort of thing it is.
+    /// The sort of object.
     pub kind: ObjectKind,
-    /// Under which name it is found.
+    /// The name.
     pub name: String,
-    /// The site that it says it was made for.
+    /// The site in its mark.
     pub site: SiteRef,
-    /// The job that it says it was made by.
+    /// The job in its mark.
     pub job: JobId,
-    /// Why no site explains it.
+    /// The reason in a word.
     pub reason: OrphanReason,
-    /// What that means, and what comes next.
+    /// The reason in full, and what comes next.
     pub detail: String,
-    /// When it was first seen since the control plane began.
+    /// The time when it was first seen since the control plane began.
     pub first_seen: Timestamp,
 }
 
-/// Why no site explains an orphan.
+/// The reason for which no site accounts for an orphan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum OrphanReason {
     /// Its site has failed or is destroyed.
     LeftOver,
-    /// No job that the journal knows has made it.
+    /// The journal doesn't know the job that made it.
     UnknownJob,
-    /// Somebody copied our labels.
+    /// Its labels are a copy of ours.
     Misnamed,
 }
 
@@ -150,17 +151,17 @@ impl Orphans {
         Self { store, world, instance, signal, pace, scanning, last }
     }
 
-    /// What was made by jobs that the journal doesn't know, by a look that isn't long ago. While there is any,
-    /// the database is older than the world.
+    /// Objects made by jobs that the journal doesn't know, by a recent scan. The database is stale while there are
+    /// any.
     ///
     /// # Errors
-    /// When nobody has looked of late and the world or the database can't be asked now.
+    /// When there was no recent scan, and the world or the database can't be read now.
     pub async fn unknown(&self) -> Result<Arc<Vec<OwnedObject>>, ScanError> {
         if let Some(scan) = self.recent() {
             return Ok(Arc::clone(&scan.unknown));
         }
         let _alone = self.scanning.lock().await;
-        // Somebody else may have looked meanwhile.
+        // Another scan may have ended meanwhile.
         if let Some(scan) = self.recent() {
             return Ok(Arc::clone(&scan.unknown));
         }
@@ -168,7 +169,7 @@ impl Orphans {
         Ok(Arc::clone(&self.classify(&inventory).await?.unknown))
     }
 
-    /// All that no site explains, by the last look.
+    /// All orphans of the last scan.
     pub fn all(&self) -> Vec<OrphanView> {
         let scan = self.last.borrow().clone();
         let orphans = scan.iter().flat_map(|scan| &scan.orphans);
@@ -180,15 +181,15 @@ impl Orphans {
         self.last.borrow().clone().filter(|scan| scan.at.elapsed() < recent)
     }
 
-    /// Waits for a look that is under way, and keeps others from beginning one: who needs one waits for this.
+    /// Waits for a scan under way, and keeps others from beginning.
     pub async fn exclusive(&self) -> MutexGuard<'_, ()> {
         self.scanning.lock().await
     }
 
-    /// Judges a look at everything that was made alone, and orders the removal of what may go by itself.
+    /// Classifies the objects of a scan that ran alone, and orders the removal of due orphans.
     ///
     /// # Errors
-    /// When not everything was seen: then nothing can be concluded.
+    /// When the scan is incomplete: then nothing can be concluded.
     pub async fn assess(&self, inventory: &Inventory, _alone: MutexGuard<'_, ()>) -> Result<(), ScanError> {
         self.classify(inventory).await.map(drop)
     }
@@ -222,19 +223,19 @@ impl Orphans {
     }
 }
 
-/// Tells what is new about what was found.
+/// Logs orphans that are new or gone, and whether the database has become stale.
 fn report(before: Option<&OrphanScan>, scan: &OrphanScan) {
     let known = |id: &OrphanId| before.is_some_and(|before| before.orphans.contains_key(id));
     let is_new = |(id, _): &(&OrphanId, &Orphan)| !known(id);
-    let was_older = before.is_some_and(|before| !before.unknown.is_empty());
+    let was_stale = before.is_some_and(|before| !before.unknown.is_empty());
     if !scan.unknown.is_empty() && before.is_none_or(|before| before.unknown != scan.unknown) {
         error!(
             unknown = names(scan.unknown.iter()),
-            "the control database is older than the world: it doesn't know what made these, so nothing is \
-             repaired or removed by itself; restore a newer copy of the database"
+            "the control database is stale: it doesn't know the jobs that made these objects, so nothing is repaired \
+             or removed automatically; restore a newer copy of the database"
         );
-    } else if scan.unknown.is_empty() && was_older {
-        info!("the control database knows again all that is in the world");
+    } else if scan.unknown.is_empty() && was_stale {
+        info!("the control database is no longer stale");
     }
     for (id, orphan) in scan.orphans.iter().filter(is_new) {
         let (orphan_id, found) = (id.as_str(), &orphan.found);
@@ -245,9 +246,9 @@ fn report(before: Option<&OrphanScan>, scan: &OrphanScan) {
             }
             OrphanClass::Misnamed => warn!(
                 orphan_id, what = %found.kind, name = found.name, %site, %job,
-                "found our labels under a name that we don't give: somebody copied them; it is left alone"
+                "found an orphan: its labels are a copy of ours; it is never touched"
             ),
-            // Told above, all together.
+            // Logged above, all together.
             OrphanClass::UnknownJob => {}
         }
     }
@@ -261,7 +262,7 @@ fn names<'a>(found: impl Iterator<Item = &'a OwnedObject>) -> String {
     let mut names = String::new();
     for found in found {
         let separator = if names.is_empty() { "" } else { ", " };
-        // A string takes all that is written to it.
+        // Writing to a string can't fail.
         let _ = write!(names, "{separator}{found} of job {}", found.mark.job);
     }
     names

@@ -1,4 +1,4 @@
-//! Removal by hand.
+//! Removal of orphans by hand.
 
 use hostplane_domain::ids::JobId;
 use hostplane_domain::job::OperationName;
@@ -15,16 +15,16 @@ use crate::operations;
 use crate::sites;
 use crate::store::StoreError;
 
-/// Why an orphan is not removed.
+/// The reason for which an orphan is not removed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RemoveError {
     #[error("there is no such orphan")]
     None,
     #[error("a job holds its site")]
     Busy,
-    #[error("it belongs to a site that is there")]
+    #[error("it belongs to an existing site")]
     Alive,
-    #[error("it is not ours by its name")]
+    #[error("its name is none that Hostplane gives")]
     Misnamed,
     #[error(transparent)]
     World(#[from] EffectError),
@@ -42,8 +42,8 @@ impl From<ScanError> for RemoveError {
 }
 
 impl Orphans {
-    /// Removes one orphan, after another look at everything: by a job, if the journal knows its site. What is in its way
-    /// and holds no data goes with it.
+    /// Scans again and removes one orphan: by a job, if the journal knows its site. Orphans without data of the same
+    /// site are removed with it, as they may be in its way.
     ///
     /// # Errors
     /// [`RemoveError`] says why it stays.
@@ -69,7 +69,7 @@ impl Orphans {
                 let collect = operations::of(OperationName::Collect);
                 match self.store.enqueue_for_findings(&why, site, collect, self.world.clock.now()).await {
                     Ok(job) => {
-                        warn!(%job, orphan_id = id.as_str(), found = %orphan.found, "an orphan is removed by hand");
+                        warn!(%job, orphan_id = id.as_str(), found = %orphan.found, "removing an orphan by hand");
                         self.signal.wake();
                         Ok(Some(job))
                     }
@@ -81,7 +81,7 @@ impl Orphans {
         }
     }
 
-    /// What is known to no job has no site that could be locked, and no job of ours ever touches what has its site's id.
+    /// Removes an orphan that no known job made. It has no site that could be locked, and no job touches its site's id.
     async fn remove_unknown(&self, orphan: &Orphan, secrets: &Keyring) -> Result<(), RemoveError> {
         let mark = &orphan.found.mark;
         match self.store.site_by_id(mark.site.id).await {
@@ -100,7 +100,7 @@ impl Orphans {
             pace: self.pace,
             hashes: None,
         };
-        warn!(found = %orphan.found, site = %mark.site.name, job = %mark.job, "removing by hand what no job is known to have made");
+        warn!(found = %orphan.found, site = %mark.site.name, job = %mark.job, "removing an orphan of an unknown job by hand");
         resource.remove(&cx).await?;
         Ok(())
     }

@@ -73,7 +73,7 @@ impl Resource for Container {
         present(self, cx, cx.owner(found.mark.as_ref()), want, differs.unwrap_or_default())
     }
 
-    /// One of ours that was made from something else, or that can't be brought back as it is, is replaced.
+    /// Replaces a container of ours that was made from another spec, or whose differences can't be repaired in place.
     async fn ensure(&self, cx: &SiteCx<'_>, want: &DesiredSite) -> Effect<()> {
         let (spec, networks, mark) = ((self.spec)(want), (self.networks)(want), self.mark(cx, want));
         let mut kept = None;
@@ -117,7 +117,7 @@ impl Resource for Container {
     }
 }
 
-/// How a container differs from what it was made from. `tuning` is what no list shows, where that was asked.
+/// The differences of a container from its spec. `tuning` has the facts that no list shows, if they were read.
 fn differences(
     spec: &ContainerSpec,
     wanted: &BTreeSet<String>,
@@ -131,7 +131,7 @@ fn differences(
     let state = |state: ContainerState| format!("{state:?}").to_lowercase();
     if found.state != ContainerState::Running {
         let remedy = match found.state {
-            // The Engine starts none that is frozen, and one that is half removed never again.
+            // The Engine starts no frozen container, and a half removed one never again.
             ContainerState::Paused | ContainerState::Dead => Remedy::Recreate,
             _ => Remedy::InPlace,
         };
@@ -140,14 +140,14 @@ fn differences(
     if found.unhealthy {
         differ(Reason::Unhealthy, "health", "not unhealthy".to_owned(), "unhealthy".to_owned(), Remedy::Recreate);
     }
-    // The Engine tells an image's id once its name means another: that is nothing which happened to the container.
+    // The Engine shows an image's id once its name means another image: that doesn't concern the container.
     if found.image != spec.image && !found.image.starts_with("sha256:") {
         differ(Reason::Image, "image", spec.image.clone(), found.image.clone(), Remedy::Recreate);
     }
     let names = |names: &BTreeSet<String>| names.iter().cloned().collect::<Vec<_>>().join(", ");
     let connected = found.networks.iter().cloned().collect::<BTreeSet<_>>();
     if connected != *wanted {
-        // What is missing is connected; what is too much would open a way to this site.
+        // A missing network is connected; one too many would open a way to this site.
         let remedy = if connected.is_subset(wanted) { Remedy::InPlace } else { Remedy::Recreate };
         differ(Reason::Network, "networks", names(wanted), names(&connected), remedy);
     }
@@ -174,7 +174,7 @@ fn differences(
     differs
 }
 
-/// Whatever their order.
+/// True for the same mounts in any order.
 fn are_the_same(wanted: &[VolumeMount], found: &[VolumeMount]) -> bool {
     let all = |these: &[VolumeMount], those: &[VolumeMount]| these.iter().all(|mount| those.contains(mount));
     all(wanted, found) && all(found, wanted)
@@ -188,8 +188,7 @@ fn mounts(mounts: &[VolumeMount]) -> String {
     words.into_iter().collect::<Vec<_>>().join("; ")
 }
 
-/// Whether a container that was made from what is wanted can stay: nothing was done to it that only a new one
-/// undoes.
+/// True when a container of the wanted spec can stay: all its differences can be repaired in place.
 async fn is_kept(
     cx: &SiteCx<'_>,
     spec: &ContainerSpec,
@@ -208,7 +207,7 @@ async fn is_kept(
     Ok(differs.iter().all(|difference| difference.remedy == Remedy::InPlace))
 }
 
-/// Has a container run that stays.
+/// Connects and starts a container that is kept.
 async fn bring_up(
     cx: &SiteCx<'_>,
     want: &DesiredSite,
@@ -221,7 +220,7 @@ async fn bring_up(
     if found.state == ContainerState::Running { Ok(()) } else { cx.world.containers.start_container(&found.id).await }
 }
 
-/// A name that is taken by this site's own container was taken by an earlier call, whose effect came late.
+/// Creates a container. If the site's own container holds its name, an earlier call made that one late.
 async fn create(cx: &SiteCx<'_>, spec: &ContainerSpec, mark: &Mark) -> Effect<String> {
     let created = cx.world.containers.create_container(spec, &mark.to_labels()).await;
     if let Err(EffectError::Rejected(Rejection::NameTaken { .. })) = &created {
@@ -233,7 +232,7 @@ async fn create(cx: &SiteCx<'_>, spec: &ContainerSpec, mark: &Mark) -> Effect<St
     created
 }
 
-/// What serves is taken away only when there is something to put in its place.
+/// Requires the image, without which a serving container must not be removed.
 async fn require_image(cx: &SiteCx<'_>, image: &str) -> Effect<()> {
     let exists = cx.world.containers.image_exists(image).await?;
     if exists { Ok(()) } else { Err(Rejection::ImageMissing(image.to_owned()).into()) }

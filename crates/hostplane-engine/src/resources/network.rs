@@ -49,7 +49,7 @@ impl Resource for Network {
             found: ours.to_string(),
             remedy: Remedy::InPlace,
         });
-        // Two networks can have one name: ours counts, whatever else there is.
+        // Two networks can have one name; ours counts.
         match owners.reduce(|a, b| if matches!(a, Owner::Ours(_)) { a } else { b }) {
             None => Observed::Absent,
             Some(owner) => present(self, cx, owner, want, differs.into_iter().collect()),

@@ -1,4 +1,4 @@
-//! The site answers from outside with content, or with the maintenance page while it is suspended: what confirms it.
+//! The answer of a site from outside: content, or the maintenance page while it is suspended. It confirms the site.
 
 use async_trait::async_trait;
 use hostplane_domain::desired::DesiredSite;
@@ -55,7 +55,7 @@ impl Resource for Serving {
         Some(ResourceKind::Route)
     }
 
-    /// Lists don't show it. When all else is as it should be, a page that fails is WordPress's own trouble.
+    /// Lists don't show it. When all else is as wanted, WordPress itself makes the page fail.
     fn observe(&self, cx: &SiteCx<'_>, want: Option<&DesiredSite>, seen: &Snapshot) -> Observed {
         let Some(want) = want else { return Observed::Absent };
         let fault = match &seen.page {
@@ -73,7 +73,7 @@ impl Resource for Serving {
         within_ours(self.mark(cx, want), differs.collect())
     }
 
-    /// It is patient by itself.
+    /// One: `ensure` is patient in itself.
     fn tries(&self) -> u32 {
         1
     }

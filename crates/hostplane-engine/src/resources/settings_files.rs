@@ -1,7 +1,7 @@
 //! The generated files in the two settings volumes.
 //!
 //! They are written before the serving containers are made, through a container of our own that is never
-//! started: nothing of a tenant runs in it, and the serving containers mount the volumes read-only.
+//! started: none of the site's code runs in it, and the serving containers mount the volumes read-only.
 
 use std::collections::BTreeMap;
 
@@ -28,10 +28,10 @@ use crate::context::SiteCx;
 use crate::inventory::snapshot::{Depth, Fact, SettingsFound, Snapshot};
 use crate::inventory::{ObjectKind, ScanTargets};
 
-/// Only its reader may read a file with secrets, and nobody may write it.
+/// Its reader alone may read a file with secrets, and no user may write it.
 const FILE_MODE: u32 = 0o400;
 
-/// What is in `php_<site>` and `nginx_<site>`.
+/// The files in `php_<site>` and `nginx_<site>`.
 pub(crate) struct SettingsFiles;
 
 #[async_trait]

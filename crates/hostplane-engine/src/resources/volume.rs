@@ -62,8 +62,8 @@ impl Resource for Volume {
         }
     }
 
-    /// The Engine answers the creation of a volume that exists with the existing one, whoever made it: the
-    /// labels that come back decide. One of ours is kept, whatever its spec: it holds data.
+    /// Creates the volume. The Engine answers with an existing one of that name, even another owner's, so the labels
+    /// that come back decide. One of ours is kept with any spec, as it holds data.
     async fn ensure(&self, cx: &SiteCx<'_>, want: &DesiredSite) -> Effect<()> {
         let name = self.object_name(&cx.site.name);
         let found = cx.world.containers.create_volume(&name, &self.mark(cx, want).to_labels()).await?;

@@ -1,4 +1,4 @@
-//! WordPress unpacked into the files volume, and the marker that is written after its last file.
+//! WordPress unpacked into the files volume. Its marker is written after the last file.
 
 use async_trait::async_trait;
 use hostplane_domain::desired::DesiredSite;
@@ -14,7 +14,7 @@ use crate::context::SiteCx;
 use crate::inventory::snapshot::Snapshot;
 use crate::inventory::{ObjectKind, ScanTargets};
 
-/// What is in `wp_<site>`.
+/// WordPress's files in `wp_<site>`.
 pub(crate) struct WordpressFiles;
 
 #[async_trait]

@@ -1,4 +1,4 @@
-//! WordPress installed into the database, and the option that is written after everything else.
+//! WordPress installed into the database. Its marker is an option that is written after everything else.
 
 use async_trait::async_trait;
 use hostplane_domain::desired::DesiredSite;
@@ -18,7 +18,7 @@ use crate::inventory::snapshot::{Fact, Snapshot};
 use crate::inventory::{ObjectKind, ScanTargets};
 use crate::secrets;
 
-/// What is in the database `wp_<site>`.
+/// WordPress's tables in the database `wp_<site>`.
 pub(crate) struct WordpressInstall;
 
 #[async_trait]
@@ -77,7 +77,7 @@ impl Resource for WordpressInstall {
     }
 }
 
-/// Judges a marker by the owner of what it lies in and by the site id that it holds.
+/// Compares a marker: the owner of its volume or database, and the site id that it holds.
 pub(super) fn observe_marker(
     cx: &SiteCx<'_>,
     kind: ResourceKind,
@@ -86,7 +86,7 @@ pub(super) fn observe_marker(
     seen: &Snapshot,
     marker: fn(&WordpressFacts) -> Option<SiteId>,
 ) -> Observed {
-    // What another's volume or database holds is reported there.
+    // Another owner's volume or database is reported there.
     let (Some(Owner::Ours(mark)), Some(_)) = (container_owner, want) else { return Observed::Absent };
     match &seen.wordpress {
         Fact::NotObserved => Observed::NotObserved,

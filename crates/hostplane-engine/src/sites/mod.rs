@@ -1,7 +1,7 @@
 //! The kinds of site: one folder per kind with its blueprint, registered here.
 //!
-//! *Invariant:* no other module names a kind of site. What a kind consists of is its blueprint's list of resources; each
-//! fact about a resource stands with the resource.
+//! *Invariant:* no other module names a kind of site. The blueprint of a kind lists its resources; each fact about a
+//! resource stands with the resource.
 
 #[cfg(feature = "tiny")]
 mod tiny;
@@ -96,12 +96,12 @@ impl dyn Blueprint + '_ {
     }
 }
 
-/// A resource of a kind, of whatever kind of site. The facts about it are the same in all of them.
+/// The resource of a kind, in any kind of site. The facts about it are the same in all of them.
 pub(crate) fn resource(kind: ResourceKind) -> Option<&'static dyn Resource> {
     BLUEPRINTS.iter().find_map(|blueprint| blueprint.resource(kind))
 }
 
-/// The resource that an object is by its name, if it has the name of one of the site's resources.
+/// The resource that has an object's name, if one of the site's has.
 pub(crate) fn resource_at(object: ObjectRef<'_>, site: &SiteName) -> Option<&'static dyn Resource> {
     let is_it = |resource: &&&'static dyn Resource| {
         resource.object() == Some(object.kind) && resource.object_name(site) == object.name
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn every_kind_has_a_route_and_a_visitors_view() {
+    fn every_kind_has_a_route_and_visitors_view() {
         for blueprint in BLUEPRINTS {
             assert!(blueprint.has(ResourceKind::Route) && blueprint.has(ResourceKind::Serving));
         }

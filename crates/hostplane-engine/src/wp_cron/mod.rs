@@ -1,8 +1,8 @@
-//! WordPress's scheduled events, run when they are due and not when a visitor happens to come.
+//! wp-cron: WordPress's due events, run without waiting for a visitor.
 //!
-//! One question to the database server tells which sites have something to do. What a site stores is its own
-//! word, so a site that claims to be always due, or whose events hang, only uses up its own turn: sites that
-//! have waited longest come first, and after a run a site backoff.
+//! One query to the database server finds the sites with due events. It reads rows that the sites' owners write, so a
+//! site that claims to be always due, or whose events hang, only uses up its own turn: sites that have waited longest
+//! come first, and a site pauses after a run.
 
 mod turns;
 
@@ -28,12 +28,12 @@ use turns::Turns;
 
 /// Sites whose events run at once.
 const RUNS: usize = 4;
-/// Between two looks at least, however soon the next event is due: among many sites one is due at any moment.
+/// Least pause before a scan for an event that is due later: among many sites one is due at any moment.
 const SHORTEST_PAUSE: Duration = Duration::from_secs(10);
-/// After so many failed looks in a row it is told louder.
+/// Failed scans in a row after which the failure is logged as a warning.
 const FAILED_PASSES: u32 = 3;
 
-/// Looks for what is due, and has it run.
+/// Finds due events and runs them.
 pub(crate) struct WpCron {
     store: Store,
     world: World,
@@ -41,19 +41,19 @@ pub(crate) struct WpCron {
     pace: Pace,
 }
 
-/// How a run ended.
+/// The end of a run.
 struct Ended {
     site: SiteId,
     began: Instant,
 }
 
-/// What runs, and who backoff.
+/// Runs under way, and the sites that pause.
 #[derive(Default)]
 struct Runs {
     tasks: JoinSet<Ended>,
     sites: BTreeSet<SiteId>,
     turns: Turns,
-    /// Something was due and had to wait for a place.
+    /// True when a due event had to wait for a place.
     lacked_room: bool,
 }
 
@@ -62,7 +62,7 @@ impl WpCron {
         Self { store, world, instance, pace }
     }
 
-    /// Looks again and again, for ever. Dropped, it waits for nobody: a run in a container ends by itself.
+    /// Runs due events until it is dropped. A run in a container outlives it and ends without it.
     pub async fn run(&self) {
         let mut runs = Runs::default();
         let mut next = Instant::now() + self.pace.wp_cron_tick;
@@ -73,9 +73,9 @@ impl WpCron {
                 Some(ended) = runs.tasks.join_next(), if !runs.tasks.is_empty() => {
                     match ended {
                         Ok(ended) => runs.note(&ended, self.pace.wp_cron_backoff),
-                        // Which one it was isn't known; nothing of it is left.
+                        // The error doesn't name the site, and no task of the site is left.
                         Err(error) => {
-                            error!(%error, "a run of scheduled events broke off");
+                            error!(%error, "a run of due events broke off");
                             if runs.tasks.is_empty() {
                                 runs.sites.clear();
                             }
@@ -103,7 +103,7 @@ impl WpCron {
         }
     }
 
-    /// Starts what is due, as far as there is room, and answers how long until the next look.
+    /// Starts runs of due events, as far as there is room, and returns the time until the next scan.
     async fn start_due(&self, runs: &mut Runs) -> Result<Duration, ScanError> {
         let events = self.world.databases.next_events(self.instance).await?;
         let now = self.world.clock.now();
@@ -118,7 +118,7 @@ impl WpCron {
                 runs.lacked_room = true;
                 break;
             }
-            // Asked for each site at the last moment: what a job holds is left alone.
+            // Read for each site at the last moment: a site that a job holds is not touched.
             if let Some(want) = self.store.idle_site(event.site.id).await? {
                 self.start(runs, &event, want);
             }
@@ -136,11 +136,11 @@ impl WpCron {
             let elapsed_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
             let site = &want.site.name;
             match result {
-                Ok(()) => debug!(%site, elapsed_ms, "ran scheduled events"),
+                Ok(()) => debug!(%site, elapsed_ms, "ran due events"),
                 Err(error) if is_known => {
-                    debug!(%site, elapsed_ms, error = %error.chain(), "scheduled events failed again");
+                    debug!(%site, elapsed_ms, error = %error.chain(), "due events failed again");
                 }
-                Err(error) => warn!(%site, elapsed_ms, error = %error.chain(), "scheduled events failed; trying later"),
+                Err(error) => warn!(%site, elapsed_ms, error = %error.chain(), "due events failed; trying later"),
             }
             Ended { site: want.site.id, began }
         });
@@ -148,9 +148,9 @@ impl WpCron {
 }
 
 impl Runs {
-    fn note(&mut self, ended: &Ended, rest: Duration) {
+    fn note(&mut self, ended: &Ended, shortest: Duration) {
         self.sites.remove(&ended.site);
-        self.turns.end(ended.site, ended.began.elapsed(), rest);
+        self.turns.end(ended.site, ended.began.elapsed(), shortest);
     }
 }
 
@@ -165,10 +165,10 @@ async fn run_events(world: &World, instance: InstanceId, want: &DesiredSite) -> 
 
 fn report(error: &ScanError, failed: u32) {
     match error {
-        ScanError::Store(error) => error!(error = chain(error), "can't look for scheduled events"),
+        ScanError::Store(error) => error!(error = chain(error), "can't scan for due events"),
         ScanError::World(error) if failed == FAILED_PASSES => {
-            warn!(error = %error.chain(), failed, "can't look for scheduled events; going on trying");
+            warn!(error = %error.chain(), failed, "can't scan for due events; still trying");
         }
-        ScanError::World(error) => debug!(error = %error.chain(), "can't look for scheduled events"),
+        ScanError::World(error) => debug!(error = %error.chain(), "can't scan for due events"),
     }
 }

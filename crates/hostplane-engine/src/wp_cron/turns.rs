@@ -16,7 +16,7 @@ const LONGEST: Duration = Duration::from_hours(1);
 /// A site pauses this many times as long as its run took: it never takes more than a fifth of one place.
 const SHARE: u32 = 4;
 
-/// The sites that have run.
+/// The turns of the sites that have run.
 #[derive(Debug, Default)]
 pub(super) struct Turns {
     /// Failures are runs in a row after which the same event was still due.
@@ -33,7 +33,7 @@ impl Turns {
         self.due.retain(|site, _| is_scheduled(*site));
     }
 
-    /// The events of sites that don't pause: first those of sites that never ran, then by the time waited.
+    /// Sorts the events of sites that don't pause: first those of sites that never ran, then by the time waited.
     pub fn in_turn(&self, mut due: Vec<NextEvent>) -> Vec<NextEvent> {
         let now = Instant::now();
         due.retain(|event| self.pauses.is_due(event.site.id, now));
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn runs_that_achieve_nothing_come_ever_later() {
+    async fn runs_in_vain_come_ever_later() {
         let mut turns = Turns::default();
         let mut waited = |due: i64, ran| {
             let event = event(1, due);

@@ -218,7 +218,7 @@ async fn a_database_from_an_older_copy_removes_nothing_and_says_so() {
     harness.restore_database(&copy);
     let running = harness.start().await;
     let said = older(&running, true).await;
-    assert!(said.contains("older than the world") && !said.contains("_second"), "{said}");
+    assert!(said.contains("database is stale") && !said.contains("_second"), "{said}");
 
     // Its name is held, and what holds it stays.
     let job = running.create("second").await;
@@ -228,7 +228,7 @@ async fn a_database_from_an_older_copy_removes_nothing_and_says_so() {
     let destroy = running.app.destroy_site(&name("late")).await.unwrap().record.id;
     let destroy = running.ended(destroy).await;
     assert_eq!(destroy.record.state, JobState::NeedsOperator);
-    assert!(failure(&destroy).1.contains("older than the world"), "{destroy:?}");
+    assert!(failure(&destroy).1.contains("database is stale"), "{destroy:?}");
     // Neither is anything rolled back: it may have been completed since the copy was taken.
     harness.gate.next("wordpress.install", refusal());
     let job = running.create("third").await;

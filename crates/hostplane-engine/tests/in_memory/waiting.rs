@@ -94,6 +94,6 @@ async fn while_the_world_can_t_be_seen_as_a_whole_nothing_is_rolled_back() {
     let ended = running.ended(job).await;
     assert_eq!(ended.record.state, JobState::NeedsOperator);
     let message = ended.record.error.unwrap().message;
-    assert!(message.contains("can't be seen as a whole, so nothing is rolled back"), "{message}");
+    assert!(message.contains("the world can't be scanned, so nothing is rolled back"), "{message}");
     running.stop().await;
 }

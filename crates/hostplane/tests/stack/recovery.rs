@@ -15,8 +15,8 @@ use crate::probe::Probe;
 /// The scan for late effects is once a minute; orphans that it finds are removed at once.
 const SCAN_PATIENCE: Duration = Duration::from_mins(2);
 
-/// The doctor's complaint about the database.
-const OLDER: &str = "older than the world";
+/// The doctor's finding about the database.
+const STALE: &str = "database is stale";
 
 fn text<'a>(value: &'a Value, key: &str) -> &'a str {
     value[key].as_str().unwrap_or_else(|| panic!("no text {key} in {value:#}"))
@@ -220,10 +220,10 @@ impl Backup {
 fn expect_stuck_by_age(instance: &Instance, site: &str, order: &[&str]) {
     let answer = instance.run(order);
     assert_eq!(answer.code, 1, "{order:?}: {}", answer.stderr);
-    assert!(answer.stderr.contains(OLDER), "{order:?}: {}", answer.stderr);
+    assert!(answer.stderr.contains(STALE), "{order:?}: {}", answer.stderr);
     let job = instance.job(site);
     assert_eq!(job["state"], "needs_operator", "{job:#}");
-    assert!(text(&job["error"], "message").contains(OLDER), "{job:#}");
+    assert!(text(&job["error"], "message").contains(STALE), "{job:#}");
     assert_eq!(steps(&job).count(), 0, "no step is begun: {job:#}");
 }
 
@@ -255,7 +255,7 @@ fn a_stale_database_harms_no_site() {
         let log_says = instance.log_text().contains(&format!("container php_{second}"));
         // Readiness needs no token, so only the log names objects.
         assert!(!journal.contains(&second), "{journal}");
-        journal.contains(OLDER) && log_says && found["ready"] == false
+        journal.contains(STALE) && log_says && found["ready"] == false
     };
     instance.until("readiness that reports the age", SCAN_PATIENCE, says_older);
     // Of a job that this database knows and whose site, as far as it knows, has failed. It stays all the same.
@@ -312,7 +312,7 @@ fn a_copy_from_mid_provision_rolls_nothing_back() {
     instance.done(&["job", "cancel", text(&job, "id")]);
     docker(&["start", &caddy]);
     let stuck = instance.job_when(&site, |job| job["state"] == "needs_operator");
-    assert!(text(&stuck["error"], "message").contains(OLDER), "{stuck:#}");
+    assert!(text(&stuck["error"], "message").contains(STALE), "{stuck:#}");
     assert!(steps(&stuck).all(|step| step["action"] == "ensure"), "{stuck:#}");
     assert_eq!(as_it_is(&instance, &site), before);
     instance.expect_front_page(&site);

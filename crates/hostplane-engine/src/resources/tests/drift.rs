@@ -1,4 +1,4 @@
-//! Whatever differs from what is wanted is seen, named with its remedy, and mended where that harms nothing.
+//! Every difference is observed with its remedy, and repaired in place unless data would be lost.
 
 use hostplane_domain::desired::DesiredSite;
 use hostplane_domain::mark::{LABEL_SPEC, Mark};
@@ -19,7 +19,7 @@ fn resource(kind: ResourceKind) -> &'static dyn Resource {
     sites::of(SiteKind::Wordpress).resource(kind).unwrap()
 }
 
-/// A world in which the site is as it should be.
+/// A world in which the site is as wanted.
 async fn whole() -> (FakeWorld, Site) {
     let world = empty().await;
     let site = Site::on(&world, SiteKind::Wordpress);
@@ -29,13 +29,13 @@ async fn whole() -> (FakeWorld, Site) {
     (world, site)
 }
 
-/// What differs of one resource, and with which remedy. An absent one differs in being there.
+/// The differences of one resource with their remedies. An absent one differs in its presence.
 async fn differs(site: &Site, want: &DesiredSite, kind: ResourceKind) -> Vec<(&'static str, Remedy)> {
     let cx = site.cx();
     let seen = sites::of(SiteKind::Wordpress).snapshot(&cx, Depth::Deep).await.unwrap();
     match resource(kind).observe(&cx, Some(want), &seen) {
         Observed::Absent => vec![("presence", Remedy::Recreate)],
-        Observed::NotObserved => panic!("{kind}: nobody looked"),
+        Observed::NotObserved => panic!("{kind}: not observed"),
         Observed::Unknown(why) => panic!("{kind}: {why}"),
         Observed::Present { differs, .. } => differs.iter().map(|differs| (differs.field, differs.remedy)).collect(),
     }
@@ -46,7 +46,7 @@ type Drift = (ResourceKind, &'static str, Remedy, fn(&mut State));
 /// Things that can change under a site, one at a time.
 const DRIFTS: &[Drift] = &[
     (ResourceKind::Network, "presence", Remedy::Recreate, |state| {
-        // What is connected to a network can't lose it, so the containers go first.
+        // No network is removed while containers are connected to it.
         state.containers.containers.clear();
         state.containers.networks.retain(|_, network| network.name != "site_hello");
     }),
@@ -160,7 +160,7 @@ const DRIFTS: &[Drift] = &[
 ];
 
 #[tokio::test]
-async fn nothing_differs_of_a_site_that_is_as_it_should_be() {
+async fn a_whole_site_differs_in_nothing() {
     let (_, site) = whole().await;
     for resource in sites::of(SiteKind::Wordpress).resources().iter().filter(|resource| !resource.is_visitors_view()) {
         assert_eq!(differs(&site, &site.want, resource.kind()).await, [], "{}", resource.kind());
@@ -168,12 +168,12 @@ async fn nothing_differs_of_a_site_that_is_as_it_should_be() {
 }
 
 #[tokio::test]
-async fn every_drift_is_seen_and_mended_in_place_unless_data_would_be_lost() {
+async fn every_drift_is_observed_and_repaired() {
     for (kind, field, remedy, drift) in DRIFTS {
         let (world, site) = whole().await;
         drift(&mut world.state());
         assert_eq!(differs(&site, &site.want, *kind).await, [(*field, *remedy)], "{kind} {field}");
-        // What a repair may not do by itself isn't asked of it.
+        // No repair makes lost data again.
         if *remedy == Remedy::DataLoss {
             continue;
         }
@@ -184,7 +184,7 @@ async fn every_drift_is_seen_and_mended_in_place_unless_data_would_be_lost() {
 }
 
 #[tokio::test]
-async fn a_container_of_ours_that_is_another_s_by_its_spec_is_replaced_and_its_neighbours_stay() {
+async fn only_the_container_with_another_spec_is_replaced() {
     let (world, mut site) = whole().await;
     let id = |name: &str| world.state().containers.container(name).map(|(id, _)| id.to_owned());
     let (php, nginx) = (id("php_hello"), id("nginx_hello"));
@@ -202,7 +202,7 @@ async fn a_container_of_ours_that_is_another_s_by_its_spec_is_replaced_and_its_n
 }
 
 #[tokio::test]
-async fn a_container_under_removal_is_none_that_is_kept() {
+async fn a_container_under_removal_is_not_kept() {
     let (world, site) = whole().await;
     world.state().containers.container_mut("php_hello").unwrap().state = ContainerState::Removing;
     let waits = resource(ResourceKind::PhpContainer).ensure(&site.cx(), &site.want).await.unwrap_err();
@@ -213,7 +213,7 @@ async fn a_container_under_removal_is_none_that_is_kept() {
 }
 
 #[tokio::test]
-async fn php_that_does_not_run_is_waited_for() {
+async fn stopped_php_is_waited_for() {
     let (world, site) = whole().await;
     world.state().containers.container_mut(&naming::php_container(&site.want.site.name)).unwrap().state =
         ContainerState::Exited;

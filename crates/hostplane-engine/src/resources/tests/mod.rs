@@ -1,4 +1,4 @@
-//! What holds for every resource, over the registry.
+//! Rules that hold for every resource, checked over the registry.
 
 mod drift;
 
@@ -91,7 +91,7 @@ impl Site {
     }
 }
 
-/// The state without what only counts.
+/// The state without its counters.
 fn state(world: &FakeWorld) -> State {
     let mut state = world.state().clone();
     state.containers.ids = 0;
@@ -107,8 +107,8 @@ async fn empty() -> FakeWorld {
     world
 }
 
-/// A world in which everything under the site's names carries these marks' labels, or none at all. Without
-/// containers nothing but the marks protects volumes and networks.
+/// A world in which every object under the site's names carries these marks' labels, or none. Without containers,
+/// only the marks protect volumes and networks.
 async fn held_by(mark: impl Fn(ResourceKind) -> Option<Mark>, containers: bool) -> FakeWorld {
     let world = FakeWorld::default();
     let want = hello(SiteKind::Wordpress, SiteId::new(Uuid::from_u128(1)));
@@ -150,7 +150,7 @@ async fn held_by(mark: impl Fn(ResourceKind) -> Option<Mark>, containers: bool) 
     world
 }
 
-/// Both verbs of every resource, twice, on a world that is another's.
+/// Calls both verbs of every resource twice, in a world where another owner holds the names.
 async fn leave_it_alone(mark: impl Fn(ResourceKind) -> Option<Mark>) {
     for containers in [true, false] {
         for blueprint in sites::all() {
@@ -166,9 +166,9 @@ async fn leave_alone(world: FakeWorld, blueprint: &dyn Blueprint) {
     for resource in blueprint.resources() {
         for _ in 0..2 {
             let ensured = resource.ensure(&cx, want).await;
-            assert!(ensured.is_err(), "{} took over what is another's", resource.kind());
+            assert!(ensured.is_err(), "{} took over another owner's object", resource.kind());
             assert_eq!(state(&world), before, "ensure {}", resource.kind());
-            // A removal may say that another's thing is in the way, or nothing.
+            // A removal may report another owner's object, or nothing.
             let _ = resource.remove(&cx).await;
             assert_eq!(state(&world), before, "remove {}", resource.kind());
         }
@@ -184,17 +184,17 @@ fn mark_of(instance: u128, site: u128) -> impl Fn(ResourceKind) -> Option<Mark> 
 }
 
 #[tokio::test]
-async fn no_verb_touches_what_carries_no_mark() {
+async fn no_verb_touches_objects_without_a_mark() {
     leave_it_alone(|_| None).await;
 }
 
 #[tokio::test]
-async fn no_verb_touches_what_an_earlier_site_of_the_name_left() {
+async fn no_verb_touches_a_predecessor_s_objects() {
     leave_it_alone(mark_of(1, 2)).await;
 }
 
 #[tokio::test]
-async fn no_verb_touches_what_another_installation_made() {
+async fn no_verb_touches_another_installation_s_objects() {
     leave_it_alone(mark_of(2, 1)).await;
 }
 

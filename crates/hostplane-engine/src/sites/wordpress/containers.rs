@@ -1,5 +1,5 @@
 //! The two containers of a WordPress site: PHP-FPM on the site's own network alone, nginx on that and on the network
-//! shared with Caddy. Both read their settings only when they start, so they are made anew when those change.
+//! shared with Caddy. Both read their settings only when they start, so they are made anew when settings change.
 
 use std::collections::BTreeSet;
 
