@@ -17,7 +17,7 @@ use crate::probe::Probe;
 const LOOK_PATIENCE: Duration = Duration::from_mins(2);
 
 /// What the database is accused of.
-const OLDER: &str = "older than the world";
+const OLDER: &str = "database is stale";
 
 fn text<'a>(value: &'a Value, key: &str) -> &'a str {
     value[key].as_str().unwrap_or_else(|| panic!("no text {key} in {value:#}"))
