@@ -1,4 +1,4 @@
-//! The first administrator's way in.
+//! The first administrator's credentials.
 
 use hostplane_domain::name::SiteName;
 use hostplane_domain::url::SiteUrl;
@@ -7,14 +7,14 @@ use secrecy::SecretString;
 use super::{App, AppError, AppResult};
 use crate::secrets;
 
-/// Where and how WordPress's first administrator logs in.
+/// Address and login of WordPress's first administrator.
 #[derive(Debug)]
 pub struct Credentials {
-    /// The site.
+    /// The site's address.
     pub url: SiteUrl,
     /// The login name.
     pub user: String,
-    /// The password that the site was installed with. A password changed in WordPress is not known here.
+    /// The password that the site was installed with; a change in WordPress is not known.
     pub password: SecretString,
 }
 

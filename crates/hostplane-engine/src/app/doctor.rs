@@ -1,4 +1,4 @@
-//! A look at everything that has to work, each finding with what it means and what to type.
+//! Checks of the installation and of every site, each with its meaning and a hint.
 
 use std::time::Duration;
 
@@ -15,12 +15,12 @@ use hostplane_infra::error::{Dependency, Effect};
 use super::{App, AppResult, JobView, OrphanReason};
 use crate::store::JobFilter;
 
-/// How bad it is.
+/// Severity of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
-    /// As it should be.
+    /// Nothing to do.
     Ok,
-    /// It works, and will not for ever.
+    /// Everything works now, and may not later.
     Warning,
     /// Something doesn't work.
     Error,
@@ -38,29 +38,29 @@ impl Severity {
     }
 }
 
-/// One thing that was looked at.
+/// Result of one check.
 #[derive(Debug, Clone)]
 pub struct Finding {
-    /// What was looked at.
+    /// Name of the check.
     pub check: &'static str,
-    /// Of which site, if of one.
+    /// The site, if the check is about one.
     pub site: Option<SiteName>,
-    /// How bad it is.
+    /// The severity.
     pub severity: Severity,
-    /// What was found, and what it means.
+    /// The result and its meaning.
     pub message: String,
-    /// What to type.
+    /// The command to type, or the setting to change.
     pub hint: Option<String>,
 }
 
 impl Finding {
-    /// All is well.
+    /// A check that passed.
     #[must_use]
     pub fn ok(check: &'static str, message: impl Into<String>) -> Self {
         Self { check, site: None, severity: Severity::Ok, message: message.into(), hint: None }
     }
 
-    /// Something is to be done.
+    /// A check that found a problem.
     #[must_use]
     pub fn bad(check: &'static str, severity: Severity, message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { check, site: None, severity, message: message.into(), hint: Some(hint.into()) }
@@ -73,15 +73,15 @@ impl Finding {
 
 /// Engines that the product is tested with.
 const TESTED_ENGINES: [&str; 2] = ["20.10.", "26.1."];
-/// How far two clocks may be apart: tokens, logs and scheduled events go by them.
-const CLOCKS_APART: Duration = Duration::from_secs(5);
-/// A pool is nearly full when less than this share is free.
+/// Tolerated difference between two clocks; tokens, logs and wp-cron depend on them.
+const CLOCK_TOLERANCE: Duration = Duration::from_secs(5);
+/// A pool is nearly full when fewer than one in this number of subnets are free.
 const FREE_SHARE: usize = 10;
-/// Jobs that are shown.
+/// Most stuck jobs shown.
 const JOBS: u32 = 100;
 
 impl App {
-    /// Looks at everything, into every site too.
+    /// Checks the installation and, by a deep scan, every site.
     ///
     /// # Errors
     /// When the control database fails.
@@ -97,7 +97,7 @@ impl App {
                 "see the control plane's log, and whether the disk of HOSTPLANE_HOME is full",
             ),
         });
-        // At once: while somebody is silent, each would take its whole deadline.
+        // Concurrently, as a dependency that is silent takes its whole deadline.
         let (engine, mariadb, caddy, images, subnets) = join!(
             self.world.containers.about(),
             self.answers(Dependency::Mariadb, "MARIADB_CONTAINER, or the server of WP_DSN"),
@@ -133,7 +133,7 @@ impl App {
         let theirs = engine.as_ref().ok()?.time?;
         let ours = self.world.clock.now();
         let apart = ours.since(theirs).max(theirs.since(ours));
-        Some(if apart <= CLOCKS_APART {
+        Some(if apart <= CLOCK_TOLERANCE {
             Finding::ok("clock", "the clock of the Engine's machine agrees with this one's")
         } else {
             let message = format!(
@@ -162,7 +162,7 @@ impl App {
             Err(error) => Finding::bad(
                 "images",
                 Severity::Error,
-                format!("it can't be told whether {image} is there: {error}"),
+                format!("can't check for {image}: {error}"),
                 "hostplane doctor   # once the Engine answers",
             ),
         }
@@ -173,7 +173,7 @@ impl App {
         let networks = match self.world.containers.networks(&Scope::All).await {
             Ok(networks) => networks,
             Err(error) => {
-                let message = format!("it can't be told how many subnets are free: {error}");
+                let message = format!("can't count free subnets: {error}");
                 return Finding::bad(
                     "subnets",
                     Severity::Error,
@@ -206,7 +206,7 @@ impl App {
             let (id, operation) = (job.record.id, job.record.operation);
             let why = job.record.error.as_ref().map_or("", |error| error.message.as_str());
             let message = format!("the job {id} ({operation}) needs an operator and holds its site: {why}");
-            let hint = format!("hostplane job show {id}; mend the cause, then: hostplane job retry {id}");
+            let hint = format!("hostplane job show {id}; remove the cause, then: hostplane job retry {id}");
             Finding::bad("jobs", Severity::Error, message, hint).of(&job.site)
         };
         Ok(stuck.iter().map(finding).collect())
@@ -216,7 +216,7 @@ impl App {
         let report = self.drift_cache.report();
         let mut findings = Vec::new();
         if let Some(trouble) = &report.trouble {
-            let message = format!("not everything could be seen, so not everything is told here: {trouble}");
+            let message = format!("the last full scan was incomplete, so findings may be missing: {trouble}");
             findings.push(Finding::bad(
                 "sites",
                 Severity::Error,
@@ -224,7 +224,7 @@ impl App {
                 "hostplane doctor   # once it answers again",
             ));
         } else if !is_complete {
-            let message = "the look into every site has not ended yet, so what is told here may be older";
+            let message = "the deep scan has not ended yet, so the findings may be out of date";
             findings.push(Finding::bad("sites", Severity::Warning, message, "hostplane drift"));
         }
         for site in &report.sites {
@@ -233,10 +233,8 @@ impl App {
         let counts = self.store.count_sites().await?;
         let active = counts.iter().find(|(status, _)| status.as_str() == "ACTIVE").map_or(0, |(_, count)| *count);
         let well = active.saturating_sub(u64::try_from(report.sites.len()).unwrap_or(u64::MAX));
-        findings.push(Finding::ok(
-            "sites",
-            format!("of {active} in service, {well} are as they should be, front page included"),
-        ));
+        findings
+            .push(Finding::ok("sites", format!("{well} of {active} in service have no drift, front page included")));
         Ok(findings)
     }
 
@@ -246,15 +244,15 @@ impl App {
             return Finding::bad(
                 "orphans",
                 Severity::Error,
-                "the control database is older than the world: it doesn't know the jobs that made some of the things \
-                 there, so nothing is repaired or removed by itself",
+                "the control database is stale: it doesn't know the jobs that made some of the objects, so automatic \
+                 repairs and removals are suspended",
                 "hostplane orphan list; then restore a newer copy of the control database",
             );
         }
         if orphans.is_empty() {
             return Finding::ok("orphans", "there are none");
         }
-        let message = format!("{} things carry this installation's mark and no site explains them", orphans.len());
+        let message = format!("no site accounts for {} of the objects with this installation's mark", orphans.len());
         Finding::bad("orphans", Severity::Warning, message, "hostplane orphan list")
     }
 }
@@ -286,7 +284,7 @@ fn drift_finding(site: &SiteName, drift: &Drift) -> Finding {
         Remediation::Repair => Finding::bad(
             "sites",
             Severity::Warning,
-            format!("{what}: it is being mended by itself"),
+            format!("{what}: Hostplane repairs it"),
             format!("hostplane job list --site {site}"),
         ),
         Remediation::Upgrade => Finding::bad(
@@ -304,13 +302,13 @@ fn drift_finding(site: &SiteName, drift: &Drift) -> Finding {
         Remediation::Operator => Finding::bad(
             "sites",
             Severity::Error,
-            format!("{what}: only somebody who knows the site can mend it"),
+            format!("{what}: Hostplane can't repair it; operator required"),
             format!("hostplane site logs {site}"),
         ),
         Remediation::Nothing => Finding::bad(
             "sites",
             Severity::Warning,
-            format!("{what}: it could not be told"),
+            format!("{what}: it could not be observed"),
             format!("hostplane drift --site {site}"),
         ),
     }

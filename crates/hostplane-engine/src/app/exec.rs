@@ -11,18 +11,18 @@ use tracing::info;
 use super::site_container::{SiteContainer, unanswered};
 use super::{App, AppError, AppResult};
 
-/// How a program ended, and what it printed. Hostile until parsed.
+/// Exit and output of a program. The output is hostile until parsed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProgramOutput {
-    /// Its exit code.
+    /// The exit code.
     pub code: i64,
-    /// It was ended because its time was up.
+    /// True if the program was ended at its deadline.
     pub is_overdue: bool,
     /// Standard output.
     pub stdout: Bytes,
     /// Standard error.
     pub stderr: Bytes,
-    /// It printed more than is kept.
+    /// True if the program printed more than is kept.
     pub is_cut: bool,
 }
 
@@ -31,7 +31,7 @@ impl App {
     ///
     /// # Errors
     /// [`AppError::NoSite`]; [`AppError::WrongStatus`] unless the site is ACTIVE; [`AppError::NotRunning`];
-    /// [`AppError::Unanswered`] when the Engine doesn't say: then the program may have run.
+    /// [`AppError::Unanswered`] when the Engine fails: the program may have run.
     pub async fn run_in_site(&self, name: &SiteName, program: &Program, stdin: Bytes) -> AppResult<ProgramOutput> {
         let record = self.record(name).await?;
         if record.status != SiteStatus::Active {
@@ -45,7 +45,7 @@ impl App {
         let exec = Exec { argv: program.argv_with_timeout(), user: None, stdin };
         let began = Instant::now();
         let output = self.world.containers.exec(&php.id, &exec).await.map_err(unanswered(name))?;
-        // What was run may be secret; that something was run isn't.
+        // The arguments may be secret, so they are not logged.
         info!(site = %name, code = output.code, "ran a program in the site's PHP container");
         Ok(ProgramOutput {
             code: output.code,

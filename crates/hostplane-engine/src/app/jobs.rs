@@ -34,7 +34,7 @@ impl App {
         self.job_view(record).await
     }
 
-    /// Jobs, the newest first, of all sites that have or had a name, or of all.
+    /// Jobs, newest first: of every site that has or had a name, or of all sites.
     ///
     /// # Errors
     /// [`AppError::NoSite`] when no site ever had the name; [`AppError::NoCursor`].
@@ -57,7 +57,7 @@ impl App {
         Ok(views)
     }
 
-    /// Lets a job that needs an operator go on, or begins a failed provision anew.
+    /// Continues a job that needs an operator, or starts a failed provision again.
     ///
     /// # Errors
     /// [`AppError::NoJob`], [`AppError::NotRetriable`], [`AppError::Busy`].
@@ -83,18 +83,17 @@ impl App {
         self.job(next).await
     }
 
-    /// Asks for a job to turn back: what it has made is removed, and it ends as cancelled. Once its site was
-    /// confirmed from outside it is too late. A `collect` or `repair` that needs an operator just ends, as nobody
-    /// asked for it: what it could not do is tried again later.
+    /// Requests the rollback of a job, which then ends as cancelled; refused from the pivot on. A `collect` or
+    /// `repair` that needs an operator ends at once: Hostplane ordered it, and tries again later.
     ///
     /// # Errors
     /// [`AppError::NoJob`], [`AppError::NotCancellable`].
     pub async fn cancel_job(&self, id: JobId) -> AppResult<JobView> {
         let job = self.job(id).await?.record;
-        let is_nobody_s = matches!(job.operation, OperationName::Collect | OperationName::Repair);
-        if is_nobody_s && job.state == JobState::NeedsOperator {
+        let is_automatic = matches!(job.operation, OperationName::Collect | OperationName::Repair);
+        if is_automatic && job.state == JobState::NeedsOperator {
             return match self.store.give_up(id, self.now()).await {
-                Err(StoreError::Missing(_)) => Err(AppError::NotCancellable("the job has gone on already")),
+                Err(StoreError::Missing(_)) => Err(AppError::NotCancellable("the job continues already")),
                 other => {
                     other?;
                     self.job(id).await
@@ -102,19 +101,19 @@ impl App {
             };
         }
         if operations::of(job.operation).pivot.is_none() {
-            let why = "this operation has no way back";
+            let why = "this operation can't be rolled back";
             return Err(AppError::NotCancellable(why));
         }
         if !self.store.request_cancel(id, self.now()).await? {
-            // It may have moved since it was read.
+            // Its state may have changed since it was read.
             let job = self.job(id).await?;
             return match job.record.state {
                 _ if job.record.cancel_requested => Ok(job),
                 JobState::Pending | JobState::Running if job.record.past_pivot => {
-                    Err(AppError::NotCancellable("the site was confirmed already: let the job end"))
+                    Err(AppError::NotCancellable("the site was confirmed already: wait for the job's end"))
                 }
                 JobState::Pending | JobState::Running => {
-                    Err(AppError::NotCancellable("the job has failed and is removing what it had made already"))
+                    Err(AppError::NotCancellable("the job has failed and is being rolled back already"))
                 }
                 JobState::NeedsOperator => {
                     Err(AppError::NotCancellable("the job needs an operator: retry it, or destroy its site"))
@@ -128,24 +127,23 @@ impl App {
         self.job(id).await
     }
 
-    /// The job as soon as `seen` says so of it; it is asked at once and after each change.
+    /// Waits until `is_reached` holds for a job; tested at once and after each change.
     ///
     /// # Errors
     /// [`AppError::NoJob`].
-    pub async fn job_when(&self, id: JobId, seen: impl Fn(&JobView) -> bool) -> AppResult<JobView> {
+    pub async fn job_when(&self, id: JobId, is_reached: impl Fn(&JobView) -> bool) -> AppResult<JobView> {
         let mut changes = self.store.changes();
         loop {
             changes.mark_unchanged();
             let job = self.job(id).await?;
             // The sender lives in the store, so there is always a next change to wait for.
-            if seen(&job) || changes.changed().await.is_err() {
+            if is_reached(&job) || changes.changed().await.is_err() {
                 return Ok(job);
             }
         }
     }
 
-    /// Tells of each change of any job or token. One who looks must have this from before, so that no change
-    /// falls in between.
+    /// Signals each change of any job or token. Subscribe before reading, so that no change is missed.
     #[must_use]
     pub fn changes(&self) -> watch::Receiver<()> {
         self.store.changes()

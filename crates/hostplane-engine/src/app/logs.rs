@@ -1,4 +1,4 @@
-//! Lines that a site's containers have printed.
+//! Logs of a site's containers.
 
 use hostplane_domain::name::SiteName;
 use hostplane_infra::containers::{LogLine, LogQuery};
@@ -12,7 +12,7 @@ impl App {
     /// printed nothing.
     ///
     /// # Errors
-    /// [`AppError::NoSite`]; [`AppError::Unanswered`] when the Engine doesn't say.
+    /// [`AppError::NoSite`]; [`AppError::Unanswered`] when the Engine fails.
     pub async fn site_log(
         &self,
         name: &SiteName,
@@ -24,7 +24,7 @@ impl App {
         for &container in containers {
             if let Some(found) = self.own_container(&record, container).await? {
                 let printed = self.world.containers.log(&found.id, query).await;
-                // One that was replaced a moment ago is no failure.
+                // A container that was replaced a moment ago is no failure.
                 match printed {
                     Err(EffectError::NotFound(_)) => {}
                     other => lines.extend(other.map_err(unanswered(name))?.into_iter().map(|line| (container, line))),

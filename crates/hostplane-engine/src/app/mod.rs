@@ -55,18 +55,18 @@ pub struct App {
     world: World,
     instance: InstanceId,
     secrets: Secrets,
-    /// Tells of a new generation.
+    /// Announces a new generation of the secret.
     rotate: watch::Sender<()>,
     settings: SiteSettings,
     signal: Signal,
     orphans: Arc<Orphans>,
     staleness: Staleness,
     drift_cache: Arc<DriftCache>,
-    /// Asks for a look at everything.
+    /// Requests for full scans.
     scan_requests: mpsc::Sender<ScanRequest>,
 }
 
-/// Why something that was asked for is not done. The messages say what to do next.
+/// The reason why a request failed. Each message says what to do next.
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
     /// There is no such site.
@@ -75,7 +75,7 @@ pub enum AppError {
     /// There is no such job.
     #[error("there is no job of this id; `hostplane job list` shows those there are")]
     NoJob,
-    /// The name is taken.
+    /// Another site has the name.
     #[error("{}", name_taken(name, *status))]
     NameTaken {
         /// The name.
@@ -90,7 +90,7 @@ pub enum AppError {
         name: SiteName,
         /// The job; `None` if it ended a moment ago.
         job: Option<JobId>,
-        /// It waits for somebody to retry it.
+        /// True if the job needs an operator.
         stuck: bool,
     },
     /// The site's status doesn't allow it.
@@ -100,7 +100,7 @@ pub enum AppError {
         name: SiteName,
         /// Its status.
         status: SiteStatus,
-        /// What to do.
+        /// The next step, or the condition that isn't met.
         hint: &'static str,
     },
     /// The site's PHP container is not there or doesn't run.
@@ -108,12 +108,12 @@ pub enum AppError {
         "the PHP container of site {0} doesn't run; `hostplane site show {0}` and `hostplane site logs {0}` say more"
     )]
     NotRunning(SiteName),
-    /// What was asked of the site's containers was not answered.
-    #[error("the containers of site {name} can't be asked: {}", error.chain())]
+    /// A request to the site's containers failed.
+    #[error("a request to the containers of site {name} failed: {}", error.chain())]
     Unanswered {
         /// The site.
         name: SiteName,
-        /// Why not.
+        /// The failure.
         error: EffectError,
     },
     /// Settings that are out of bounds.
@@ -133,10 +133,10 @@ pub enum AppError {
     /// The orphan is not removed.
     #[error("{0}")]
     OrphanStays(String),
-    /// Nobody looks.
-    #[error("the control plane is stopping and looks at nothing any more; ask again when it has started anew")]
+    /// The reconciler has stopped.
+    #[error("the control plane is stopping and scans no more; try again after its restart")]
     Stopping,
-    /// A list is to go on after something that there is not.
+    /// The cursor names no item.
     #[error("the cursor is not the next_cursor of an earlier page")]
     NoCursor,
     /// The installation's new secret could not be written.
@@ -173,8 +173,8 @@ fn busy(name: &SiteName, job: Option<JobId>, stuck: bool) -> String {
             format!("site {name} is busy with job {job}; wait for it (`hostplane job watch {job}`), then ask again")
         }
         (Some(job), true) => format!(
-            "site {name} is held by job {job}, which needs an operator: see what is the matter (`hostplane job show \
-             {job}`), mend it, then `hostplane job retry {job}`"
+            "site {name} is held by job {job}, which needs an operator: find the cause (`hostplane job show {job}`) and \
+             remove it, then `hostplane job retry {job}`"
         ),
     }
 }
@@ -188,8 +188,7 @@ impl From<StoreError> for AppError {
 /// The result of a request.
 pub type AppResult<T> = Result<T, AppError>;
 
-/// The part that carries jobs out, compares what there is with what should be, runs the sites' scheduled events, and
-/// renews what comes from an older secret.
+/// The engine's background loops.
 pub struct Background {
     worker: Worker,
     reconciler: Reconciler,
@@ -199,12 +198,12 @@ pub struct Background {
 }
 
 impl Background {
-    /// Carries out jobs until `stop` resolves, then waits for those under way.
+    /// Runs the loops until `stop` resolves, then waits for the jobs under way.
     pub async fn run(self, stop: impl Future<Output = ()>) {
         tokio::select! {
             biased;
             () = self.worker.run(stop) => {}
-            // They are large, and whoever awaits this holds it.
+            // Boxed, because the caller's future would hold these large ones by value.
             () = Box::pin(self.reconciler.run(self.scan_requests)) => {}
             () = Box::pin(self.wp_cron.run()) => {}
             () = Box::pin(self.rotation.run()) => {}
@@ -213,7 +212,7 @@ impl Background {
 }
 
 impl App {
-    /// Puts the engine together. Nothing runs until [`Background::run`] is polled.
+    /// Assembles the engine. Nothing runs until [`Background::run`] is polled.
     ///
     /// # Errors
     /// When the control database fails, or a site needs a generation of the secret that is not there.
@@ -281,14 +280,14 @@ impl App {
         ))
     }
 
-    /// Has Caddy load the routes that are on disk, unless it is known that it did. Until then nothing is known
-    /// of what it serves; from then on what is missing can be told, so everything is looked at.
+    /// Makes Caddy load the routes that are on disk, unless it is known to have loaded them. Only then can missing
+    /// routes be detected, so a full scan follows.
     ///
     /// # Errors
     /// When Caddy doesn't answer, or refuses what is on disk.
     pub async fn settle_routes(&self) -> Effect<()> {
         self.world.proxy.settle().await?;
-        // If others ask already, or nobody looks, nothing is lost.
+        // A full channel holds a request already, and a closed one means that the reconciler has stopped.
         let _ = self.scan_requests.try_send(ScanRequest { deep: false, done: oneshot::channel().0 });
         Ok(())
     }

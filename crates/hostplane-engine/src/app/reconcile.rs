@@ -1,4 +1,4 @@
-//! What is not as it should be, and what no site explains.
+//! Drift and orphans: scan, list, remove.
 
 use std::time::Duration;
 
@@ -9,38 +9,38 @@ use super::{App, AppError, AppResult, DriftReport, JobView, OrphanId, OrphanView
 use crate::orphans::RemoveError;
 use crate::reconciler::ScanRequest;
 
-/// How long somebody who asks for a look at everything waits for its end.
-const PATIENCE: Duration = Duration::from_secs(40);
+/// Longest wait of a request for the end of its scan.
+const SCAN_TIMEOUT: Duration = Duration::from_secs(40);
 
 impl App {
-    /// What is not as it should be, as last seen.
+    /// The drift of all sites, as last detected.
     #[must_use]
     pub fn drift(&self) -> DriftReport {
         self.drift_cache.report()
     }
 
-    /// Has everything looked at now; with `inside`, also what lists don't show of each site. `false` when that takes
-    /// longer than one waits: it goes on.
+    /// Requests a full scan, with `deep` also a deep scan of each site, and waits for its end. `false` when the wait
+    /// ends before the scan, which goes on.
     ///
     /// # Errors
     /// [`AppError::Stopping`].
     pub async fn reconcile(&self, deep: bool) -> AppResult<bool> {
-        let (done, looked) = oneshot::channel();
-        let looked = async {
+        let (done, scanned) = oneshot::channel();
+        let scanned = async {
             self.scan_requests.send(ScanRequest { deep, done }).await.map_err(|_| AppError::Stopping)?;
-            looked.await.map_err(|_| AppError::Stopping)
+            scanned.await.map_err(|_| AppError::Stopping)
         };
-        timeout(PATIENCE, looked).await.map_or(Ok(false), |ended| ended.map(|()| true))
+        timeout(SCAN_TIMEOUT, scanned).await.map_or(Ok(false), |ended| ended.map(|()| true))
     }
 
-    /// All that carries the installation's mark and no site explains, as last seen.
+    /// All orphans, as of the last full scan.
     #[must_use]
     pub fn orphans(&self) -> Vec<OrphanView> {
         self.orphans.all()
     }
 
-    /// Removes an orphan. Whoever asks says its name too, as what it holds is gone then. Answers the job that does it;
-    /// what is known to no job is removed at once.
+    /// Removes an orphan with the data in it, and answers the job that does so. `None` for an orphan that an unknown job
+    /// made: it was removed at once.
     ///
     /// # Errors
     /// [`AppError::NoOrphan`], [`AppError::OrphanStays`].
@@ -51,23 +51,25 @@ impl App {
             Ok(Some(job)) => self.job(job).await.map(Some),
             Ok(None) => Ok(None),
             Err(RemoveError::None) => Err(AppError::NoOrphan),
-            Err(RemoveError::Busy) => stays("a job holds the site that it was made for; ask again when that has ended"),
+            Err(RemoveError::Busy) => {
+                stays("a job holds the site that it was made for; try again when that job has ended")
+            }
             Err(RemoveError::Alive) => stays(
                 "the site that it was made for is there: restore a newer copy of the control database, or destroy that site",
             ),
             Err(RemoveError::Misnamed) => stays(
-                "it has our labels, and a name that we don't give: somebody else made it, so remove it where it was made, \
-                 as with `docker rm`, `docker volume rm` or `docker network rm`",
+                "it has Hostplane's labels under a name that Hostplane doesn't give, so another program made it; remove it \
+                 with `docker rm`, `docker volume rm` or `docker network rm`",
             ),
             Err(RemoveError::World(error)) => Err(AppError::OrphanStays(format!(
-                "it can't be removed now: {}; ask again when that is mended",
+                "it can't be removed now: {}; try again when the cause is removed",
                 error.chain()
             ))),
             Err(RemoveError::Store(error)) => Err(error.into()),
         }
     }
 
-    /// The orphan of an id, as last seen.
+    /// The orphan of an id, as of the last full scan.
     ///
     /// # Errors
     /// [`AppError::NoOrphan`].

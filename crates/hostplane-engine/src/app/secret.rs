@@ -5,7 +5,7 @@ use tracing::info;
 use super::{App, AppError, AppResult};
 use crate::rotation;
 
-/// How far the newest generation of the installation's secret has come.
+/// The newest generation of the installation's secret, and its progress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SecretView {
     /// The number of the newest generation; 1 is the first.
@@ -25,8 +25,8 @@ impl App {
         Ok(SecretView { generation, sites_behind })
     }
 
-    /// Makes a new generation of the installation's secret. From now on everything is derived from it, and the
-    /// sites that there are get new passwords one after the other, each by a job.
+    /// Makes a new generation of the installation's secret. New passwords are derived from it, and each site in
+    /// service gets its own by a job.
     ///
     /// # Errors
     /// [`AppError::SecretNotKept`]: then nothing has changed.

@@ -19,7 +19,7 @@ pub enum SiteContainer {
 }
 
 impl SiteContainer {
-    /// Each of them.
+    /// Every container.
     pub const ALL: &[Self] = &[Self::Php, Self::Nginx];
 
     /// The stable text form.

@@ -24,11 +24,11 @@ use crate::store::{NewSite, SiteFilter, SiteRecord, StoreError};
 pub struct SiteView {
     /// As stored.
     pub record: SiteRecord,
-    /// Where it is, or will be, reached.
+    /// Its present or future address.
     pub url: SiteUrl,
     /// The job that holds it.
     pub active_job: Option<JobId>,
-    /// It has other images, or another mail server, than new sites are made with.
+    /// True if new sites are made with other images, or with another mail server.
     pub upgrade_pending: bool,
 }
 
@@ -39,24 +39,24 @@ pub struct SiteDetail {
     pub view: SiteView,
     /// One line per resource.
     pub resources: Vec<ResourceView>,
-    /// What is not as it should be, as the reconciler last saw it.
+    /// Its drift, as last detected.
     pub drift: Option<SiteDrift>,
 }
 
-/// A resource, as found.
+/// A resource, as observed.
 #[derive(Debug, Clone)]
 pub struct ResourceView {
-    /// What it is.
+    /// Its kind.
     pub kind: ResourceKind,
-    /// Under which name it is found.
+    /// Its name.
     pub name: String,
-    /// How it is.
+    /// Its state.
     pub state: ResourceState,
-    /// What differs, or why nothing is known.
+    /// The differences, or the reason why its state is unknown.
     pub detail: Option<String>,
 }
 
-/// How a resource is.
+/// State of a resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ResourceState {
     /// There and as wanted.
@@ -65,9 +65,9 @@ pub enum ResourceState {
     Differs,
     /// Not there.
     Absent,
-    /// It could not be told.
+    /// Not observed.
     Unknown,
-    /// Another's thing is there.
+    /// Another owner has the name.
     Foreign,
 }
 
@@ -86,7 +86,7 @@ impl ResourceState {
 }
 
 impl App {
-    /// Takes the order for a site: it is stored and its provision begins as soon as a worker is free.
+    /// Stores a new site and enqueues its provision.
     ///
     /// # Errors
     /// [`AppError::NameTaken`] when a site of this name exists.
@@ -122,7 +122,7 @@ impl App {
         Ok(views)
     }
 
-    /// One site, with its resources as they are now. What can't be asked is shown as unknown.
+    /// One site, with its resources as they are now; those that can't be observed are unknown.
     ///
     /// # Errors
     /// [`AppError::NoSite`].
@@ -134,7 +134,7 @@ impl App {
         Ok(SiteDetail { view: self.view(record, active), resources, drift })
     }
 
-    /// Takes the order to change a site that is there. It stays in service; if the change fails, it is as before.
+    /// Enqueues a change of a site, which stays in service. A change that fails is rolled back.
     ///
     /// # Errors
     /// [`AppError::NoSite`], [`AppError::Busy`], [`AppError::WrongStatus`], [`AppError::OutOfBounds`].
@@ -155,7 +155,7 @@ impl App {
         }
     }
 
-    /// Takes the order to bring a site to the images and the mail server that new sites are made with.
+    /// Enqueues a change to the images and the mail server that new sites are made with.
     ///
     /// # Errors
     /// Those of [`App::change_site`].
@@ -164,7 +164,7 @@ impl App {
         self.change_site(name, &SiteChange::Upgrade { images: images.clone(), mail: mail.clone() }).await
     }
 
-    /// Takes the order to give a site new passwords.
+    /// Enqueues a change of a site's passwords.
     ///
     /// # Errors
     /// Those of [`App::change_site`].
@@ -172,8 +172,8 @@ impl App {
         self.change_site(name, &SiteChange::Secrets { generation: self.secrets.now().newest() }).await
     }
 
-    /// Takes the order to destroy a site: from now on there is no way back. A job of the site that needs an
-    /// operator is given up for it, and a destroy that needs one goes on.
+    /// Enqueues the destruction of a site, which can't be rolled back. A job of the site that needs an operator is
+    /// given up for it; a destroy that needs one continues.
     ///
     /// # Errors
     /// [`AppError::NoSite`], [`AppError::Busy`], [`AppError::WrongStatus`].
@@ -194,7 +194,7 @@ impl App {
         }
     }
 
-    /// The order to destroy a site that another job holds.
+    /// Enqueues the destruction of a site that a stuck job holds.
     async fn destroy_instead(&self, record: &SiteRecord) -> AppResult<JobView> {
         let stuck = match self.store.active_job(record.site.id).await? {
             Some(job) => self.store.job(job).await?,
@@ -248,7 +248,7 @@ impl App {
     }
 
     async fn observe_resources(&self, record: &SiteRecord) -> Vec<ResourceView> {
-        // Only names the mark of what would be made, and nothing is made here.
+        // Any job will do: only the marks of new objects name one, and observing makes none.
         let job = JobId::new(record.site.id.uuid());
         let ring = self.secrets.now();
         let cx = SiteCx {
@@ -291,7 +291,7 @@ impl App {
 fn state_of(observed: &Observed) -> (ResourceState, Option<String>) {
     match observed {
         Observed::Absent => (ResourceState::Absent, None),
-        Observed::NotObserved => (ResourceState::Unknown, Some("not looked at".to_owned())),
+        Observed::NotObserved => (ResourceState::Unknown, Some("not observed".to_owned())),
         Observed::Unknown(why) => (ResourceState::Unknown, Some(why.clone())),
         Observed::Present { owner: Owner::Ours(_), differs } if differs.is_empty() => (ResourceState::Present, None),
         Observed::Present { owner: Owner::Ours(_), differs } => {

@@ -1,4 +1,4 @@
-//! How things stand, in numbers.
+//! Figures about the installation, for metrics.
 
 use std::collections::BTreeMap;
 
@@ -11,22 +11,22 @@ use hostplane_infra::error::Dependency;
 
 use super::{App, AppResult, ObjectKind, OrphanReason};
 
-/// What can be counted.
+/// Figures about the installation.
 #[derive(Debug, Clone)]
 pub struct Statistics {
     /// Sites by status, without those that are DESTROYED.
     pub sites: Vec<(SiteStatus, u64)>,
     /// Jobs that have not ended.
     pub jobs: Vec<(OperationName, JobState, u64)>,
-    /// What is not as it should be, as last seen.
+    /// Drifts, as last detected.
     pub drifts: BTreeMap<(Reason, Remediation), u64>,
-    /// What no site explains, as last seen, by kind and reason.
+    /// Orphans as of the last full scan, by kind and reason.
     pub orphans: BTreeMap<(ObjectKind, OrphanReason), u64>,
-    /// Whether each dependency answers.
+    /// Each dependency, with `true` if it answers.
     pub dependencies: Vec<(Dependency, bool)>,
-    /// When everything was last looked at.
+    /// Time of the last full scan.
     pub scanned_at: Option<Timestamp>,
-    /// Things in the world that the control database doesn't know.
+    /// True if jobs that the control database doesn't know made some of the objects.
     pub is_database_stale: bool,
 }
 

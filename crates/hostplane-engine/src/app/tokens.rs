@@ -1,4 +1,4 @@
-//! Tokens: make, list, revoke, and what one that is shown may do.
+//! Tokens: add, list, verify, revoke.
 
 use hostplane_domain::ids::TokenId;
 use hostplane_infra::clock::Timestamp;
@@ -8,7 +8,7 @@ use super::{App, AppError, AppResult};
 use crate::store::{NewToken, StoreError, TokenFilter, TokenRecord};
 
 impl App {
-    /// Makes this the home's token, which may do everything. The one that it replaces is no longer valid.
+    /// Makes this the home's token, which may do everything. The token that it replaces is no longer valid.
     ///
     /// # Errors
     /// When the control database fails.
@@ -16,7 +16,7 @@ impl App {
         Ok(self.store.set_token(token, self.now()).await?)
     }
 
-    /// The token that somebody shows, if it is one of ours and has not expired.
+    /// The record of a token that a client shows, unless the token is unknown or has expired.
     ///
     /// # Errors
     /// When the control database fails.
@@ -24,7 +24,7 @@ impl App {
         Ok(self.store.shown_token(token).await?.filter(|token| token.is_valid(self.now())))
     }
 
-    /// Whether a token that was let in would be let in now.
+    /// True unless a token was revoked or has expired.
     ///
     /// # Errors
     /// When the control database fails.

@@ -9,18 +9,18 @@ use tracing::info;
 use super::Platform;
 
 impl Platform {
-    /// Removes all that carries this installation's mark: containers, networks, volumes, and, where
-    /// MariaDB or Caddy are not its own, its tenants and snippets there.
+    /// Removes all objects with this installation's mark: containers, networks, volumes, and its tenants and snippets
+    /// in a MariaDB or Caddy that are not its own.
     ///
     /// # Errors
-    /// When something could not be removed; calling again goes on.
+    /// When a removal fails; a second call continues.
     pub async fn clean(&self) -> Effect<()> {
         let containers = self.own_containers().await?;
-        // What is in servers of its own goes with them.
+        // Tenants and snippets in the platform's own servers go with those.
         if self.settings.mariadb_elsewhere {
             self.clean_databases().await?;
         }
-        if self.caddy_is_another_s().await? {
+        if self.is_caddy_foreign().await? {
             self.clean_routes().await?;
         }
         self.remove_rules(&containers).await?;
@@ -39,7 +39,7 @@ impl Platform {
         Ok(())
     }
 
-    async fn caddy_is_another_s(&self) -> Effect<bool> {
+    async fn is_caddy_foreign(&self) -> Effect<bool> {
         let name = Scope::Names(vec![self.settings.caddy_container.clone()]);
         let instance = self.instance.to_string();
         let found = self.world.containers.containers(&name).await?;

@@ -1,5 +1,5 @@
-//! The guard's rules in the host's packet filter: asked for and removed through its container, so that it is the
-//! machine of the Engine whose filter is meant, wherever that is.
+//! The guard's rules in the host's packet filter, checked and removed through its container: the filter is that of the
+//! Engine's machine, which may not be this one.
 
 use bytes::Bytes;
 use hostplane_domain::render::guard::table;
@@ -10,12 +10,12 @@ use tracing::warn;
 
 use super::{Platform, servers};
 
-/// How long the guard may take to install its rules after its start.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// Longest wait for the guard's rules after its start.
+const RULES_TIMEOUT: Duration = Duration::from_secs(20);
 const PAUSE: Duration = Duration::from_millis(100);
 
 impl Platform {
-    /// Returns when the rules are there.
+    /// Waits until the rules are installed.
     pub(super) async fn guard_has_its_rules(&self) -> Effect<()> {
         let begun = Instant::now();
         loop {
@@ -25,19 +25,19 @@ impl Platform {
                 Err(error @ EffectError::Transient { .. }) => error,
                 Err(error) => return Err(error),
             };
-            if begun.elapsed() > PATIENCE {
+            if begun.elapsed() > RULES_TIMEOUT {
                 return Err(error);
             }
             sleep(PAUSE).await;
         }
     }
 
-    /// Removes the rules, if the guard's container is there: nobody else can reach the filter.
+    /// Removes the rules through the guard's container, if it is there: nothing else can reach the filter.
     pub(super) async fn remove_rules(&self, containers: &[ContainerFacts]) -> Effect<()> {
         let name = servers::guard_container(&self.settings);
         let Some(guard) = containers.iter().find(|container| container.name == name) else { return Ok(()) };
         match self.world.containers.start_container(&guard.id).await {
-            // One that can't run at all, with a wrong image say, must not keep everything else from being removed.
+            // A guard that can't run, for example with a wrong image, must not block all other removals.
             Err(EffectError::Rejected(refusal)) => {
                 let rules = format!("nft delete table inet {}", table(self.instance));
                 warn!(%refusal, "the guard can't be started; if it ever ran, its rules stay until: {rules}");

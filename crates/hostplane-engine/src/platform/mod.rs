@@ -1,5 +1,5 @@
-//! What all sites share: the network, MariaDB, Caddy, and the guard, which keeps sites away from the host. Made, marked and removed here and nowhere else;
-//! sites only use it.
+//! The platform that all sites share: the network, MariaDB, Caddy, and the guard, which keeps sites away from the host.
+//! Only this module makes, marks and removes it.
 
 mod clean;
 mod guard;
@@ -31,20 +31,20 @@ pub const MARIADB_ADMIN: &str = "hostplane";
 /// MariaDB's administration port inside its container; it has connections of its own, so tenants who use
 /// up theirs don't lock the control plane out.
 const MARIADB_EXTRA_PORT: u16 = 3307;
-/// How long a server of the platform may take to answer after its start.
-const PATIENCE: Duration = Duration::from_secs(90);
-/// Sites' containers that are started at once.
+/// Longest wait for an answer of a server after its start.
+const START_TIMEOUT: Duration = Duration::from_secs(90);
+/// Containers of sites that are started concurrently.
 const STARTED_AT_ONCE: usize = 8;
-/// How long containers get to end by themselves, in seconds.
+/// Seconds that containers get to end before the Engine kills them.
 const SITE_GRACE_S: u16 = 10;
 const MARIADB_GRACE_S: u16 = 50;
 
-/// What the operator decides about the platform.
+/// The operator's settings of the platform.
 #[derive(Debug, Clone)]
 pub struct PlatformSettings {
     /// The network that sites share with Caddy.
     pub shared_network: String,
-    /// MariaDB is another's: it is used, and neither made nor removed.
+    /// True if MariaDB is not the platform's own: it is used, and neither made nor removed.
     pub mariadb_elsewhere: bool,
     /// MariaDB's container; its volumes and its network are named after it.
     pub mariadb_container: String,
@@ -62,7 +62,7 @@ pub struct PlatformSettings {
     pub caddy_container: String,
     /// Caddy's image.
     pub caddy_image: String,
-    /// Where Caddy's configuration is in its container.
+    /// Directory of Caddy's configuration in its container.
     pub caddy_conf_dir: String,
     /// The host's port for HTTP.
     pub http_port: u16,
@@ -79,7 +79,7 @@ pub struct Platform {
 }
 
 impl Platform {
-    /// Does nothing yet.
+    /// Assembles the platform; calls nothing yet.
     #[must_use]
     pub fn new(world: World, settings: PlatformSettings, instance: InstanceId, secrets: Secrets) -> Self {
         Self { world, settings, instance, secrets }
@@ -91,33 +91,33 @@ impl Platform {
         secrets.newest_first().map(|(_, secret)| secret.platform_password("mariadb")).collect()
     }
 
-    /// Makes what is missing, starts what is stopped, replaces what was made from other settings, and waits
-    /// until both servers answer. Again changes nothing.
+    /// Makes missing parts, starts stopped ones, replaces those made from other settings, and waits until both servers
+    /// answer. A second call changes nothing.
     ///
     /// # Errors
-    /// `Rejected` when a name is held by another, a port is taken or an image is missing; else what may pass.
+    /// `Rejected` when a name has another owner, a port is taken or an image is missing; else an error that may pass.
     pub async fn up(&self) -> Effect<()> {
         let parts = parts::Parts { world: &self.world, instance: self.instance };
         let network = parts.network(&self.settings.shared_network);
         let (network, engine) = futures_util::join!(network, self.world.containers.about());
         network?;
         let kernel = engine?.kernel;
-        // One that is elsewhere is neither made nor published here.
+        // A MariaDB elsewhere is neither made nor published here.
         let gateway = if self.settings.mariadb_elsewhere {
             None
         } else {
             parts.network(&servers::data_network(&self.settings)).await?;
             Some(self.docker_gateway().await?)
         };
-        // Before anything that a site could begin to serve with.
+        // The guard comes first, so that no site serves without its rules.
         parts.server(&servers::guard(&self.settings, gateway, self.instance)).await?;
         self.guard_has_its_rules().await?;
-        // The oldest: it is part of what the container is made from, and another would have it made anew. Whoever
-        // connects first renews it.
+        // The oldest password: its hash is part of the container's spec, so another one would replace the container.
+        // The first connection renews the password.
         let hash = Self::mariadb_passwords(&self.secrets.now()).last().map(mariadb_hash).unwrap_or_default();
         let mariadb = gateway.map(|gateway| servers::mariadb(&self.settings, &gateway.to_string(), &hash));
         let caddy = servers::caddy(&self.settings, &kernel);
-        // Both are waited for even if one fails: a call that is dropped has its effect all the same.
+        // Waits for both even if one fails: a dropped call has its effect all the same.
         let mariadb = async {
             match &mariadb {
                 Some(mariadb) => parts.server(mariadb).await,
@@ -130,11 +130,11 @@ impl Platform {
         Ok(())
     }
 
-    /// Starts those containers of sites that are stopped, for sites that `is_active` says should run, and
-    /// answers how many started. One that can't be started is a warning: it hinders no other site.
+    /// Starts stopped containers of sites for whose mark `is_active` holds, and answers how many started. A container
+    /// that can't be started is logged, and hinders no other site.
     ///
     /// # Errors
-    /// When the Engine can't say which there are.
+    /// When the Engine can't list the containers.
     pub async fn start_sites(&self, is_active: impl Fn(&Mark) -> bool) -> Effect<usize> {
         let stopped: Vec<ContainerFacts> = self
             .own_containers()
@@ -149,7 +149,7 @@ impl Platform {
         Ok(starts.buffer_unordered(STARTED_AT_ONCE).filter(|started| ready(*started)).count().await)
     }
 
-    /// Starts one, again if that may help: after a boot everything starts at once.
+    /// Starts one container, with retries: after a boot everything starts at once.
     async fn start_site(&self, container: &ContainerFacts) -> bool {
         for tried in 1..=STEP_TRIES {
             match self.world.containers.start_container(&container.id).await {
@@ -161,7 +161,7 @@ impl Platform {
                     sleep(self.world.clock.jitter(Pace::default().backoff(tried + 3))).await;
                 }
                 Err(error) => {
-                    warn!(container = container.name, error = %error.chain(), "can't be started");
+                    warn!(container = container.name, error = %error.chain(), "container can't be started");
                     return false;
                 }
             }
@@ -205,7 +205,7 @@ impl Platform {
     /// The address under which containers of any network reach the host.
     async fn docker_gateway(&self) -> Effect<Ipv4Addr> {
         let found = self.world.containers.networks(&Scope::Names(vec!["bridge".to_owned()])).await?;
-        // Until its first restart an Engine doesn't list the gateway, which is then the first address.
+        // Until its first restart an Engine doesn't list the gateway; then the gateway is the first address.
         let first = |network: &NetworkFacts| network.subnets.first().and_then(|subnet| subnet.hosts().next());
         let gateway = found.first().and_then(|network| network.gateway.or_else(|| first(network)));
         gateway.ok_or_else(|| EffectError::NotFound("the gateway of Docker's network `bridge`".to_owned()))
@@ -215,7 +215,7 @@ impl Platform {
         let begun = Instant::now();
         loop {
             match self.world.ping(dependency).await {
-                Err(EffectError::Transient { .. }) if begun.elapsed() < PATIENCE => {
+                Err(EffectError::Transient { .. }) if begun.elapsed() < START_TIMEOUT => {
                     sleep(Duration::from_millis(100)).await;
                 }
                 other => return other,

@@ -1,5 +1,5 @@
-//! Makes networks, volumes and containers of the platform. The same rules as for sites: what isn't ours is
-//! never changed, and what has an id is removed by the id that was observed.
+//! Networks, volumes and containers of the platform. The rules are those of sites: foreign objects are never changed,
+//! and an object that has an id is removed by the id that was observed.
 
 use hostplane_domain::ids::InstanceId;
 use hostplane_domain::mark::{LABEL_INSTANCE, LABEL_RESOURCE, LABEL_SPEC, Labels, Mark};
@@ -12,8 +12,7 @@ use tracing::info;
 use super::MARIADB_GRACE_S;
 use super::servers::Server;
 
-/// The resource label of everything here. It is no kind of site resource, so no site's verb ever takes
-/// it for its own.
+/// The resource label of every part. No kind of resource has this name, so no verb of a site takes a part for its own.
 const PLATFORM: &str = "platform";
 
 pub(super) struct Parts<'a> {
@@ -38,8 +37,8 @@ impl Parts<'_> {
         if get(LABEL_INSTANCE) == Some(instance.as_str()) && get(LABEL_RESOURCE) == Some(PLATFORM) {
             return Ok(());
         }
-        let is_hostplane_s = mark.is_some() || get(LABEL_INSTANCE).is_some();
-        let owner = if is_hostplane_s { "another Hostplane installation" } else { "somebody else" }.to_owned();
+        let is_hostplane = mark.is_some() || get(LABEL_INSTANCE).is_some();
+        let owner = if is_hostplane { "another Hostplane installation" } else { "another owner" }.to_owned();
         Err(Rejection::NameTaken { what, name: name.to_owned(), owner }.into())
     }
 
@@ -62,7 +61,7 @@ impl Parts<'_> {
         self.require_own("volume", name, found.mark.as_ref(), &found.labels)
     }
 
-    /// The container with its volumes and files, running.
+    /// Makes a server's container with its volumes and files, and starts it.
     pub async fn server(&self, server: &Server) -> Effect<()> {
         let spec = &server.spec;
         let hash = SpecHash::of(&(spec, server.files.iter().map(hash_of_file).collect::<Vec<_>>()));
@@ -73,7 +72,7 @@ impl Parts<'_> {
         let mut kept = None;
         for container in found {
             self.require_own("container", &spec.name, container.mark.as_ref(), &container.labels)?;
-            // One that was never started may lack its files.
+            // A container that was never started may lack its files.
             let same = container.labels.get(LABEL_SPEC) == Some(&hash.to_string());
             if same && matches!(container.state, ContainerState::Running | ContainerState::Exited) {
                 kept = Some(container);
@@ -90,7 +89,7 @@ impl Parts<'_> {
                 return Ok(());
             }
             match self.world.containers.start_container(&container.id).await {
-                // A network that it was made on is gone, and one of the same name doesn't help it.
+                // Its network is gone, and a new one of the same name doesn't help.
                 Err(EffectError::NotFound(what)) => {
                     info!(container = spec.name, missing = what, "can't be started, and is made anew");
                     absent_is_done(self.world.containers.remove_container(&container.id).await)?;

@@ -1,4 +1,4 @@
-//! What the containers of the platform are made from.
+//! Specifications of the platform's containers.
 
 use std::net::Ipv4Addr;
 
@@ -136,8 +136,8 @@ pub(super) fn mariadb(settings: &PlatformSettings, gateway: &str, admin_hash: &s
 const MIGRATES: (u32, u32) = (5, 14);
 
 /// Settings of Caddy's network. At each reload it listens anew and then closes the old listener, and with that the
-/// kernel closes the connections that wait there, which visitors see as an empty answer. A kernel that can give them to
-/// the new listener is told to.
+/// kernel closes the connections that wait there, which visitors see as an empty answer. Kernels that can hand
+/// them to the new listener do so by a setting.
 fn caddy_sysctls(kernel: &str) -> Vec<(String, String)> {
     let mut numbers = kernel.split(|c: char| !c.is_ascii_digit()).map_while(|number| number.parse::<u32>().ok());
     let version = (numbers.next().unwrap_or_default(), numbers.next().unwrap_or_default());
@@ -202,9 +202,9 @@ mod tests {
             ("", false),
             ("linux", false),
         ] {
-            let told =
+            let migrates =
                 caddy_sysctls(kernel).iter().any(|(name, value)| name.ends_with("tcp_migrate_req") && value == "1");
-            assert_eq!(told, can, "{kernel}");
+            assert_eq!(migrates, can, "{kernel}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! One site: looked at, and repaired if that is safe.
+//! Check of one site: scan, compare, enqueue a repair where that is safe.
 
 use hostplane_domain::desired::DesiredSite;
 use hostplane_domain::drift::{Drift, drifts};
@@ -19,46 +19,46 @@ use crate::operations;
 use crate::sites;
 use crate::store::{JobError, ReconcileTarget, StoreError};
 
-/// What came of a look at one site.
+/// Outcome of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Checked {
-    /// There is nothing more to do about it now.
+pub(super) enum CheckOutcome {
+    /// Nothing to do now.
     Settled,
-    /// A job holds it: it is looked at again when that has ended.
+    /// A job holds the site, which is checked again after the job's end.
     Busy,
-    /// It is repaired, but not before.
+    /// Backoff: the repair is due at this time.
     Later(Timestamp),
-    /// It could not be seen.
-    Unseen,
+    /// The site could not be observed.
+    Unobserved,
 }
 
 impl Reconciler {
-    /// Looks at one site, tells what is not as it should be, and has it repaired.
-    pub(super) async fn check(&self, site: SiteId, depth: Depth) -> Checked {
+    /// Scans one site, records its drift, and enqueues a repair.
+    pub(super) async fn check(&self, site: SiteId, depth: Depth) -> CheckOutcome {
         match self.try_check(site, depth).await {
-            Ok(checked) => checked,
+            Ok(outcome) => outcome,
             Err(ScanError::World(error)) => {
-                // What could not be seen says nothing; the next look at everything tells whoever is down.
-                debug!(site_id = %site, error = %error.chain(), "a site could not be looked at");
-                Checked::Unseen
+                // Only for debugging: the next full scan reports the dependency that is down.
+                debug!(site_id = %site, error = %error.chain(), "site not observed");
+                CheckOutcome::Unobserved
             }
             Err(ScanError::Store(error)) => {
-                // The next look at everything comes to it again.
-                error!(site_id = %site, error = chain(&error), "a site could not be looked at");
-                Checked::Settled
+                // The next full scan includes the site again.
+                error!(site_id = %site, error = chain(&error), "site not checked");
+                CheckOutcome::Settled
             }
         }
     }
 
-    async fn try_check(&self, site: SiteId, depth: Depth) -> Result<Checked, ScanError> {
+    async fn try_check(&self, site: SiteId, depth: Depth) -> Result<CheckOutcome, ScanError> {
         let Some(target) = self.store.reconcile_target(site).await? else {
             self.drift_cache.forget(site);
-            return Ok(Checked::Settled);
+            return Ok(CheckOutcome::Settled);
         };
         let is_stuck = match target.held_by {
             None => false,
             Some((_, JobState::NeedsOperator)) => true,
-            Some(_) => return Ok(Checked::Busy),
+            Some(_) => return Ok(CheckOutcome::Busy),
         };
         let (want, ring) = (target.want, self.secrets.now());
         let cx = self.context(&want, &ring);
@@ -70,10 +70,10 @@ impl Reconciler {
             seen.read_page(&cx, &want).await;
         }
         let found = drifts(&blueprint.observe(&cx, Some(&want), &seen));
-        // What a job has changed meanwhile was seen half before and half after.
+        // A job that ran during the scan makes the snapshot a mix of before and after.
         let is_same = |now: &ReconcileTarget| now.want == want && now.held_by == target.held_by;
         if !self.store.reconcile_target(site).await?.as_ref().is_some_and(is_same) {
-            return Ok(Checked::Busy);
+            return Ok(CheckOutcome::Busy);
         }
         match depth {
             Depth::Shallow => self.drift_cache.record_shallow(&want.site, found.clone(), begun),
@@ -81,27 +81,27 @@ impl Reconciler {
         }
         let due = repairable(&found);
         if due.is_empty() || is_stuck {
-            return Ok(Checked::Settled);
+            return Ok(CheckOutcome::Settled);
         }
-        self.order(&want, due).await
+        self.enqueue_repair(&want, due).await
     }
 
-    /// Orders a repair, unless it is too early or too often.
-    async fn order(&self, want: &DesiredSite, due: Vec<Drift>) -> Result<Checked, ScanError> {
-        // What a database from an older copy says of its sites is not to be made true.
+    /// Enqueues a repair, unless the database is stale or the repair policy says to wait.
+    async fn enqueue_repair(&self, want: &DesiredSite, due: Vec<Drift>) -> Result<CheckOutcome, ScanError> {
+        // The desired state in a stale database is out of date, so it must not be made true.
         if self.staleness.is_stale().await? {
-            debug!(site = %want.site.name, "not repaired: the control database is older than the world");
-            return Ok(Checked::Settled);
+            debug!(site = %want.site.name, "not repaired: the control database is stale");
+            return Ok(CheckOutcome::Settled);
         }
         let (site, now) = (want.site.id, self.world.clock.now());
         let since = Timestamp(now.0.saturating_sub(i64::try_from(WINDOW.as_micros()).unwrap_or(i64::MAX)));
         let repaired = self.store.repairs(site, since).await?;
         let repair = operations::of(OperationName::Repair);
-        let words =
+        let in_words =
             || due.iter().map(|drift| format!("{} {}", drift.kind, drift.reason)).collect::<Vec<_>>().join(", ");
         let ordered = match decide(&due, &repaired, now, self.settings.pace.repair_backoff) {
             RepairDecision::Now => self.store.enqueue_for_findings(&due, site, repair, now).await.map(|job| {
-                info!(site = %want.site.name, %job, drifts = words(), "repairing");
+                info!(site = %want.site.name, %job, drifts = in_words(), "repairing");
                 for drift in &due {
                     counter!("hostplane_repairs_ordered_total", "reason" => drift.reason.as_str()).increment(1);
                 }
@@ -109,19 +109,19 @@ impl Reconciler {
             }),
             RepairDecision::At(at) => {
                 let wait_ms = u64::try_from(at.since(now).as_millis()).unwrap_or(u64::MAX);
-                info!(site = %want.site.name, drifts = words(), wait_ms, "repaired before: repairing again later");
-                return Ok(Checked::Later(at));
+                info!(site = %want.site.name, drifts = in_words(), wait_ms, "repaired before; the next repair waits");
+                return Ok(CheckOutcome::Later(at));
             }
             RepairDecision::Never(kind, history) => {
                 let error = JobError { step: Some(kind), message: history };
                 self.store.enqueue_operator_required(&due, site, repair, &error, now).await.map(|job| {
-                    warn!(site = %want.site.name, %job, drifts = words(), "breaks again and again: needs an operator");
+                    warn!(site = %want.site.name, %job, drifts = in_words(), "repair limit reached; operator required");
                 })
             }
         };
         match ordered {
-            // Another job was quicker, or the site is on its way out.
-            Ok(()) | Err(StoreError::JobActive | StoreError::Illegal(_)) => Ok(Checked::Busy),
+            // Another job was quicker, or the site is being destroyed.
+            Ok(()) | Err(StoreError::JobActive | StoreError::Illegal(_)) => Ok(CheckOutcome::Busy),
             Err(error) => Err(error.into()),
         }
     }
@@ -133,7 +133,7 @@ impl Reconciler {
             mail: self.settings.mail_login(),
             instance: self.instance,
             site: &want.site,
-            // Only names the mark of what would be made, and nothing is made here.
+            // Any job will do: only the marks of new objects name one, and observing makes none.
             job: JobId::new(want.site.id.uuid()),
             pace: self.settings.pace,
             hashes: None,

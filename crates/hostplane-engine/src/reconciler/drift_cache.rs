@@ -1,4 +1,4 @@
-//! What was last seen of each site. It lives in memory: another look tells more than what was once written down.
+//! In-memory cache of each site's drift; rebuilt by scanning, never persisted.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -14,19 +14,19 @@ use tracing::{info, warn};
 use crate::inventory::snapshot::Depth;
 use crate::sites;
 
-/// The drift_cache.
+/// Drift of all sites, as last detected.
 #[derive(Default)]
 pub(crate) struct DriftCache(Mutex<Inner>);
 
 #[derive(Default)]
 struct Inner {
-    /// When everything was last looked at.
+    /// Time of the last full scan.
     scanned_at: Option<Timestamp>,
-    /// Why the last look at everything did not see it all.
+    /// The reason why the last full scan was incomplete.
     trouble: Option<String>,
-    /// Sites that are not as they should be.
+    /// Sites with drift.
     sites: BTreeMap<SiteId, CachedSite>,
-    /// When each site was last looked into.
+    /// Time of each site's last deep scan.
     deep_scanned: HashMap<SiteId, Timestamp>,
 }
 
@@ -36,25 +36,25 @@ struct CachedSite {
     at: Timestamp,
 }
 
-/// What is not as it should be of a site, as last seen.
+/// Drift of one site, as last detected.
 #[derive(Debug, Clone)]
 pub struct SiteDrift {
-    /// Which site.
+    /// The site.
     pub site: SiteRef,
-    /// What, and why.
+    /// Its drifts, at least one.
     pub drifts: Vec<Drift>,
-    /// When that was seen.
+    /// Time of the scan.
     pub seen_at: Timestamp,
 }
 
-/// All that is not as it should be, as last seen.
+/// Drift of all sites, as last detected.
 #[derive(Debug, Clone)]
 pub struct DriftReport {
-    /// When everything was last looked at; `None` when it never was since the control plane began.
+    /// Time of the last full scan; `None` before the first since the control plane's start.
     pub scanned_at: Option<Timestamp>,
-    /// Why not everything could be seen at the last look.
+    /// The reason why the last full scan was incomplete.
     pub trouble: Option<String>,
-    /// Sites with something that is not as it should be.
+    /// Sites with drift, by name.
     pub sites: Vec<SiteDrift>,
 }
 
@@ -65,7 +65,7 @@ fn is_deep(drift: &Drift) -> bool {
 }
 
 impl DriftCache {
-    /// Lists showed this of a site. What was seen inside stays until the next look inside.
+    /// Records the result of a shallow scan of a site. Drift that only a deep scan shows stays.
     pub fn record_shallow(&self, site: &SiteRef, mut drifts: Vec<Drift>, at: Timestamp) {
         let mut inner = self.lock();
         let before = inner.sites.get(&site.id);
@@ -76,21 +76,21 @@ impl DriftCache {
         inner.set(site, drifts, at);
     }
 
-    /// A look inside showed this of a site.
+    /// Records the result of a deep scan of a site.
     pub fn record_deep(&self, site: &SiteRef, drifts: Vec<Drift>, at: Timestamp) {
         let mut inner = self.lock();
         inner.deep_scanned.insert(site.id, at);
         inner.set(site, drifts, at);
     }
 
-    /// The site is not in service any more.
+    /// Forgets a site that is no longer in service.
     pub fn forget(&self, site: SiteId) {
         let mut inner = self.lock();
         inner.sites.remove(&site);
         inner.deep_scanned.remove(&site);
     }
 
-    /// Everything was looked at; these sites are in service.
+    /// Records a full scan, and forgets all sites but these, which are in service.
     pub fn complete_scan(&self, at: Timestamp, trouble: Option<String>, sites: &HashSet<SiteId>) {
         let mut inner = self.lock();
         (inner.scanned_at, inner.trouble) = (Some(at), trouble);
@@ -98,13 +98,13 @@ impl DriftCache {
         inner.deep_scanned.retain(|site, _| sites.contains(site));
     }
 
-    /// Nothing could be seen.
+    /// Records a full scan that failed.
     pub fn fail_scan(&self, why: String) {
         self.lock().trouble = Some(why);
     }
 
-    /// The sites to look into next: so many of those that nobody looked into for longest, and as many of those that were
-    /// not as they should be inside.
+    /// Sites for the next deep scans: up to `share` sites with drift that only those show, then the `share` others whose
+    /// last deep scan is longest ago.
     pub fn next_deep(&self, sites: &[SiteId], share: usize) -> Vec<SiteId> {
         let inner = self.lock();
         let is_worse = |site: &&SiteId| inner.sites.get(site).is_some_and(|seen| seen.drifts.iter().any(is_deep));
@@ -116,7 +116,7 @@ impl DriftCache {
         next
     }
 
-    /// All that is not as it should be.
+    /// The drift of all sites.
     pub fn report(&self) -> DriftReport {
         let inner = self.lock();
         let mut sites: Vec<SiteDrift> = inner.sites.values().map(CachedSite::shown).collect();
@@ -124,7 +124,7 @@ impl DriftCache {
         DriftReport { scanned_at: inner.scanned_at, trouble: inner.trouble.clone(), sites }
     }
 
-    /// What is not as it should be of one site; `None` when nothing is known to be wrong with it.
+    /// The drift of one site; `None` when none is known.
     pub fn of_site(&self, site: SiteId) -> Option<SiteDrift> {
         self.lock().sites.get(&site).map(CachedSite::shown)
     }
@@ -147,11 +147,11 @@ impl Inner {
         let same = |one: &Drift, other: &Drift| (one.kind, one.reason) == (other.kind, other.reason);
         for drift in drifts.iter().filter(|drift| !before.iter().any(|known| same(known, drift))) {
             let Drift { kind, reason, remediation, detail } = drift;
-            warn!(site = %site.name, resource = %kind, %reason, %remediation, detail, "drift");
+            warn!(site = %site.name, resource = %kind, %reason, %remediation, detail, "drift detected");
             counter!("hostplane_drifts_detected_total", "reason" => reason.as_str()).increment(1);
         }
         for gone in before.iter().filter(|known| !drifts.iter().any(|drift| same(known, drift))) {
-            info!(site = %site.name, resource = %gone.kind, reason = %gone.reason, "a drift is gone");
+            info!(site = %site.name, resource = %gone.kind, reason = %gone.reason, "drift resolved");
         }
         if drifts.is_empty() {
             self.sites.remove(&site.id);

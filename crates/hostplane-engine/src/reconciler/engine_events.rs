@@ -1,4 +1,4 @@
-//! Which site an event of the Engine's is about. Events are hints: what they say is only where to look.
+//! The site that an event of the Engine is about. Events are hints: each causes a check, and nothing else.
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
@@ -12,17 +12,17 @@ use super::Reconciler;
 use crate::inventory::snapshot::Depth;
 use crate::store::{StoreError, Stored};
 
-/// The event that tells of other limits, which no list shows.
+/// The event of changed limits, which no list shows.
 const UPDATED: &str = "update";
 
 impl Reconciler {
-    /// The site that something happened to, and how far it has to be looked at.
+    /// The site that an event is about, and the depth of its check.
     pub(super) async fn concerned(&self, event: &EngineEvent) -> Stored<Option<(SiteId, Depth)>> {
         let depth = if event.action == UPDATED { Depth::Deep } else { Depth::Shallow };
         if let Some(site) = event.labels.get(LABEL_SITE_ID) {
             return Ok(SiteId::from_str(site).ok().map(|site| (site, depth)));
         }
-        // The Engine tells no labels of volumes and networks.
+        // Events of volumes and networks carry no labels.
         let Some(name) = naming::site_of(&event.name) else { return Ok(None) };
         match self.store.site(&name).await {
             Ok(site) => Ok(Some((site.site.id, depth))),
@@ -32,7 +32,7 @@ impl Reconciler {
     }
 }
 
-/// Sites to be looked at, each once and as far as anybody wants.
+/// Sites to be checked again, each once and at the greatest depth requested.
 #[derive(Debug, Default)]
 pub(super) struct RecheckQueue(BTreeMap<SiteId, Depth>);
 

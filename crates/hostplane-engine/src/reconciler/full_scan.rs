@@ -1,4 +1,4 @@
-//! Everything at once: the lists of all sites, in a constant number of calls.
+//! Full scan: the lists of all sites' objects, in a constant number of calls.
 
 use std::collections::HashSet;
 use std::sync::PoisonError;
@@ -20,28 +20,28 @@ use crate::inventory::ScanError;
 use crate::sites;
 use crate::store::ReconcileTarget;
 
-/// After so many looks all sites were looked into.
-const DEEP_SCAN_ROUNDS: usize = 60;
-/// Sites that are compared before others get their turn.
+/// Full scans until every site has had a deep scan.
+const SCANS_PER_DEEP_CYCLE: usize = 60;
+/// Sites that are compared before other tasks may run.
 const BATCH: usize = 64;
-/// After so many failed looks in a row it is told louder: until one succeeds nothing is repaired or collected.
+/// Failed scans in a row until one warning is logged: without a scan nothing is repaired or collected.
 pub(super) const FAILED_SCANS: u32 = 3;
 
-/// What is to be done after a look at everything.
+/// Sites to check after a full scan.
 #[derive(Debug, Default)]
 pub(super) struct ScanResult {
-    /// Sites that seem to need a repair: each is looked at again by itself, as a job may have changed it meanwhile.
+    /// Sites that seem to need a repair. Each is checked alone, as a job may have changed it during the scan.
     pub suspects: Vec<SiteId>,
-    /// Sites to be looked into.
+    /// Sites due for a deep scan.
     pub deep: Vec<SiteId>,
     /// Sites that a job holds.
     pub busy: Vec<SiteId>,
-    /// Not everything could be seen.
+    /// True if a part of the inventory could not be read.
     pub is_incomplete: bool,
 }
 
 impl Reconciler {
-    /// Looks at everything. With `all`, every site is to be looked into, and not only those whose turn it is.
+    /// Scans everything. With `all`, every site is due for a deep scan, else a share of them.
     pub(super) async fn scan(&self, all: bool) -> Result<ScanResult, ScanError> {
         let begun = Instant::now();
         let result = self.try_scan(all).await;
@@ -53,7 +53,7 @@ impl Reconciler {
 
     async fn try_scan(&self, all: bool) -> Result<ScanResult, ScanError> {
         let exclusive = self.orphans.exclusive().await;
-        // Before the world: what was added since is none that could be missing.
+        // Read before the world, so that no site added since seems to miss its resources.
         let targets = self.store.reconcile_targets().await?;
         let mut inventory = match Inventory::scan(&self.world, self.instance).await {
             Ok(inventory) => inventory,
@@ -63,7 +63,7 @@ impl Reconciler {
             }
         };
         let trouble = inventory.unreachable.as_ref().map(ToString::to_string);
-        // Without all of it nothing can be said of what no site explains. Whatever comes of it, the sites are compared.
+        // Orphans can be classified only in a complete inventory. Even if that fails, the sites are compared.
         let assessed = if trouble.is_none() {
             self.orphans.assess(&inventory, exclusive).await
         } else {
@@ -84,7 +84,8 @@ impl Reconciler {
                     error!(
                         site = name,
                         error = chain(&error),
-                        "a site can't be read, so it isn't watched; mend its row with `sqlite3` while no control plane runs"
+                        "the site's row can't be read, so its drift goes undetected; stop the control plane and correct the row \
+                         with `sqlite3`"
                     );
                     continue;
                 }
@@ -115,7 +116,7 @@ impl Reconciler {
         }
         hashes.retain(|site, _| there.contains(site));
         *self.hashes.lock().unwrap_or_else(PoisonError::into_inner) = hashes;
-        let share = if all { idle.len() } else { idle.len().div_ceil(DEEP_SCAN_ROUNDS) };
+        let share = if all { idle.len() } else { idle.len().div_ceil(SCANS_PER_DEEP_CYCLE) };
         result.deep = self.drift_cache.next_deep(&idle, share);
         result.deep.retain(|site| !result.suspects.contains(site));
         self.drift_cache.complete_scan(inventory.scanned_at, trouble, &there);
@@ -124,12 +125,12 @@ impl Reconciler {
 
     pub(super) fn report(error: &ScanError, failed: u32) {
         match error {
-            ScanError::Store(error) => error!(error = chain(error), "can't look at everything"),
+            ScanError::Store(error) => error!(error = chain(error), "full scan failed"),
             ScanError::World(error) if failed == FAILED_SCANS => {
-                warn!(error = %error.chain(), failed, "can't look at everything; going on trying");
+                warn!(error = %error.chain(), failed, "full scan failed; trying again");
             }
-            // Whoever is down is told of elsewhere.
-            ScanError::World(error) => debug!(error = %error.chain(), "can't look at everything"),
+            // The gate logs which dependency is down.
+            ScanError::World(error) => debug!(error = %error.chain(), "full scan failed"),
         }
     }
 }

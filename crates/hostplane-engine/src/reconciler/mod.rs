@@ -1,19 +1,20 @@
-//! Notices what is not as it should be, tells why, and has it mended.
+//! Detects drift, reports its reasons, and enqueues repairs.
 //!
-//! | what | sees | when |
+//! | trigger | shows | when |
 //! |---|---|---|
-//! | a look at everything ([`tick`]) | what lists show, in a constant number of calls | at each connect to the Engine's events, each minute, on demand |
-//! | a look into one site ([`check`]) | also what lists don't: limits, settings, WordPress, the front page | a share of the sites each minute, all of them on demand, and whatever a job has just changed |
-//! | an event of the Engine ([`events`]) | that something happened to one site, which is then looked at | at once |
+//! | full scan ([`full_scan`]) | the facts in lists of all objects, in a constant number of calls | at each connect to the Engine's events, each minute, on demand |
+//! | deep scan of one site ([`check`]) | also facts that no list has: limits, settings, WordPress, the front page | a share of the sites each minute, all of them on demand, and each site that a job has just changed |
+//! | event of the Engine ([`engine_events`]) | a hint at one site, which is then checked | at once |
 //!
-//! *Invariant:* nothing is changed here. What is to be mended is ordered as a job ([`order`]), under the site's lock.
-//! *Invariant:* what could not be seen is no reason to do anything.
+//! *Invariant:* the reconciler changes nothing outside. A repair is a job, under the site's lock ([`repair_policy`]).
+//! *Invariant:* an unknown state causes no repair.
 
 mod check;
 mod drift_cache;
 mod engine_events;
 mod full_scan;
 mod repair_policy;
+mod requests;
 mod scheduler;
 
 use std::collections::HashMap;
@@ -22,10 +23,11 @@ use std::sync::{Arc, Mutex};
 use crate::fingerprint::SpecHashes;
 use hostplane_domain::ids::{InstanceId, SiteId};
 use hostplane_infra::world::World;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 pub(crate) use drift_cache::DriftCache;
 pub use drift_cache::{DriftReport, SiteDrift};
+pub(crate) use requests::ScanRequest;
 
 use crate::background::signal::Signal;
 use crate::orphans::Orphans;
@@ -34,15 +36,7 @@ use crate::site_settings::SiteSettings;
 use crate::staleness::Staleness;
 use crate::store::Store;
 
-/// Somebody wants a look at everything now.
-pub(crate) struct ScanRequest {
-    /// And into every site.
-    pub deep: bool,
-    /// Told when all of it was looked at.
-    pub done: oneshot::Sender<()>,
-}
-
-/// Compares, again and again.
+/// Compares the desired with the observed state of every site, continuously.
 pub(crate) struct Reconciler {
     pub store: Store,
     pub world: World,
@@ -54,12 +48,12 @@ pub(crate) struct Reconciler {
     pub orphans: Arc<Orphans>,
     pub staleness: Staleness,
     pub drift_cache: Arc<DriftCache>,
-    /// What each site's resources are made from, as of the last look at everything.
+    /// Hashes of each site's desired resources, as of the last full scan.
     pub hashes: Mutex<HashMap<SiteId, SpecHashes>>,
 }
 
 impl Reconciler {
-    /// Looks for ever, and when somebody asks.
+    /// Scans periodically, on events and on requests, and never returns.
     pub async fn run(&self, requests: mpsc::Receiver<ScanRequest>) {
         scheduler::Scheduler::new(self).run(requests).await;
     }

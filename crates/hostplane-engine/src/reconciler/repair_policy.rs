@@ -1,5 +1,5 @@
-//! Whether a repair is ordered, and when. What breaks again and again is repaired more and more seldom, and then left to
-//! somebody who can find out why. The journal knows how often it was: nothing of this is remembered.
+//! Policy of automatic repairs: backoff between repairs of one drift, then an operator. Derived from the journal, so a
+//! restart forgets nothing.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -11,23 +11,23 @@ use hostplane_infra::clock::Timestamp;
 use crate::background::backoff::Backoff;
 use crate::store::Repaired;
 
-/// How far the journal is looked through.
+/// Period in which repairs count.
 pub(super) const WINDOW: Duration = Duration::from_hours(1);
-/// So often within that time the same is repaired by itself.
+/// Most automatic repairs of one drift per window.
 const REPAIRS: usize = 6;
 
-/// When a site's turn comes.
+/// Decision on the repair of a site.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum RepairDecision {
-    /// Now.
+    /// Repair now.
     Now,
-    /// Not before.
+    /// Repair at this time.
     At(Timestamp),
-    /// When somebody says so: what breaks again and again, and its history.
+    /// The repair limit of this resource is reached; with the history of its repairs.
     Never(ResourceKind, String),
 }
 
-/// What a repair is ordered for.
+/// The drifts that a repair can do something about.
 pub(super) fn repairable(drifts: &[Drift]) -> Vec<Drift> {
     drifts
         .iter()
@@ -36,14 +36,14 @@ pub(super) fn repairable(drifts: &[Drift]) -> Vec<Drift> {
         .collect()
 }
 
-/// When these drifts are to be repaired, after those repairs. The first pause is `rest`, and it doubles.
+/// Decides on the repair of these drifts after those repairs. The first pause is `first`, and it doubles.
 pub(super) fn decide(drifts: &[Drift], repaired: &[Repaired], now: Timestamp, first: Duration) -> RepairDecision {
     let mut latest = None;
     for drift in drifts {
         let same = |known: &Drift| (known.kind, known.reason) == (drift.kind, drift.reason);
         let alike: Vec<&Repaired> = repaired.iter().filter(|repaired| repaired.why.iter().any(same)).collect();
         let Some(last) = alike.last() else { continue };
-        // One that found nothing to mend was ordered for something that passed by itself.
+        // A repair that found nothing to do was ordered for a drift that had passed already: it is no failure.
         let times: Vec<Timestamp> =
             alike.iter().filter(|repaired| repaired.has_worked).map(|repaired| repaired.at).collect();
         if times.len() >= REPAIRS {
@@ -70,7 +70,7 @@ fn history(drift: &Drift, times: &[Timestamp]) -> String {
         // A string takes all that is written to it.
         let _ = write!(text, "{} {at}", if nth == 0 { "" } else { "," });
     }
-    text.push_str(", and broke again each time, so it is left as it is; find out what breaks it, then retry this job");
+    text.push_str(", and drifted again each time; find the cause, then retry this job");
     text
 }
 
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_time_it_is_repaired_at_once() {
+    fn a_new_drift_is_repaired_at_once() {
         assert_eq!(decide(&[stopped()], &[], seconds(0), BACKOFF), RepairDecision::Now);
         let others =
             [drift(ResourceKind::NginxContainer, Reason::Absent), drift(ResourceKind::PhpContainer, Reason::Stopped)];
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn then_it_rests_longer_each_time() {
+    fn the_backoff_doubles_with_each_repair() {
         let at = |times, now| decide(&[stopped()], &repaired(times), seconds(now), BACKOFF);
         assert_eq!(at(1, 4), RepairDecision::At(seconds(5)));
         assert_eq!(at(1, 5), RepairDecision::Now);
@@ -118,20 +118,20 @@ mod tests {
         assert_eq!(
             decide(&both, &repaired(1), seconds(0), BACKOFF),
             RepairDecision::At(seconds(5)),
-            "the longest rest counts"
+            "the longest backoff counts"
         );
     }
 
     #[test]
-    fn what_passes_by_itself_makes_it_rest_and_is_nobody_s_trouble() {
+    fn repairs_without_effect_only_back_off() {
         let idle: Vec<Repaired> = repaired(9).into_iter().map(|it| Repaired { has_worked: false, ..it }).collect();
         assert_eq!(decide(&[stopped()], &idle, seconds(801), BACKOFF), RepairDecision::At(seconds(800 + 5 * 256)));
     }
 
     #[test]
-    fn at_last_somebody_is_told_the_history() {
+    fn the_repair_limit_hands_the_history_to_an_operator() {
         let RepairDecision::Never(kind, history) = decide(&[stopped()], &repaired(6), seconds(100_000), BACKOFF) else {
-            panic!("it goes on");
+            panic!("repairs go on");
         };
         assert_eq!(kind, ResourceKind::NginxContainer);
         for part in ["stopped", "exited", "6 times", "1970-01-01T00:00:00", "1970-01-01T00:08:20"] {
@@ -140,8 +140,8 @@ mod tests {
     }
 
     #[test]
-    fn only_what_a_job_can_do_something_about_is_ordered() {
-        let of = |way| repairable(&[Drift { remediation: way, ..stopped() }]).len();
+    fn only_drifts_that_a_job_can_repair_are_repairable() {
+        let of = |remediation| repairable(&[Drift { remediation, ..stopped() }]).len();
         assert_eq!([Remediation::Repair, Remediation::Restore].map(of), [1, 1]);
         assert_eq!([Remediation::Upgrade, Remediation::Operator, Remediation::Nothing].map(of), [0, 0, 0]);
     }

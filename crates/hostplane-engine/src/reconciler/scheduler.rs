@@ -1,4 +1,5 @@
-//! What is looked at next. One loop decides; looks go on beside each other, and one at lists never waits for a front page.
+//! Schedule of scans and checks. One loop decides; checks run concurrently, and a shallow one never waits for a front
+//! page.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::future::pending;
@@ -9,99 +10,94 @@ use hostplane_domain::ids::SiteId;
 use hostplane_infra::containers::{EngineEvent, EngineEvents};
 use hostplane_infra::error::{Effect, chain};
 use metrics::gauge;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::time::{Duration, Instant, sleep_until};
 use tracing::{debug, error, info};
 
-use super::check::Checked;
+use super::Reconciler;
+use super::check::CheckOutcome;
 use super::engine_events::RecheckQueue;
 use super::full_scan::ScanResult;
-use super::{Reconciler, ScanRequest};
+use super::requests::{PendingRequests, ScanRequest};
 use crate::background::backoff::SiteBackoff;
 use crate::inventory::ScanError;
 use crate::inventory::snapshot::Depth;
 
-/// Sites that are looked into at once, and sites whose lists are looked at at once. Each has places of its own: a front
-/// page may take its time.
+/// Concurrent checks. Deep ones have slots of their own, as a front page may be slow.
 const DEEP_AT_ONCE: usize = 8;
 const SHALLOW_AT_ONCE: usize = 24;
-/// Jobs make many changes in a row: so long after one it is seen whether a site has come free.
-const REST: Duration = Duration::from_millis(100);
+/// Delay from a change by a job until busy sites are listed again, as jobs make many changes in a row.
+const BUSY_DELAY: Duration = Duration::from_millis(100);
 
-/// So long after an event, and after the look before, its site is looked at. The Engine tells of a container's end
-/// before its own lists show it, and a network or volume often goes a moment after its container.
-const AFTER_EVENT: [Duration; 3] = [Duration::from_millis(50), Duration::from_millis(250), Duration::from_secs(1)];
+/// Delays of the checks after an event, the first since the event, the others since the check before. The Engine sends
+/// a container's end before its own lists show it, and a network or volume often goes a moment after its container.
+const EVENT_DELAYS: [Duration; 3] = [Duration::from_millis(50), Duration::from_millis(250), Duration::from_secs(1)];
 
-/// So long after a look that did not see everything the next one comes: it may be there again.
-const UNSEEN: Duration = Duration::from_secs(5);
+/// Delay from an incomplete scan or check to the next one.
+const RETRY_DELAY: Duration = Duration::from_secs(5);
 
-/// Whether events are heard.
+/// Gauge: 1 while the Engine's events are received.
 const CONNECTED: &str = "hostplane_engine_events_connected";
 
-/// Something that is under way has ended.
+/// Result of a task.
 enum Done {
     Connected(Effect<EngineEvents>),
     Scanned(Result<ScanResult, ScanError>),
-    Checked(SiteId, Depth, Checked),
+    Checked(SiteId, Depth, CheckOutcome),
     EventResolved(EngineEvent, Result<Option<(SiteId, Depth)>, crate::store::StoreError>),
-    Free(Result<BTreeSet<SiteId>, crate::store::StoreError>),
+    BusySites(Result<BTreeSet<SiteId>, crate::store::StoreError>),
 }
 
-/// What an event said of a site: when it is looked at next, how far, and which of the looks that is.
+/// Checks that an event of the Engine causes.
 struct Hint {
+    /// Time of the next check.
     at: Instant,
     depth: Depth,
+    /// Index of its delay.
     nth: usize,
 }
 
-/// Somebody who waits for a look at everything.
-struct Waiting {
-    deep: bool,
-    /// The sites that are still to be looked at; `None` before the look at everything.
-    left: Option<BTreeSet<SiteId>>,
-    done: oneshot::Sender<()>,
-}
-
-/// What is under way, and what comes next.
+/// Scans and checks under way, and those to come.
 pub(super) struct Scheduler<'a> {
-    me: &'a Reconciler,
-    work: FuturesUnordered<BoxFuture<'a, Done>>,
+    reconciler: &'a Reconciler,
+    tasks: FuturesUnordered<BoxFuture<'a, Done>>,
     events: Option<EngineEvents>,
-    /// The Engine's events can't be heard, and that was told.
+    /// The Engine's events are not received, and that was logged.
     disconnected: bool,
-    /// When it is tried to hear them again.
+    /// Time of the next attempt to connect.
     reconnect: Option<Instant>,
     next_scan: Instant,
-    /// A look at everything is under way, and whether one more is wanted.
+    /// A full scan is under way.
     scanning: bool,
+    /// One more full scan is to follow it.
     scan_again: bool,
     failed_scans: u32,
-    /// Sites that are looked at now, and how far: a front page that doesn't answer keeps nobody from the lists.
+    /// Checks under way, by site and depth: a front page that doesn't answer delays no shallow check of its site.
     under_way: BTreeSet<(SiteId, Depth)>,
-    /// Sites that are to be looked at once more.
+    /// Sites to check once more after the check under way.
     again: RecheckQueue,
-    /// Sites that wait for a place, by how far they are to be looked at.
+    /// Sites that wait for a slot, by depth.
     queues: BTreeMap<Depth, VecDeque<SiteId>>,
-    /// Sites that a job holds: they are looked at when it has ended.
+    /// Sites that a job holds; checked after its end.
     busy: BTreeSet<SiteId>,
-    /// When it is seen whether they have come free.
-    free_at: Option<Instant>,
-    /// Sites whose repair has to wait.
-    later: SiteBackoff,
-    /// Sites that something happened to.
-    hinted: BTreeMap<SiteId, Hint>,
-    waiting: Vec<Waiting>,
+    /// Time of the next list of busy sites.
+    list_busy_at: Option<Instant>,
+    /// Sites whose next check or repair waits.
+    backoff: SiteBackoff,
+    /// Sites with an event.
+    hints: BTreeMap<SiteId, Hint>,
+    requests: PendingRequests,
 }
 
 impl<'a> Scheduler<'a> {
-    pub(super) fn new(me: &'a Reconciler) -> Self {
+    pub(super) fn new(reconciler: &'a Reconciler) -> Self {
         Self {
-            me,
-            work: FuturesUnordered::new(),
+            reconciler,
+            tasks: FuturesUnordered::new(),
             events: None,
             disconnected: false,
             reconnect: Some(Instant::now()),
-            next_scan: Instant::now() + me.settings.pace.scan_interval,
+            next_scan: Instant::now() + reconciler.settings.pace.scan_interval,
             scanning: false,
             scan_again: false,
             failed_scans: 0,
@@ -109,28 +105,28 @@ impl<'a> Scheduler<'a> {
             again: RecheckQueue::default(),
             queues: BTreeMap::new(),
             busy: BTreeSet::new(),
-            free_at: None,
-            later: SiteBackoff::default(),
-            hinted: BTreeMap::new(),
-            waiting: Vec::new(),
+            list_busy_at: None,
+            backoff: SiteBackoff::default(),
+            hints: BTreeMap::new(),
+            requests: PendingRequests::default(),
         }
     }
 
     pub(super) async fn run(mut self, mut requests: mpsc::Receiver<ScanRequest>) {
-        let mut changes = self.me.store.changes();
+        let mut changes = self.reconciler.store.changes();
         loop {
             let timer = self.next_timer();
-            // In this order, so that a run in virtual time is the same each time.
+            // In a fixed order, so that runs in virtual time are reproducible.
             tokio::select! {
                 biased;
-                Some(done) = self.work.next(), if !self.work.is_empty() => self.done(done),
-                heard = next_event(&mut self.events) => self.on_event(heard),
+                Some(done) = self.tasks.next(), if !self.tasks.is_empty() => self.done(done),
+                event = next_event(&mut self.events) => self.on_event(event),
                 Some(request) = requests.recv() => {
-                    self.waiting.push(Waiting { deep: request.deep, left: None, done: request.done });
+                    self.requests.add(request);
                     self.scan();
                 }
-                Ok(()) = changes.changed(), if !self.busy.is_empty() && self.free_at.is_none() => {
-                    self.free_at = Some(Instant::now() + REST);
+                Ok(()) = changes.changed(), if !self.busy.is_empty() && self.list_busy_at.is_none() => {
+                    self.list_busy_at = Some(Instant::now() + BUSY_DELAY);
                 }
                 () = sleep_until(timer) => self.on_time(),
             }
@@ -138,29 +134,29 @@ impl<'a> Scheduler<'a> {
     }
 
     fn next_timer(&self) -> Instant {
-        let later = self.later.next_due();
-        let hinted = self.hinted.values().map(|hint| hint.at).min();
-        let others = [self.reconnect, self.free_at, later, hinted].into_iter().flatten();
+        let backoff = self.backoff.next_due();
+        let hint = self.hints.values().map(|hint| hint.at).min();
+        let others = [self.reconnect, self.list_busy_at, backoff, hint].into_iter().flatten();
         others.fold(self.next_scan, Instant::min)
     }
 
     fn on_time(&mut self) {
-        let (now, me) = (Instant::now(), self.me);
+        let (now, reconciler) = (Instant::now(), self.reconciler);
         if self.reconnect.is_some_and(|at| at <= now) {
             self.reconnect = None;
-            self.work.push(Box::pin(async { Done::Connected(me.world.containers.events().await) }));
+            self.tasks.push(Box::pin(async { Done::Connected(reconciler.world.containers.events().await) }));
         }
-        if self.free_at.is_some_and(|at| at <= now) {
-            self.free_at = None;
-            self.work.push(Box::pin(async { Done::Free(me.store.busy_sites().await) }));
+        if self.list_busy_at.is_some_and(|at| at <= now) {
+            self.list_busy_at = None;
+            self.tasks.push(Box::pin(async { Done::BusySites(reconciler.store.busy_sites().await) }));
         }
         self.follow_hints(now);
-        for site in self.later.take_due(now) {
+        for site in self.backoff.take_due(now) {
             self.check(site, Depth::Deep);
         }
         if self.next_scan <= now {
-            // One that takes longer than the pause is waited for.
-            self.next_scan = now + me.settings.pace.scan_interval;
+            // No second scan begins while one takes longer than the interval.
+            self.next_scan = now + reconciler.settings.pace.scan_interval;
             if !self.scanning {
                 self.scan();
             }
@@ -168,19 +164,19 @@ impl<'a> Scheduler<'a> {
     }
 
     fn hint(&mut self, site: SiteId, depth: Depth) {
-        let depth = self.hinted.get(&site).map_or(depth, |known| known.depth.max(depth));
-        self.hinted.insert(site, Hint { at: Instant::now() + AFTER_EVENT[0], depth, nth: 0 });
+        let depth = self.hints.get(&site).map_or(depth, |known| known.depth.max(depth));
+        self.hints.insert(site, Hint { at: Instant::now() + EVENT_DELAYS[0], depth, nth: 0 });
     }
 
     fn follow_hints(&mut self, now: Instant) {
         let mut due = Vec::new();
-        self.hinted.retain(|site, hint| {
+        self.hints.retain(|site, hint| {
             if hint.at > now {
                 return true;
             }
             due.push((*site, hint.depth));
             hint.nth += 1;
-            let next = AFTER_EVENT.get(hint.nth);
+            let next = EVENT_DELAYS.get(hint.nth);
             hint.at = now + next.copied().unwrap_or_default();
             next.is_some()
         });
@@ -189,21 +185,17 @@ impl<'a> Scheduler<'a> {
         }
     }
 
-    /// Begins a look at everything, or has one begun when that under way has ended: what it sees may be older than
-    /// what it is wanted for.
+    /// Begins a full scan, or has one follow that under way, which may have read an older state than the caller needs.
     fn scan(&mut self) {
         if self.scanning {
             self.scan_again = true;
             return;
         }
         self.scanning = true;
-        self.next_scan = Instant::now() + self.me.settings.pace.scan_interval;
-        let all = self.waiting.iter().any(|waiting| waiting.deep && waiting.left.is_none());
-        for waiting in self.waiting.iter_mut().filter(|waiting| waiting.left.is_none()) {
-            waiting.left = Some(BTreeSet::new());
-        }
-        let me = self.me;
-        self.work.push(Box::pin(async move { Done::Scanned(me.scan(all).await) }));
+        self.next_scan = Instant::now() + self.reconciler.settings.pace.scan_interval;
+        let all = self.requests.begin_scan();
+        let reconciler = self.reconciler;
+        self.tasks.push(Box::pin(async move { Done::Scanned(reconciler.scan(all).await) }));
     }
 
     fn check(&mut self, site: SiteId, depth: Depth) {
@@ -211,28 +203,28 @@ impl<'a> Scheduler<'a> {
             self.again.add(site, depth);
             return;
         }
-        if !self.has_place(depth) {
-            // What something has happened to comes before what only has its turn.
+        if !self.has_slot(depth) {
+            // Sites with a reason come before those whose periodic check is due.
             self.queues.entry(depth).or_default().push_front(site);
             return;
         }
         self.under_way.insert((site, depth));
-        let me = self.me;
-        self.work.push(Box::pin(async move { Done::Checked(site, depth, me.check(site, depth).await) }));
+        let reconciler = self.reconciler;
+        self.tasks.push(Box::pin(async move { Done::Checked(site, depth, reconciler.check(site, depth).await) }));
     }
 
-    fn has_place(&self, depth: Depth) -> bool {
-        let places = match depth {
+    fn has_slot(&self, depth: Depth) -> bool {
+        let slots = match depth {
             Depth::Shallow => SHALLOW_AT_ONCE,
             Depth::Deep => DEEP_AT_ONCE,
         };
-        self.under_way.iter().filter(|(_, other)| *other == depth).count() < places
+        self.under_way.iter().filter(|(_, other)| *other == depth).count() < slots
     }
 
-    /// Gives free places to those who wait.
-    fn fill(&mut self) {
+    /// Begins checks in free slots.
+    fn fill_slots(&mut self) {
         for depth in [Depth::Shallow, Depth::Deep] {
-            while self.has_place(depth)
+            while self.has_slot(depth)
                 && let Some(site) = self.queues.entry(depth).or_default().pop_front()
             {
                 self.check(site, depth);
@@ -240,11 +232,11 @@ impl<'a> Scheduler<'a> {
         }
     }
 
-    fn on_event(&mut self, heard: Option<Effect<EngineEvent>>) {
-        let me = self.me;
-        match heard {
-            Some(Ok(event)) => self.work.push(Box::pin(async move {
-                let site = me.concerned(&event).await;
+    fn on_event(&mut self, event: Option<Effect<EngineEvent>>) {
+        let reconciler = self.reconciler;
+        match event {
+            Some(Ok(event)) => self.tasks.push(Box::pin(async move {
+                let site = reconciler.concerned(&event).await;
                 Done::EventResolved(event, site)
             })),
             Some(Err(error)) => self.disconnect(&error.chain()),
@@ -254,38 +246,38 @@ impl<'a> Scheduler<'a> {
 
     fn disconnect(&mut self, why: &str) {
         if !self.disconnected {
-            info!(error = why, "the Engine's events can't be heard; going on trying");
+            info!(error = why, "no events from the Engine; reconnecting");
         }
         self.disconnected = true;
         gauge!(CONNECTED).set(0);
         self.events = None;
-        self.reconnect = Some(Instant::now() + self.me.settings.pace.dependency_pause);
+        self.reconnect = Some(Instant::now() + self.reconciler.settings.pace.dependency_pause);
     }
 
     fn done(&mut self, done: Done) {
         match done {
             Done::Connected(Ok(events)) => {
                 if self.disconnected {
-                    info!("the Engine's events are heard again");
+                    info!("connected to the Engine's events again");
                 }
                 self.disconnected = false;
                 gauge!(CONNECTED).set(1);
                 self.events = Some(events);
-                // What happened before is in none of them.
+                // The stream lacks all earlier events.
                 self.scan();
             }
             Done::Connected(Err(error)) => self.disconnect(&error.chain()),
             Done::Scanned(result) => self.scanned(result),
-            Done::Checked(site, depth, checked) => self.checked(site, depth, checked),
+            Done::Checked(site, depth, outcome) => self.checked(site, depth, outcome),
             Done::EventResolved(event, Ok(Some((site, depth)))) => {
-                debug!(name = event.name, action = event.action, "the Engine tells of");
+                debug!(name = event.name, action = event.action, "event of the Engine");
                 self.hint(site, depth);
             }
             Done::EventResolved(_, Ok(None)) => {}
-            Done::EventResolved(_, Err(error)) | Done::Free(Err(error)) => {
+            Done::EventResolved(_, Err(error)) | Done::BusySites(Err(error)) => {
                 error!(error = chain(&error), "the control database doesn't answer");
             }
-            Done::Free(Ok(still)) => {
+            Done::BusySites(Ok(still)) => {
                 let free: Vec<SiteId> = self.busy.difference(&still).copied().collect();
                 for site in free {
                     self.busy.remove(&site);
@@ -303,10 +295,7 @@ impl<'a> Scheduler<'a> {
                 if result.is_incomplete {
                     self.scan_soon();
                 }
-                for waiting in self.waiting.iter_mut().filter(|waiting| waiting.left.is_some()) {
-                    let all = result.suspects.iter().chain(result.deep.iter().filter(|_| waiting.deep));
-                    waiting.left.get_or_insert_default().extend(all);
-                }
+                self.requests.end_scan(&result);
                 self.busy.extend(result.busy);
                 for site in result.suspects {
                     self.check(site, Depth::Shallow);
@@ -314,7 +303,7 @@ impl<'a> Scheduler<'a> {
                 let queue = self.queues.entry(Depth::Deep).or_default();
                 let queued: BTreeSet<SiteId> = queue.iter().copied().collect();
                 queue.extend(result.deep.into_iter().filter(|site| !queued.contains(site)));
-                self.fill();
+                self.fill_slots();
             }
             Err(error) => {
                 self.failed_scans += 1;
@@ -329,55 +318,45 @@ impl<'a> Scheduler<'a> {
     }
 
     fn scan_soon(&mut self) {
-        self.next_scan = self.next_scan.min(Instant::now() + UNSEEN);
+        self.next_scan = self.next_scan.min(Instant::now() + RETRY_DELAY);
     }
 
-    fn checked(&mut self, site: SiteId, depth: Depth, checked: Checked) {
+    fn checked(&mut self, site: SiteId, depth: Depth, outcome: CheckOutcome) {
         self.under_way.remove(&(site, depth));
-        match checked {
-            Checked::Settled => {}
-            Checked::Busy => {
-                // What came of it is seen when the job has ended.
-                self.hinted.remove(&site);
+        match outcome {
+            CheckOutcome::Settled => {}
+            CheckOutcome::Busy => {
+                // The check after the job's end covers the event.
+                self.hints.remove(&site);
                 self.busy.insert(site);
-                // It may have come free already.
-                self.free_at.get_or_insert(Instant::now() + REST);
+                // The job may have ended already.
+                self.list_busy_at.get_or_insert(Instant::now() + BUSY_DELAY);
             }
-            Checked::Later(at) => {
-                let wait = at.since(self.me.world.clock.now());
-                self.later.pause_until(site, Instant::now() + wait, 0);
+            CheckOutcome::Later(at) => {
+                let wait = at.since(self.reconciler.world.clock.now());
+                self.backoff.pause_until(site, Instant::now() + wait, 0);
             }
-            Checked::Unseen => {
-                self.later.pause_until(site, Instant::now() + UNSEEN, 0);
-            }
-        }
-        for waiting in &mut self.waiting {
-            if let Some(left) = &mut waiting.left {
-                left.remove(&site);
+            CheckOutcome::Unobserved => {
+                self.backoff.pause_until(site, Instant::now() + RETRY_DELAY, 0);
             }
         }
+        self.requests.site_checked(site);
         if let Some(depth) = self.again.remove(site) {
             self.check(site, depth);
         }
-        self.fill();
+        self.fill_slots();
         self.answer_requests();
     }
 
     fn answer_requests(&mut self) {
-        // Whoever has waited too long has gone.
-        self.waiting.retain(|waiting| !waiting.done.is_closed());
-        let is_done = |waiting: &mut Waiting| waiting.left.as_ref().is_some_and(BTreeSet::is_empty);
-        if self.scanning {
-            return;
-        }
-        for done in self.waiting.extract_if(.., is_done) {
-            // Whoever requests may have gone.
-            let _ = done.done.send(());
+        self.requests.drop_abandoned();
+        if !self.scanning {
+            self.requests.answer();
         }
     }
 }
 
-/// The next event; without a stream there is none.
+/// The next event; pending for ever without a stream.
 async fn next_event(events: &mut Option<EngineEvents>) -> Option<Effect<EngineEvent>> {
     match events {
         Some(events) => events.next().await,

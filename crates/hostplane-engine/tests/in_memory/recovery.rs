@@ -84,7 +84,7 @@ async fn what_can_not_be_cancelled_says_why() {
     harness.gate.cut_off(Dependency::Docker);
     let destroy = running.app.destroy_site(&name("hello")).await.unwrap().record.id;
     let refused = running.app.cancel_job(destroy).await.unwrap_err();
-    assert!(matches!(refused, AppError::NotCancellable(why) if why.contains("no way back")), "{refused}");
+    assert!(matches!(refused, AppError::NotCancellable(why) if why.contains("be rolled back")), "{refused}");
     harness.gate.reconnect(Dependency::Docker);
     running.ended(destroy).await;
     running.stop().await;

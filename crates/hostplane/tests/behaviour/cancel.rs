@@ -105,7 +105,7 @@ async fn an_impossible_cancel_names_its_reason() {
     let destroy = harness.delete("/api/v1/sites/hello?confirm=hello").await.body["id"].as_str().unwrap().to_owned();
     let refused = harness.cancel(&destroy).await;
     assert_eq!(problem(&refused, 409), "job-not-cancellable");
-    assert!(refused.body["detail"].as_str().unwrap().contains("no way back"), "{}", refused.body);
+    assert!(refused.body["detail"].as_str().unwrap().contains("be rolled back"), "{}", refused.body);
     held.notify_one();
     assert_eq!(harness.ended(&destroy).await, JobState::Completed, "it was not stopped");
 }

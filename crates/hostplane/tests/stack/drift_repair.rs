@@ -311,9 +311,9 @@ fn expect_story(instance: &Instance, sabotage: &Sabotage<'_>, sites: &[&str]) {
         for repair in sabotage.repairs_of(site) {
             for why in repair["why"].as_array().expect("why") {
                 let is_it = |line: &&&Value| (&line["resource"], &line["reason"]) == (&why["resource"], &why["reason"]);
-                let drifts = of_site("drift");
+                let drifts = of_site("drift detected");
                 assert!(drifts.iter().any(|line| is_it(&line)), "no log line about {why} of {site}");
-                let ends = of_site("a drift is gone");
+                let ends = of_site("drift resolved");
                 assert!(ends.iter().any(|line| is_it(&line)), "no log line about the end of {why} of {site}");
             }
             let logged = |message: &str| of_site(message).iter().any(|line| line["job"] == repair["id"]);
