@@ -38,7 +38,7 @@ struct Harness {
 fn a_hostile_site_reaches_nothing() {
     let begun = Instant::now();
     let mut harness = Harness::new();
-    println!("isolation: the bed is there after {:?}", begun.elapsed());
+    println!("isolation: the sites are there after {:?}", begun.elapsed());
     let targets = harness.targets();
     no_probe_from_a_site_succeeds(&harness, &targets);
     a_site_has_no_ipv6(&harness);

@@ -121,7 +121,7 @@ impl Harness {
         self.world.state().clone().uncounted()
     }
 
-    /// What the store says of itself, as soon as it says something; it is asked at once and after each change.
+    /// Waits for `seen` to find something in the store; it is asked at once and after each change.
     pub async fn store_when<T>(&self, seen: impl AsyncFn(&Store) -> Option<T>) -> T {
         let asked = async {
             let mut changes = self.store.changes();
@@ -136,14 +136,14 @@ impl Harness {
         tokio::time::timeout(Duration::from_mins(1), asked).await.expect("it comes to pass")
     }
 
-    /// How many sites and jobs there are, whatever their state.
+    /// Numbers of sites and jobs, in any state.
     pub async fn counts(&self) -> (usize, usize) {
         let sites = hostplane_engine::store::SiteFilter { limit: 1000, ..Default::default() };
         let jobs = hostplane_engine::store::JobFilter { limit: 1000, ..Default::default() };
         (self.store.sites(&sites).await.unwrap().len(), self.store.jobs(None, &jobs).await.unwrap().len())
     }
 
-    /// From now on nobody reaches a dependency.
+    /// From now on a dependency can't be reached.
     pub fn cut_off(&self, dependency: Dependency) {
         self.gate.cut_off(dependency);
     }

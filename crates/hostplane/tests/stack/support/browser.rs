@@ -19,7 +19,7 @@ pub struct Page {
 }
 
 impl Page {
-    /// What stands between two texts, the first of which comes after another one.
+    /// The text between two others, the first of which comes after another one.
     pub fn between(&self, after: &str, before: &str, end: &str) -> String {
         let body = self.body.replace("&amp;", "&").replace("&#038;", "&");
         let found = body.split_once(after).and_then(|(_, rest)| rest.split_once(before));
@@ -35,7 +35,7 @@ pub struct Chosen<'a> {
     pub content: &'a [u8],
 }
 
-/// What is sent.
+/// The body of a request.
 struct Payload {
     content_type: String,
     bytes: Vec<u8>,

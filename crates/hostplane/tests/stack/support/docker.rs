@@ -26,7 +26,7 @@ pub fn docker_at(engine: Option<&str>, arguments: &[&str]) -> Result<String, Str
     }
 }
 
-/// What the Engine says of a thing.
+/// The Engine's facts of an object.
 pub fn inspect(what: &str, name: &str) -> Value {
     let answer: Value = serde_json::from_str(&docker(&[what, "inspect", name])).expect("inspect answers JSON");
     answer[0].clone()

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 const PATIENCE: Duration = Duration::from_mins(1);
-const LOOK: Duration = Duration::from_millis(50);
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// A network namespace. It goes with what runs in it, and its cables go with it.
 pub struct Host {
@@ -26,7 +26,7 @@ impl Host {
         let deadline = Instant::now() + PATIENCE;
         while fs::read_link(host.namespace()).is_ok_and(|inside| inside == outside) {
             assert!(Instant::now() < deadline, "no namespace");
-            std::thread::park_timeout(LOOK);
+            std::thread::park_timeout(PAUSE);
         }
         ip(Some(&host), "link set lo up");
         host

@@ -18,7 +18,7 @@ use crate::docker::{docker_at, names_at, remove_labelled};
 use crate::own_engine::OwnEngine;
 use crate::three_hosts::ThreeHosts;
 
-/// How long anything may take before a test gives up.
+/// Longest wait before a test gives up.
 const PATIENCE: Duration = Duration::from_mins(2);
 /// Label of what tests plant.
 const TEST_LABEL: &str = "hostplane-test";
@@ -35,11 +35,11 @@ pub struct Instance {
     engine: Option<(String, PathBuf)>,
     /// MariaDB's container on the machine's Engine, where it is none of this installation's.
     state: Option<String>,
-    /// Where Caddy is reached from where the control plane is.
+    /// Address of Caddy for the control plane.
     pub caddy: Ipv4Addr,
 }
 
-/// What a command of the control plane answered.
+/// Answer of a command.
 pub struct Answer {
     pub code: i32,
     pub stdout: String,
@@ -53,7 +53,7 @@ impl Answer {
 }
 
 /// Free ports below the range from which the kernel gives ports to clients: one of those could be taken
-/// between this look and the Engine's. No two tests of this process get the same.
+/// between this check and the Engine's. No two tests of this process get the same.
 fn free_ports<const N: usize>() -> [u16; N] {
     static NEXT: LazyLock<AtomicU16> = LazyLock::new(|| {
         let [high, low, ..] = *Uuid::new_v4().as_bytes();
@@ -130,7 +130,7 @@ impl Instance {
         let (docker, certificates) = (hosts.docker_host(), hosts.certificates());
         let (dsn, for_sites) = (hosts.state.dsn(&format!("{certificates}/ca.pem")), hosts.state.site_db_host());
         let settings: [(&str, &str); 5] = [
-            // An address that nobody has: sites are asked at `PROBE_ADDRESS`.
+            // An address without a host: sites are asked at `PROBE_ADDRESS`.
             ("APP_SERVER_IP", "192.0.2.1"),
             ("DOCKER_HOST", &docker),
             ("DOCKER_CERT_DIR", &certificates),
@@ -289,7 +289,7 @@ impl Instance {
         }
     }
 
-    /// What the home says of where the API is.
+    /// The address of the API, read from the home.
     pub fn api(&self) -> Option<String> {
         Some(fs::read_to_string(self.home().join("api.url")).ok()?.trim().to_owned())
     }
@@ -302,14 +302,14 @@ impl Instance {
         asked.is_ok_and(|output| output.status.success())
     }
 
-    /// What the control plane says of itself and of all that it depends on.
+    /// Readiness of the control plane and of all that it depends on.
     pub fn readiness(&self) -> Value {
         let url = format!("{}/readyz", self.api().expect("started"));
         let asked = self.within("curl").args(["--silent", "--noproxy", "*", "--max-time", "5", &url]).output();
         serde_json::from_slice(&asked.expect("curl runs").stdout).expect("an answer in JSON")
     }
 
-    /// Looks until something is as wanted.
+    /// Waits until something is as wanted.
     pub fn until(&self, what: &str, patience: Duration, seen: impl Fn(&Self) -> bool) {
         let deadline = Instant::now() + patience;
         while !seen(self) {
@@ -395,7 +395,7 @@ impl Instance {
         }
     }
 
-    /// Asks for the newest job of all that somebody ordered until it is as wanted.
+    /// Waits until the newest job that is no repair is as wanted.
     pub fn newest_job_when(&self, seen: impl Fn(&Value) -> bool) -> Value {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -411,7 +411,7 @@ impl Instance {
         }
     }
 
-    /// Looks at a site until it is as wanted.
+    /// Waits until a site is as wanted.
     pub fn site_when(&self, site: &str, seen: impl Fn(&Value) -> bool) {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -433,7 +433,7 @@ impl Instance {
         }
     }
 
-    /// Whether the newest start found a job that was running when the one before was killed.
+    /// The newest start found a job that was running when the one before was killed.
     pub fn took_up_jobs(&self) -> bool {
         let log = self.log_text();
         let newest = log.rsplit_once("the control plane serves").map_or("", |(earlier, _)| earlier);

@@ -13,13 +13,13 @@ use sqlx::{ConnectOptions, Connection};
 use crate::instance::Instance;
 use crate::ledger::Ledger;
 
-/// How long the journal may be held at a time: less than the control plane waits.
+/// Longest hold of the journal: less than the control plane waits.
 pub const LONGEST_HOLD: Duration = Duration::from_millis(3500);
 
-/// How long a write may take to come.
+/// Longest wait for a write.
 const PATIENCE: Duration = Duration::from_mins(1);
-/// Between two looks for a write: the next may follow in a fraction of a millisecond.
-const LOOK: Duration = Duration::from_micros(100);
+/// Pause between two reads for a write: the next may follow in a fraction of a millisecond.
+const PAUSE: Duration = Duration::from_micros(100);
 
 pub struct Journal {
     connection: SqliteConnection,
@@ -32,7 +32,7 @@ impl Journal {
         Self { connection: options.connect().await.expect("the database opens"), held: None }
     }
 
-    /// Not while no control plane runs: whoever closes a database last tidies it up.
+    /// Needs a control plane that runs: the last connection that is closed tidies the database up.
     pub async fn close(self) {
         self.connection.close().await.expect("it closes");
     }
@@ -58,7 +58,7 @@ impl Journal {
         self.held = Some(Instant::now());
     }
 
-    /// How long it may still be held.
+    /// Time that it may still be held.
     pub fn time_left(&self) -> Duration {
         self.held.map_or(Duration::ZERO, |since| LONGEST_HOLD.saturating_sub(since.elapsed()))
     }
@@ -78,7 +78,7 @@ impl Journal {
             if Instant::now() > deadline {
                 return false;
             }
-            std::thread::park_timeout(LOOK);
+            std::thread::park_timeout(PAUSE);
         }
         self.hold().await;
         true

@@ -1,8 +1,8 @@
 //! Kills the control plane at every write that it hasn't been killed at yet.
 //!
-//! Two kinds of moment are told apart. After a write: the row is in the journal, and what follows from it
-//! has hardly begun. And with an effect done whose outcome is not in the journal: the control plane has told
-//! its log that the step ended and stands at the write, which never comes. Each has a name without the site,
+//! There are two kinds of moment. After a write: the row is in the journal, and its consequences have hardly
+//! begun. And with an effect done whose outcome is not in the journal: the control plane has logged that the
+//! step ended and stands at the write, which never comes. Each has a name without the site,
 //! so that it counts once, however many sites go through it.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,7 +15,7 @@ use crate::instance::Instance;
 use crate::journal::Journal;
 use crate::ledger::Ledger;
 
-/// How long the control plane may write nothing: more than a removal waits for lost calls.
+/// Longest time without a write: more than a removal waits for lost calls.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 pub struct Killer {
@@ -30,7 +30,7 @@ pub struct Killer {
     pub missed: u32,
 }
 
-/// What is remembered of the running process's beginning.
+/// Beginning of the running process.
 #[derive(Default)]
 struct Life {
     log_begins: usize,
@@ -85,7 +85,7 @@ impl Killer {
                 _ => self.effect_without_outcome(instance),
             };
             if let Some(at) = at {
-                // The journal is held: nothing can be written between the look and the kill.
+                // The journal is held: nothing can be written between the read and the kill.
                 instance.kill();
                 self.kills += 1;
                 self.boundaries.insert(at);
@@ -100,7 +100,7 @@ impl Killer {
         instance.wait_until_ready();
     }
 
-    /// How many of the moments have a name that begins so.
+    /// Number of moments with names that begin like this.
     pub fn reached(&self, beginning: &str) -> usize {
         self.boundaries.iter().filter(|boundary| boundary.starts_with(beginning)).count()
     }
@@ -109,29 +109,29 @@ impl Killer {
         !self.boundaries.contains(boundary) && self.wanted.iter().any(|wanted| boundary.contains(wanted))
     }
 
-    /// The name of the moment at which an effect is done, or the last look at an absence has begun to wait,
-    /// if the control plane gets there by itself while the journal is held.
+    /// The name of the moment at which an effect is done, or the last check of an absence has begun to wait,
+    /// if the control plane gets there while the journal is held.
     fn effect_without_outcome(&self, instance: &Instance) -> Option<String> {
         let deadline = Instant::now() + self.journal.time_left();
         loop {
-            // Asked before the log is read: what it has told by then is there.
+            // Asked before the log is read: all that it has logged by then is there.
             let stands = stands_at_the_journal(instance.process());
             let log = instance.log_text();
             let mut hope = false;
-            let told = Told::of(log.get(self.life.log_begins..).unwrap_or_default());
+            let logged = Logged::of(log.get(self.life.log_begins..).unwrap_or_default());
             for (job, _, step) in self.seen.open_steps() {
                 let boundary = self.seen.at_step(job, step, "ended, not written");
                 if !self.is_new(&boundary) {
                     continue;
                 }
-                if told.ended(job, &step.resource, &step.action) > self.written(job, &step.resource, &step.action) {
+                if logged.ended(job, &step.resource, &step.action) > self.written(job, &step.resource, &step.action) {
                     return Some(boundary);
                 }
                 hope = true;
             }
             for (id, job) in self.seen.jobs.iter().filter(|(_, job)| job.state == "running") {
                 let boundary = Ledger::boundary(job, "waiting for lost calls");
-                if told.settling(id) && self.is_new(&boundary) {
+                if logged.settling(id) && self.is_new(&boundary) {
                     return Some(boundary);
                 }
                 let removes = job.operation == "destroy" || job.direction == "back";
@@ -153,10 +153,10 @@ impl Killer {
     }
 }
 
-/// What the running process has told its log.
-struct Told(Vec<Value>);
+/// Log lines of the running process.
+struct Logged(Vec<Value>);
 
-impl Told {
+impl Logged {
     fn of(log: &str) -> Self {
         Self(log.lines().filter_map(|line| serde_json::from_str(line).ok()).collect())
     }
@@ -176,7 +176,7 @@ impl Told {
     }
 }
 
-/// Whether a process waits for a lock of its database: then one of the database's threads sleeps, which it
+/// Detects a process that waits for a lock of its database: then one of the database's threads sleeps, which it
 /// does at no other time.
 fn stands_at_the_journal(process: u32) -> bool {
     let Ok(threads) = fs::read_dir(format!("/proc/{process}/task")) else { return false };

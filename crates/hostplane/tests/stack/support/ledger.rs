@@ -1,4 +1,4 @@
-//! What the control database says at one moment, and what one write has changed in it.
+//! Contents of the control database at one moment, and the changes of one write.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -92,7 +92,7 @@ impl Ledger {
         self.jobs.values().all(Job::has_ended)
     }
 
-    /// What was written since: one text for each row that tells of a step forward in a job's life.
+    /// Writes since then: one text for each row that is a step forward in a job's life.
     pub fn written_since(&self, earlier: &Self) -> Vec<String> {
         if self.epoch != earlier.epoch {
             // The epoch's write changes every job that ran: they are one.

@@ -1,4 +1,4 @@
-//! What there is of an installation's sites outside its database: nothing but looks.
+//! Traces of an installation's sites outside its database; nothing here changes one.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::docker::docker;
 use crate::instance::Instance;
 
-/// How long candidates of Caddy's configuration may stay after the change they were for.
+/// Longest stay of candidates of Caddy's configuration after the change they were for.
 const CANDIDATES_PATIENCE: Duration = Duration::from_secs(10);
 
 impl Instance {
@@ -60,7 +60,7 @@ impl Instance {
         sites.into_iter().filter(|site| !site.is_empty() && site != "_hostplane").collect()
     }
 
-    /// What is left of a site, anywhere.
+    /// Everything that is left of a site.
     pub fn traces_of(&self, site: &str) -> Vec<String> {
         let mut traces = self.names_with(site);
         let pattern = format!("wp\\_{site}");
@@ -84,7 +84,7 @@ impl Instance {
         traces
     }
 
-    /// Every file of Caddy's configuration, when no change is on its way: whoever asked for one is answered before
+    /// Every file of Caddy's configuration, when no change is under way: its caller is answered before
     /// its candidates are cleared away. Candidates that stay are in it.
     fn settled_routes(&self) -> String {
         let caddy = format!("{}-caddy", self.tag);

@@ -15,14 +15,14 @@ use crate::docker::docker_at;
 use crate::host::Host;
 
 const PATIENCE: Duration = Duration::from_mins(1);
-/// Where one without TLS also listens, on all addresses of its namespace and without asking who it is.
+/// Port of one without TLS, on all addresses of its namespace and without authentication.
 pub const DOCKER_PORT: u16 = 2375;
-const LOOK: Duration = Duration::from_millis(50);
+const PAUSE: Duration = Duration::from_millis(50);
 
 pub struct OwnEngine {
     dir: TempDir,
     host: Host,
-    /// Where it listens besides its socket, and the server's three files for it.
+    /// Its address besides its socket, and the server's three files for it.
     tls: Option<(SocketAddr, PathBuf)>,
     daemon: Option<Child>,
 }
@@ -54,7 +54,7 @@ impl OwnEngine {
         assert!(load.expect("docker runs").status.success() && save.wait().expect("it ends").success());
     }
 
-    /// What `DOCKER_HOST` is set to by those who are on its machine.
+    /// The value of `DOCKER_HOST` on its machine.
     pub fn host(&self) -> String {
         format!("unix://{}", self.dir.path().join("docker.sock").display())
     }
@@ -97,7 +97,7 @@ impl OwnEngine {
         while docker_at(Some(&self.host()), &["version"]).is_err() {
             let log = || fs::read_to_string(path("log")).unwrap_or_default();
             assert!(Instant::now() < deadline, "the Engine does not come: {}", log());
-            std::thread::park_timeout(LOOK);
+            std::thread::park_timeout(PAUSE);
         }
     }
 

@@ -12,9 +12,9 @@ use crate::instance::Instance;
 
 /// Between two requests.
 const PAUSE: Duration = Duration::from_millis(20);
-/// How long a visitor waits.
+/// Longest wait of a visitor.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// One request in so many is for the front page, which costs PHP's time; the others are for a file.
+/// One request in this number is for the front page, which costs PHP's time; the others are for a file.
 const FRONT_PAGE_EVERY: u32 = 4;
 const FILE: &str = "/wp-includes/css/dashicons.min.css";
 
@@ -23,7 +23,7 @@ pub struct Probe {
     thread: JoinHandle<Seen>,
 }
 
-/// What a visitor saw.
+/// Results of a visitor's requests.
 #[derive(Debug, Default)]
 pub struct Seen {
     pub requests: u32,
@@ -57,10 +57,10 @@ impl Probe {
     /// Begins to visit a site through Caddy.
     pub fn of(instance: &Instance, site: &str) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
-        let (told, host, port) = (Arc::clone(&stop), instance.authority(site), instance.http_port);
+        let (stopped, host, port) = (Arc::clone(&stop), instance.authority(site), instance.http_port);
         let thread = thread::spawn(move || {
             let (begun, mut seen) = (Instant::now(), Seen::default());
-            while !told.load(Ordering::SeqCst) {
+            while !stopped.load(Ordering::SeqCst) {
                 let path = if seen.requests % FRONT_PAGE_EVERY == 0 { "/" } else { FILE };
                 let asked = Instant::now();
                 let answer = get(port, &host, path).map_err(|error| error.to_string());

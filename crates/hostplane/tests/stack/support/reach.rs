@@ -1,4 +1,4 @@
-//! Who reaches what: the same probe, asked from inside any container.
+//! Probe of the network, run inside any container.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -29,7 +29,7 @@ while ($open && microtime(true) < $until) {
 echo json_encode($reached);
 "#;
 
-/// Looks for a text in every file that the process may read, the other processes' secrets among them.
+/// Searches for a text in every file that the process may read, the other processes' secrets among them.
 const SEARCH: &str = r#"<?php
 $needle = 'NEEDLE'; $found = [];
 $skip = fn($file, $key, $inner) => !$file->isLink() && !preg_match('~^/+(proc|sys|usr|var/lib/(dpkg|apt))(/|$)~', $file->getPathname());
@@ -47,7 +47,7 @@ foreach ($all as $path) {
 echo json_encode(['found' => $found, 'searched' => count($all)]);
 "#;
 
-/// Where a probe runs.
+/// Place in which a probe runs.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Place {
     /// In a container that runs, as its own user.

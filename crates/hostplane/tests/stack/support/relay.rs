@@ -37,7 +37,7 @@ impl Relay {
         relay
     }
 
-    /// What `DOCKER_HOST` is set to.
+    /// The value of `DOCKER_HOST`.
     pub fn docker_host(&self) -> String {
         format!("unix://{}", self.path.display())
     }
