@@ -1,8 +1,7 @@
-//! What a look at everything costs with many sites, in the in-memory world. `scripts/bench` runs it and keeps what it
-//! prints.
+//! Cost of a full scan of many sites in the in-memory world. `scripts/bench` runs it and keeps its output.
 //!
-//! The world is the tests' twin of Engine, MariaDB and Caddy, in the same process: what it costs to ask it is in each
-//! figure unless it says otherwise. What it holds in memory is there before, and what a tick needs is what comes on top of it.
+//! The world is the tests' fake of Engine, MariaDB and Caddy, in the same process: the cost of its answers is in each
+//! figure unless that says otherwise. Its memory is there before the first scan and not in the scan's figure.
 
 use std::fs;
 use std::sync::Arc;
@@ -26,17 +25,17 @@ use tokio::time::sleep;
 const SIZES: [usize; 2] = [1_000, 10_000];
 /// Sites that are made in one go.
 const BATCH: usize = 200;
-/// Looks that are measured.
-const LOOKS: usize = 15;
+/// Scans that are measured.
+const SCANS: usize = 15;
 /// Sites that something is done to.
 const DRIFTS: usize = 100;
-/// How long all repairs may take.
-const MENDING_PATIENCE: Duration = Duration::from_mins(2);
-/// So long nothing has called anything when all has come to rest: longer than between an event of the Engine and the last
-/// look at its site.
+/// Longest time of all repairs.
+const REPAIR_PATIENCE: Duration = Duration::from_mins(2);
+/// Time without a call after which all is at rest: longer than from an event of the Engine to the last scan of its
+/// site.
 const REST: Duration = Duration::from_millis(1_200);
 
-/// Counts calls, and how long the twin was busy with them: none of its answers waits for anything.
+/// Counts calls, and the time that the fake was busy with them: none of its answers waits for anything.
 #[derive(Default)]
 struct Counter {
     calls: AtomicUsize,
@@ -64,22 +63,23 @@ struct Installation {
     _home: TempDir,
 }
 
-/// What was measured with a number of sites.
+/// Figures of one number of sites.
 struct Figures {
     sites: usize,
     making: Duration,
-    /// Of each look: until it had seen everything, and CPU until then.
+    /// Of each scan: until it had seen everything, and CPU until then.
     walls: Vec<Duration>,
     cpus: Vec<Duration>,
     calls: usize,
-    /// CPU of a look together with the share of the sites that are looked into after it, and what of it the twin took.
+    /// CPU of a scan together with the deep scans of a share of the sites after it, and the part of it that the fake
+    /// took.
     whole: Duration,
     asking: Duration,
     before: usize,
     peak: usize,
     planning: Duration,
     planned: usize,
-    mending: Duration,
+    repairing: Duration,
 }
 
 impl Installation {
@@ -87,7 +87,7 @@ impl Installation {
         let (world, calls, home) = (harness::world().await, Arc::new(Counter::default()), TempDir::new().unwrap());
         world.state().containers.has_endless_networks = true;
         let bare = world.state().clone();
-        // Looks come when they are asked for.
+        // Scans come when they are asked for.
         let never = Duration::from_hours(1);
         let pace = Pace { scan_interval: never, wp_cron_tick: never, ..Pace::default() };
         let subnet_pool = "10.0.0.0/8".parse().unwrap();
@@ -101,8 +101,8 @@ impl Installation {
         Self { world, bare, calls, app, _home: home }
     }
 
-    /// Makes sites by jobs, as in life. Meanwhile those of before are taken out of the world, whose twins go through all
-    /// that there is at each call.
+    /// Makes sites by jobs, as in life. Meanwhile the earlier ones are taken out of the world, since a fake goes through
+    /// all of its state at each call.
     async fn make(&self, from: usize, to: usize) -> Duration {
         let begun = Instant::now();
         let (mut made, repaired) = (vec![self.set_aside()], self.repairs(None).await);
@@ -116,7 +116,7 @@ impl Installation {
                 assert_eq!(job.record.state, JobState::Completed, "{:?}", job.record.error);
             }
             self.come_to_rest().await;
-            assert_eq!(self.repairs(None).await, repaired, "all were there while they were looked at");
+            assert_eq!(self.repairs(None).await, repaired, "all were there while they were scanned");
             made.push(self.set_aside());
             eprintln!("{} sites after {:?}", to.min(batch + BATCH), begun.elapsed());
         }
@@ -193,19 +193,19 @@ impl Installation {
         fs::write("/proc/self/clear_refs", "5").unwrap();
         let (mut walls, mut cpus, mut calls) = (Vec::new(), Vec::new(), usize::MAX);
         let (mut whole, asked) = (Duration::ZERO, self.asked());
-        for _ in 0..LOOKS {
+        for _ in 0..SCANS {
             let (began, used, called) = (Instant::now(), cpu(), self.called());
             assert!(self.app.reconcile(false).await.unwrap());
             walls.push(began.elapsed());
             cpus.push(cpu().saturating_sub(used));
-            // Looks into sites may have begun already.
+            // Deep scans of sites may have begun already.
             calls = calls.min(self.called() - called);
             self.come_to_rest().await;
-            eprintln!("a look after {:?}, then {} calls", walls[walls.len() - 1], self.called() - called);
+            eprintln!("a scan after {:?}, then {} calls", walls[walls.len() - 1], self.called() - called);
             whole += cpu().saturating_sub(used);
         }
         let peak = memory("VmHWM:");
-        let asking = self.asked().saturating_sub(asked) / u32::try_from(LOOKS).unwrap();
+        let asking = self.asked().saturating_sub(asked) / u32::try_from(SCANS).unwrap();
         assert_eq!((self.app.drift().sites.len(), self.repairs(None).await), (0, repaired), "nothing was to be done");
 
         self.harm(sites);
@@ -214,14 +214,14 @@ impl Installation {
         let (planning, planned) = (began.elapsed(), self.repairs(None).await - repaired);
         eprintln!("{planned} planned");
         while self.repairs(Some(JobState::Completed)).await < repaired + planned {
-            assert!(began.elapsed() < MENDING_PATIENCE, "repairs don't complete");
+            assert!(began.elapsed() < REPAIR_PATIENCE, "repairs don't complete");
             sleep(Duration::from_millis(5)).await;
         }
-        let mending = began.elapsed();
+        let repairing = began.elapsed();
         self.come_to_rest().await;
-        assert_eq!(self.app.drift().sites.len(), 0, "all is mended");
-        let whole = whole / u32::try_from(LOOKS).unwrap();
-        Figures { sites, making, walls, cpus, calls, whole, asking, before, peak, planning, planned, mending }
+        assert_eq!(self.app.drift().sites.len(), 0, "all is repaired");
+        let whole = whole / u32::try_from(SCANS).unwrap();
+        Figures { sites, making, walls, cpus, calls, whole, asking, before, peak, planning, planned, repairing }
     }
 }
 
@@ -231,13 +231,13 @@ impl Figures {
         self.whole.saturating_sub(self.asking)
     }
 
-    /// What ticks need besides what was there before, in KiB.
+    /// Memory of scans on top of the memory before, in KiB.
     const fn added(&self) -> usize {
         self.peak.saturating_sub(self.before)
     }
 }
 
-/// What this process has used of the cores.
+/// CPU time of this process.
 fn cpu() -> Duration {
     let tasks = fs::read_dir("/proc/self/task").unwrap().flatten();
     let used = tasks.filter_map(|task| fs::read_to_string(task.path().join("schedstat")).ok());
@@ -284,20 +284,20 @@ fn print(figures: &[Figures]) {
     let row = |name: &str, value: &dyn Fn(&Figures) -> String| {
         println!("| {name} | {} |", figures.iter().map(value).collect::<Vec<_>>().join(" | "));
     };
-    row("a look at everything, median", &|f| format!("{:.0} ms", ms(median(&f.walls))));
+    row("a full scan, median", &|f| format!("{:.0} ms", ms(median(&f.walls))));
     row("the same, longest", &|f| format!("{:.0} ms", ms(f.walls.iter().copied().max().unwrap_or_default())));
-    row("CPU of a look, median", &|f| format!("**{:.0} ms**", ms(median(&f.cpus))));
-    row("CPU of a scan_interval: a look, and a sixtieth of the sites looked into", &|f| {
+    row("CPU of a full scan, median", &|f| format!("**{:.0} ms**", ms(median(&f.cpus))));
+    row("CPU of a scan interval: a full scan, and deep scans of a sixtieth of the sites", &|f| {
         format!("**{:.0} ms**", ms(f.whole))
     });
-    row("of that, the twin's answers", &|f| format!("{:.0} ms", ms(f.asking)));
-    row("outside calls of a look", &|f| f.calls.to_string());
+    row("of that, the fake's answers", &|f| format!("{:.0} ms", ms(f.asking)));
+    row("outside calls of a full scan", &|f| f.calls.to_string());
     row("memory before, with the world in it", &|f| format!("{} MiB", f.before / 1024));
     row("memory at most", &|f| format!("{} MiB", f.peak / 1024));
-    row("of that, for the ticks", &|f| format!("**{} MiB**", f.added() / 1024));
-    row("of 100 drifts planned when the look had ended", &|f| f.planned.to_string());
-    row("that look, with the planning", &|f| format!("{:.0} ms", ms(f.planning)));
-    row("from its begin to the end of the last repair", &|f| format!("{:.0} ms", ms(f.mending)));
+    row("of that, for the scans", &|f| format!("**{} MiB**", f.added() / 1024));
+    row("of 100 drifts planned when the scan had ended", &|f| f.planned.to_string());
+    row("that scan, with the planning", &|f| format!("{:.0} ms", ms(f.planning)));
+    row("from its begin to the end of the last repair", &|f| format!("{:.0} ms", ms(f.repairing)));
     row("making these sites", &|f| format!("{:.0} s", f.making.as_secs_f64()));
     let [small, large] = figures else { return };
     let growth = |of: fn(&Figures) -> Duration| of(large).as_secs_f64() / of(small).as_secs_f64();
@@ -316,7 +316,7 @@ fn print(figures: &[Figures]) {
         verdict(large.planned == DRIFTS)
     );
     println!(
-        "Growth of a tick from {} to {} sites, without the twin's answers: **{ours:.1}** times (target: at most \
+        "Growth of a tick from {} to {} sites, without the fake's answers: **{ours:.1}** times (target: at most \
          {linear:.0}: {});\nwith them {whole:.1} times.",
         small.sites,
         large.sites,

@@ -17,8 +17,8 @@ use crate::single::run_all;
 fn places(scenario: Scenario) -> Vec<Vec<Strike>> {
     let recording = recording(scenario);
     let calls = recording.calls.iter().enumerate();
-    // What somebody else does meanwhile would be struck by the second fault itself: that is the business of the
-    // random sequences, where nothing is expected of anybody's order.
+    // A rival's own calls would be struck by the second fault: that is left to the random sequences, which expect
+    // no result of any order.
     let alone = |fault: &CallFault| !matches!(fault, CallFault::Rival(_));
     let of_call = |call| CallFault::of(call).into_iter().filter(alone);
     let calls = calls.map(|(at, call)| of_call(call).map(|fault| Strike::Call(at, fault)).collect());
@@ -48,7 +48,7 @@ fn plans(rounds: usize) -> Vec<Plan> {
     plans
 }
 
-/// What meets in a plan, wherever it strikes.
+/// The faults that meet in a plan, apart from their places.
 fn kinds(plan: &Plan) -> Vec<String> {
     let mut kinds: Vec<String> = plan.calls().iter().map(|(_, fault)| fault.to_string()).collect();
     kinds.extend(plan.writes().iter().map(|(_, fault)| format!("write {fault}")));

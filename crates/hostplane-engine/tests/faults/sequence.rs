@@ -22,7 +22,7 @@ use crate::watchdog::watched;
 
 /// Seeds in CI.
 const SEEDS: u64 = 2_000;
-/// How often a sequence that fails is tried in a simpler form.
+/// Most tries of a failing sequence in a simpler form.
 const SHRINKS: usize = 300;
 
 fn actions() -> impl Strategy<Value = Vec<Action>> {
@@ -155,7 +155,7 @@ fn random_sequences() {
     );
 }
 
-/// What failed once.
+/// Sequences that failed once.
 #[test]
 fn kept_sequences() {
     let kept = include_str!("kept.jsonl").lines().filter(|line| !line.is_empty() && !line.starts_with('#'));

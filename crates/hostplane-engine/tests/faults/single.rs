@@ -86,7 +86,7 @@ fn replay() {
     }
 }
 
-/// What each scenario does, for whoever wonders where the plans come from.
+/// Prints the calls and writes of each scenario: the places of the plans.
 #[test]
 fn scenarios() {
     for scenario in Scenario::all() {

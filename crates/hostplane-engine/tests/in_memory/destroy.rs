@@ -23,7 +23,7 @@ async fn destroying_leaves_the_world_as_it_was_and_frees_the_name() {
     assert_eq!(job.record.state, JobState::Completed);
     assert_eq!(harness.state(), before);
     assert!(matches!(running.app.site(&name("hello")).await, Err(AppError::NoSite(_))));
-    // What was done is still told by the name.
+    // Its jobs are still found by its name.
     let all = JobFilter { limit: 10, ..JobFilter::default() };
     assert_eq!(running.app.jobs(Some(&name("hello")), &all).await.unwrap().len(), 2);
     assert!(matches!(running.app.jobs(Some(&name("never")), &all).await, Err(AppError::NoSite(_))));

@@ -1,4 +1,4 @@
-//! What a job's journal says of its steps, and what follows from it.
+//! A job's journal of its steps, and its consequences.
 
 use hostplane_domain::job::{JobState, StepState};
 use hostplane_domain::resource_kind::ResourceKind;
@@ -91,7 +91,7 @@ async fn a_step_is_tried_so_often_and_then_its_job() {
 }
 
 #[tokio::test]
-async fn a_refused_look_is_a_failure_only_while_everything_answers() {
+async fn a_refused_scan_fails_only_while_everything_answers() {
     let harness = Harness::new().await;
     let running = harness.start().await;
     running.active("hello").await;

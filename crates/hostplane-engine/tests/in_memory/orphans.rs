@@ -1,4 +1,4 @@
-//! What no site explains: what of it goes by itself, what only by hand, and what never.
+//! Orphans: those that Hostplane deletes automatically, those that an operator removes, and those that stay.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::harness::Harness;
 
-/// A harness on which what may go goes with the third look.
+/// A harness on which an orphan without data is deleted after the third scan.
 async fn new_harness() -> Harness {
     let mut harness = Harness::new().await;
     harness.settings.pace.orphan_grace = Duration::ZERO;
@@ -90,7 +90,7 @@ async fn what_holds_no_data_goes_by_itself_and_what_may_hold_some_is_removed_by_
     ];
     assert_eq!(names(&running.app.orphans()), all, "all of it is reported");
     running.app.reconcile(false).await.unwrap();
-    assert_eq!(newest(&running).await.record.operation, OperationName::Destroy, "two looks are too few");
+    assert_eq!(newest(&running).await.record.operation, OperationName::Destroy, "two scans are too few");
     running.app.reconcile(false).await.unwrap();
     let collect = newest(&running).await;
     assert_eq!((collect.record.operation, collect.record.state), (OperationName::Collect, JobState::Completed));
@@ -193,9 +193,9 @@ async fn nothing_goes_by_itself_before_its_time() {
         running.app.reconcile(false).await.unwrap();
     }
     assert_eq!(newest(&running).await.record.operation, OperationName::Destroy);
-    let told = running.app.orphans();
-    assert_eq!(told.len(), 8);
-    assert!(told.iter().any(|orphan| orphan.detail.contains("over 60 minutes")), "{told:?}");
+    let reported = running.app.orphans();
+    assert_eq!(reported.len(), 8);
+    assert!(reported.iter().any(|orphan| orphan.detail.contains("over 60 minutes")), "{reported:?}");
     running.stop().await;
 }
 
@@ -248,7 +248,7 @@ async fn what_no_job_is_known_to_have_made_stops_everything_and_goes_only_by_han
     }
     assert_eq!(newest(&running).await.record.operation, OperationName::Destroy, "nothing is collected or repaired");
     let drift = running.app.drift();
-    assert_eq!(drift.sites.len(), 1, "it is told all the same");
+    assert_eq!(drift.sites.len(), 1, "it is reported all the same");
 
     assert!(running.app.remove_orphan(&id_of(&running, ObjectKind::Volume, stranger)).await.unwrap().is_none());
     assert!(!harness.world.state().containers.volumes.contains_key(stranger));

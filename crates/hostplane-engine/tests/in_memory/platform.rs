@@ -1,4 +1,4 @@
-//! What sites share.
+//! The platform that sites share.
 
 use hostplane_domain::mark::Labels;
 

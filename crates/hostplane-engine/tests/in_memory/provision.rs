@@ -21,7 +21,7 @@ async fn a_site_is_made_whole_and_then_all_is_quiet() {
     assert!(job.steps.iter().all(|step| step.state == StepState::Done));
     let kinds: BTreeSet<_> = job.steps.iter().map(|step| step.resource).collect();
     assert_eq!(kinds.len(), 12, "every resource has one step");
-    // Looking at it changes nothing.
+    // Observing it changes nothing.
     let before = harness.state();
     running.not_present("hello").await;
     assert_eq!(harness.state(), before);
@@ -133,7 +133,7 @@ async fn a_subnet_that_something_else_uses_is_passed_over() {
     use hostplane_infra::containers::{Containers, NetworkSpec};
     let harness = Harness::new().await;
     let foreign =
-        NetworkSpec { name: "somebody".into(), subnet: Some("10.213.0.0/24".parse().unwrap()), labels: Labels::new() };
+        NetworkSpec { name: "foreign".into(), subnet: Some("10.213.0.0/24".parse().unwrap()), labels: Labels::new() };
     harness.world.create_network(&foreign).await.unwrap();
     let running = harness.start().await;
     running.active("hello").await;

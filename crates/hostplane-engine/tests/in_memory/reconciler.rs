@@ -1,4 +1,4 @@
-//! What is not as it should be is noticed, told with its reason, and mended where that is safe.
+//! Drift is detected, reported with its reason, and repaired where that is safe.
 
 use std::time::Duration;
 
@@ -47,7 +47,7 @@ async fn repaired(running: &ControlPlane, count: usize) -> JobView {
     tokio::time::timeout(Duration::from_secs(20), found).await.expect("it is repaired in time")
 }
 
-/// What is known not to be as it should be.
+/// The drift that is known.
 fn known(running: &ControlPlane) -> Vec<(ResourceKind, Reason, Remediation)> {
     let sites = running.app.drift().sites;
     sites.iter().flat_map(|site| &site.drifts).map(|drift| (drift.kind, drift.reason, drift.remediation)).collect()
@@ -70,7 +70,7 @@ fn php(state: &mut State) -> &mut hostplane_testing::fake::FakeContainer {
 
 type Wreck = fn(&mut State);
 
-/// What can be mended, and as what it is seen. Ids of what is made anew don't count.
+/// Harm that is repaired, and the drift that is detected. Ids of recreated objects don't count.
 const SAFE: &[(ResourceKind, Reason, Wreck)] = &[
     (ResourceKind::PhpContainer, Reason::Stopped, |state| php(state).state = ContainerState::Exited),
     (ResourceKind::PhpContainer, Reason::Stopped, |state| php(state).state = ContainerState::Paused),
@@ -124,7 +124,7 @@ fn shape(harness: &Harness) -> (Vec<String>, Vec<String>, Vec<String>, String, S
 }
 
 #[tokio::test]
-async fn every_safe_drift_is_told_with_its_reason_and_mended_and_nothing_else_changes() {
+async fn every_safe_drift_is_reported_and_repaired_alone() {
     for (kind, reason, wreck) in SAFE {
         let harness = Harness::new().await;
         let running = in_service(&harness).await;
@@ -177,7 +177,7 @@ async fn an_event_of_the_engine_is_enough() {
     };
     harness.world.emit_event("php_hello", "die", labels);
     assert_eq!(repaired(&running, 1).await.record.state, JobState::Completed);
-    // Of networks and volumes only the name is told.
+    // The events of networks and volumes carry only a name.
     harness.world.state().containers.containers.clear();
     harness.world.state().containers.networks.retain(|_, network| network.name != "site_hello");
     harness.world.emit_event("site_hello", "destroy", Labels::new());
@@ -188,7 +188,7 @@ async fn an_event_of_the_engine_is_enough() {
 
 /// Too many for a listener who doesn't listen, so that some are lost and the stream with them.
 #[tokio::test]
-async fn after_events_were_lost_they_are_heard_anew_and_then_everything_is_looked_at() {
+async fn lost_events_are_followed_by_a_full_scan() {
     let harness = Harness::new().await;
     let running = in_service(&harness).await;
     let before = harness.gate.calls().len();
@@ -205,9 +205,9 @@ async fn after_events_were_lost_they_are_heard_anew_and_then_everything_is_looke
     running.stop().await;
 }
 
-/// What only a look into a site shows is found of all of them, in turn.
+/// Drift that only a deep scan shows is found on all sites, in turn.
 #[tokio::test]
-async fn each_look_at_everything_looks_into_other_sites() {
+async fn each_full_scan_scans_other_sites_deeply() {
     let harness = Harness::new().await;
     let running = in_service(&harness).await;
     let sites = ["hello", "second", "third"];
@@ -222,13 +222,13 @@ async fn each_look_at_everything_looks_into_other_sites() {
         running.app.reconcile(false).await.unwrap();
         repaired(&running, nth).await;
     }
-    let mended: std::collections::BTreeSet<_> = repairs(&running).await.into_iter().map(|job| job.site).collect();
-    assert_eq!(mended, sites.map(name).into());
+    let repaired: std::collections::BTreeSet<_> = repairs(&running).await.into_iter().map(|job| job.site).collect();
+    assert_eq!(repaired, sites.map(name).into());
     running.stop().await;
 }
 
 #[tokio::test]
-async fn a_front_page_that_fails_or_is_blank_is_told_and_left_to_an_operator() {
+async fn a_failing_or_blank_front_page_needs_an_operator() {
     let harness = Harness::new().await;
     let running = in_service(&harness).await;
     let titled = |title: &str| {
@@ -247,11 +247,11 @@ async fn a_front_page_that_fails_or_is_blank_is_told_and_left_to_an_operator() {
 }
 
 #[tokio::test]
-async fn events_that_say_nothing_of_a_site_disturb_nobody() {
+async fn events_without_a_site_change_nothing() {
     let harness = Harness::new().await;
     let running = in_service(&harness).await;
     let strange = Labels::from([("hostplane.site-id".to_owned(), "../../etc".to_owned())]);
-    for (event, labels) in [("mariadb", Labels::new()), ("php_nobody", Labels::new()), ("wp_../x", strange)] {
+    for (event, labels) in [("mariadb", Labels::new()), ("php_absent", Labels::new()), ("wp_../x", strange)] {
         harness.world.emit_event(event, "die", labels);
     }
     running.app.reconcile(true).await.unwrap();
@@ -339,7 +339,7 @@ async fn data_that_is_gone_is_never_made_anew_and_visitors_get_a_maintenance_pag
 }
 
 #[tokio::test]
-async fn a_marker_that_is_gone_while_the_site_serves_is_somebody_s_to_judge() {
+async fn a_lost_marker_of_a_serving_site_needs_an_operator() {
     let harness = Harness::new().await;
     let running = in_service(&harness).await;
     harness.world.state().containers.delete_file("wp_hello", ".hostplane-site");
@@ -366,7 +366,7 @@ async fn what_an_earlier_release_made_waits_for_an_upgrade() {
 }
 
 #[tokio::test]
-async fn somebody_else_s_thing_under_a_site_s_name_is_left_alone() {
+async fn a_foreign_object_under_a_site_s_name_stays() {
     let harness = Harness::new().await;
     let running = in_service(&harness).await;
     {
@@ -401,7 +401,7 @@ async fn what_breaks_again_and_again_is_left_to_an_operator_with_its_history() {
     assert_eq!(step, Some("php_container"));
     assert!(history.contains("6 times") && history.contains("exited"), "{history}");
     assert_eq!(left.steps.len(), 0, "it is left as it is");
-    // Who knows why mends the cause, and has it repaired.
+    // The operator ends the cause, and has it repaired.
     running.app.retry_job(left.record.id).await.unwrap();
     assert_eq!(running.ended(left.record.id).await.record.state, JobState::Completed);
     assert_eq!(running.not_present("hello").await, Vec::<String>::new());
@@ -409,7 +409,7 @@ async fn what_breaks_again_and_again_is_left_to_an_operator_with_its_history() {
 }
 
 #[tokio::test]
-async fn a_site_that_a_job_changes_is_looked_at_when_it_has_ended() {
+async fn a_changed_site_is_scanned_when_its_job_ends() {
     let harness = Harness::new().await;
     let running = in_service(&harness).await;
     let suspend = running.app.change_site(&name("hello"), &SiteChange::Suspended(true)).await;
@@ -422,11 +422,11 @@ async fn a_site_that_a_job_changes_is_looked_at_when_it_has_ended() {
 }
 
 #[tokio::test]
-async fn a_site_whose_wordpress_fails_for_its_own_reasons_is_mended_as_far_as_that_goes() {
+async fn a_failing_wordpress_does_not_hinder_other_repairs() {
     let harness = Harness::new().await;
     let running = in_service(&harness).await;
     php(&mut harness.world.state()).state = ContainerState::Exited;
-    // Each look into it fails: before the repair, after it, and that of the reconciler.
+    // Each deep scan of it fails: before the repair, after it, and that of the reconciler.
     for _ in 0..8 {
         let fails = EffectError::transient_message("wordpress.facts", "php ended with 255");
         harness.gate.next("wordpress.facts", Verdict::Fail(fails));
@@ -463,13 +463,13 @@ async fn no_change_of_a_site_makes_anything_in_the_place_of_data_that_is_gone() 
 }
 
 #[tokio::test]
-async fn what_is_kept_of_a_site_from_look_to_look_goes_with_a_change_of_it() {
+async fn a_change_drops_a_site_s_cached_drift() {
     let harness = Harness::new().await;
     let running = in_service(&harness).await;
     running.app.reconcile(false).await.unwrap();
     let job = running.app.change_site(&name("hello"), &SiteChange::Suspended(true)).await.unwrap().record.id;
     assert_eq!(running.ended(job).await.record.state, JobState::Completed);
-    // First what looks into the site see, so that the last word is that of the lists.
+    // First the result of deep scans, so that the last word is that of the lists.
     for inside in [true, false] {
         running.app.reconcile(inside).await.unwrap();
     }
@@ -478,19 +478,19 @@ async fn what_is_kept_of_a_site_from_look_to_look_goes_with_a_change_of_it() {
 }
 
 #[tokio::test]
-async fn front_pages_that_never_answer_keep_nobody_from_being_mended() {
+async fn hanging_front_pages_hold_up_no_repair() {
     let harness = Harness::new().await;
     let running = in_service(&harness).await;
     for n in 0..8 {
         running.active(&format!("s{n}")).await;
     }
-    // As many as there are places for looks into sites.
+    // As many as sites are scanned deeply at the same time.
     for _ in 0..8 {
         harness.gate.next("probe.get", Verdict::Hang);
     }
     let asked = || harness.gate.calls().iter().filter(|call| call.name == "probe.get").count();
     let before = asked();
-    let mended = async {
+    let repaired = async {
         while asked() < before + 8 {
             tokio::task::yield_now().await;
         }
@@ -504,8 +504,8 @@ async fn front_pages_that_never_answer_keep_nobody_from_being_mended() {
     };
     tokio::select! {
         biased;
-        looked = running.app.reconcile(true) => panic!("all was looked into: {looked:?}"),
-        () = mended => {}
+        scanned = running.app.reconcile(true) => panic!("the deep scan ended: {scanned:?}"),
+        () = repaired => {}
     }
     running.stop().await;
 }

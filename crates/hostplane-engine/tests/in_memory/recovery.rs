@@ -17,7 +17,7 @@ fn refusal() -> Verdict {
     Verdict::Fail(EffectError::Rejected(Rejection::Invalid { by: Dependency::Mariadb, message: "injected".into() }))
 }
 
-/// A harness on which looks come at once, and what no site explains goes as soon as it may.
+/// A harness on which scans come at once, and orphans without data are deleted as soon as they may.
 async fn watchful() -> Harness {
     let mut harness = Harness::new().await;
     harness.settings.pace.scan_interval = Duration::from_millis(5);
@@ -50,11 +50,11 @@ async fn older(running: &ControlPlane, older: bool) -> String {
             }
         }
     };
-    tokio::time::timeout(Duration::from_secs(20), found).await.expect("a look comes in time")
+    tokio::time::timeout(Duration::from_secs(20), found).await.expect("a scan comes in time")
 }
 
 #[tokio::test]
-async fn a_job_that_waits_is_cancelled_as_soon_as_it_can_look() {
+async fn a_waiting_job_is_cancelled_once_it_can_observe() {
     let harness = Harness::new().await;
     let before = harness.state();
     harness.gate.cut_off(Dependency::Mariadb);
@@ -224,7 +224,7 @@ async fn a_database_from_an_older_copy_removes_nothing_and_says_so() {
     let job = running.create("second").await;
     let job = running.ended(job).await;
     assert!(failure(&job).1.contains("taken"), "{job:?}");
-    // Of what an unknown job made nothing is removed, whoever asks for it.
+    // Nothing that an unknown job made is removed, not even by an order.
     let destroy = running.app.destroy_site(&name("late")).await.unwrap().record.id;
     let destroy = running.ended(destroy).await;
     assert_eq!(destroy.record.state, JobState::NeedsOperator);

@@ -23,7 +23,7 @@ async fn id_of(running: &ControlPlane, site: &str) -> SiteId {
     running.app.site(&name(site)).await.unwrap().view.record.site.id
 }
 
-/// Waits until no site is behind, looking after each change.
+/// Waits until no site is behind, asking after each change.
 async fn is_through(running: &ControlPlane) -> SecretView {
     let mut changes = running.app.changes();
     loop {
@@ -84,7 +84,7 @@ async fn a_rotation_goes_on_after_a_restart() {
 }
 
 #[tokio::test]
-async fn a_site_that_does_not_serve_keeps_its_passwords_and_holds_up_nobody() {
+async fn a_site_that_does_not_serve_keeps_its_passwords() {
     let harness = Harness::new().await;
     let running = harness.start().await;
     for site in ["broken", "whole"] {

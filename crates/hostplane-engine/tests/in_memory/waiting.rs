@@ -83,7 +83,7 @@ async fn one_slow_or_failed_call_proves_nothing() {
 #[tokio::test]
 async fn while_the_world_can_t_be_seen_as_a_whole_nothing_is_rolled_back() {
     let harness = Harness::new().await;
-    // Caddy is there, and never says what it has: to no job, and to nobody who looks for what the journal lacks.
+    // Caddy is there, and never answers what it serves: neither a job nor a scan.
     for _ in 0..200 {
         for call in ["caddy.route", "caddy.routes"] {
             harness.gate.next(call, Verdict::Fail(EffectError::transient_message(call, "no answer")));

@@ -1,4 +1,4 @@
-//! Scheduled events: run when they are due, by nobody's visit and in nobody's way.
+//! Due events run without a visit and hold up no site.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::harness::Harness;
 
 const HOUR: Duration = Duration::from_hours(1);
 
-/// A harness on which looks for events come at once.
+/// A harness on which scans for due events come at once.
 async fn prompt() -> Harness {
     let mut harness = Harness::new().await;
     harness.settings.pace.wp_cron_tick = Duration::from_millis(5);
@@ -48,10 +48,10 @@ impl Harness {
         tokio::time::timeout(Duration::from_secs(20), seen).await.unwrap_or_else(|_| panic!("{what} in time"));
     }
 
-    /// Waits until so many looks were made after this moment.
-    async fn looks(&self, more: usize) {
+    /// Waits until this number of scans were made after this moment.
+    async fn scans(&self, more: usize) {
         let before = self.calls_of("mariadb.next_events");
-        self.until("looks", |harness| harness.calls_of("mariadb.next_events") > before + more).await;
+        self.until("scans", |harness| harness.calls_of("mariadb.next_events") > before + more).await;
     }
 }
 
@@ -61,13 +61,13 @@ async fn what_is_due_is_run_and_what_is_not_waits_until_it_is() {
     let running = harness.start().await;
     running.active("due").await;
     running.active("later").await;
-    harness.looks(2).await;
+    harness.scans(2).await;
     assert_eq!(harness.runs(), 0, "nothing is scheduled");
 
     harness.schedule("later", harness.now().plus(HOUR));
     harness.schedule("due", harness.now());
     harness.until("the run", |harness| harness.scheduled("due").is_none()).await;
-    harness.looks(2).await;
+    harness.scans(2).await;
     assert_eq!(harness.runs(), 1);
     assert!(harness.scheduled("later").is_some());
 
@@ -92,7 +92,7 @@ async fn a_site_that_a_job_holds_is_left_alone() {
     harness.schedule("held", Timestamp(0));
     harness.schedule("free", harness.now());
     harness.until("the run", |harness| harness.scheduled("free").is_none()).await;
-    harness.looks(2).await;
+    harness.scans(2).await;
     assert_eq!((harness.runs(), harness.scheduled("held")), (1, Some(Timestamp(0))));
     running.kill().await;
 }
@@ -104,7 +104,7 @@ async fn while_the_database_server_is_down_nothing_runs_and_then_it_does() {
     running.active("site").await;
     harness.gate.cut_off(Dependency::Mariadb);
     harness.schedule("site", harness.now());
-    harness.looks(3).await;
+    harness.scans(3).await;
     assert_eq!(harness.runs(), 0);
     harness.gate.reconnect(Dependency::Mariadb);
     // What opens the breaker again is the dependency's own ping.
@@ -139,7 +139,7 @@ async fn events_that_hang_hold_up_no_other_site_and_are_not_run_twice_at_once() 
     harness.until("the run that hangs", |harness| harness.runs() == 1).await;
     harness.schedule("works", harness.now());
     harness.until("the other run", |harness| harness.scheduled("works").is_none()).await;
-    harness.looks(3).await;
+    harness.scans(3).await;
     assert_eq!(harness.runs(), 2);
     assert!(harness.scheduled("hangs").is_some());
     running.stop().await;

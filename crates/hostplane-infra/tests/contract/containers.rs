@@ -24,7 +24,7 @@ contract! {
         #[cfg(feature = "stack")]
         stack: crate::containers::harness::on_engine;
     }
-    listing: scopes_are_exact, a_mark_is_found_and_told_from_other_labels;
+    listing: scopes_are_exact, a_mark_is_kept_apart_from_other_labels;
     volumes: made_listed_and_removed, existing_keeps_its_labels, existing_is_mounted_as_it_is, in_use,
         in_use_by_what_runs, made_in_passing, bad_name;
     networks: made_listed_and_removed, name_taken, name_taken_by_a_site, subnet_overlap, ambiguous_name, bad_id,
@@ -36,7 +36,7 @@ contract! {
     files: come_back, are_written_again, take_each_others_place, are_written_before_the_first_start,
         belong_to_the_volume, root_of_a_volume, directory_missing, directory_is_a_file, one_by_one, read_only, written_in_part,
         bad_paths, too_many_bytes;
-    programs: input_and_its_end, exit_codes, standard_error, output_is_cut, input_that_nobody_reads, user,
+    programs: input_and_its_end, exit_codes, standard_error, output_is_cut, input_that_is_not_read, user,
         cannot_be_started, not_running, log;
     watching: limits, about, mounts_and_health, events;
 }

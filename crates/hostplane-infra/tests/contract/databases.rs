@@ -1,4 +1,4 @@
-//! What every [`Databases`] keeps to: the twin always, the real server with the feature `stack`.
+//! The contract of [`Databases`]: the fake always, the real server with the feature `stack`.
 
 mod contended;
 mod fake;
@@ -28,13 +28,13 @@ trait Harness: Send + Sync {
     async fn rival(&self) -> Arc<dyn Databases>;
     /// The same server, which refuses the credentials.
     fn denied(&self) -> Arc<dyn Databases>;
-    /// Makes a database with something in it, as somebody else would.
+    /// Makes a database with something in it, as a stranger would.
     async fn plant_database(&self, name: &str);
-    /// Makes a user, as somebody else would.
+    /// Makes a user, as a stranger would.
     async fn plant_user(&self, name: &str);
     /// Makes a table with something in it.
     async fn plant_table(&self, database: &str, table: &str);
-    /// What a database holds: its tables, and when each was made.
+    /// The tables of a database, and when each was made.
     async fn tables(&self, database: &str) -> Vec<String>;
     async fn drop_database(&self, name: &str);
     async fn drop_user(&self, name: &str);
@@ -60,13 +60,13 @@ cases!(CASES: dyn Harness = [
     a_foreign_user_is_not_touched,
     a_predecessors_tenant_is_not_adopted,
     another_instances_tenant_is_not_touched,
-    an_unreadable_row_is_nobodys,
-    half_done_states_are_mended,
-    drift_is_mended,
+    an_unreadable_row_is_foreign,
+    half_done_states_are_completed,
+    drift_is_repaired,
     a_later_job_is_written_down,
     a_confirmed_tenant_stays_so_until_it_is_removed,
     only_its_own_site_confirms_a_tenant,
-    the_next_events_of_confirmed_tenants_are_told,
+    the_next_events_of_confirmed_tenants_are_listed,
     a_tenant_is_removed_and_removed_again,
     half_removed_states_are_removed,
     what_a_tenant_holds_is_kept_until_it_is_removed,
@@ -208,7 +208,7 @@ async fn another_instances_tenant_is_not_touched(harness: &dyn Harness) {
     assert_eq!(harness.everything(&tenant(&theirs)).await, before);
 }
 
-async fn an_unreadable_row_is_nobodys(harness: &dyn Harness) {
+async fn an_unreadable_row_is_foreign(harness: &dyn Harness) {
     let spec = spec("spoilt");
     harness.databases().ensure_tenant(&spec).await.unwrap();
     harness.spoil_row(&tenant(&spec)).await;
@@ -219,7 +219,7 @@ async fn an_unreadable_row_is_nobodys(harness: &dyn Harness) {
     assert_eq!(harness.everything(&tenant(&spec)).await, before);
 }
 
-async fn half_done_states_are_mended(harness: &dyn Harness) {
+async fn half_done_states_are_completed(harness: &dyn Harness) {
     let spec = spec("half-done");
     let name = tenant(&spec);
     for (user, database) in [(false, false), (true, false), (false, true)] {
@@ -237,7 +237,7 @@ async fn half_done_states_are_mended(harness: &dyn Harness) {
     }
 }
 
-async fn drift_is_mended(harness: &dyn Harness) {
+async fn drift_is_repaired(harness: &dyn Harness) {
     let spec = spec("drifted");
     let name = tenant(&spec);
     harness.databases().ensure_tenant(&spec).await.unwrap();
@@ -286,7 +286,7 @@ async fn a_confirmed_tenant_stays_so_until_it_is_removed(harness: &dyn Harness) 
     assert_eq!(facts(harness, &spec).await, Some(whole(&spec)), "a new one begins anew");
 }
 
-async fn the_next_events_of_confirmed_tenants_are_told(harness: &dyn Harness) {
+async fn the_next_events_of_confirmed_tenants_are_listed(harness: &dyn Harness) {
     let (one, another) = (spec("events"), spec("events-more"));
     let mut theirs = spec("events-theirs");
     theirs.mark.instance = instance(7);
@@ -295,21 +295,21 @@ async fn the_next_events_of_confirmed_tenants_are_told(harness: &dyn Harness) {
         harness.databases().ensure_tenant(spec).await.unwrap();
         harness.schedule(&tenant(spec), &due(at)).await;
     }
-    let told = async || {
+    let listed = async || {
         let mut events = harness.databases().next_events(instance(1)).await.unwrap();
         events.retain(|event| event.site.name.as_str().starts_with("events"));
         events.sort_by_key(|event| event.due);
         events.into_iter().map(|event| (event.site, event.due.0)).collect::<Vec<_>>()
     };
-    assert_eq!(told().await, [], "a site that was not confirmed is not finished");
+    assert_eq!(listed().await, [], "a site that was not confirmed is not finished");
     for spec in [&one, &another, &theirs] {
         harness.databases().confirm_tenant(&key(spec)).await.unwrap();
     }
     let of = |spec: &TenantSpec, at: i64| (spec.mark.site.clone(), at * 1_000_000);
-    assert_eq!(told().await, [of(&one, 1_700_000_000), of(&another, 1_800_000_000)]);
+    assert_eq!(listed().await, [of(&one, 1_700_000_000), of(&another, 1_800_000_000)]);
     for nothing in ["a:1:{s:7:\"version\";i:2;}", "", "O:8:\"Surprise\":0:{}", "a:1:{i:99999999999999999999;"] {
         harness.schedule(&tenant(&one), nothing).await;
-        assert_eq!(told().await, [of(&another, 1_800_000_000)], "{nothing}");
+        assert_eq!(listed().await, [of(&another, 1_800_000_000)], "{nothing}");
     }
     let theirs = harness.databases().next_events(instance(7)).await.unwrap();
     assert_eq!(theirs.len(), 1, "{theirs:?}");
@@ -357,7 +357,7 @@ async fn half_removed_states_are_removed(harness: &dyn Harness) {
     harness.delete_row(&name).await;
     harness.databases().remove_tenant(&key(&spec)).await.unwrap();
     let found = facts(harness, &spec).await.unwrap();
-    assert!(found.database && found.user.is_some(), "without its row a tenant is nobody's");
+    assert!(found.database && found.user.is_some(), "without its row a tenant has no owner");
 }
 
 async fn what_a_tenant_holds_is_kept_until_it_is_removed(harness: &dyn Harness) {
@@ -439,6 +439,6 @@ async fn all_are_listed(harness: &dyn Harness) {
     let only_claimed = TenantFacts { database: false, user: None, ..whole(&claimed) };
     assert_eq!(of("wp_listed-claim"), Some(&only_claimed));
     assert!(of("listed_elsewhere").is_none(), "no site's name");
-    assert!(of(naming::LEDGER_DATABASE).is_none(), "the ledger is nobody's");
+    assert!(of(naming::LEDGER_DATABASE).is_none(), "the ledger is no tenant");
     assert!(found.is_sorted_by(|one, next| one.name < next.name), "each name once, in order");
 }

@@ -1,5 +1,4 @@
-//! What every adapter promises, asked of the in-memory world and, with the feature `stack`, of the real
-//! thing.
+//! Contracts of the adapters: the same cases on the in-memory world and, with the feature `stack`, on the real servers.
 
 mod containers;
 mod databases;

@@ -1,4 +1,4 @@
-//! What every [`Proxy`] keeps to: the twin always, the real Caddy with the feature `stack`.
+//! The contract of [`Proxy`]: the fake always, the real Caddy with the feature `stack`.
 
 mod fake;
 mod on_disk;
@@ -26,11 +26,11 @@ trait Harness: Send + Sync {
     fn proxy(&self) -> Arc<dyn Proxy>;
     /// The same proxy after a restart of the control plane.
     fn after_restart(&self) -> Arc<dyn Proxy>;
-    /// Writes a snippet, as somebody else would.
+    /// Writes a snippet, as a stranger would.
     async fn plant(&self, file: &str, contents: &str);
     /// Deletes a snippet.
     async fn uproot(&self, file: &str);
-    /// What is served under a host name, if anything is.
+    /// The body that is served under a host name, if one is.
     async fn body(&self, host: &str) -> Option<String>;
 }
 
@@ -47,7 +47,7 @@ cases!(CASES: dyn Harness = [
     a_refused_route_hinders_no_other,
     one_route_at_once_is_one_route,
     two_sites_at_once_never_share_a_host,
-    what_may_be_served_is_told_per_file,
+    what_may_be_served_is_known_per_file,
     all_are_listed,
 ]);
 
@@ -89,7 +89,7 @@ fn file(spec: &RouteSpec) -> String {
     naming::snippet_file(&spec.mark.site.name)
 }
 
-/// What is told of a file, among all and by itself.
+/// Facts of a file, which must agree among all and alone.
 async fn find(harness: &dyn Harness, file: &str) -> Option<SnippetFacts> {
     let routes = harness.proxy().routes().await.unwrap();
     let may_be_served = routes.served.may_have(file);
@@ -124,16 +124,16 @@ async fn nothing_is_there(harness: &dyn Harness) {
     assert_eq!(harness.body("nothing.test").await, None);
 }
 
-async fn what_may_be_served_is_told_per_file(harness: &dyn Harness) {
+async fn what_may_be_served_is_known_per_file(harness: &dyn Harness) {
     let may_have = async |file: &str| harness.proxy().routes().await.unwrap().served.may_have(file);
     harness.proxy().settle().await.unwrap();
-    let spec = route("told", "told.test", "x");
-    assert!(!may_have("told.caddy").await);
+    let spec = route("known", "known.test", "x");
+    assert!(!may_have("known.caddy").await);
     put(harness, &spec).await.unwrap();
-    assert!(may_have("told.caddy").await);
+    assert!(may_have("known.caddy").await);
     assert!(!may_have("other.caddy").await);
     remove(harness, &spec).await;
-    assert!(!may_have("told.caddy").await);
+    assert!(!may_have("known.caddy").await);
 }
 
 async fn a_route_is_put_and_put_again(harness: &dyn Harness) {

@@ -1,5 +1,5 @@
-//! Nobody listens, or nobody answers: what every call of every trait says then, on the twins and on the
-//! adapters. No server is needed for that.
+//! Every call of every trait without a listener or without an answer, on the fakes and on the adapters. No server is
+//! needed for that.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ use tokio::time::Instant;
 
 use crate::containers::harness::{file, mark, spec};
 
-/// What a secret would look like in an error.
+/// A secret that no error may contain.
 const SECRET: &str = "s3cret";
 /// The longest deadline that there is.
 const LONGEST: Duration = Duration::from_mins(2);
@@ -61,15 +61,15 @@ async fn each_call(world: &World) -> Vec<(&'static str, bool, EffectError)> {
 
     let events = EventsRun { url: url.clone(), memory_mib: 64 };
 
-    let (looks, changes) = (false, true);
+    let (reads, changes) = (false, true);
     let calls: Vec<(&'static str, bool, LocalBoxFuture<'_, Effect<()>>)> = vec![
-        ("containers", looks, containers.containers(&Scope::All).map(none).boxed_local()),
-        ("volumes", looks, containers.volumes(&Scope::All).map(none).boxed_local()),
-        ("networks", looks, containers.networks(&Scope::All).map(none).boxed_local()),
-        ("tuning", looks, containers.tuning(id).map(none).boxed_local()),
-        ("about", looks, containers.about().map(none).boxed_local()),
-        ("events", looks, containers.events().map(none).boxed_local()),
-        ("image_exists", looks, containers.image_exists("php:1").map(none).boxed_local()),
+        ("containers", reads, containers.containers(&Scope::All).map(none).boxed_local()),
+        ("volumes", reads, containers.volumes(&Scope::All).map(none).boxed_local()),
+        ("networks", reads, containers.networks(&Scope::All).map(none).boxed_local()),
+        ("tuning", reads, containers.tuning(id).map(none).boxed_local()),
+        ("about", reads, containers.about().map(none).boxed_local()),
+        ("events", reads, containers.events().map(none).boxed_local()),
+        ("image_exists", reads, containers.image_exists("php:1").map(none).boxed_local()),
         ("create_volume", changes, containers.create_volume("wp_a", &labels).map(none).boxed_local()),
         ("remove_volume", changes, containers.remove_volume("wp_a")),
         ("create_network", changes, containers.create_network(&network).map(none).boxed_local()),
@@ -80,29 +80,29 @@ async fn each_call(world: &World) -> Vec<(&'static str, bool, EffectError)> {
         ("stop_container", changes, containers.stop_container(id, 1)),
         ("remove_container", changes, containers.remove_container(id)),
         ("upload", changes, containers.upload(id, "/data", &files)),
-        ("download", looks, containers.download(id, "/data").map(none).boxed_local()),
-        ("download_file", looks, containers.download_file(id, "/data/a").map(none).boxed_local()),
+        ("download", reads, containers.download(id, "/data").map(none).boxed_local()),
+        ("download_file", reads, containers.download_file(id, "/data/a").map(none).boxed_local()),
         ("exec", changes, containers.exec(id, &exec).map(none).boxed_local()),
-        ("log", looks, containers.log(id, LogQuery { newest: 1, after: None }).map(none).boxed_local()),
-        ("tenants", looks, databases.tenants(&Tenants::All).map(none).boxed_local()),
+        ("log", reads, containers.log(id, LogQuery { newest: 1, after: None }).map(none).boxed_local()),
+        ("tenants", reads, databases.tenants(&Tenants::All).map(none).boxed_local()),
         ("ensure_tenant", changes, databases.ensure_tenant(&tenant)),
         ("confirm_tenant", changes, databases.confirm_tenant(&key)),
         ("remove_tenant", changes, databases.remove_tenant(&key)),
-        ("next_events", looks, databases.next_events(key.instance).map(none).boxed_local()),
-        ("routes", looks, proxy.routes().map(none).boxed_local()),
-        ("route", looks, proxy.route(&key.site.name).map(none).boxed_local()),
+        ("next_events", reads, databases.next_events(key.instance).map(none).boxed_local()),
+        ("routes", reads, proxy.routes().map(none).boxed_local()),
+        ("route", reads, proxy.route(&key.site.name).map(none).boxed_local()),
         ("settle", changes, proxy.settle()),
         ("put_route", changes, proxy.put_route(&route)),
         ("remove_route", changes, proxy.remove_route(key.instance, &key.site)),
-        ("facts", looks, wordpress.facts(id).map(none).boxed_local()),
+        ("facts", reads, wordpress.facts(id).map(none).boxed_local()),
         ("unpack", changes, wordpress.unpack(id, mark.site.id)),
         ("install", changes, wordpress.install(id, &installation)),
         ("run_events", changes, wordpress.run_events(id, &events)),
-        ("get", looks, probe.get(&url, "/").map(none).boxed_local()),
+        ("get", reads, probe.get(&url, "/").map(none).boxed_local()),
         // Pings come last: one that fails keeps the other calls from being made.
-        ("ping of the engine", looks, containers.ping()),
-        ("ping of the database server", looks, databases.ping()),
-        ("ping of the proxy", looks, proxy.ping()),
+        ("ping of the engine", reads, containers.ping()),
+        ("ping of the database server", reads, databases.ping()),
+        ("ping of the proxy", reads, proxy.ping()),
     ];
     let mut ended = Vec::new();
     for (name, changes, call) in calls {
@@ -119,15 +119,15 @@ fn none<T>(result: Effect<T>) -> Effect<()> {
     result.map(drop)
 }
 
-/// Where nobody listens nothing was begun.
-async fn nobody_listens(world: &World) {
+/// Without a listener nothing was begun.
+async fn without_a_listener(world: &World) {
     for (name, _, error) in each_call(world).await {
         assert!(matches!(error, EffectError::Transient { .. }), "{name}: {error:?}");
     }
 }
 
-/// Where nobody answers, something may have been changed, or may be yet, unless the adapter knows better.
-async fn nobody_answers(world: &World) -> usize {
+/// Without an answer something may have been changed, or may be yet, unless the adapter knows better.
+async fn without_an_answer(world: &World) -> usize {
     let mut unknown = 0;
     for (name, changes, error) in each_call(world).await {
         match error {
@@ -183,31 +183,31 @@ impl Gate for Silent {
 }
 
 #[tokio::test]
-async fn where_nobody_listens_every_call_of_the_twins_is_transient() {
+async fn without_a_listener_calls_of_fakes_are_transient() {
     let gate = ScriptedGate::new();
     for dependency in [Dependency::Docker, Dependency::Mariadb, Dependency::Caddy, Dependency::Site] {
         gate.cut_off(dependency);
     }
-    nobody_listens(&FakeWorld::default().behind(gate)).await;
+    without_a_listener(&FakeWorld::default().behind(gate)).await;
 }
 
 #[tokio::test]
-async fn where_nobody_listens_every_call_of_the_adapters_is_transient() {
-    nobody_listens(&adapters(&Socket::new().0, crate::port::free())).await;
+async fn without_a_listener_calls_of_adapters_are_transient() {
+    without_a_listener(&adapters(&Socket::new().0, crate::port::free())).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn where_nobody_answers_the_twins_changes_are_unknown_and_looks_transient() {
-    let unknown = nobody_answers(&FakeWorld::default().behind(Arc::new(Silent))).await;
-    assert_eq!(unknown, 20, "every change, because nobody knows better");
+async fn unanswered_changes_of_fakes_are_unknown() {
+    let unknown = without_an_answer(&FakeWorld::default().behind(Arc::new(Silent))).await;
+    assert_eq!(unknown, 20, "every change, because no adapter knows better");
 }
 
 /// The sockets take every connection, and never say a word.
 #[tokio::test(start_paused = true)]
-async fn where_nobody_answers_the_adapters_changes_are_unknown_and_looks_transient() {
+async fn unanswered_changes_of_adapters_are_unknown() {
     let socket = Socket::new();
     let _engine = UnixListener::bind(&socket.0).unwrap();
     let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let unknown = nobody_answers(&adapters(&socket.0, server.local_addr().unwrap().port())).await;
+    let unknown = without_an_answer(&adapters(&socket.0, server.local_addr().unwrap().port())).await;
     assert!(unknown >= 10, "{unknown}: what is asked of the Engine can't be taken back");
 }

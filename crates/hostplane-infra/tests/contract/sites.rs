@@ -1,6 +1,6 @@
-//! What every [`Wordpress`](hostplane_infra::wordpress::Wordpress) and every
-//! [`SiteProbe`](hostplane_infra::probe::SiteProbe) keep to: the twins always, and with the feature `stack`
-//! real PHP, nginx, Caddy and MariaDB.
+//! The contracts of [`Wordpress`](hostplane_infra::wordpress::Wordpress) and
+//! [`SiteProbe`](hostplane_infra::probe::SiteProbe): the fakes always, and with the feature `stack` real PHP, nginx,
+//! Caddy and MariaDB.
 
 mod fake;
 mod probe;
@@ -42,7 +42,7 @@ trait Harness: Send + Sync {
     async fn show_proxy(&self);
 }
 
-/// What the sites of a bed stand on.
+/// The ground that the sites of a harness stand on.
 struct Ground {
     php_image: String,
     nginx_image: String,
@@ -53,7 +53,7 @@ struct Ground {
     database_host: String,
 }
 
-/// Sites that are made at the same time: on a real bed most of the time is spent on waiting.
+/// Sites that are made at the same time: on real servers most of the time is spent on waiting.
 const AT_ONCE: usize = 3;
 
 /// Runs every case on a harness, and clears up after each.

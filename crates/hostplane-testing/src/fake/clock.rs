@@ -1,4 +1,4 @@
-//! The twin of the machine's clock and randomness.
+//! Fake of the machine's clock and randomness.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The twin of the container engine: objects, files and a few programs, all in memory.
+//! Fake of the container engine: objects, files and a few programs, all in memory.
 //!
 //! It answers as Engine 20.10 does through the real adapter, its oddities included: names resolve at the
 //! first start, a network under a stopped container can be removed, volumes appear in passing.
@@ -27,7 +27,7 @@ use hostplane_infra::containers::{
 };
 use hostplane_infra::error::{Dependency, Effect, EffectError, Rejection};
 
-/// What the container engine holds. Tests read it and plant foreign things in it.
+/// State of the container engine. Tests read it and plant foreign things in it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ContainersState {
     /// The images on the host, by reference.
@@ -38,32 +38,32 @@ pub struct ContainersState {
     pub volumes: BTreeMap<String, FakeVolume>,
     /// Networks by id.
     pub networks: Named<FakeNetwork>,
-    /// How many ids were given out: they are counted, so that a run can be repeated.
+    /// Number of ids given out: they are counted, so that a run can be repeated.
     pub ids: u64,
-    /// Networks have room without end, as if the sites were on several Engines: for more of them than one can have.
+    /// Networks have room for any number of sites, as if they were on several Engines.
     pub has_endless_networks: bool,
 }
 
 /// A container.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FakeContainer {
-    /// What it was made from, name included.
+    /// The specification that it was made from, name included.
     pub spec: ContainerSpec,
     /// Labels.
     pub labels: Labels,
-    /// What it is doing. A started program never ends by itself.
+    /// Its state. A started program never ends on its own.
     pub state: ContainerState,
     /// Its networks by name, with the id that the name had at the first start.
     pub networks: BTreeMap<String, Option<String>>,
     /// Files outside of volumes, by absolute path.
     #[serde(with = "entries")]
     pub files: BTreeMap<String, ArchiveEntry>,
-    /// What its programs have printed.
+    /// Lines that its programs have printed.
     #[serde(skip)]
     pub log: Vec<LogLine>,
     /// Its health check fails.
     pub unhealthy: bool,
-    /// What was changed on it after it was made.
+    /// Its limits as last changed.
     pub tuning: Tuning,
 }
 
@@ -120,7 +120,7 @@ fn absent(what: &str, name: &str) -> EffectError {
     EffectError::NotFound(format!("{what} {name}"))
 }
 
-/// In the order in which they are listed.
+/// The mounts in the order in which they are listed.
 fn mounts(spec: &ContainerSpec) -> Vec<VolumeMount> {
     let mut mounts = spec.mounts.clone();
     mounts.sort_by(|one, other| one.path.cmp(&other.path));
@@ -202,7 +202,7 @@ impl ContainersState {
         }
     }
 
-    /// Takes a file out of a volume, if it is there.
+    /// Deletes a file of a volume, if it is there.
     pub fn delete_file(&mut self, volume: &str, path: &str) {
         if let Some(volume) = self.volumes.get_mut(volume) {
             volume.files.remove(path);

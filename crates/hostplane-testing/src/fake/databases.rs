@@ -1,4 +1,4 @@
-//! The twin of the database server.
+//! Fake of the database server.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,7 +16,7 @@ use hostplane_infra::databases::{
 };
 use hostplane_infra::error::{Dependency, Effect, Rejection};
 
-/// What there is on the server. Tests plant foreign things in it.
+/// State of the server. Tests plant foreign objects in it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DatabasesState {
     /// Databases by name; those of the server itself and the ledger's aren't among them.
@@ -32,7 +32,7 @@ pub struct DatabasesState {
 /// A row of the ledger.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LedgerRow {
-    /// Whose the tenant is; `None` is a row that can't be read.
+    /// Owner of the tenant; `None` is a row that can't be read.
     pub mark: Option<Mark>,
     /// The site was confirmed.
     pub confirmed: bool,
@@ -43,7 +43,7 @@ pub struct LedgerRow {
 pub struct DatabaseState {
     /// The site whose WordPress is installed in it, by the marker that is written last.
     pub installed: Option<SiteId>,
-    /// When its WordPress has something to do.
+    /// Time of its WordPress's first scheduled event.
     pub next_event: Option<Timestamp>,
     /// Anything else in it: table names and contents, for tests that check that they stay.
     pub tables: BTreeMap<String, String>,
@@ -56,9 +56,9 @@ pub struct UserState {
     pub password_hash: String,
     /// Connections at once; 0 is no limit.
     pub max_connections: u16,
-    /// Whether it has all of a tenant's privileges on its own database, and no other but `grants_more`.
+    /// It has all of a tenant's privileges on its own database, and no other but `grants_more`.
     pub grants_exact: bool,
-    /// Whether it has more besides.
+    /// It has other privileges besides.
     pub grants_more: bool,
 }
 

@@ -1,4 +1,4 @@
-//! What the twin of the container engine tells of what happens in it.
+//! Events of the fake container engine.
 
 use futures_util::stream::{StreamExt, unfold};
 use hostplane_domain::mark::Labels;
@@ -22,24 +22,24 @@ impl Default for EventBus {
 }
 
 impl FakeWorld {
-    /// Tells whoever listens that something happened. Changes that tests make to the state by hand tell nothing.
+    /// Sends an event to every listener. Changes that tests make to the state by hand send none.
     pub fn emit_event(&self, name: &str, action: &str, labels: Labels) {
-        // Without a listener nobody is told.
+        // Without a listener the event is lost, as with the Engine.
         let _ = self.events.0.send(EngineEvent { name: name.to_owned(), action: action.to_owned(), labels });
     }
 
-    /// How many listen.
+    /// Number of listeners.
     #[must_use]
     pub fn listeners(&self) -> usize {
         self.events.0.receiver_count()
     }
 
     pub(super) fn listen(&self) -> EngineEvents {
-        let next = async |mut told: broadcast::Receiver<EngineEvent>| match told.recv().await {
-            Ok(event) => Some((Ok(event), told)),
+        let next = async |mut events: broadcast::Receiver<EngineEvent>| match events.recv().await {
+            Ok(event) => Some((Ok(event), events)),
             Err(RecvError::Lagged(_)) => {
                 let error = EffectError::transient_message("docker.events", "events were lost");
-                Some((Err(error), told))
+                Some((Err(error), events))
             }
             Err(RecvError::Closed) => None,
         };

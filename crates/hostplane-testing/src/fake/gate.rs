@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use hostplane_infra::error::{Dependency, EffectError};
 use hostplane_infra::gate::{Call, Gate, LiveGate, Verdict};
 
-/// The live gate, but for calls that a test has other plans for. It counts every call but pings.
+/// The live gate, except for calls whose verdict a test sets. It counts every call but pings.
 pub struct ScriptedGate {
     live: Arc<LiveGate>,
     script: Mutex<Script>,
@@ -36,22 +36,22 @@ impl ScriptedGate {
         self.script.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What happens to call number `n`, counted from 0 over all calls but pings.
+    /// Sets the verdict on call number `n`, counted from 0 over all calls but pings.
     pub fn at(&self, n: usize, verdict: Verdict) {
         self.script().at.push((n, verdict));
     }
 
-    /// What happens to the next call of a name, once.
+    /// Sets the verdict on the next call of a name, once.
     pub fn next(&self, name: &'static str, verdict: Verdict) {
         self.script().named.push((name, verdict));
     }
 
-    /// Every call to a dependency, its ping too, fails as if nobody listened.
+    /// Makes every call to a dependency, its ping too, fail as if nothing listened there.
     pub fn cut_off(&self, dependency: Dependency) {
         self.script().unreachable.insert(dependency);
     }
 
-    /// The dependency can be reached again.
+    /// Makes the dependency reachable again.
     pub fn reconnect(&self, dependency: Dependency) {
         self.script().unreachable.remove(&dependency);
     }

@@ -1,4 +1,4 @@
-//! What a test has in store for the next call: faults that only the twins themselves can act out.
+//! Faults of the next call that only the fakes themselves can carry out.
 
 use std::ops::Deref;
 use std::sync::MutexGuard;
@@ -6,7 +6,7 @@ use std::sync::MutexGuard;
 use super::State;
 use hostplane_infra::error::{Effect, EffectError};
 
-/// Changes that real adapters carry out in several requests, and in how many parts their twins do. Every
+/// Changes that real adapters carry out in several requests, and the number of parts of each in the fakes. Every
 /// other change happens as a whole or not at all.
 pub const PARTS: &[(&str, usize)] = &[
     ("docker.create_container", 2),
@@ -23,7 +23,7 @@ pub const PARTS: &[(&str, usize)] = &[
 pub(super) struct Injected {
     /// The next read is answered from this.
     pub past: Option<Box<State>>,
-    /// The next change breaks off after so many parts.
+    /// The next change breaks off after this number of parts.
     pub parts: Option<usize>,
 }
 
@@ -50,7 +50,7 @@ pub(super) struct Parts {
 }
 
 impl Parts {
-    /// Asked before each part.
+    /// Permits the next part.
     pub fn next(&mut self) -> Effect<()> {
         match &mut self.left {
             None => Ok(()),

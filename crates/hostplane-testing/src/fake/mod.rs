@@ -1,7 +1,7 @@
-//! The in-memory world: the twin of every adapter, over one shared state.
+//! The in-memory world: a fake of every adapter, over one shared state.
 //!
-//! It is only worth what its likeness is worth: the contract suite runs against it and against the real
-//! thing. It holds no faults of its own; those are injected at the gate.
+//! Its worth is its likeness: one contract suite runs against it and against the real servers. Most faults are
+//! injected at the gate; those that only a fake can carry out are in [`PARTS`].
 
 mod clock;
 mod containers;
@@ -32,20 +32,20 @@ use hostplane_infra::world::{Adapters, World};
 
 use injected::{Injected, Parts, View};
 
-/// All that exists in the in-memory world. Cloning gives another handle to the same world.
+/// The in-memory world. A clone is another handle to the same world.
 #[derive(Clone, Default)]
 pub struct FakeWorld {
     state: Arc<Mutex<State>>,
     injected: Arc<Mutex<Injected>>,
     /// Its time goes on when a control plane is started anew.
     clock: FakeClock,
-    /// Who is told of what happens.
+    /// Listeners of the container engine.
     events: EventBus,
-    /// What the process behind this handle has seen of the proxy.
+    /// Knowledge of the proxy that the process behind this handle has.
     proxy_knowledge: Arc<Mutex<ProxyKnowledge>>,
 }
 
-/// The state, by area. Tests read it and plant foreign things in it. Its JSON is how a test keeps what an earlier
+/// The state, by area. Tests read it and plant foreign objects in it. Its JSON form keeps the world that an earlier
 /// version has made.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct State {
@@ -72,12 +72,12 @@ impl FakeWorld {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The next read, whatever it asks for, is answered from an earlier state.
+    /// Answers the next read from an earlier state.
     pub fn answer_next_read_from(&self, past: State) {
         self.injected().past = Some(Box::new(past));
     }
 
-    /// The next change breaks off after so many of its parts: see [`PARTS`]. Nobody is told how far it got.
+    /// Breaks the next change off after this number of its parts (see [`PARTS`]); its outcome is unknown.
     pub fn break_next_change_off_after(&self, parts: usize) {
         self.injected().parts = Some(parts);
     }
@@ -95,7 +95,7 @@ impl FakeWorld {
         Parts { call, left: self.injected().parts.take() }
     }
 
-    /// A world as another one was left, at a time.
+    /// A world in a state that another one was left in, at a time.
     #[must_use]
     pub fn resumed(state: State, now: Timestamp) -> Self {
         Self { state: Arc::new(Mutex::new(state)), clock: FakeClock::starting(now), ..Self::default() }

@@ -1,4 +1,4 @@
-//! The site probe in the in-memory world: what a visitor sees follows from everything else.
+//! Fake of the site probe: a visitor's page follows from the rest of the state.
 
 use async_trait::async_trait;
 use bytes::Bytes;

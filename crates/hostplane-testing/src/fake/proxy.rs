@@ -1,4 +1,4 @@
-//! The twin of the proxy.
+//! Fake of the proxy.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{MutexGuard, PoisonError};
@@ -15,21 +15,21 @@ use super::injected::Parts;
 use hostplane_infra::error::{Effect, EffectError, Rejection};
 use hostplane_infra::proxy::{Proxy, RouteFacts, RouteSpec, Routes, Served, snippet};
 
-/// What there is in the proxy's directory, and what the proxy runs. Tests plant foreign files in it.
+/// The proxy's directory and the configuration that it runs. Tests plant foreign files in it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProxyState {
     /// Snippets by file name.
     pub snippets: BTreeMap<String, String>,
-    /// The snippets that the proxy has loaded. A change loads what is there then.
+    /// The snippets that the proxy has loaded. A change loads those of the directory.
     pub loaded: BTreeMap<String, String>,
 }
 
-/// What one process knows of the proxy: real adapters learn it from the reloads that they have seen.
+/// Knowledge of the proxy that one process has: real adapters learn it from the reloads that they have seen.
 #[derive(Debug, Clone)]
 pub(super) struct ProxyKnowledge {
     /// It has seen a reload of everything.
     whole: bool,
-    /// Files of which it doesn't know whether the proxy serves them.
+    /// Files that the proxy may or may not serve.
     doubted: BTreeSet<String>,
 }
 
@@ -41,7 +41,7 @@ impl Default for ProxyKnowledge {
 }
 
 impl ProxyKnowledge {
-    /// As a process begins that has just started.
+    /// Knowledge of a process that has just started.
     pub fn nothing() -> Self {
         Self { whole: false, doubted: BTreeSet::new() }
     }
@@ -107,7 +107,7 @@ impl ProxyState {
     }
 }
 
-/// Directives that the twin has heard of: those that its tests use, and some more.
+/// Directives that the fake accepts: those that its tests use, and some more.
 const DIRECTIVES: &[&str] = &[
     "respond",
     "reverse_proxy",
@@ -125,7 +125,7 @@ const DIRECTIVES: &[&str] = &[
     "tls",
 ];
 
-/// What the proxy would say of the first snippet that it can't read.
+/// The proxy's error about the first snippet that it can't read.
 fn complaint(snippets: &BTreeMap<String, String>) -> Option<String> {
     snippets.iter().find_map(|(file, contents)| {
         if !snippet::is_closed(contents) {
@@ -208,7 +208,7 @@ impl FakeWorld {
         self.proxy_knowledge.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether this process knows all that the proxy serves.
+    /// This process knows all that the proxy serves.
     fn knows(&self) -> bool {
         let seen = self.proxy_knowledge();
         seen.whole && seen.doubted.is_empty()

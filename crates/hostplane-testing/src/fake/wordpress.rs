@@ -39,8 +39,7 @@ fn running<'a>(state: &'a State, container: &str, call: &'static str) -> Effect<
     }
 }
 
-/// The database that the container's settings name. They hold its password, so what can't log in with it
-/// gets nowhere.
+/// The database that the container's settings name, if their password opens it.
 pub(super) fn database(state: &State, container: &str, call: &'static str) -> Effect<String> {
     let volume = volume_at(state, container, naming::PHP_SETTINGS_DIR, call)?;
     let refused = || EffectError::transient_message(call, "php can't connect to the database");
@@ -56,7 +55,7 @@ pub(super) fn database(state: &State, container: &str, call: &'static str) -> Ef
     if may && state.databases.databases.contains_key(&name) { Ok(name) } else { Err(refused()) }
 }
 
-/// What the marker says, whatever that is.
+/// The text of the marker, if it is there.
 fn marker(state: &State, volume: &str) -> Option<String> {
     let text = state.containers.read_file(volume, MARKER)?;
     Some(String::from_utf8_lossy(&text).trim().to_owned())

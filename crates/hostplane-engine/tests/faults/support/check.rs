@@ -1,4 +1,4 @@
-//! What must hold after every run, whatever struck it.
+//! Conditions that hold after every run, whatever struck it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,7 +16,7 @@ use tokio::time::sleep;
 use crate::harness::Harness;
 use crate::secrets;
 
-/// What was found to be wrong.
+/// `Err` says what is wrong.
 pub type Verdict = Result<(), String>;
 
 /// Things of every kind that carry no mark, beside those of the sites.
@@ -34,7 +34,7 @@ pub fn plant_foreign(state: &mut State) {
     state.proxy.loaded.insert("foreign.caddy".into(), snippet);
 }
 
-/// Whether a name is one of a site's.
+/// Recognises the names of a site.
 pub fn is_of(site: &str, found: &str) -> bool {
     let site = name(site);
     let names = ResourceKind::ALL.iter().map(|kind| naming::of(*kind, &site));
@@ -74,7 +74,7 @@ pub fn names_of(state: &State, site: &str) -> Vec<String> {
     names
 }
 
-/// What a whole site consists of.
+/// The parts of a whole site.
 fn whole(site: &str) -> Vec<String> {
     let site = name(site);
     let mut names = vec![
@@ -163,7 +163,7 @@ pub async fn is_quiet(harness: &Harness, running: &ControlPlane) -> Verdict {
         return Err(format!("it isn't quiet: {} was called", call.name));
     }
     if more.is_empty() {
-        return Err("nobody looks any more".to_owned());
+        return Err("nothing is scanned any more".to_owned());
     }
     let is_same = *harness.world.state() == before;
     if !is_same || running.all_jobs().await.len() != jobs {

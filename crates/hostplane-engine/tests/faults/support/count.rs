@@ -1,4 +1,4 @@
-//! How many plans there are, counted apart from the code that makes them: by a table of faults against
+//! Number of plans, counted apart from the code that makes them: by a table of faults against
 //! calls, and by what a run without faults records.
 
 use hostplane_infra::error::Dependency;

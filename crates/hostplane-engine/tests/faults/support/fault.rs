@@ -7,7 +7,7 @@ use hostplane_infra::error::Dependency;
 use hostplane_infra::gate::Call;
 use hostplane_testing::fake::PARTS;
 
-/// What befalls an outside call.
+/// A fault of an outside call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum CallFault {
     /// F1: it fails before it has any effect, and may succeed the next time.
@@ -18,7 +18,7 @@ pub enum CallFault {
     Outage,
     /// F2: it is made, and its reply is lost.
     LostReply,
-    /// F3: it times out, and lands so many calls later.
+    /// F3: it times out, and lands this number of calls later.
     Late(u8),
     /// F3: it times out, and lands after its job has ended.
     LateAfterEnd,
@@ -34,9 +34,9 @@ pub enum CallFault {
     Stale(Past),
     /// F10: another process takes the claim while it is under way, and carries the job to its end.
     ClaimStolen,
-    /// F11: somebody else acts while it is under way.
+    /// F11: a rival acts while it is under way.
     Rival(Rival),
-    /// F12: only so many parts of it are done.
+    /// F12: only this number of its parts are done.
     Part(u8),
 }
 
@@ -48,17 +48,17 @@ pub enum Past {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Rival {
-    /// Somebody looks at everything there is to look at.
+    /// Everything that can be read is read.
     Observer,
-    /// Somebody gives every order that the site must refuse now.
+    /// Every order is given that the site must refuse now.
     Orders,
-    /// Somebody asks for the job to be cancelled.
+    /// The job is ordered to be cancelled.
     Cancel,
     /// Another site is provisioned and destroyed.
     OtherSite,
 }
 
-/// What befalls a write to the journal.
+/// A fault of a write to the journal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum WriteFault {
     /// F13: it is refused.
@@ -75,7 +75,7 @@ impl WriteFault {
     pub const ALL: [Self; 4] = [Self::Refused, Self::Unanswered, Self::CrashBefore, Self::CrashAfter];
 }
 
-/// How many parts the change has, if it is done in parts.
+/// Number of parts of a change that is done in parts.
 fn parts(call: &Call) -> u8 {
     let found = PARTS.iter().find(|(name, _)| *name == call.name);
     found.map_or(1, |(_, parts)| u8::try_from(*parts).expect("few parts"))

@@ -13,13 +13,13 @@ use tokio::sync::{Notify, watch};
 
 use crate::fault::{CallFault, Past};
 
-/// When a call that nobody waits for any more has its effect.
+/// The moment at which an abandoned call has its effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Landing {
     /// Before this call.
     At(usize),
-    /// When somebody says so.
-    AppResult,
+    /// When the test says so.
+    OnDemand,
 }
 
 #[derive(Default)]
@@ -34,7 +34,7 @@ struct Script {
     landing: Option<Landing>,
     kept: Vec<(Landing, Kept)>,
     unreachable: BTreeSet<Dependency>,
-    /// Calls that wait for somebody else to act.
+    /// Calls that wait for a rival to act.
     waiting: Vec<(CallFault, Arc<Notify>)>,
     /// Calls that wait until others were made.
     let_go_at: Vec<(usize, Arc<Notify>)>,
@@ -49,7 +49,7 @@ pub struct FaultGate {
     script: Mutex<Script>,
     pub dead: Arc<AtomicBool>,
     pub died: Arc<Notify>,
-    /// How many calls wait for somebody else to act, since the beginning.
+    /// Number of calls that waited for a rival to act, since the beginning.
     pub paused: watch::Sender<usize>,
 }
 
@@ -147,7 +147,7 @@ impl FaultGate {
         Arc::clone(&self.live.lock().unwrap())
     }
 
-    /// What befalls call number `n`.
+    /// The verdict on call number `n`.
     fn strike(&self, script: &mut Script, n: usize, call: &Call, fault: CallFault) -> Verdict {
         match fault {
             CallFault::Error => Verdict::Fail(EffectError::transient_message(call.name, "reset by peer")),
@@ -162,7 +162,7 @@ impl FaultGate {
                 Verdict::Late
             }
             CallFault::LateAfterEnd => {
-                script.landing = Some(Landing::AppResult);
+                script.landing = Some(Landing::OnDemand);
                 Verdict::Late
             }
             CallFault::Hang => Verdict::Hang,
@@ -204,9 +204,9 @@ fn unreachable(call: &Call) -> EffectError {
     EffectError::transient_message(call.name, "connection refused")
 }
 
-/// Calls of the twins are over as soon as they are begun.
+/// Calls of the fakes are over as soon as they are begun.
 fn land(work: Kept) {
-    work.now_or_never().expect("a call of a twin needs no time");
+    work.now_or_never().expect("a call of a fake needs no time");
 }
 
 impl Gate for FaultGate {
@@ -226,7 +226,7 @@ impl Gate for FaultGate {
         script.calls.push(*call);
         script.let_go_at.iter().filter(|(at, _)| *at == n).for_each(|(_, go_on)| go_on.notify_one());
         let due = script.kept.extract_if(.., |(landing, _)| *landing == Landing::At(n)).collect::<Vec<_>>();
-        // It is the world's own doing: nobody is told.
+        // No reply: the caller has given up.
         for (_, work) in due {
             land(work);
         }

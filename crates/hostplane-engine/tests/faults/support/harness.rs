@@ -145,7 +145,7 @@ impl Harness {
         let _ = running.break_off().await;
     }
 
-    /// Takes running jobs away from whoever runs them, as a second delivery would.
+    /// Takes running jobs away from their runners, as a second delivery would.
     pub async fn deliver_again(&self) {
         let _turn = self.journal.enter().await;
         let url = format!("sqlite://{}", self.database().display());
@@ -163,7 +163,7 @@ pub async fn jobs_of(app: &App, site: &str) -> AppResult<Vec<JobView>> {
     app.jobs(Some(&name(site)), &JobFilter { limit: 1000, ..JobFilter::default() }).await
 }
 
-/// Runs a future in virtual time. What comes from other threads is looked at only when nothing else can go
+/// Runs a future in virtual time. Other threads are heard only when nothing else can go
 /// on, so that the order of events is the same each time. Answers with its words if it panics.
 pub fn in_virtual_time<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> Result<T, String> {
     let runtime = tokio::runtime::Builder::new_current_thread()

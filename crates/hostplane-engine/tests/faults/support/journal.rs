@@ -1,7 +1,7 @@
 //! The gate of the control database: where a journal write fails, and where the process dies at one.
 //!
 //! `SQLite` works on a thread of its own, which the paused clock knows nothing of. So each call to the
-//! database holds the clock still, takes its turn, and begins when nobody else can go on: what runs next is
+//! database holds the clock still, takes its turn, and begins when nothing else can go on: what runs next is
 //! never a matter of chance.
 
 use std::any::Any;

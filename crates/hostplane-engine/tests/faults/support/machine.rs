@@ -25,20 +25,20 @@ pub const SITES: [&str; 3] = ["alpha", "beta", "gamma"];
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
-    /// Somebody gives an order, sensible or not.
+    /// An order, sensible or not.
     Create(usize),
     Destroy(usize),
     Retry(usize),
     Cancel(usize),
     Change(usize, usize),
-    /// So many seconds pass.
+    /// Seconds pass.
     Pass(u64),
     /// The process dies, whatever it is doing.
     Crash,
-    /// A fault strikes so many calls, or writes, from now.
+    /// A fault strikes after this number of calls, or writes.
     Call(usize, #[serde(with = "as_text")] CallFault),
     Write(usize, #[serde(with = "as_text")] WriteFault),
-    /// What is on its way lands.
+    /// Late effects land.
     Land,
 }
 
@@ -62,7 +62,7 @@ pub struct Machine {
     before: hostplane_testing::fake::State,
 }
 
-/// What came of it that others acted while a call was under way.
+/// Result of the actions of others while a call was under way.
 enum Meanwhile {
     Nothing,
     /// The call goes on later.
@@ -142,7 +142,7 @@ impl Machine {
         .await
     }
 
-    /// An order is taken, or refused for a reason that can be told; or the process dies over it.
+    /// Gives an order: it is taken or refused with a reason, or the process dies over it.
     async fn order(&mut self, order: impl Future<Output = AppResult<()>>) -> Verdict {
         let asked = tokio::select! {
             biased;
@@ -151,7 +151,7 @@ impl Machine {
         };
         match asked {
             None => self.restart().await,
-            // The disk may be full: then the order was not taken, or it was and nobody could be told.
+            // The disk may be full: then the order was not taken, or it was and the answer is lost.
             Some(Ok(()) | Err(AppError::Store(_))) => {}
             Some(Err(refused)) => {
                 let text = refused.to_string();
@@ -163,7 +163,7 @@ impl Machine {
         Ok(())
     }
 
-    /// Time passes, whoever dies or is held up meanwhile.
+    /// Lets time pass, through crashes and waits.
     async fn pass(&mut self, time: Duration) {
         let end = tokio::time::Instant::now() + time;
         loop {

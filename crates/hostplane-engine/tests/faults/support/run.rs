@@ -23,9 +23,9 @@ use crate::plan::Plan;
 use crate::scenario::{CHANGES, SITE, Scenario};
 use crate::secrets::Log;
 
-/// How long a job may take in virtual time before it counts as lost.
+/// Longest virtual time of a job; then it counts as lost.
 const PATIENCE: Duration = Duration::from_hours(2);
-/// How long nothing may happen before everything can be reached again.
+/// Longest idle time; then everything can be reached again.
 const OUTAGE: Duration = Duration::from_secs(10);
 /// A site that is provisioned and destroyed meanwhile.
 const OTHER: &str = "other";
@@ -40,7 +40,7 @@ pub struct Recording {
     pub first_write: usize,
 }
 
-/// What a scenario does when nothing goes wrong but what belongs to it.
+/// The calls and writes of a scenario without other faults than its own.
 pub fn recording(scenario: Scenario) -> Recording {
     static RECORDINGS: LazyLock<Mutex<HashMap<Scenario, Recording>>> = LazyLock::new(Mutex::default);
     if let Some(recording) = RECORDINGS.lock().unwrap().get(&scenario) {
@@ -65,12 +65,12 @@ fn turning_point(scenario: Scenario) -> Option<usize> {
     scenario.turned.then(|| recording(straight).calls.iter().rposition(is_before_pivot).expect("it changes something"))
 }
 
-/// What a run did.
+/// The course of a run.
 #[derive(Debug)]
 pub struct Report {
     pub calls: Vec<Call>,
     pub writes: Vec<&'static str>,
-    /// How many of the plan's strikes were reached.
+    /// Number of the plan's strikes that were reached.
     pub reached: usize,
 }
 
@@ -89,12 +89,12 @@ pub fn execute(plan: &Plan) -> Result<Report, String> {
     run.flatten().map_err(|wrong| format!("{wrong}\n{}", String::from_utf8_lossy(&said.text())))
 }
 
-/// What came of it that others acted while a call was under way.
+/// Result of the actions of others while a call was under way.
 enum Meanwhile {
     Nothing,
     /// The call goes on later.
     Waits(Arc<Notify>),
-    /// Somebody was told that the job will be cancelled.
+    /// An order to cancel the job was taken.
     Cancelled,
     /// Another process goes on instead.
     Stolen(Box<ControlPlane>),
@@ -105,13 +105,13 @@ struct Run {
     harness: Harness,
     running: ControlPlane,
     paused: watch::Receiver<usize>,
-    /// What is nobody's business here, as it was before.
+    /// The world's rest before the run, which no job may change.
     rest: State,
     calls: Vec<Call>,
     writes: Vec<&'static str>,
     /// Calls that wait until enough others were made.
     waits: Vec<Arc<Notify>>,
-    /// Somebody was told that the job will be cancelled.
+    /// An order to cancel the job was taken.
     cancelled: bool,
 }
 
@@ -121,7 +121,7 @@ impl Run {
         let (app, store, background) = harness.open().await;
         let rest = check::without(&harness.world.state(), SITE);
         let paused = harness.gate.paused.subscribe();
-        // A repair begins with the first look, every other operation with an order.
+        // A repair begins with the first scan, every other operation with an order.
         let begins_by_itself = scenario.operation == OperationName::Repair;
         let arm = || {
             harness.gate.arm(calls.clone());
@@ -182,7 +182,7 @@ impl Run {
             if let Some(Ok(job)) = self.asked().await {
                 return job;
             }
-            // It may have been taken although nobody was told.
+            // It may have been taken although the answer is lost.
             let newest = tokio::select! {
                 biased;
                 () = self.harness.gate.died.notified() => None,
@@ -190,7 +190,7 @@ impl Run {
             };
             match newest {
                 Some(Ok(Some(job))) => return job,
-                // Whoever is told that a dependency is down asks again when it may be up.
+                // An operator who reads that a dependency is down asks again when it may be up.
                 Some(_) => {
                     sleep(OUTAGE).await;
                     self.harness.gate.reconnect();
@@ -222,7 +222,7 @@ impl Run {
         None
     }
 
-    /// Sees the job to its end, whoever dies or acts meanwhile. Outages end after a while.
+    /// Waits for the job's end, through crashes and rivals. Outages end after a while.
     async fn until_rest(&mut self, job: JobId) {
         loop {
             tokio::select! {
@@ -237,9 +237,9 @@ impl Run {
                 () = sleep(OUTAGE) => self.harness.gate.reconnect(),
             }
         }
-        // What looks at its work when it has ended is no part of it.
+        // Scans after its end are no part of it.
         (self.calls, self.writes) = (self.harness.gate.calls(), self.harness.journal.writes());
-        // Whoever still waits goes on now, and may even die of it.
+        // Calls that still wait go on now, and may even end the process.
         self.waits.drain(..).for_each(|go_on| go_on.notify_one());
         let died = tokio::select! {
             biased;
@@ -296,7 +296,7 @@ impl Run {
                         _ = thief.at_rest(job) => break,
                         () = sleep(OUTAGE) => {
                             self.harness.gate.reconnect();
-                            // Nobody acts while the thief is held up.
+                            // No rival acts while the thief is held up.
                             while let Some((_, go_on)) = self.harness.gate.waiting() {
                                 go_on.notify_one();
                             }
@@ -317,11 +317,11 @@ impl Run {
                 go_on.notify_one();
                 Meanwhile::Nothing
             }
-            (other, _) => unreachable!("{other} waits for nobody"),
+            (other, _) => unreachable!("{other} waits for no rival"),
         }
     }
 
-    /// What a rival does; whether it was told that the job is to be cancelled.
+    /// Acts as a rival; answers `true` if its order to cancel the job was taken.
     async fn rival(&self, rival: Rival, job: JobId) -> bool {
         let app = self.running.app.clone();
         match rival {
@@ -376,8 +376,7 @@ impl Run {
         Err(format!("the job still needs an operator: {:#?}", ended.record))
     }
 
-    /// Everything lands that is on its way, and whoever looks for it has the time to. What could hold data is removed by
-    /// hand.
+    /// Lets late effects land and gives scans the time to find them. Orphans that could hold data are removed by hand.
     async fn settle(&mut self) -> Verdict {
         sleep(Duration::from_secs(1)).await;
         self.harness.gate.land();

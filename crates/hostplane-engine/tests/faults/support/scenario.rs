@@ -112,7 +112,7 @@ impl Scenario {
         stage
     }
 
-    /// Gives the order. Nobody orders a repair: it begins by itself.
+    /// Gives the order. A repair begins without one.
     pub async fn ask(self, app: App) -> AppResult<JobId> {
         match self.operation {
             OperationName::Provision if self.from == SiteStatus::Created => {
@@ -138,7 +138,7 @@ impl Scenario {
                 Ok(job.expect("the journal knows its site").record.id)
             }
             OperationName::Repair => {
-                // There is a look each minute.
+                // There is a scan each minute.
                 for _ in 0..70 {
                     if let Some(job) = self.newest(&app).await? {
                         return Ok(job);

@@ -1,4 +1,4 @@
-//! What must never be written anywhere, and a log to look for it in.
+//! Secrets that must never be written, and a log to search for them.
 
 use std::io;
 use std::sync::{Arc, Mutex};

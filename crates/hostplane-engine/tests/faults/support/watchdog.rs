@@ -4,7 +4,7 @@
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
-/// How long one run may take; most take less than a tenth of a second.
+/// Longest time of one run; most take less than a tenth of a second.
 const PATIENCE: Duration = Duration::from_secs(40);
 
 /// Does the work. If it hangs, says which it is and ends the process: no other way leads out.

@@ -89,7 +89,7 @@ impl Harness {
     }
 }
 
-/// What went wrong, and in which step.
+/// The step that failed, and its error.
 pub fn failure(job: &JobView) -> (Option<&'static str>, String) {
     let error = job.record.error.clone().expect("the job has an error");
     (error.step.map(ResourceKind::as_str), error.message)

@@ -21,7 +21,7 @@ async fn a_container_whose_program_ends_has_exited() {
     .await;
 }
 
-/// Whether the program did what it was to do can't be told; at most that it was killed.
+/// The result of the program is unknown; at most it is known that it was killed.
 #[tokio::test]
 async fn a_program_that_ends_with_its_container_has_an_unknown_outcome() {
     on_engine(async |harness: &Harness| {
@@ -37,7 +37,7 @@ async fn a_program_that_ends_with_its_container_has_an_unknown_outcome() {
         };
         let ended = tokio::time::timeout(Duration::from_secs(30), harness.exec(&id, &program, b""));
         let (ended, ()) = tokio::join!(ended, removal);
-        match ended.expect("nobody waits for a program that is gone") {
+        match ended.expect("no wait for a program that is gone") {
             Err(EffectError::OutcomeUnknown { .. }) => {}
             Ok(output) => assert_eq!(output.code, 137, "{output:?}"),
             other => panic!("{other:?}"),

@@ -176,7 +176,7 @@ pub async fn take_each_others_place(harness: &Harness) {
     assert_eq!(after(&nested).await, text(&[("x/deep", "one")]));
 }
 
-/// What the archive holds before the place that can't be written is there; so it isn't known what is.
+/// Entries before the one that can't be written are there, so the outcome is unknown.
 pub async fn written_in_part(harness: &Harness) {
     let mut spec = harness.spec("c");
     spec.mounts = vec![harness.mount("v", "/data"), harness.mount("settings", "/settings")];

@@ -199,7 +199,7 @@ pub async fn removed_twice_at_once(harness: &Harness) {
         let fine = matches!(result, Ok(()) | Err(EffectError::NotFound(_) | EffectError::Transient { .. }));
         assert!(fine, "{result:?}");
     }
-    // Until the Engine has killed it, the old one still looks like any that runs.
+    // Until the Engine has killed it, the old one is listed like any that runs.
     let fine =
         matches!(made, Ok(_) | Err(EffectError::Transient { .. } | EffectError::Rejected(Rejection::NameTaken { .. })));
     assert!(fine, "{made:?}");

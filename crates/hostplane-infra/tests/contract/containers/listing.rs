@@ -37,8 +37,8 @@ pub async fn scopes_are_exact(harness: &Harness) {
     assert_eq!(found(Scope::Names(vec![harness.name("tw.")])).await, [vec![""; 0], vec![], vec![]]);
 }
 
-/// The labels of a mark select like all others, and the facts tell the mark apart from what is beside it.
-pub async fn a_mark_is_found_and_told_from_other_labels(harness: &Harness) {
+/// The labels of a mark select like all others, and the facts keep the mark apart from other labels.
+pub async fn a_mark_is_kept_apart_from_other_labels(harness: &Harness) {
     let engine = &harness.containers;
     // A site that no other case has.
     let mut site = mark();
@@ -48,15 +48,18 @@ pub async fn a_mark_is_found_and_told_from_other_labels(harness: &Harness) {
     make_network(&**engine, &harness.name("n"), &labels, 29).await;
     engine.create_container(&harness.spec("c"), &labels).await.unwrap();
     let of_site = Scope::Label(LABEL_SITE_ID.to_owned(), site.site.id.to_string());
-    let is_told = |mark: Option<Mark>, labels: &Labels| {
+    let is_apart = |mark: Option<Mark>, labels: &Labels| {
         mark.as_ref() == Some(&site)
             && !labels.contains_key(LABEL_INSTANCE)
             && harness.labels().keys().all(|key| labels.contains_key(key))
     };
     let [container] = &engine.containers(&of_site).await.unwrap()[..] else { panic!("one container") };
-    assert!(container.name == harness.name("c") && is_told(container.mark.clone(), &container.labels), "{container:?}");
+    assert!(
+        container.name == harness.name("c") && is_apart(container.mark.clone(), &container.labels),
+        "{container:?}"
+    );
     let [volume] = &engine.volumes(&of_site).await.unwrap()[..] else { panic!("one volume") };
-    assert!(volume.name == harness.name("v") && is_told(volume.mark.clone(), &volume.labels), "{volume:?}");
+    assert!(volume.name == harness.name("v") && is_apart(volume.mark.clone(), &volume.labels), "{volume:?}");
     let [network] = &engine.networks(&of_site).await.unwrap()[..] else { panic!("one network") };
-    assert!(network.name == harness.name("n") && is_told(network.mark.clone(), &network.labels), "{network:?}");
+    assert!(network.name == harness.name("n") && is_apart(network.mark.clone(), &network.labels), "{network:?}");
 }

@@ -179,7 +179,7 @@ async fn a_renewed_certificate_is_used_without_a_restart() {
 }
 
 #[tokio::test]
-async fn files_that_go_bad_later_are_named_and_mend() {
+async fn files_that_go_bad_later_are_named_and_recover() {
     let authority = Authority::new();
     let engine = Engine::start(authority.server(LOCAL).path(), "").await;
     let client = authority.client();
@@ -203,7 +203,7 @@ async fn a_lost_reply_leaves_a_change_unknown_and_a_read_transient() {
 }
 
 #[tokio::test]
-async fn nobody_there_is_transient_and_named() {
+async fn an_absent_engine_is_transient_and_named() {
     let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap().local_addr().unwrap();
     let complaint = transient(connect(address, &Authority::new().client()).ping().await);
     assert!(complaint.contains(&format!("tcp://{address} can't be reached: Connection refused")), "{complaint}");
@@ -225,7 +225,7 @@ async fn what_does_not_speak_tls_is_named() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_handshake_that_nobody_answers_ends_before_a_ping_s_deadline() {
+async fn an_unanswered_handshake_ends_before_a_ping_s_deadline() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let client = Authority::new().client();
     let docker = connect(listener.local_addr().unwrap(), &client);

@@ -39,7 +39,7 @@ pub async fn output_is_cut(harness: &Harness) {
     assert_eq!((output.code, &output.stdout[..]), (0, &input[..EXEC_OUTPUT_LIMIT]));
 }
 
-pub async fn input_that_nobody_reads(harness: &Harness) {
+pub async fn input_that_is_not_read(harness: &Harness) {
     let id = harness.run("c").await;
     let input = vec![b'x'; 4 * EXEC_OUTPUT_LIMIT];
     assert_eq!(harness.exec(&id, &["true"], &input).await.unwrap().code, 0);

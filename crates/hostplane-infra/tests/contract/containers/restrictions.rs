@@ -1,4 +1,4 @@
-//! What a container's own programs see of its restrictions. Only a real Engine has them.
+//! A container's restrictions, seen by its own programs. Only a real Engine has them.
 
 use hostplane_domain::bridges;
 use hostplane_domain::container::HOST_NETWORK;

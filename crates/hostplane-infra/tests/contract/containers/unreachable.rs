@@ -16,7 +16,7 @@ use super::harness::{invalid, rejected, spec, transient, unknown};
 /// A status and a body; `None` closes the connection.
 type Answer = Option<(u16, String)>;
 
-/// What a fake Engine does with a request line.
+/// Answer of a fake Engine to a request line.
 type Script = dyn Fn(&str) -> Answer + Send + Sync;
 
 /// An Engine that follows a script.

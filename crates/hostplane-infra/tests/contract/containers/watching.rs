@@ -1,4 +1,4 @@
-//! What no list shows of a container, the engine's account of itself, and what it tells of by itself.
+//! A container's facts that no list shows, the engine's account of itself, and its events.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use super::harness::{Harness, not_found};
 
-/// How long an event may take to be told.
+/// Longest time until an event comes.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 pub async fn limits(harness: &Harness) {
@@ -40,7 +40,7 @@ pub async fn mounts_and_health(harness: &Harness) {
 
 /// Events until one is of a kind, and says so of a name.
 async fn until(events: &mut EngineEvents, name: &str, action: &str) {
-    let told = async {
+    let heard = async {
         while let Some(event) = events.next().await {
             let event = event.unwrap();
             if (event.name.as_str(), event.action.as_str()) == (name, action) {
@@ -49,7 +49,7 @@ async fn until(events: &mut EngineEvents, name: &str, action: &str) {
         }
         panic!("the events ended");
     };
-    let event = timeout(PATIENCE, told).await.unwrap_or_else(|_| panic!("{action} of {name} is not told"));
+    let event = timeout(PATIENCE, heard).await.unwrap_or_else(|_| panic!("no event of {action} of {name}"));
     assert_eq!(event.name, name);
 }
 

@@ -1,4 +1,4 @@
-//! What is on disk and what is served are two things.
+//! Snippets on disk and snippets that are served, which may differ.
 
 use hostplane_testing::cases;
 

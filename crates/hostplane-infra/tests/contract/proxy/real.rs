@@ -26,7 +26,7 @@ pub(super) struct Real {
 
 /// A program that takes longer hangs.
 const RUN_PATIENCE: Duration = Duration::from_mins(1);
-/// So does an answer. The Engine's forwarder may take a connection before Caddy listens, and never let go of it.
+/// An answer that takes longer hangs too. The Engine's forwarder may take a connection before Caddy listens, and never let go of it.
 const ANSWER_PATIENCE: Duration = Duration::from_secs(5);
 
 impl Real {
@@ -46,7 +46,7 @@ impl Real {
 
     /// Waits until something is served, if only that nothing is.
     pub(super) async fn answers(&self) {
-        eventually("Caddy answers", async || self.get("nobody.test").await.is_ok()).await;
+        eventually("Caddy answers", async || self.get("absent.test").await.is_ok()).await;
     }
 
     async fn get(&self, host: &str) -> Result<reqwest::Response, reqwest::Error> {

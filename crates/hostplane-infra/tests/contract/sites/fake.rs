@@ -11,14 +11,14 @@ use hostplane_testing::fake::{ContainersState, DatabaseState, FakeWorld, Scripte
 
 use super::{Ground, Harness, run};
 
-struct Fake {
+struct InMemory {
     fake: FakeWorld,
     gate: Arc<ScriptedGate>,
     world: World,
     ground: Ground,
 }
 
-impl Fake {
+impl InMemory {
     async fn new() -> Self {
         let ground = |shared_network_id| Ground {
             php_image: "hostplane/php:test".to_owned(),
@@ -42,7 +42,7 @@ impl Fake {
 }
 
 #[async_trait(?Send)]
-impl Harness for Fake {
+impl Harness for InMemory {
     fn world(&self) -> &World {
         &self.world
     }
@@ -91,7 +91,7 @@ impl Harness for Fake {
 
 #[tokio::test]
 async fn the_fakes_keep_to_the_contract() {
-    let harness = Fake::new().await;
+    let harness = InMemory::new().await;
     let world = harness.fake.clone();
     let before = world.state().containers.clone();
     run(&(Arc::new(harness) as Arc<dyn Harness>)).await;

@@ -1,4 +1,4 @@
-//! What a visitor sees of a site that is there in part.
+//! A visitor's view of a site that is there in part.
 
 use std::time::{Duration, Instant};
 
@@ -14,9 +14,9 @@ cases!(pub(super) CASES: Site = [
     a_php_on_another_network_is_not_found,
 ]);
 
-cases!(pub(super) ALONE: Site = [where_nobody_listens_it_is_transient]);
+cases!(pub(super) ALONE: Site = [without_a_listener_it_is_transient]);
 
-/// How long a program may take to start or to end.
+/// Longest time of a program's start or end.
 const PATIENCE: Duration = Duration::from_secs(15);
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -112,7 +112,7 @@ async fn a_php_on_another_network_is_not_found(site: &Site) {
     answer_with(site, [502, 502], "PHP can't be reached").await;
 }
 
-async fn where_nobody_listens_it_is_transient(site: &Site) {
+async fn without_a_listener_it_is_transient(site: &Site) {
     site.harness.hide_proxy().await;
     transient(site.world().probe.get(&site.want.url, "/").await);
     site.harness.show_proxy().await;

@@ -112,8 +112,8 @@ impl Harness for Real {
 
     async fn show_proxy(&self) {
         self.caddy.docker.start_container(&self.caddy.id).await.unwrap();
-        let nobody = hostplane_domain::url::SiteUrl { host: "nobody.test".into(), port: 80 };
-        eventually("Caddy answers", async || self.world.probe.get(&nobody, "/").await.is_ok()).await;
+        let absent = hostplane_domain::url::SiteUrl { host: "absent.test".into(), port: 80 };
+        eventually("Caddy answers", async || self.world.probe.get(&absent, "/").await.is_ok()).await;
     }
 }
 

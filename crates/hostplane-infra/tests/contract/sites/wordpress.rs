@@ -52,12 +52,12 @@ async fn each_call(site: &Site, php: &str) -> [EffectError; 4] {
     let results = [facts, site.unpack(php).await, site.install(php).await, site.run_events(php).await];
     let errors = results.map(Result::unwrap_err);
     for error in &errors {
-        tells_no_secret(error);
+        holds_no_secret(error);
     }
     errors
 }
 
-fn tells_no_secret(error: &EffectError) {
+fn holds_no_secret(error: &EffectError) {
     let words = format!("{error:?} {}", error.chain());
     assert!(!words.contains(ADMIN_PASSWORD) && !words.contains(DATABASE_PASSWORD), "{words}");
 }
@@ -143,7 +143,7 @@ async fn an_installation_needs_the_files(site: &Site) {
             site.write_file(path, contents).await;
         }
         let error = site.install(&php).await.unwrap_err();
-        tells_no_secret(&error);
+        holds_no_secret(&error);
         transient::<()>(Err(error));
         assert_eq!(site.harness.tables(&site.database()).await, [""; 0], "nothing was begun");
     }
@@ -181,7 +181,7 @@ async fn tables_without_a_marker_are_not_touched(site: &Site) {
     assert_eq!(site.facts(&php).await, WordpressFacts::default());
 }
 
-/// Two at once, and one that was given up: a program in a container outlives whoever asked for it.
+/// Two at once, and one that was given up: a program in a container outlives its caller.
 async fn calls_that_meet_are_one(site: &Site) {
     let php = site.ready().await;
     let gives_up_after = Duration::from_millis(150);
@@ -219,7 +219,7 @@ async fn a_database_that_cannot_be_used_is_transient(site: &Site) {
     let unusable = async || {
         transient(site.world().wordpress.facts(&php).await);
         let error = site.install(&php).await.unwrap_err();
-        tells_no_secret(&error);
+        holds_no_secret(&error);
         transient::<()>(Err(error));
         site.unpack(&php).await.expect("files need no database");
     };
@@ -257,6 +257,6 @@ async fn events_run_once_wordpress_is_installed(site: &Site) {
     }
     site.harness.change_password(&site.database()).await;
     let error = site.run_events(&php).await.unwrap_err();
-    tells_no_secret(&error);
+    holds_no_secret(&error);
     transient::<()>(Err(error));
 }

@@ -18,7 +18,7 @@ pub async fn start() -> TestContainer {
     .await
 }
 
-/// Where the adapter finds it.
+/// Its location for the adapter.
 pub fn place(container: &str) -> CaddyLocation {
     CaddyLocation { container: container.to_owned(), conf_dir: "/etc/caddy".to_owned() }
 }

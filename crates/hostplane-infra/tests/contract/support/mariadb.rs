@@ -39,7 +39,7 @@ impl Server {
         Self { server, adapter }
     }
 
-    /// A connection of somebody's.
+    /// A user's connection.
     pub async fn login(&self, user: &str, password: &str) -> Result<MySqlConnection, sqlx::Error> {
         MySqlConnectOptions::new()
             .host("127.0.0.1")
@@ -72,7 +72,7 @@ pub async fn execute(connection: &mut MySqlConnection, sql: &str) -> Result<(), 
     sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(connection).await.map(drop)
 }
 
-/// Where a server is that is published on loopback.
+/// Address of a server that is published on loopback.
 pub fn address(port: u16, user: &str, password: &str) -> MariadbAddress {
     MariadbAddress::new("127.0.0.1", port, user, password.into())
 }

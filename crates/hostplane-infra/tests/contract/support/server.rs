@@ -24,7 +24,7 @@ pub struct TestContainer {
     pub port: u16,
 }
 
-/// What a test container is made of.
+/// Parts of a test container.
 pub struct Ingredients<'a> {
     /// Part of its name.
     pub what: &'a str,
@@ -159,7 +159,7 @@ pub fn image(key: &str) -> String {
     (*images.get(key).unwrap_or_else(|| panic!("{} has no {key}", path.display()))).to_owned()
 }
 
-/// A file that everybody may read.
+/// A file that all may read.
 pub fn file(path: &str, uid: u32, contents: impl Into<bytes::Bytes>) -> ArchiveEntry {
     ArchiveEntry { path: path.to_owned(), mode: 0o644, uid, contents: Some(contents.into()) }
 }

@@ -10,7 +10,7 @@ use hostplane_infra::error::{Effect, EffectError};
 /// Directories that every image has.
 const IMAGE_DIRECTORIES: &[&str] = &["/bin", "/etc", "/home", "/opt", "/root", "/run", "/srv", "/tmp", "/usr", "/var"];
 
-/// Where a path of a container is kept.
+/// Storage of a path of a container.
 enum Place<'a> {
     /// In a volume, at a path relative to its root (empty: the root itself).
     Volume { name: &'a str, path: &'a str, read_only: bool },
@@ -35,7 +35,7 @@ impl FakeContainer {
     }
 }
 
-/// What there is at a path among files.
+/// The object at a path among files.
 #[derive(PartialEq)]
 enum Found {
     Nothing,

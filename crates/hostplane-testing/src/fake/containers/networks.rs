@@ -99,7 +99,7 @@ impl ContainersState {
             self.check_room(&network_id)?;
         }
         let id = id.to_owned();
-        // The name of a stopped container's network is looked up when it starts.
+        // The name of a stopped container's network is resolved when it starts.
         self.existing_mut(&id)?.networks.insert(name, running.then_some(network_id));
         Ok(())
     }
@@ -113,7 +113,7 @@ impl ContainersState {
         self.containers.values().filter(on).count()
     }
 
-    /// Whether one more container can run on a network.
+    /// Checks that one more container can run on a network.
     pub(super) fn check_room(&self, id: &str) -> Effect<()> {
         let Some(network) = self.networks.get(id) else { return Err(absent("network", id)) };
         if self.has_endless_networks {

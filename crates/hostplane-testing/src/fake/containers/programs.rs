@@ -1,4 +1,4 @@
-//! The few programs that the twin can run. Those of WordPress are the business of its own twin.
+//! Programs that the fake can run. Those of WordPress are in its own fake.
 
 use std::time::Duration;
 
@@ -47,7 +47,7 @@ impl ContainersState {
             return Err(EffectError::transient_message("docker.exec", format!("Container {id} is not running")));
         }
         let argv: Vec<&str> = exec.argv.iter().map(String::as_str).collect();
-        // It is never late in the twin, so what it watches over is all there is to it.
+        // No program is late in the fake, so that `timeout` only runs it.
         let (argv, is_watched) = match &argv[..] {
             ["timeout", "--kill-after", _, _, program @ ..] => (program, true),
             all => (all, false),
@@ -61,7 +61,7 @@ impl ContainersState {
         }
         Ok(match argv[..] {
             [] => return Err(invalid("No exec command specified")),
-            // The twin's machine has no packet filter: the guard says what it says when all is well.
+            // The fake's machine has no packet filter: the guard answers as if its rules were in place.
             ["true"] | ["hostplane-guard", "check" | "remove", _] => output(0, "", ""),
             ["false"] => output(1, "", ""),
             ["cat"] => output(0, exec.stdin.clone(), ""),

@@ -1,4 +1,4 @@
-//! Where a case runs: an engine, names of its own, and the clearing up.
+//! Ground of a case: an engine, names of its own, and the clearing up.
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
@@ -26,7 +26,7 @@ use ipnet::Ipv4Net;
 const LABEL: &str = "hostplane.test";
 /// The label that says which test process made a thing, so that those of killed ones are found.
 pub const PROCESS: &str = "hostplane.contract-process";
-/// How long the Engine may take for what it does on its own.
+/// Longest time of work that the Engine does on its own.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Hands that reach past the adapter.
@@ -44,7 +44,7 @@ pub trait Hands: Send + Sync {
 pub struct Harness {
     /// The engine.
     pub containers: Arc<dyn Containers>,
-    /// What reaches past the adapter.
+    /// Hands that reach past the adapter.
     pub hands: Box<dyn Hands>,
     /// Starts every name.
     pub prefix: String,
@@ -100,7 +100,7 @@ impl Harness {
         self.containers.containers(&scope).await.expect("containers are listed").pop()
     }
 
-    /// What a container is doing.
+    /// The state of a container.
     pub async fn state(&self, what: &str) -> Option<ContainerState> {
         self.facts(what).await.map(|facts| facts.state)
     }
@@ -148,7 +148,7 @@ pub fn mark() -> Mark {
     }
 }
 
-/// How a refusal names the site that holds a name.
+/// The words of a refusal for the site that holds a name.
 pub fn owner_of(mark: &Mark) -> String {
     format!("the site {} (id {}) of the instance {}", mark.site.name, mark.site.id, mark.instance)
 }
@@ -294,7 +294,7 @@ pub fn invalid<T: std::fmt::Debug>(result: Effect<T>) -> String {
 
 type CaseFuture<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
 
-/// Runs a case on a twin of its own.
+/// Runs a case on a fake of its own.
 pub async fn on_fake(case: impl AsyncFnOnce(&Harness)) {
     let world = FakeWorld::default();
     let image = "hostplane/php:test".to_owned();

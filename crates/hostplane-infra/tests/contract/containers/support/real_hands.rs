@@ -57,7 +57,7 @@ impl Hands for RealHands {
             tokio::spawn(async move { engine.remove_container(&id).await.expect("it is removed") })
         };
         *self.removal.lock().expect("not poisoned") = Some(removal);
-        // Until it has been killed it looks like any that runs.
+        // Until it has been killed it is listed like any that runs.
         loop {
             let found = self.engine.containers(&Scope::All).await.expect("containers are listed");
             if found.iter().all(|facts| facts.id != id || facts.state == ContainerState::Removing) {

@@ -1,4 +1,4 @@
-//! What goes wrong on the way to a real server, and at any point of a call.
+//! Faults on the way to a real server, and at any point of a call.
 
 use std::sync::Arc;
 use std::time::Duration;

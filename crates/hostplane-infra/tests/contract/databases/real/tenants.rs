@@ -1,4 +1,4 @@
-//! What a tenant can do on a real server, and what it can't.
+//! Abilities of a tenant on a real server, and their limits.
 
 use hostplane_infra::databases::{Databases, TenantSpec, Tenants};
 use hostplane_infra::error::EffectError;
@@ -20,7 +20,7 @@ cases!(pub(super) CASES: Real = [
     listing_takes_the_same_number_of_statements_for_many_as_for_few,
     a_tenant_that_holds_a_lock_does_not_stop_its_removal,
     a_ledger_of_an_earlier_version_is_brought_up_to_date,
-    what_a_tenant_stores_cannot_hinder_the_look_for_events,
+    a_tenant_s_tables_cannot_hinder_the_scan_for_events,
 ]);
 
 /// The server's error number.
@@ -186,10 +186,10 @@ async fn listing_takes_the_same_number_of_statements_for_many_as_for_few(harness
 
 async fn a_ledger_of_an_earlier_version_is_brought_up_to_date(harness: &Real) {
     let spec = made(harness, "early").await;
-    for first in ["look", "ensure", "confirm"] {
+    for first in ["observe", "ensure", "confirm"] {
         harness.run("ALTER TABLE wp__hostplane.tenants DROP COLUMN confirmed").await;
         match first {
-            "look" => assert_eq!(facts(harness, &spec).await, Some(whole(&spec))),
+            "observe" => assert_eq!(facts(harness, &spec).await, Some(whole(&spec))),
             "ensure" => harness.adapter.ensure_tenant(&spec).await.unwrap(),
             _ => harness.adapter.confirm_tenant(&key(&spec)).await.unwrap(),
         }
@@ -211,7 +211,7 @@ async fn a_tenant_that_holds_a_lock_does_not_stop_its_removal(harness: &Real) {
 }
 
 /// Each has found another way to make its table something else than it should be.
-async fn what_a_tenant_stores_cannot_hinder_the_look_for_events(harness: &Real) {
+async fn a_tenant_s_tables_cannot_hinder_the_scan_for_events(harness: &Real) {
     const DUE: &str = "a:1:{i:1700000000;a:0:{}}";
     let hostile = [
         (
@@ -259,10 +259,10 @@ async fn what_a_tenant_stores_cannot_hinder_the_look_for_events(harness: &Real) 
     }
     let begun = std::time::Instant::now();
     let events = harness.adapter.next_events(super::super::instance(1)).await.unwrap();
-    let mut told: Vec<&str> = events.iter().map(|event| event.site.name.as_str()).collect();
-    told.retain(|name| name.starts_with("hos") || name.starts_with("honest"));
-    told.sort_unstable();
+    let mut listed: Vec<&str> = events.iter().map(|event| event.site.name.as_str()).collect();
+    listed.retain(|name| name.starts_with("hos") || name.starts_with("honest"));
+    listed.sort_unstable();
     // What is stored otherwise than WordPress does, and still found at once, counts.
-    assert_eq!(told, ["honest", "honest-too", "hostile-other"]);
-    assert!(begun.elapsed() < std::time::Duration::from_secs(3), "nobody was waited for: {:?}", begun.elapsed());
+    assert_eq!(listed, ["honest", "honest-too", "hostile-other"]);
+    assert!(begun.elapsed() < std::time::Duration::from_secs(3), "no tenant was waited for: {:?}", begun.elapsed());
 }

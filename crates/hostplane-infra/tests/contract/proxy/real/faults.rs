@@ -23,12 +23,12 @@ cases!(pub(super) CASES: Real = [
     what_the_operator_wrote_into_the_main_file_stays,
     a_change_waits_for_what_a_process_before_has_begun,
     a_load_that_does_not_end_is_ended_and_nothing_of_it_is_put_in_place,
-    a_caller_that_gives_up_disturbs_nobody,
+    a_caller_that_gives_up_disturbs_no_other,
     a_fault_of_the_moment_refuses_nothing,
     a_refused_load_changes_nothing,
     a_lost_load_is_unknown_and_the_next_change_loads,
-    files_that_can_t_be_put_in_place_are_told,
-    a_candidate_that_can_t_be_made_and_a_caddy_that_takes_too_long_are_told_apart,
+    files_that_can_t_be_put_in_place_are_reported,
+    a_failed_candidate_differs_from_a_slow_caddy,
     a_new_process_does_not_know_what_is_loaded,
     a_restart_of_caddy_keeps_serving,
     a_caddy_that_is_not_there_is_transient,
@@ -166,7 +166,7 @@ async fn a_change_waits_for_what_a_process_before_has_begun(harness: &Real) {
 
 async fn a_load_that_does_not_end_is_ended_and_nothing_of_it_is_put_in_place(harness: &Real) {
     let spec = route("endless", "endless.test", "x");
-    // Caddy's program waits for somebody to write into what it imports.
+    // Caddy's program waits for a writer to what it imports.
     harness.run(&["mkfifo", "/tmp/never"]).await;
     set_main_file(harness, "import /tmp/never\n").await;
     let unknown = put(harness, &spec).await.unwrap_err();
@@ -180,7 +180,7 @@ async fn a_load_that_does_not_end_is_ended_and_nothing_of_it_is_put_in_place(har
     assert_eq!(harness.body("endless.test").await.as_deref(), Some("x"));
 }
 
-async fn a_caller_that_gives_up_disturbs_nobody(harness: &Real) {
+async fn a_caller_that_gives_up_disturbs_no_other(harness: &Real) {
     let (hasty, patient) = (route("hasty", "hasty.test", "x"), route("patient", "patient.test", "x"));
     let impatient = tokio::time::timeout(Duration::from_millis(1), put(harness, &hasty));
     let (gave_up, done) = tokio::join!(impatient, put(harness, &patient));
@@ -231,13 +231,13 @@ async fn a_refused_load_changes_nothing(harness: &Real) {
     assert!(refused <= 1, "{results:?}");
 }
 
-async fn files_that_can_t_be_put_in_place_are_told(harness: &Real) {
+async fn files_that_can_t_be_put_in_place_are_reported(harness: &Real) {
     let spec = route("unplaced", "unplaced.test", "x");
     harness.run(&["chmod", "555", "/etc/caddy/sites"]).await;
-    let told = put(harness, &spec).await;
+    let refused = put(harness, &spec).await;
     harness.run(&["chmod", "755", "/etc/caddy/sites"]).await;
-    assert!(matches!(told, Err(EffectError::OutcomeUnknown { .. })), "{told:?}");
-    assert!(told.unwrap_err().chain().contains("could not be put in place: mv: "));
+    assert!(matches!(refused, Err(EffectError::OutcomeUnknown { .. })), "{refused:?}");
+    assert!(refused.unwrap_err().chain().contains("could not be put in place: mv: "));
     assert_eq!(find(harness, "unplaced.caddy").await, None);
     let facts = harness.adapter.route(&spec.mark.site.name).await.unwrap();
     assert!(facts.may_be_served, "Caddy runs it");
@@ -245,8 +245,8 @@ async fn files_that_can_t_be_put_in_place_are_told(harness: &Real) {
     assert!(find(harness, "unplaced.caddy").await.unwrap().loaded);
 }
 
-async fn a_candidate_that_can_t_be_made_and_a_caddy_that_takes_too_long_are_told_apart(harness: &Real) {
-    let spec = route("told-apart", "told-apart.test", "x");
+async fn a_failed_candidate_differs_from_a_slow_caddy(harness: &Real) {
+    let spec = route("kept-apart", "kept-apart.test", "x");
     harness.containers.next(LOAD, Trouble::Exits(65));
     let refusal = put(harness, &spec).await.unwrap_err();
     assert!(matches!(refusal, EffectError::Transient { .. }), "{refusal:?}");
@@ -257,7 +257,7 @@ async fn a_candidate_that_can_t_be_made_and_a_caddy_that_takes_too_long_are_told
     assert!(matches!(unknown, EffectError::OutcomeUnknown { .. }), "{unknown:?}");
     assert!(unknown.chain().contains("took longer than 15 s"), "{}", unknown.chain());
     put(harness, &spec).await.unwrap();
-    assert_eq!(harness.body("told-apart.test").await.as_deref(), Some("x"));
+    assert_eq!(harness.body("kept-apart.test").await.as_deref(), Some("x"));
 }
 
 async fn a_lost_load_is_unknown_and_the_next_change_loads(harness: &Real) {
@@ -342,7 +342,7 @@ async fn a_caddy_that_is_not_there_is_transient(harness: &Real) {
     }
 }
 
-/// Who asks for a page gets it. Who sends a form waits in vain: Caddy 2.6 can't send a body once more.
+/// A visitor who asks for a page gets it. One who sends a form waits in vain: Caddy 2.6 can't send a body once more.
 async fn visitors_wait_for_a_site_that_is_about_to_come(harness: &Real) {
     let site = mark("waited");
     let text = route_to("localhost:9099", "waited.test", site.site.id);

@@ -158,7 +158,7 @@ impl Site {
         (output.code == 0).then(|| String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
-    /// The PHP container, running; on the shared network too, where this bed's database server is.
+    /// The PHP container, running; on the shared network too, where this harness's database server is.
     pub async fn php(&self) -> String {
         let engine = &self.world().containers;
         let labels = labels_of(self.name().as_str());

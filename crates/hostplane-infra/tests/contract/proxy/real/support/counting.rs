@@ -1,4 +1,4 @@
-//! An engine that counts the programs that are run, and fails those that it is told to.
+//! An engine that counts the programs that are run, and fails those that a case names.
 
 use std::sync::{Arc, Mutex};
 
@@ -11,7 +11,7 @@ use hostplane_infra::containers::{
 };
 use hostplane_infra::error::{Effect, EffectError};
 
-/// What happens to the next run of a program.
+/// Trouble of the next run of a program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trouble {
     /// It runs and exits with 1, having done nothing.
@@ -33,7 +33,7 @@ impl Counting {
         Self { inner, ran: Mutex::default(), trouble: Mutex::default() }
     }
 
-    /// How often a program was run, by its first two words; a script by the two that follow its text.
+    /// Number of runs of a program, by its first two words; a script by the two that follow its text.
     pub fn count(&self, program: &str) -> usize {
         self.ran.lock().unwrap().iter().filter(|ran| *ran == program).count()
     }
