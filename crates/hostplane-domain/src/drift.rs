@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::mark::Owner;
+use crate::naming::ResourceKind;
 use crate::observed::{Difference, Node, Observed, Reason, Remedy};
-use crate::resource_kind::ResourceKind;
 use crate::text_enum::text_enum;
 
 text_enum!(

@@ -19,7 +19,6 @@ pub mod observed;
 pub mod plan;
 pub mod program;
 pub mod render;
-pub mod resource_kind;
 pub mod secret;
 pub mod site_change;
 pub mod site_kind;

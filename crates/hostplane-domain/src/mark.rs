@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{InstanceId, JobId, SiteId};
 use crate::name::SiteName;
-use crate::resource_kind::ResourceKind;
+use crate::naming::ResourceKind;
 use crate::spec_hash::SpecHash;
 
 /// Label key of the installation's id. Without their prefix, the label keys make up a Caddy snippet's first line.

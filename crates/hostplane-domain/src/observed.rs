@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::mark::Owner;
-use crate::resource_kind::ResourceKind;
+use crate::naming::ResourceKind;
 use crate::text_enum::text_enum;
 
 text_enum!(

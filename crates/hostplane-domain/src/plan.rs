@@ -6,8 +6,8 @@ use serde::Serialize;
 
 use crate::drift::{Remediation, drifts};
 use crate::mark::Owner;
+use crate::naming::ResourceKind;
 use crate::observed::{Node, Observed};
-use crate::resource_kind::ResourceKind;
 
 /// One of the two verbs that change something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]

@@ -3,11 +3,11 @@
 use hostplane_domain::desired::DesiredSite;
 use hostplane_domain::ids::{InstanceId, JobId};
 use hostplane_domain::mark::{Mark, Owner, SiteRef};
-use hostplane_domain::resource_kind::ResourceKind;
+use hostplane_domain::naming::ResourceKind;
 use hostplane_domain::secret::{Keyring, MasterSecret};
 use hostplane_domain::spec_hash::SpecHash;
 use hostplane_domain::wordpress::MailRelay;
-use hostplane_infra::world::World;
+use hostplane_infra::world::{HostWorld, World};
 use secrecy::SecretString;
 
 use crate::fingerprint::SpecHashes;
@@ -17,6 +17,8 @@ use crate::secrets;
 /// The context of one job's verbs.
 pub(crate) struct SiteCx<'a> {
     pub world: &'a World,
+    /// The host that the site is on.
+    pub host: &'a HostWorld,
     pub secrets: &'a Keyring,
     /// The server that takes mail now, and its password.
     pub mail: Option<(&'a MailRelay, &'a SecretString)>,

@@ -4,6 +4,7 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
 
+use hostplane_domain::ids::HostId;
 use ipnet::Ipv4Net;
 
 /// The result of an outside call.
@@ -12,24 +13,39 @@ pub type Effect<T> = Result<T, EffectError>;
 /// Part of the outside world that can be down as a whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Dependency {
-    /// The Docker Engine.
-    Docker,
+    /// The Docker Engine of a host.
+    Docker(HostId),
     /// The database server of the sites.
     Mariadb,
-    /// The proxy.
-    Caddy,
+    /// The proxy of a host.
+    Caddy(HostId),
     /// The site itself: the programs in its own containers.
     Site,
 }
 
 impl Dependency {
+    /// The Docker Engine of an installation that has one host.
+    pub const DOCKER: Self = Self::Docker(HostId::LOCAL);
+    /// The proxy of an installation that has one host.
+    pub const CADDY: Self = Self::Caddy(HostId::LOCAL);
+
+    /// The same dependency of another host.
+    #[must_use]
+    pub const fn of(self, host: HostId) -> Self {
+        match self {
+            Self::Docker(_) => Self::Docker(host),
+            Self::Caddy(_) => Self::Caddy(host),
+            Self::Mariadb | Self::Site => self,
+        }
+    }
+
     /// The stable text form: `waiting_for` in the API.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
-            Self::Docker => "docker",
+            Self::Docker(_) => "docker",
             Self::Mariadb => "mariadb",
-            Self::Caddy => "caddy",
+            Self::Caddy(_) => "caddy",
             Self::Site => "site",
         }
     }

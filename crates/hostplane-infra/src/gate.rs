@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use hostplane_domain::ids::HostId;
 use metrics::{counter, histogram};
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
@@ -29,6 +30,12 @@ pub struct Call {
 }
 
 impl Call {
+    /// The same call to a host.
+    #[must_use]
+    pub const fn on(self, host: HostId) -> Self {
+        Self { dependency: self.dependency.of(host), ..self }
+    }
+
     /// A call that changes nothing outside.
     #[must_use]
     pub const fn read(name: &'static str, dependency: Dependency, deadline: Duration) -> Self {
@@ -202,9 +209,9 @@ mod tests {
     use super::*;
     use std::sync::atomic::{AtomicBool, Ordering};
 
-    const CHANGE: Call = Call::change("test.change", Dependency::Docker, Duration::from_secs(5));
-    const READ: Call = Call::read("test.read", Dependency::Docker, Duration::from_secs(5));
-    const PING: Call = Call::ping("test.ping", Dependency::Docker);
+    const CHANGE: Call = Call::change("test.change", Dependency::DOCKER, Duration::from_secs(5));
+    const READ: Call = Call::read("test.read", Dependency::DOCKER, Duration::from_secs(5));
+    const PING: Call = Call::ping("test.ping", Dependency::DOCKER);
 
     struct Always(Verdict);
     impl Gate for Always {
@@ -241,9 +248,9 @@ mod tests {
         assert!(pass(&*gate, PING, fails).await.is_err());
         let begun = Arc::new(AtomicBool::new(false));
         let error = pass(&*gate, CHANGE, raise(&begun)).await.unwrap_err();
-        assert!(matches!(error, EffectError::Transient { down: Some(Dependency::Docker), .. }));
+        assert!(matches!(error, EffectError::Transient { down: Some(Dependency::DOCKER), .. }));
         assert!(!begun.load(Ordering::Relaxed), "no call is made while the dependency is down");
-        let other = Call { dependency: Dependency::Caddy, ..CHANGE };
+        let other = Call { dependency: Dependency::CADDY, ..CHANGE };
         pass(&*gate, other, async { Ok(()) }).await.expect("another dependency is not concerned");
         pass(&*gate, PING, async { Ok(()) }).await.unwrap();
         pass(&*gate, CHANGE, async { Ok(()) }).await.expect("up again");

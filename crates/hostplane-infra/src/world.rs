@@ -2,34 +2,45 @@
 
 use std::sync::Arc;
 
+use hostplane_domain::ids::HostId;
+
 use crate::clock::Clock;
 use crate::containers::{Containers, GatedContainers};
 use crate::databases::{Databases, GatedDatabases};
-use crate::error::{Dependency, Effect};
+use crate::error::{Dependency, Effect, Rejection};
 use crate::gate::Gate;
 use crate::probe::{GatedProbe, SiteProbe};
 use crate::proxy::{GatedProxy, Proxy};
 use crate::wordpress::{GatedWordpress, Wordpress};
 
-/// The outside world behind the gate: [`World::new`] wraps every adapter but the clock.
+/// The outside world behind the gate: the part that all hosts share, and the part of each host.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct World {
-    /// The container engine.
-    pub containers: Arc<dyn Containers>,
     /// The database server.
     pub databases: Arc<dyn Databases>,
-    /// The proxy.
-    pub proxy: Arc<dyn Proxy>,
-    /// WordPress inside the sites' containers.
-    pub wordpress: Arc<dyn Wordpress>,
     /// The site probe.
     pub probe: Arc<dyn SiteProbe>,
     /// Time and randomness.
     pub clock: Arc<dyn Clock>,
+    local: HostWorld,
 }
 
-/// Adapters of a world, not yet behind the gate.
+/// The part of the outside world that one host has.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct HostWorld {
+    /// The host.
+    pub id: HostId,
+    /// Its container engine.
+    pub containers: Arc<dyn Containers>,
+    /// Its proxy.
+    pub proxy: Arc<dyn Proxy>,
+    /// WordPress inside the containers of its sites.
+    pub wordpress: Arc<dyn Wordpress>,
+}
+
+/// Adapters of a world with one host, not yet behind the gate.
 pub struct Adapters {
     /// The container engine.
     pub containers: Arc<dyn Containers>,
@@ -49,14 +60,37 @@ impl World {
     /// Puts the adapters behind the gate.
     #[must_use]
     pub fn new(adapters: Adapters, gate: Arc<dyn Gate>) -> Self {
+        let id = HostId::LOCAL;
         Self {
-            containers: Arc::new(GatedContainers::new(adapters.containers, Arc::clone(&gate))),
+            local: HostWorld {
+                id,
+                containers: Arc::new(GatedContainers::new(adapters.containers, id, Arc::clone(&gate))),
+                proxy: Arc::new(GatedProxy::new(adapters.proxy, id, Arc::clone(&gate))),
+                wordpress: Arc::new(GatedWordpress::new(adapters.wordpress, Arc::clone(&gate))),
+            },
             databases: Arc::new(GatedDatabases::new(adapters.databases, Arc::clone(&gate))),
-            proxy: Arc::new(GatedProxy::new(adapters.proxy, Arc::clone(&gate))),
-            wordpress: Arc::new(GatedWordpress::new(adapters.wordpress, Arc::clone(&gate))),
             probe: Arc::new(GatedProbe::new(adapters.probe, gate)),
             clock: adapters.clock,
         }
+    }
+
+    /// The part of a host.
+    ///
+    /// # Errors
+    /// `Rejected` for a host that this installation doesn't have. Not `NotFound`: a caller that removes an object
+    /// takes that for success.
+    pub fn at(&self, host: HostId) -> Effect<&HostWorld> {
+        if host == self.local.id {
+            return Ok(&self.local);
+        }
+        let message = format!("this installation has no host `{host}`");
+        Err(Rejection::Invalid { by: Dependency::Docker(host), message }.into())
+    }
+
+    /// The part of the host of an installation that has one.
+    #[must_use]
+    pub const fn local(&self) -> &HostWorld {
+        &self.local
     }
 
     /// Pings a dependency. The result opens or closes its breaker.
@@ -65,9 +99,9 @@ impl World {
     /// The ping's error. A site has no ping of its own.
     pub async fn ping(&self, dependency: Dependency) -> Effect<()> {
         match dependency {
-            Dependency::Docker => self.containers.ping().await,
+            Dependency::Docker(host) => self.at(host)?.containers.ping().await,
             Dependency::Mariadb => self.databases.ping().await,
-            Dependency::Caddy => self.proxy.ping().await,
+            Dependency::Caddy(host) => self.at(host)?.proxy.ping().await,
             Dependency::Site => Ok(()),
         }
     }

@@ -157,11 +157,11 @@ mod tests {
     #[tokio::test]
     async fn it_waits_for_the_engine() {
         let harness = new_harness().await;
-        harness.gate.cut_off(Dependency::Docker);
+        harness.gate.cut_off(Dependency::DOCKER);
         let mut progress = harness.up.progress();
         let reconnect = async {
             progress.wait_for(|error| error.as_ref().is_some_and(|error| error.contains("refused"))).await.unwrap();
-            harness.gate.reconnect(Dependency::Docker);
+            harness.gate.reconnect(Dependency::DOCKER);
         };
         let (made, ()) = tokio::join!(harness.up.run(), reconnect);
         made.unwrap();

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use hostplane_domain::ids::HostId;
 use hostplane_engine::secrets::Secrets;
 use hostplane_infra::clock::SystemClock;
 use hostplane_infra::containers::{Containers, Docker, GatedContainers};
@@ -31,7 +32,8 @@ pub(crate) fn build(config: &Config, secrets: &Secrets) -> Result<World, WorldEr
         .map_err(|error| WorldError::Docker(error.into()))?;
     let docker: Arc<dyn Containers> = Arc::new(docker);
     // Caddy and WordPress are reached through containers; those calls too have a deadline.
-    let gated: Arc<dyn Containers> = Arc::new(GatedContainers::new(Arc::clone(&docker), Arc::clone(&gate)));
+    let gated: Arc<dyn Containers> =
+        Arc::new(GatedContainers::new(Arc::clone(&docker), HostId::LOCAL, Arc::clone(&gate)));
     let adapters = Adapters {
         containers: docker,
         databases: Arc::new(config.mariadb(secrets)),

@@ -106,7 +106,7 @@ mod tests {
         let mark = Mark {
             instance: crate::ids::InstanceId::new(uuid::Uuid::from_u128(1)),
             site: want.site.clone(),
-            kind: crate::resource_kind::ResourceKind::Route,
+            kind: crate::naming::ResourceKind::Route,
             job: crate::ids::JobId::new(uuid::Uuid::from_u128(3)),
             spec: crate::spec_hash::SpecHash::of(&"x"),
         };

@@ -99,9 +99,9 @@ impl App {
         });
         // Concurrently, as a dependency that is silent takes its whole deadline.
         let (engine, mariadb, caddy, images, subnets) = join!(
-            self.world.containers.about(),
+            self.world.local().containers.about(),
             self.answers(Dependency::Mariadb, "MARIADB_CONTAINER, or the server of WP_DSN"),
-            self.answers(Dependency::Caddy, "CADDY_CONTAINER"),
+            self.answers(Dependency::CADDY, "CADDY_CONTAINER"),
             self.images(),
             self.subnets(),
         );
@@ -151,7 +151,7 @@ impl App {
     }
 
     async fn image(&self, image: &str) -> Finding {
-        match self.world.containers.image_exists(image).await {
+        match self.world.local().containers.image_exists(image).await {
             Ok(true) => Finding::ok("images", format!("{image} is there")),
             Ok(false) => Finding::bad(
                 "images",
@@ -170,7 +170,7 @@ impl App {
 
     async fn subnets(&self) -> Finding {
         let pool = self.settings.subnet_pool;
-        let networks = match self.world.containers.networks(&Scope::All).await {
+        let networks = match self.world.local().containers.networks(&Scope::All).await {
             Ok(networks) => networks,
             Err(error) => {
                 let message = format!("can't count free subnets: {error}");

@@ -44,7 +44,7 @@ impl App {
         };
         let exec = Exec { argv: program.argv_with_timeout(), user: None, stdin };
         let began = Instant::now();
-        let output = self.world.containers.exec(&php.id, &exec).await.map_err(unanswered(name))?;
+        let output = self.host_of(&record)?.containers.exec(&php.id, &exec).await.map_err(unanswered(name))?;
         // The arguments may be secret, so they are not logged.
         info!(site = %name, code = output.code, "ran a program in the site's PHP container");
         Ok(ProgramOutput {

@@ -29,9 +29,9 @@ impl App {
         let journal = async { ("journal", self.stale_database().await) };
         let (store, docker, mariadb, caddy, journal) = futures_util::join!(
             store,
-            ping(Dependency::Docker),
+            ping(Dependency::DOCKER),
             ping(Dependency::Mariadb),
-            ping(Dependency::Caddy),
+            ping(Dependency::CADDY),
             journal
         );
         Readiness { checks: vec![store, docker, mariadb, caddy, journal] }

@@ -23,7 +23,7 @@ impl App {
         let mut lines = Vec::new();
         for &container in containers {
             if let Some(found) = self.own_container(&record, container).await? {
-                let printed = self.world.containers.log(&found.id, query).await;
+                let printed = self.host_of(&record)?.containers.log(&found.id, query).await;
                 // A container that was replaced a moment ago is no failure.
                 match printed {
                     Err(EffectError::NotFound(_)) => {}

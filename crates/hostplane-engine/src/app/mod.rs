@@ -286,7 +286,7 @@ impl App {
     /// # Errors
     /// When Caddy doesn't answer, or refuses what is on disk.
     pub async fn settle_routes(&self) -> Effect<()> {
-        self.world.proxy.settle().await?;
+        self.world.local().proxy.settle().await?;
         // A full channel holds a request already, and a closed one means that the reconciler has stopped.
         let _ = self.scan_requests.try_send(ScanRequest { deep: false, done: oneshot::channel().0 });
         Ok(())

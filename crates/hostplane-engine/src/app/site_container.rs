@@ -1,9 +1,11 @@
 //! The containers of a site, as front ends name them.
 
+use hostplane_domain::ids::HostId;
 use hostplane_domain::name::SiteName;
-use hostplane_domain::resource_kind::ResourceKind;
+use hostplane_domain::naming::ResourceKind;
 use hostplane_infra::containers::ContainerFacts;
 use hostplane_infra::error::EffectError;
+use hostplane_infra::world::HostWorld;
 
 use super::{App, AppError, AppResult};
 use crate::inventory::lookup;
@@ -53,8 +55,15 @@ impl App {
         record: &SiteRecord,
         which: SiteContainer,
     ) -> AppResult<Option<ContainerFacts>> {
-        let found = lookup::container(&self.world, self.instance, &record.site, which.kind()).await;
+        let host = self.host_of(record)?;
+        let found = lookup::container(host, self.instance, &record.site, which.kind()).await;
         found.map_err(unanswered(&record.site.name))
+    }
+
+    /// The host of a site; the only one when the site has never been placed.
+    pub(super) fn host_of(&self, record: &SiteRecord) -> AppResult<&HostWorld> {
+        let host = record.spec.as_ref().map_or(HostId::LOCAL, |spec| spec.host);
+        self.world.at(host).map_err(unanswered(&record.site.name))
     }
 }
 

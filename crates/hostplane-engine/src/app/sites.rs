@@ -1,22 +1,22 @@
 //! Sites: create, list, show, destroy.
 
-use hostplane_domain::ids::JobId;
+use hostplane_domain::ids::{HostId, JobId};
 use hostplane_domain::job::{JobState, OperationName};
 use hostplane_domain::mark::Owner;
 use hostplane_domain::name::SiteName;
-use hostplane_domain::naming;
-use hostplane_domain::observed::Observed;
-use hostplane_domain::resource_kind::ResourceKind;
+use hostplane_domain::naming::{self, ResourceKind};
+use hostplane_domain::observed::{Node, Observed};
 use hostplane_domain::site_change::SiteChange;
 use hostplane_domain::status::SiteStatus;
 use hostplane_domain::url::SiteUrl;
+use hostplane_infra::error::Effect;
 
 use super::{App, AppError, AppResult, JobView, SiteDrift};
 use crate::context::SiteCx;
 use crate::inventory::snapshot::Depth;
 use crate::operations;
 use crate::site_settings::SiteSettings;
-use crate::sites;
+use crate::sites::{self, Blueprint};
 use crate::store::{NewSite, SiteFilter, SiteRecord, StoreError};
 
 /// A site, as shown.
@@ -248,24 +248,9 @@ impl App {
     }
 
     async fn observe_resources(&self, record: &SiteRecord) -> Vec<ResourceView> {
-        // Any job will do: only the marks of new objects name one, and observing makes none.
-        let job = JobId::new(record.site.id.uuid());
-        let ring = self.secrets.now();
-        let cx = SiteCx {
-            world: &self.world,
-            secrets: &ring,
-            mail: self.settings.mail_login(),
-            instance: self.instance,
-            site: &record.site,
-            job,
-            pace: self.settings.pace,
-            hashes: None,
-        };
-        let want = record.spec.as_ref().filter(|_| record.status == SiteStatus::Active);
-        let depth = if want.is_some() { Depth::Deep } else { Depth::Shallow };
         let blueprint = sites::of(record.details.kind());
-        let nodes = match blueprint.snapshot(&cx, depth).await {
-            Ok(seen) => blueprint.observe(&cx, want, &seen),
+        let nodes = match self.observe_nodes(record, blueprint).await {
+            Ok(nodes) => nodes,
             Err(error) => {
                 let unknown = |kind: ResourceKind| ResourceView {
                     kind,
@@ -285,6 +270,26 @@ impl App {
                 ResourceView { kind: node.kind, name: naming::of(node.kind, &record.site.name), state, detail }
             })
             .collect()
+    }
+
+    async fn observe_nodes(&self, record: &SiteRecord, blueprint: &dyn Blueprint) -> Effect<Vec<Node>> {
+        // Any job will do: only the marks of new objects name one, and observing makes none.
+        let job = JobId::new(record.site.id.uuid());
+        let ring = self.secrets.now();
+        let cx = SiteCx {
+            world: &self.world,
+            host: self.world.at(record.spec.as_ref().map_or(HostId::LOCAL, |spec| spec.host))?,
+            secrets: &ring,
+            mail: self.settings.mail_login(),
+            instance: self.instance,
+            site: &record.site,
+            job,
+            pace: self.settings.pace,
+            hashes: None,
+        };
+        let want = record.spec.as_ref().filter(|_| record.status == SiteStatus::Active);
+        let depth = if want.is_some() { Depth::Deep } else { Depth::Shallow };
+        Ok(blueprint.observe(&cx, want, &blueprint.snapshot(&cx, depth).await?))
     }
 }
 

@@ -48,7 +48,7 @@ impl App {
         }
         let ask = |dependency| async move { (dependency, self.world.ping(dependency).await.is_ok()) };
         let (docker, mariadb, caddy) =
-            futures_util::join!(ask(Dependency::Docker), ask(Dependency::Mariadb), ask(Dependency::Caddy));
+            futures_util::join!(ask(Dependency::DOCKER), ask(Dependency::Mariadb), ask(Dependency::CADDY));
         Ok(Statistics {
             sites,
             jobs,

@@ -54,12 +54,13 @@ impl Inventory {
         let scope = Scope::Label(LABEL_INSTANCE.to_owned(), instance.to_string());
         let objects = async {
             try_join!(
-                world.containers.containers(&scope),
-                world.containers.volumes(&scope),
-                world.containers.networks(&scope)
+                world.local().containers.containers(&scope),
+                world.local().containers.volumes(&scope),
+                world.local().containers.networks(&scope)
             )
         };
-        let (objects, tenants, routes) = join!(objects, world.databases.tenants(&Tenants::All), world.proxy.routes());
+        let (objects, tenants, routes) =
+            join!(objects, world.databases.tenants(&Tenants::All), world.local().proxy.routes());
         let (containers, volumes, networks) = objects?;
         let mut inventory = Self {
             scanned_at,
@@ -180,7 +181,7 @@ fn add<T>(to: &mut Vec<T>, one: T) {
 mod tests {
     use hostplane_domain::ids::{JobId, SiteId};
     use hostplane_domain::mark::SiteRef;
-    use hostplane_domain::resource_kind::ResourceKind;
+    use hostplane_domain::naming::ResourceKind;
     use hostplane_domain::spec_hash::SpecHash;
     use hostplane_testing::fake::{FakeVolume, FakeWorld, ScriptedGate};
     use uuid::Uuid;

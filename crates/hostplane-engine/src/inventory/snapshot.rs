@@ -67,17 +67,17 @@ impl Snapshot {
     /// When one of the lists can't be read: then nothing can be concluded. Deep facts that can't be read are `Unknown`.
     pub async fn of_site(cx: &SiteCx<'_>, targets: &ScanTargets, depth: Depth) -> Effect<Self> {
         let site = &cx.site.name;
-        let world = cx.world;
+        let (world, host) = (cx.world, cx.host);
         let names = |names: &[String]| Scope::Names(names.to_vec());
         let (containers, volumes, networks) =
             (names(&targets.containers), names(&targets.volumes), names(&targets.networks));
         let tenant = Tenants::Of(site.clone());
         let (containers, volumes, networks, tenants, route) = try_join!(
-            world.containers.containers(&containers),
-            world.containers.volumes(&volumes),
-            world.containers.networks(&networks),
+            host.containers.containers(&containers),
+            host.containers.volumes(&volumes),
+            host.containers.networks(&networks),
             world.databases.tenants(&tenant),
-            world.proxy.route(site),
+            host.proxy.route(site),
         )?;
         let mut snapshot = Self {
             containers,
@@ -126,7 +126,7 @@ impl Snapshot {
         let mut tunings = Tunings::new();
         for name in containers {
             let Some(container) = self.own(cx, name) else { continue };
-            match cx.world.containers.tuning(&container.id).await {
+            match cx.host.containers.tuning(&container.id).await {
                 Ok(tuning) => drop(tunings.insert(name.clone(), tuning)),
                 // It was removed in the meantime, which the next scan shows.
                 Err(EffectError::NotFound(_)) => {}
@@ -142,7 +142,7 @@ impl Snapshot {
             let Some(container) = self.own(cx, container) else {
                 return Fact::Unknown(format!("{container} isn't there to be read through"));
             };
-            match cx.world.containers.download(&container.id, volume.serving_dir()).await {
+            match cx.host.containers.download(&container.id, volume.serving_dir()).await {
                 Ok(files) => found
                     .extend(files.into_iter().filter_map(|file| Some(((*volume, file.path), file.contents?.to_vec())))),
                 Err(error) => return Fact::Unknown(error.to_string()),
@@ -154,7 +154,7 @@ impl Snapshot {
     async fn read_wordpress(&self, cx: &SiteCx<'_>, container: Option<&str>) -> Fact<WordpressFacts> {
         let Some(name) = container else { return Fact::NotObserved };
         match self.own(cx, name) {
-            Some(php) if php.state == ContainerState::Running => match cx.world.wordpress.facts(&php.id).await {
+            Some(php) if php.state == ContainerState::Running => match cx.host.wordpress.facts(&php.id).await {
                 Ok(facts) => Fact::Known(facts),
                 Err(error) => Fact::Unknown(error.to_string()),
             },

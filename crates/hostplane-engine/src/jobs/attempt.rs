@@ -11,7 +11,7 @@ use ipnet::Ipv4Net;
 
 use super::execute::Plan;
 use super::failure::{Failure, RunError};
-use super::runner::{Runner, blueprint, concerns};
+use super::runner::{Runner, blueprint, concerns, host};
 use super::{data_loss, verify};
 use crate::context::SiteCx;
 use crate::inventory::snapshot::Depth;
@@ -34,7 +34,7 @@ impl Runner {
             Goal::Absent => None,
         };
         let (ring, blueprint) = (self.secrets.now(), blueprint(claim));
-        let cx = self.context(claim, &ring);
+        let cx = self.context(claim, &ring)?;
         // Only a snapshot shows what an earlier job of this site left: this is also the recovery.
         let depth = if goal == Goal::Absent { Depth::Shallow } else { Depth::Deep };
         let seen = blueprint.snapshot(&cx, depth).await?;
@@ -72,7 +72,7 @@ impl Runner {
     }
 
     async fn choose_subnet(&self, claim: &Claim) -> Result<Ipv4Net, RunError> {
-        let networks = self.world.containers.networks(&Scope::All).await?;
+        let networks = self.world.at(host(claim))?.containers.networks(&Scope::All).await?;
         // The site's own network may exist from an attempt whose plan was not stored.
         let own = naming::network(&claim.site.site.name);
         let in_use: Vec<_> =

@@ -1,7 +1,7 @@
 //! Failures of a run.
 
 use hostplane_domain::ids::JobId;
-use hostplane_domain::resource_kind::ResourceKind;
+use hostplane_domain::naming::ResourceKind;
 use hostplane_infra::error::{Dependency, EffectError, Rejection};
 
 use crate::store::{JobError, StoreError};
@@ -192,8 +192,8 @@ mod tests {
 
     #[test]
     fn a_failure_names_step_and_dependency() {
-        let failure = passing(Some(ResourceKind::Route), Some(Dependency::Caddy));
-        assert_eq!((failure.down(), failure.step()), (Some(Dependency::Caddy), Some(ResourceKind::Route)));
+        let failure = passing(Some(ResourceKind::Route), Some(Dependency::CADDY));
+        assert_eq!((failure.down(), failure.step()), (Some(Dependency::CADDY), Some(ResourceKind::Route)));
         assert_eq!((permanent(None).down(), permanent(None).step()), (None, None));
         assert_eq!((stale().down(), stale().step()), (None, Some(ResourceKind::Network)));
         assert_eq!(Failure::Cancelled.step(), None);

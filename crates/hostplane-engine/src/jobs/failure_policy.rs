@@ -1,10 +1,11 @@
 //! The failure policy: the action that follows a failure that doesn't pass.
 
+use hostplane_domain::desired::DesiredSite;
 use hostplane_domain::job::Direction;
 use hostplane_domain::naming;
 use hostplane_domain::observed::{Node, Observed};
 use hostplane_domain::plan::Goal;
-use hostplane_infra::error::Dependency;
+use hostplane_infra::error::{Dependency, Effect};
 use tokio::time::sleep;
 
 use super::failure::Failure;
@@ -75,15 +76,12 @@ impl Runner {
             return self.staleness.is_stale().await;
         }
         let ring = self.secrets.now();
-        self.staleness.forbids_removal(&self.context(claim, &ring)).await
+        self.staleness.forbids_removal(&self.context(claim, &ring)?).await
     }
 
     /// The error of a job that can't go on, with the objects left outside; for an existing site, with the resources
     /// that are not as wanted.
     pub(super) async fn what_is_left(&self, claim: &Claim, failure: &Failure, why: Option<&str>) -> JobError {
-        let ring = self.secrets.now();
-        let cx = self.context(claim, &ring);
-        let blueprint = blueprint(claim);
         let goal = operations::of(claim.job.operation).goal;
         let want = match (goal, claim.job.direction) {
             (Goal::Present, Direction::Forward) => claim.job.after.as_ref(),
@@ -91,22 +89,11 @@ impl Runner {
             (Goal::Absent, _) => None,
         };
         let want = want.filter(|_| claim.job.before.is_some());
-        let is_left = |node: &Node| match want {
-            Some(_) => !node.observed.is_as_wanted() && node.observed != Observed::NotObserved,
-            None => !node.observed.is_none_of_ours(),
-        };
-        let left = match blueprint.snapshot(&cx, Depth::Shallow).await {
+        let what = if want.is_some() { "left to be changed" } else { "left" };
+        let left = match self.left_objects(claim, want).await {
             Err(error) => format!("the objects that are left can't be observed: {error}"),
-            Ok(snapshot) => {
-                let left = blueprint
-                    .observe(&cx, want, &snapshot)
-                    .into_iter()
-                    .filter(is_left)
-                    .map(|node| format!("{} ({})", node.kind, naming::of(node.kind, &cx.site.name)))
-                    .collect::<Vec<_>>();
-                let what = if want.is_some() { "left to be changed" } else { "left" };
-                if left.is_empty() { format!("nothing is {what}") } else { format!("{what}: {}", left.join("; ")) }
-            }
+            Ok(left) if left.is_empty() => format!("nothing is {what}"),
+            Ok(left) => format!("{what}: {}", left.join("; ")),
         };
         let first = claim.job.error.as_ref().map(|first| format!("; it began with: {}", first.message));
         let why = why.map(|why| format!("; {why}"));
@@ -117,5 +104,18 @@ impl Runner {
             first.unwrap_or_default()
         );
         JobError { step: failure.step(), message }
+    }
+
+    /// The resources that exist, or that are not as wanted.
+    async fn left_objects(&self, claim: &Claim, want: Option<&DesiredSite>) -> Effect<Vec<String>> {
+        let ring = self.secrets.now();
+        let (cx, blueprint) = (self.context(claim, &ring)?, blueprint(claim));
+        let is_left = |node: &Node| match want {
+            Some(_) => !node.observed.is_as_wanted() && node.observed != Observed::NotObserved,
+            None => !node.observed.is_none_of_ours(),
+        };
+        let snapshot = blueprint.snapshot(&cx, Depth::Shallow).await?;
+        let left = blueprint.observe(&cx, want, &snapshot).into_iter().filter(is_left);
+        Ok(left.map(|node| format!("{} ({})", node.kind, naming::of(node.kind, &cx.site.name))).collect())
     }
 }

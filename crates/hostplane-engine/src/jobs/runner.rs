@@ -1,10 +1,10 @@
 //! The runner of jobs as data. The other files of this module do its work.
 
-use hostplane_domain::ids::InstanceId;
+use hostplane_domain::ids::{HostId, InstanceId};
 use hostplane_domain::job::OperationName;
 use hostplane_domain::observed::Node;
 use hostplane_domain::secret::Keyring;
-use hostplane_infra::error::Dependency;
+use hostplane_infra::error::{Dependency, Effect};
 use hostplane_infra::world::World;
 
 use crate::context::SiteCx;
@@ -26,9 +26,10 @@ pub(crate) struct Runner {
 
 impl Runner {
     /// The context of a job's verbs.
-    pub(super) fn context<'a>(&'a self, claim: &'a Claim, secrets: &'a Keyring) -> SiteCx<'a> {
-        SiteCx {
+    pub(super) fn context<'a>(&'a self, claim: &'a Claim, secrets: &'a Keyring) -> Effect<SiteCx<'a>> {
+        Ok(SiteCx {
             world: &self.world,
+            host: self.world.at(host(claim))?,
             secrets,
             mail: self.settings.mail_login(),
             instance: self.instance,
@@ -36,19 +37,24 @@ impl Runner {
             job: claim.job.id,
             pace: self.settings.pace,
             hashes: None,
-        }
+        })
     }
 
     /// The first dependency whose ping fails.
     pub(super) async fn which_is_down(&self) -> Option<Dependency> {
         let ask = |dependency| async move { self.world.ping(dependency).await.is_err().then_some(dependency) };
         // Docker first: while it is down, the others seem to be down too.
-        if let Some(down) = ask(Dependency::Docker).await {
+        if let Some(down) = ask(Dependency::DOCKER).await {
             return Some(down);
         }
-        let (mariadb, caddy) = futures_util::join!(ask(Dependency::Mariadb), ask(Dependency::Caddy));
+        let (mariadb, caddy) = futures_util::join!(ask(Dependency::Mariadb), ask(Dependency::CADDY));
         mariadb.or(caddy)
     }
+}
+
+/// The host of a job's site. A site that has no desired state yet is placed on the only one.
+pub(super) fn host(claim: &Claim) -> HostId {
+    claim.job.before.as_ref().or(claim.job.after.as_ref()).map_or(HostId::LOCAL, |want| want.host)
 }
 
 /// The blueprint of a job's site.

@@ -92,6 +92,7 @@ impl Orphans {
         let resource = sites::resource_at(orphan.found.as_ref(), &mark.site.name).ok_or(RemoveError::Misnamed)?;
         let cx = SiteCx {
             world: &self.world,
+            host: self.world.local(),
             secrets,
             mail: None,
             instance: self.instance,

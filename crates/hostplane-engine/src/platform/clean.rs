@@ -26,15 +26,15 @@ impl Platform {
         self.remove_rules(&containers).await?;
         for container in &containers {
             info!(container = container.name, "removing");
-            absent_is_done(self.world.containers.remove_container(&container.id).await)?;
+            absent_is_done(self.world.local().containers.remove_container(&container.id).await)?;
         }
-        for network in self.world.containers.networks(&self.own()).await? {
+        for network in self.world.local().containers.networks(&self.own()).await? {
             info!(network = network.name, "removing");
-            absent_is_done(self.world.containers.remove_network(&network.id).await)?;
+            absent_is_done(self.world.local().containers.remove_network(&network.id).await)?;
         }
-        for volume in self.world.containers.volumes(&self.own()).await? {
+        for volume in self.world.local().containers.volumes(&self.own()).await? {
             info!(volume = volume.name, "removing");
-            absent_is_done(self.world.containers.remove_volume(&volume.name).await)?;
+            absent_is_done(self.world.local().containers.remove_volume(&volume.name).await)?;
         }
         Ok(())
     }
@@ -42,7 +42,7 @@ impl Platform {
     async fn is_caddy_foreign(&self) -> Effect<bool> {
         let name = Scope::Names(vec![self.settings.caddy_container.clone()]);
         let instance = self.instance.to_string();
-        let found = self.world.containers.containers(&name).await?;
+        let found = self.world.local().containers.containers(&name).await?;
         Ok(found.iter().any(|container| container.labels.get(LABEL_INSTANCE) != Some(&instance)))
     }
 
@@ -56,10 +56,10 @@ impl Platform {
     }
 
     async fn clean_routes(&self) -> Effect<()> {
-        for snippet in self.world.proxy.routes().await?.snippets {
+        for snippet in self.world.local().proxy.routes().await?.snippets {
             let Some(mark) = snippet.mark.filter(|mark| mark.instance == self.instance) else { continue };
             info!(snippet = snippet.file, "removing");
-            self.world.proxy.remove_route(self.instance, &mark.site).await?;
+            self.world.local().proxy.remove_route(self.instance, &mark.site).await?;
         }
         Ok(())
     }

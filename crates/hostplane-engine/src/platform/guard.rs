@@ -36,7 +36,7 @@ impl Platform {
     pub(super) async fn remove_rules(&self, containers: &[ContainerFacts]) -> Effect<()> {
         let name = servers::guard_container(&self.settings);
         let Some(guard) = containers.iter().find(|container| container.name == name) else { return Ok(()) };
-        match self.world.containers.start_container(&guard.id).await {
+        match self.world.local().containers.start_container(&guard.id).await {
             // A guard that can't run, for example with a wrong image, must not block all other removals.
             Err(EffectError::Rejected(refusal)) => {
                 let rules = format!("nft delete table inet {}", table(self.instance));
@@ -53,10 +53,10 @@ impl Platform {
 
     async fn ask_guard(&self, what: &str) -> Effect<ExecOutput> {
         let name = servers::guard_container(&self.settings);
-        let found = self.world.containers.containers(&Scope::Names(vec![name.clone()])).await?;
+        let found = self.world.local().containers.containers(&Scope::Names(vec![name.clone()])).await?;
         let guard = found.first().ok_or_else(|| EffectError::NotFound(format!("container {name}")))?;
         let argv = ["hostplane-guard", what, &table(self.instance)].map(str::to_owned).to_vec();
-        self.world.containers.exec(&guard.id, &Exec { argv, user: None, stdin: Bytes::new() }).await
+        self.world.local().containers.exec(&guard.id, &Exec { argv, user: None, stdin: Bytes::new() }).await
     }
 }
 

@@ -99,7 +99,7 @@ impl Platform {
     pub async fn up(&self) -> Effect<()> {
         let parts = parts::Parts { world: &self.world, instance: self.instance };
         let network = parts.network(&self.settings.shared_network);
-        let (network, engine) = futures_util::join!(network, self.world.containers.about());
+        let (network, engine) = futures_util::join!(network, self.world.local().containers.about());
         network?;
         let kernel = engine?.kernel;
         // A MariaDB elsewhere is neither made nor published here.
@@ -126,7 +126,7 @@ impl Platform {
         };
         let (mariadb, caddy) = futures_util::join!(mariadb, parts.server(&caddy));
         mariadb.and(caddy)?;
-        futures_util::try_join!(self.answers(Dependency::Mariadb), self.answers(Dependency::Caddy))?;
+        futures_util::try_join!(self.answers(Dependency::Mariadb), self.answers(Dependency::CADDY))?;
         Ok(())
     }
 
@@ -152,7 +152,7 @@ impl Platform {
     /// Starts one container, with retries: after a boot everything starts at once.
     async fn start_site(&self, container: &ContainerFacts) -> bool {
         for tried in 1..=STEP_TRIES {
-            match self.world.containers.start_container(&container.id).await {
+            match self.world.local().containers.start_container(&container.id).await {
                 Ok(()) => {
                     info!(container = container.name, "started");
                     return true;
@@ -187,7 +187,7 @@ impl Platform {
             let group = running.iter().filter(|container| rank(container) == at);
             try_join_all(group.map(|container| {
                 info!(container = container.name, "stopping");
-                self.world.containers.stop_container(&container.id, grace)
+                self.world.local().containers.stop_container(&container.id, grace)
             }))
             .await?;
         }
@@ -195,7 +195,7 @@ impl Platform {
     }
 
     async fn own_containers(&self) -> Effect<Vec<ContainerFacts>> {
-        self.world.containers.containers(&self.own()).await
+        self.world.local().containers.containers(&self.own()).await
     }
 
     fn own(&self) -> Scope {
@@ -204,7 +204,7 @@ impl Platform {
 
     /// The address under which containers of any network reach the host.
     async fn docker_gateway(&self) -> Effect<Ipv4Addr> {
-        let found = self.world.containers.networks(&Scope::Names(vec!["bridge".to_owned()])).await?;
+        let found = self.world.local().containers.networks(&Scope::Names(vec!["bridge".to_owned()])).await?;
         // Until its first restart an Engine doesn't list the gateway; then the gateway is the first address.
         let first = |network: &NetworkFacts| network.subnets.first().and_then(|subnet| subnet.hosts().next());
         let gateway = found.first().and_then(|network| network.gateway.or_else(|| first(network)));

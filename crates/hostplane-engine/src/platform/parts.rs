@@ -43,21 +43,21 @@ impl Parts<'_> {
     }
 
     pub async fn network(&self, name: &str) -> Effect<()> {
-        let found = self.world.containers.networks(&Scope::Names(vec![name.to_owned()])).await?;
+        let found = self.world.local().containers.networks(&Scope::Names(vec![name.to_owned()])).await?;
         for network in &found {
             self.require_own("network", name, network.mark.as_ref(), &network.labels)?;
         }
         if found.is_empty() {
             let labels = self.labels(&SpecHash::of(&name));
             let spec = NetworkSpec { name: name.to_owned(), subnet: None, labels };
-            self.world.containers.create_network(&spec).await?;
+            self.world.local().containers.create_network(&spec).await?;
             info!(network = name, "made");
         }
         Ok(())
     }
 
     async fn volume(&self, name: &str) -> Effect<()> {
-        let found = self.world.containers.create_volume(name, &self.labels(&SpecHash::of(&name))).await?;
+        let found = self.world.local().containers.create_volume(name, &self.labels(&SpecHash::of(&name))).await?;
         self.require_own("volume", name, found.mark.as_ref(), &found.labels)
     }
 
@@ -68,7 +68,7 @@ impl Parts<'_> {
         for mount in &spec.mounts {
             self.volume(&mount.volume).await?;
         }
-        let found = self.world.containers.containers(&Scope::Names(vec![spec.name.clone()])).await?;
+        let found = self.world.local().containers.containers(&Scope::Names(vec![spec.name.clone()])).await?;
         let mut kept = None;
         for container in found {
             self.require_own("container", &spec.name, container.mark.as_ref(), &container.labels)?;
@@ -79,20 +79,20 @@ impl Parts<'_> {
                 continue;
             }
             if container.state == ContainerState::Running {
-                self.world.containers.stop_container(&container.id, MARIADB_GRACE_S).await?;
+                self.world.local().containers.stop_container(&container.id, MARIADB_GRACE_S).await?;
             }
-            absent_is_done(self.world.containers.remove_container(&container.id).await)?;
+            absent_is_done(self.world.local().containers.remove_container(&container.id).await)?;
             info!(container = spec.name, "removed, to be made anew");
         }
         if let Some(container) = kept {
             if container.state == ContainerState::Running {
                 return Ok(());
             }
-            match self.world.containers.start_container(&container.id).await {
+            match self.world.local().containers.start_container(&container.id).await {
                 // Its network is gone, and a new one of the same name doesn't help.
                 Err(EffectError::NotFound(what)) => {
                     info!(container = spec.name, missing = what, "can't be started, and is made anew");
-                    absent_is_done(self.world.containers.remove_container(&container.id).await)?;
+                    absent_is_done(self.world.local().containers.remove_container(&container.id).await)?;
                 }
                 Err(error) => return Err(error),
                 Ok(()) => {
@@ -101,11 +101,11 @@ impl Parts<'_> {
                 }
             }
         }
-        let id = self.world.containers.create_container(spec, &self.labels(&hash)).await?;
+        let id = self.world.local().containers.create_container(spec, &self.labels(&hash)).await?;
         if !server.files.is_empty() {
-            self.world.containers.upload(&id, "/", &server.files).await?;
+            self.world.local().containers.upload(&id, "/", &server.files).await?;
         }
-        self.world.containers.start_container(&id).await?;
+        self.world.local().containers.start_container(&id).await?;
         info!(container = spec.name, "made and started");
         Ok(())
     }

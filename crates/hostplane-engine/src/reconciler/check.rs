@@ -6,7 +6,7 @@ use hostplane_domain::ids::{JobId, SiteId};
 use hostplane_domain::job::{JobState, OperationName};
 use hostplane_domain::secret::Keyring;
 use hostplane_infra::clock::Timestamp;
-use hostplane_infra::error::chain;
+use hostplane_infra::error::{Effect, chain};
 use metrics::counter;
 use tracing::{debug, error, info, warn};
 
@@ -61,7 +61,7 @@ impl Reconciler {
             Some(_) => return Ok(CheckOutcome::Busy),
         };
         let (want, ring) = (target.want, self.secrets.now());
-        let cx = self.context(&want, &ring);
+        let cx = self.context(&want, &ring)?;
         let begun = self.world.clock.now();
         let blueprint = sites::of(want.kind.kind());
         let mut seen = blueprint.snapshot(&cx, depth).await?;
@@ -126,9 +126,10 @@ impl Reconciler {
         }
     }
 
-    pub(super) fn context<'a>(&'a self, want: &'a DesiredSite, secrets: &'a Keyring) -> SiteCx<'a> {
-        SiteCx {
+    pub(super) fn context<'a>(&'a self, want: &'a DesiredSite, secrets: &'a Keyring) -> Effect<SiteCx<'a>> {
+        Ok(SiteCx {
             world: &self.world,
+            host: self.world.at(want.host)?,
             secrets,
             mail: self.settings.mail_login(),
             instance: self.instance,
@@ -137,6 +138,6 @@ impl Reconciler {
             job: JobId::new(want.site.id.uuid()),
             pace: self.settings.pace,
             hashes: None,
-        }
+        })
     }
 }

@@ -106,7 +106,13 @@ impl Reconciler {
             if !hashes.are_of(&want) {
                 *hashes = blueprint.hashes(&want);
             }
-            let cx = SiteCx { hashes: Some(hashes), ..self.context(&want, &ring) };
+            let cx = match self.context(&want, &ring) {
+                Ok(cx) => SiteCx { hashes: Some(hashes), ..cx },
+                Err(error) => {
+                    error!(site = %want.site.name, error = %error.chain(), "site not scanned");
+                    continue;
+                }
+            };
             let found = drifts(&blueprint.observe(&cx, Some(&want), &seen));
             if held_by.is_none() && !repairable(&found).is_empty() {
                 result.suspects.push(site);

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use hostplane_domain::drift::{Drift, Remediation};
-use hostplane_domain::resource_kind::ResourceKind;
+use hostplane_domain::naming::ResourceKind;
 use hostplane_infra::clock::Timestamp;
 
 use crate::background::backoff::Backoff;

@@ -144,7 +144,7 @@ impl<'a> Scheduler<'a> {
         let (now, reconciler) = (Instant::now(), self.reconciler);
         if self.reconnect.is_some_and(|at| at <= now) {
             self.reconnect = None;
-            self.tasks.push(Box::pin(async { Done::Connected(reconciler.world.containers.events().await) }));
+            self.tasks.push(Box::pin(async { Done::Connected(reconciler.world.local().containers.events().await) }));
         }
         if self.list_busy_at.is_some_and(|at| at <= now) {
             self.list_busy_at = None;

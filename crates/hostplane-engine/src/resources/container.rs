@@ -84,7 +84,7 @@ impl Resource for Container {
                 }
                 Owner::Ours(_) => {
                     require_image(cx, &spec.image).await?;
-                    absent_is_done(cx.world.containers.remove_container(&found.id).await)?;
+                    absent_is_done(cx.host.containers.remove_container(&found.id).await)?;
                 }
                 owner => return Err(taken(ObjectKind::Container, &spec.name, &owner)),
             }
@@ -95,7 +95,7 @@ impl Resource for Container {
                 // It was made for a network that is gone, and can't be started any more.
                 Err(EffectError::NotFound(_)) => {
                     require_image(cx, &spec.image).await?;
-                    absent_is_done(cx.world.containers.remove_container(&found.id).await)?;
+                    absent_is_done(cx.host.containers.remove_container(&found.id).await)?;
                 }
                 other => return other,
             }
@@ -104,13 +104,13 @@ impl Resource for Container {
         for network in networks.iter().filter(|network| spec.network.as_ref() != Some(*network)) {
             connect(cx, want, network, &id).await?;
         }
-        cx.world.containers.start_container(&id).await
+        cx.host.containers.start_container(&id).await
     }
 
     async fn remove(&self, cx: &SiteCx<'_>) -> Effect<()> {
         for found in find(cx, &self.object_name(&cx.site.name)).await? {
             if matches!(cx.owner(found.mark.as_ref()), Owner::Ours(_)) {
-                absent_is_done(cx.world.containers.remove_container(&found.id).await)?;
+                absent_is_done(cx.host.containers.remove_container(&found.id).await)?;
             }
         }
         Ok(())
@@ -198,7 +198,7 @@ async fn is_kept(
     if found.state == ContainerState::Removing {
         return Ok(false);
     }
-    let tuning = match cx.world.containers.tuning(&found.id).await {
+    let tuning = match cx.host.containers.tuning(&found.id).await {
         Ok(tuning) => tuning,
         Err(EffectError::NotFound(_)) => return Ok(false),
         Err(error) => return Err(error),
@@ -217,12 +217,12 @@ async fn bring_up(
     for network in wanted.iter().filter(|network| !found.networks.contains(network)) {
         connect(cx, want, network, &found.id).await?;
     }
-    if found.state == ContainerState::Running { Ok(()) } else { cx.world.containers.start_container(&found.id).await }
+    if found.state == ContainerState::Running { Ok(()) } else { cx.host.containers.start_container(&found.id).await }
 }
 
 /// Creates a container. If the site's own container holds its name, an earlier call made that one late.
 async fn create(cx: &SiteCx<'_>, spec: &ContainerSpec, mark: &Mark) -> Effect<String> {
-    let created = cx.world.containers.create_container(spec, &mark.to_labels()).await;
+    let created = cx.host.containers.create_container(spec, &mark.to_labels()).await;
     if let Err(EffectError::Rejected(Rejection::NameTaken { .. })) = &created {
         let ours = |found: &ContainerFacts| matches!(cx.owner(found.mark.as_ref()), Owner::Ours(_));
         if find(cx, &spec.name).await?.iter().any(ours) {
@@ -234,7 +234,7 @@ async fn create(cx: &SiteCx<'_>, spec: &ContainerSpec, mark: &Mark) -> Effect<St
 
 /// Requires the image, without which a serving container must not be removed.
 async fn require_image(cx: &SiteCx<'_>, image: &str) -> Effect<()> {
-    let exists = cx.world.containers.image_exists(image).await?;
+    let exists = cx.host.containers.image_exists(image).await?;
     if exists { Ok(()) } else { Err(Rejection::ImageMissing(image.to_owned()).into()) }
 }
 
@@ -242,7 +242,7 @@ async fn require_image(cx: &SiteCx<'_>, image: &str) -> Effect<()> {
 /// ones under their names.
 pub(super) async fn require_volumes(cx: &SiteCx<'_>, spec: &ContainerSpec) -> Effect<()> {
     let names: Vec<String> = spec.mounts.iter().map(|mount| mount.volume.clone()).collect();
-    let found = cx.world.containers.volumes(&Scope::Names(names.clone())).await?;
+    let found = cx.host.containers.volumes(&Scope::Names(names.clone())).await?;
     match names.iter().find(|name| !own_volume_exists(cx, &found, name)) {
         Some(missing) => Err(EffectError::NotFound(format!("the volume {missing} of this site"))),
         None => Ok(()),
@@ -252,7 +252,7 @@ pub(super) async fn require_volumes(cx: &SiteCx<'_>, spec: &ContainerSpec) -> Ef
 /// The site's own running container of a kind.
 pub(super) async fn running(cx: &SiteCx<'_>, kind: ResourceKind) -> Effect<ContainerFacts> {
     let name = naming::of(kind, &cx.site.name);
-    match lookup::container(cx.world, cx.instance, cx.site, kind).await? {
+    match lookup::container(cx.host, cx.instance, cx.site, kind).await? {
         Some(container) if container.state == ContainerState::Running => Ok(container),
         Some(_) => {
             Err(EffectError::transient_message("docker.containers", format!("the container {name} doesn't run")))
@@ -262,17 +262,17 @@ pub(super) async fn running(cx: &SiteCx<'_>, kind: ResourceKind) -> Effect<Conta
 }
 
 async fn find(cx: &SiteCx<'_>, name: &str) -> Effect<Vec<ContainerFacts>> {
-    cx.world.containers.containers(&Scope::Names(vec![name.to_owned()])).await
+    cx.host.containers.containers(&Scope::Names(vec![name.to_owned()])).await
 }
 
 /// Connects by the network's id: of two networks of one name, the one that is ours.
 async fn connect(cx: &SiteCx<'_>, want: &DesiredSite, network: &str, container: &str) -> Effect<()> {
-    let found = cx.world.containers.networks(&Scope::Names(vec![network.to_owned()])).await?;
+    let found = cx.host.containers.networks(&Scope::Names(vec![network.to_owned()])).await?;
     let is_own = |found: &&NetworkFacts| {
         network == want.shared_network || matches!(cx.owner(found.mark.as_ref()), Owner::Ours(_))
     };
     match found.iter().find(is_own) {
-        Some(own) => cx.world.containers.connect(&own.id, container).await,
+        Some(own) => cx.host.containers.connect(&own.id, container).await,
         None => Err(EffectError::NotFound(format!("the network {network} of this site"))),
     }
 }

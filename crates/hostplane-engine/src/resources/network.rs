@@ -63,7 +63,7 @@ impl Resource for Network {
             match cx.owner(network.mark.as_ref()) {
                 // A second one of ours comes from a request whose reply was lost.
                 Owner::Ours(found) if found.spec == mark.spec && !kept => kept = true,
-                Owner::Ours(_) => absent_is_done(cx.world.containers.remove_network(&network.id).await)?,
+                Owner::Ours(_) => absent_is_done(cx.host.containers.remove_network(&network.id).await)?,
                 owner => return Err(taken(ObjectKind::Network, &network.name, &owner)),
             }
         }
@@ -75,7 +75,7 @@ impl Resource for Network {
             subnet: Some(want.wordpress().subnet),
             labels: mark.to_labels(),
         };
-        let created = cx.world.containers.create_network(&spec).await.map(|_| ());
+        let created = cx.host.containers.create_network(&spec).await.map(|_| ());
         if let Err(EffectError::Rejected(Rejection::NameTaken { .. })) = &created {
             let ours = |found: &NetworkFacts| matches!(cx.owner(found.mark.as_ref()), Owner::Ours(_));
             if find(cx).await?.iter().any(ours) {
@@ -88,7 +88,7 @@ impl Resource for Network {
     async fn remove(&self, cx: &SiteCx<'_>) -> Effect<()> {
         for network in find(cx).await? {
             if matches!(cx.owner(network.mark.as_ref()), Owner::Ours(_)) {
-                absent_is_done(cx.world.containers.remove_network(&network.id).await)?;
+                absent_is_done(cx.host.containers.remove_network(&network.id).await)?;
             }
         }
         Ok(())
@@ -96,5 +96,5 @@ impl Resource for Network {
 }
 
 async fn find(cx: &SiteCx<'_>) -> Effect<Vec<NetworkFacts>> {
-    cx.world.containers.networks(&Scope::Names(vec![naming::network(&cx.site.name)])).await
+    cx.host.containers.networks(&Scope::Names(vec![naming::network(&cx.site.name)])).await
 }

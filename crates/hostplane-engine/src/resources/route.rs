@@ -78,10 +78,10 @@ impl Resource for Route {
     async fn ensure(&self, cx: &SiteCx<'_>, want: &DesiredSite) -> Effect<()> {
         let mark = self.mark(cx, want);
         let contents = caddy::snippet(want, &mark);
-        cx.world.proxy.put_route(&RouteSpec { mark, hosts: vec![want.url.host.clone()], contents }).await
+        cx.host.proxy.put_route(&RouteSpec { mark, hosts: vec![want.url.host.clone()], contents }).await
     }
 
     async fn remove(&self, cx: &SiteCx<'_>) -> Effect<()> {
-        cx.world.proxy.remove_route(cx.instance, cx.site).await
+        cx.host.proxy.remove_route(cx.instance, cx.site).await
     }
 }

@@ -91,16 +91,16 @@ impl Resource for SettingsFiles {
         let spec = container::writer(want);
         require_volumes(cx, &spec).await?;
         self.remove(cx).await?;
-        let writer = cx.world.containers.create_container(&spec, &self.mark(cx, want).to_labels()).await?;
-        cx.world.containers.upload(&writer, naming::WRITER_DIR, &entries(files(cx, want))).await?;
-        absent_is_done(cx.world.containers.remove_container(&writer).await)
+        let writer = cx.host.containers.create_container(&spec, &self.mark(cx, want).to_labels()).await?;
+        cx.host.containers.upload(&writer, naming::WRITER_DIR, &entries(files(cx, want))).await?;
+        absent_is_done(cx.host.containers.remove_container(&writer).await)
     }
 
     async fn remove(&self, cx: &SiteCx<'_>) -> Effect<()> {
         let name = naming::writer_container(&cx.site.name);
-        for left in cx.world.containers.containers(&Scope::Names(vec![name.clone()])).await? {
+        for left in cx.host.containers.containers(&Scope::Names(vec![name.clone()])).await? {
             match cx.owner(left.mark.as_ref()) {
-                Owner::Ours(_) => absent_is_done(cx.world.containers.remove_container(&left.id).await)?,
+                Owner::Ours(_) => absent_is_done(cx.host.containers.remove_container(&left.id).await)?,
                 owner => return Err(taken(ObjectKind::Container, &name, &owner)),
             }
         }

@@ -66,7 +66,7 @@ impl Resource for Volume {
     /// that come back decide. One of ours is kept with any spec, as it holds data.
     async fn ensure(&self, cx: &SiteCx<'_>, want: &DesiredSite) -> Effect<()> {
         let name = self.object_name(&cx.site.name);
-        let found = cx.world.containers.create_volume(&name, &self.mark(cx, want).to_labels()).await?;
+        let found = cx.host.containers.create_volume(&name, &self.mark(cx, want).to_labels()).await?;
         match cx.owner(found.mark.as_ref()) {
             Owner::Ours(_) => Ok(()),
             owner => Err(taken(ObjectKind::Volume, &name, &owner)),
@@ -75,9 +75,9 @@ impl Resource for Volume {
 
     async fn remove(&self, cx: &SiteCx<'_>) -> Effect<()> {
         let name = self.object_name(&cx.site.name);
-        let found = cx.world.containers.volumes(&Scope::Names(vec![name.clone()])).await?;
+        let found = cx.host.containers.volumes(&Scope::Names(vec![name.clone()])).await?;
         match found.first().map(|volume| cx.owner(volume.mark.as_ref())) {
-            Some(Owner::Ours(_)) => absent_is_done(cx.world.containers.remove_volume(&name).await),
+            Some(Owner::Ours(_)) => absent_is_done(cx.host.containers.remove_volume(&name).await),
             Some(Owner::Predecessor(_) | Owner::Foreign) | None => Ok(()),
         }
     }

@@ -57,7 +57,7 @@ impl Resource for WordpressFiles {
 
     async fn ensure(&self, cx: &SiteCx<'_>, _want: &DesiredSite) -> Effect<()> {
         let php = container::running(cx, ResourceKind::PhpContainer).await?;
-        cx.world.wordpress.unpack(&php.id, cx.site.id).await
+        cx.host.wordpress.unpack(&php.id, cx.site.id).await
     }
 
     async fn remove(&self, _cx: &SiteCx<'_>) -> Effect<()> {

@@ -69,7 +69,7 @@ impl Resource for WordpressInstall {
             details: want.wordpress().details.clone(),
             admin_password: secrets::admin_password(cx.secrets, cx.site.id, want.admin_generation),
         };
-        cx.world.wordpress.install(&php.id, &installation).await
+        cx.host.wordpress.install(&php.id, &installation).await
     }
 
     async fn remove(&self, _cx: &SiteCx<'_>) -> Effect<()> {

@@ -2,8 +2,8 @@
 
 use hostplane_domain::desired::DesiredSite;
 use hostplane_domain::job::{Direction, JobState, StepState};
+use hostplane_domain::naming::ResourceKind;
 use hostplane_domain::plan::Verb;
-use hostplane_domain::resource_kind::ResourceKind;
 use hostplane_domain::status::SiteEvent;
 use hostplane_domain::subnet::SubnetPool;
 use hostplane_infra::clock::Timestamp;

@@ -5,7 +5,7 @@ use hostplane_domain::drift::Drift;
 use hostplane_domain::ids::{JobId, SiteId};
 use hostplane_domain::job::{Direction, JobState, OperationName, StepState};
 use hostplane_domain::name::SiteName;
-use hostplane_domain::resource_kind::ResourceKind;
+use hostplane_domain::naming::ResourceKind;
 use hostplane_infra::clock::Timestamp;
 use serde::{Deserialize, Serialize};
 use sqlx::Row;

@@ -101,7 +101,7 @@ async fn a_later_start_voids_claims_and_refuses_what_they_still_write() {
     let (_, job) = store.add_site(&hello(), NOW).await.unwrap();
     let claim = store.claim(NOW).await.unwrap().unwrap();
     store.begin_run(&claim, Some(SiteEvent::ProvisionStarted), NOW).await.unwrap();
-    let kind = hostplane_domain::resource_kind::ResourceKind::Network;
+    let kind = hostplane_domain::naming::ResourceKind::Network;
     let direction = hostplane_domain::job::Direction::Forward;
     let verb = hostplane_domain::plan::Verb::Ensure;
     store.intend(&claim, direction, kind, verb, NOW).await.unwrap();
@@ -124,7 +124,7 @@ async fn a_job_that_is_claimed_again_by_the_same_process_fences_off_the_run_befo
     let store = open(&home).await;
     store.add_site(&hello(), NOW).await.unwrap();
     let first = store.claim(NOW).await.unwrap().unwrap();
-    let (kind, verb) = (hostplane_domain::resource_kind::ResourceKind::Network, hostplane_domain::plan::Verb::Ensure);
+    let (kind, verb) = (hostplane_domain::naming::ResourceKind::Network, hostplane_domain::plan::Verb::Ensure);
     store.intend(&first, Direction::Forward, kind, verb, NOW).await.unwrap();
     let again = "UPDATE jobs SET state = 'pending', epoch = NULL";
     sqlx::query(again).execute(&store.write).await.unwrap();
@@ -144,7 +144,7 @@ async fn a_cancelled_job_begins_nothing_on_its_way_forward_and_is_not_completed(
     let claim = store.claim(NOW).await.unwrap().unwrap();
     store.begin_run(&claim, Some(SiteEvent::ProvisionStarted), NOW).await.unwrap();
     assert!(store.request_cancel(job, NOW).await.unwrap());
-    let (kind, verb) = (hostplane_domain::resource_kind::ResourceKind::Network, hostplane_domain::plan::Verb::Ensure);
+    let (kind, verb) = (hostplane_domain::naming::ResourceKind::Network, hostplane_domain::plan::Verb::Ensure);
     let forward = store.intend(&claim, Direction::Forward, kind, verb, NOW).await;
     assert!(matches!(forward, Err(StoreError::Cancelled)), "{forward:?}");
     let finished = store.finish(&claim, JobState::Completed, SiteEvent::ProvisionConfirmed, &None, NOW).await;
@@ -248,7 +248,7 @@ async fn a_run_that_ends_in_order_is_not_counted_with_those_that_broke_off() {
     store.add_site(&hello(), NOW).await.unwrap();
     let pause = Duration::from_secs(5);
     let error = JobError { step: None, message: "passing".to_owned() };
-    for why in [PutBack::Waits(hostplane_infra::error::Dependency::Docker), PutBack::Failed(&error)] {
+    for why in [PutBack::Waits(hostplane_infra::error::Dependency::DOCKER), PutBack::Failed(&error)] {
         let now = store.next_due().await.unwrap().unwrap();
         store.claim(now).await.unwrap().unwrap();
         store.requeue_lost(&[], now, pause).await.unwrap();

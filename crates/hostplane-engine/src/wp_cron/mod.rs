@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use hostplane_domain::desired::DesiredSite;
 use hostplane_domain::ids::{InstanceId, SiteId};
-use hostplane_domain::resource_kind::ResourceKind;
+use hostplane_domain::naming::ResourceKind;
 use hostplane_infra::containers::ContainerState;
 use hostplane_infra::databases::NextEvent;
 use hostplane_infra::error::{Effect, EffectError, chain};
@@ -156,11 +156,12 @@ impl Runs {
 
 /// Runs a site's events in its own PHP container.
 async fn run_events(world: &World, instance: InstanceId, want: &DesiredSite) -> Effect<()> {
-    let found = lookup::container(world, instance, &want.site, ResourceKind::PhpContainer).await?;
+    let host = world.at(want.host)?;
+    let found = lookup::container(host, instance, &want.site, ResourceKind::PhpContainer).await?;
     let running = found.filter(|container| container.state == ContainerState::Running);
     let php = running.ok_or_else(|| EffectError::NotFound("the running PHP container of this site".to_owned()))?;
     let run = EventsRun { url: want.url.clone(), memory_mib: want.wordpress().php.memory_mib };
-    world.wordpress.run_events(&php.id, &run).await
+    host.wordpress.run_events(&php.id, &run).await
 }
 
 fn report(error: &ScanError, failed: u32) {

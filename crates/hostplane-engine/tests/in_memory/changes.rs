@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use hostplane_domain::job::JobState;
-use hostplane_domain::resource_kind::ResourceKind;
+use hostplane_domain::naming::ResourceKind;
 use hostplane_domain::site_change::{LimitsPatch, PhpPatch, SettingsPatch, SiteChange};
 use hostplane_domain::status::SiteStatus;
 use hostplane_domain::wordpress::{MailRelay, MailTls, SiteImages};
@@ -229,14 +229,14 @@ async fn a_cancelled_change_is_taken_back() {
     let running = harness.start().await;
     running.active("hello").await;
     let spec = running.app.site(&name("hello")).await.unwrap().view.record.spec;
-    harness.gate.cut_off(Dependency::Docker);
+    harness.gate.cut_off(Dependency::DOCKER);
     let change = limits(LimitsPatch { php_workers: Some(7), ..Default::default() });
     let job = running.app.change_site(&name("hello"), &change).await.unwrap().record.id;
     running.app.job_when(job, |job| job.record.waiting_for.is_some()).await.unwrap();
     let busy = running.app.change_site(&name("hello"), &change).await.unwrap_err();
     assert!(matches!(busy, AppError::Busy { .. }), "{busy}");
     running.app.cancel_job(job).await.unwrap();
-    harness.gate.reconnect(Dependency::Docker);
+    harness.gate.reconnect(Dependency::DOCKER);
     assert_eq!(running.ended(job).await.record.state, JobState::Cancelled);
     assert_eq!(running.app.site(&name("hello")).await.unwrap().view.record.spec, spec);
     assert_eq!(running.not_present("hello").await, Vec::<String>::new());

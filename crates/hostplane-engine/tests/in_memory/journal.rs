@@ -1,7 +1,7 @@
 //! A job's journal of its steps, and its consequences.
 
 use hostplane_domain::job::{JobState, StepState};
-use hostplane_domain::resource_kind::ResourceKind;
+use hostplane_domain::naming::ResourceKind;
 use hostplane_engine::app::JobView;
 use hostplane_engine::pace::{JOB_ATTEMPTS, STEP_TRIES};
 use hostplane_infra::error::{Dependency, EffectError, Rejection};
@@ -11,7 +11,7 @@ use hostplane_testing::harness::name;
 use crate::harness::{Harness, failure};
 
 fn refused() -> Verdict {
-    Verdict::Fail(Rejection::Invalid { by: Dependency::Docker, message: "injected".into() }.into())
+    Verdict::Fail(Rejection::Invalid { by: Dependency::DOCKER, message: "injected".into() }.into())
 }
 
 fn passing(call: &'static str) -> Verdict {
@@ -95,12 +95,12 @@ async fn a_refused_scan_fails_only_while_everything_answers() {
     let harness = Harness::new().await;
     let running = harness.start().await;
     running.active("hello").await;
-    harness.gate.cut_off(Dependency::Caddy);
+    harness.gate.cut_off(Dependency::CADDY);
     harness.gate.next("mariadb.tenants", refused());
     let job = running.app.destroy_site(&name("hello")).await.unwrap().record.id;
     let waits = running.app.job_when(job, |job| job.record.waiting_for.is_some()).await.unwrap();
     assert_eq!((waits.record.waiting_for.as_deref(), waits.record.attempt), (Some("caddy"), 1));
-    harness.gate.reconnect(Dependency::Caddy);
+    harness.gate.reconnect(Dependency::CADDY);
     assert_eq!(running.ended(job).await.record.state, JobState::Completed);
     running.stop().await;
 }

@@ -5,9 +5,9 @@ use std::time::Duration;
 use hostplane_domain::drift::Remediation;
 use hostplane_domain::job::{JobState, OperationName};
 use hostplane_domain::mark::{LABEL_SPEC, Labels};
+use hostplane_domain::naming::ResourceKind;
 use hostplane_domain::observed::Reason;
 use hostplane_domain::render::caddy::MAINTENANCE_PAGE;
-use hostplane_domain::resource_kind::ResourceKind;
 use hostplane_domain::site_change::SiteChange;
 use hostplane_domain::spec_hash::SpecHash;
 use hostplane_engine::app::JobView;
@@ -263,7 +263,7 @@ async fn events_without_a_site_change_nothing() {
 async fn what_cannot_be_seen_is_unknown_and_nothing_is_done_about_it() {
     let harness = Harness::new().await;
     let running = in_service(&harness).await;
-    for dependency in [Dependency::Docker, Dependency::Mariadb, Dependency::Caddy] {
+    for dependency in [Dependency::DOCKER, Dependency::Mariadb, Dependency::CADDY] {
         harness.gate.cut_off(dependency);
         running.app.reconcile(true).await.unwrap();
         let report = running.app.drift();

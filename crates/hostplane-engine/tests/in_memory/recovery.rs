@@ -81,11 +81,11 @@ async fn what_can_not_be_cancelled_says_why() {
     let made = running.active("hello").await.record.id;
     let refused = running.app.cancel_job(made).await.unwrap_err();
     assert!(matches!(refused, AppError::NotCancellable(why) if why.contains("has ended")), "{refused}");
-    harness.gate.cut_off(Dependency::Docker);
+    harness.gate.cut_off(Dependency::DOCKER);
     let destroy = running.app.destroy_site(&name("hello")).await.unwrap().record.id;
     let refused = running.app.cancel_job(destroy).await.unwrap_err();
     assert!(matches!(refused, AppError::NotCancellable(why) if why.contains("be rolled back")), "{refused}");
-    harness.gate.reconnect(Dependency::Docker);
+    harness.gate.reconnect(Dependency::DOCKER);
     running.ended(destroy).await;
     running.stop().await;
 }
@@ -117,27 +117,27 @@ async fn what_was_seen_long_ago_counts_no_more() {
     let harness = watchful().await;
     let running = harness.start().await;
     older(&running, false).await;
-    harness.gate.cut_off(Dependency::Docker);
+    harness.gate.cut_off(Dependency::DOCKER);
     let said = older(&running, true).await;
     assert!(said.contains("not compared"), "{said}");
-    harness.gate.reconnect(Dependency::Docker);
+    harness.gate.reconnect(Dependency::DOCKER);
     older(&running, false).await;
     running.stop().await;
 }
 
 /// A site that is ACTIVE, on a database from the middle of its provision.
 async fn taken_in_the_middle(harness: &Harness) -> (ControlPlane, JobId) {
-    harness.gate.cut_off(Dependency::Caddy);
+    harness.gate.cut_off(Dependency::CADDY);
     let running = harness.start().await;
     let job = running.create("hello").await;
     running.app.job_when(job, |job| job.record.waiting_for.is_some()).await.unwrap();
     running.stop().await;
     let copy = harness.copy_database();
-    harness.gate.reconnect(Dependency::Caddy);
+    harness.gate.reconnect(Dependency::CADDY);
     let running = harness.start().await;
     assert_eq!(running.ended(job).await.record.state, JobState::Completed);
     running.stop().await;
-    harness.gate.cut_off(Dependency::Caddy);
+    harness.gate.cut_off(Dependency::CADDY);
     harness.restore_database(&copy);
     (harness.start().await, job)
 }
@@ -148,7 +148,7 @@ async fn a_provision_that_an_older_copy_takes_up_again_never_rolls_back_what_was
     let (running, job) = taken_in_the_middle(&harness).await;
     let world = harness.state();
     running.app.cancel_job(job).await.unwrap();
-    harness.gate.reconnect(Dependency::Caddy);
+    harness.gate.reconnect(Dependency::CADDY);
     let stuck = running.ended(job).await;
     assert_eq!(stuck.record.state, JobState::NeedsOperator);
     assert!(failure(&stuck).1.contains("nothing is rolled back"), "{stuck:?}");
@@ -161,7 +161,7 @@ async fn a_provision_that_an_older_copy_takes_up_again_ends_as_it_did() {
     let harness = Harness::new().await;
     let (running, job) = taken_in_the_middle(&harness).await;
     let world = harness.state();
-    harness.gate.reconnect(Dependency::Caddy);
+    harness.gate.reconnect(Dependency::CADDY);
     assert_eq!(running.ended(job).await.record.state, JobState::Completed);
     assert_eq!(harness.state(), world);
     running.stop().await;

@@ -72,11 +72,11 @@ async fn a_rotation_goes_on_after_a_restart() {
     let harness = Harness::new().await;
     let running = harness.start().await;
     running.active("one").await;
-    harness.gate.cut_off(Dependency::Docker);
+    harness.gate.cut_off(Dependency::DOCKER);
     assert_eq!(running.app.rotate_secret().await.unwrap().sites_behind, 1);
     assert_eq!(running.app.rotate_secret().await.unwrap(), SecretView { generation: 3, sites_behind: 1 });
     running.stop().await;
-    harness.gate.reconnect(Dependency::Docker);
+    harness.gate.reconnect(Dependency::DOCKER);
     let running = harness.start().await;
     running.app.settle_routes().await.unwrap();
     assert_eq!(is_through(&running).await, SecretView { generation: 3, sites_behind: 0 });
@@ -152,11 +152,11 @@ async fn a_site_that_is_busy_has_its_turn() {
     let running = harness.start().await;
     running.active("one").await;
     // A job that stays where it is while Docker is away.
-    harness.gate.cut_off(Dependency::Docker);
+    harness.gate.cut_off(Dependency::DOCKER);
     let first = running.app.rotate_site(&name("one")).await.unwrap().record.id;
     running.app.job_when(first, |job| job.record.waiting_for.is_some()).await.unwrap();
     running.app.rotate_secret().await.unwrap();
-    harness.gate.reconnect(Dependency::Docker);
+    harness.gate.reconnect(Dependency::DOCKER);
     is_through(&running).await;
     assert_eq!(running.ended(first).await.record.state, JobState::Completed);
     let jobs = JobFilter { operation: Some(OperationName::Rotate), limit: 10, ..JobFilter::default() };

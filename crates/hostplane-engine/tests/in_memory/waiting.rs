@@ -7,7 +7,7 @@ use hostplane_testing::harness::name;
 
 use crate::harness::Harness;
 
-const ALL: [Dependency; 3] = [Dependency::Docker, Dependency::Mariadb, Dependency::Caddy];
+const ALL: [Dependency; 3] = [Dependency::DOCKER, Dependency::Mariadb, Dependency::CADDY];
 
 #[tokio::test]
 async fn a_job_waits_from_the_start_and_says_for_what() {
@@ -30,9 +30,9 @@ async fn a_job_waits_from_the_start_and_says_for_what() {
 #[tokio::test]
 async fn a_job_waits_in_the_middle_and_rolls_nothing_back() {
     for (down, call) in [
-        (Dependency::Docker, "docker.start_container"),
+        (Dependency::DOCKER, "docker.start_container"),
         (Dependency::Mariadb, "mariadb.ensure_tenant"),
-        (Dependency::Caddy, "caddy.put_route"),
+        (Dependency::CADDY, "caddy.put_route"),
     ] {
         let harness = Harness::new().await;
         let refused = EffectError::transient_message("test", "connection refused");

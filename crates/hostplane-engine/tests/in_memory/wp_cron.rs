@@ -84,7 +84,7 @@ async fn a_site_that_a_job_holds_is_left_alone() {
     let running = harness.start().await;
     running.active("held").await;
     running.active("free").await;
-    harness.gate.cut_off(Dependency::Caddy);
+    harness.gate.cut_off(Dependency::CADDY);
     let job = running.app.destroy_site(&name("held")).await.unwrap();
     running.app.job_when(job.record.id, |job| job.record.waiting_for.is_some()).await.unwrap();
     assert_eq!(running.status("held").await, SiteStatus::Destroying);

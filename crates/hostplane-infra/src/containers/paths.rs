@@ -5,7 +5,7 @@ use std::path::{Component, Path};
 use crate::error::{Dependency, Effect, Rejection};
 
 fn refuse<T>(message: String) -> Effect<T> {
-    Err(Rejection::Invalid { by: Dependency::Docker, message }.into())
+    Err(Rejection::Invalid { by: Dependency::DOCKER, message }.into())
 }
 
 /// Checks a directory of a container: absolute and without `..`.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
 use hostplane_domain::details::{AdminEmail, AdminUser, SiteTitle};
+use hostplane_domain::ids::HostId;
 use hostplane_domain::mark::Labels;
 use hostplane_domain::url::SiteUrl;
 use hostplane_domain::wordpress::WordpressDetails;
@@ -19,7 +20,7 @@ use hostplane_infra::gate::{Call, Gate, LiveGate, Verdict};
 use hostplane_infra::probe::HttpProbe;
 use hostplane_infra::proxy::{Caddy, CaddyLocation, RouteSpec};
 use hostplane_infra::wordpress::{EventsRun, Installation, PhpWordpress};
-use hostplane_infra::world::{Adapters, World};
+use hostplane_infra::world::{Adapters, HostWorld, World};
 use hostplane_testing::fake::{FakeWorld, ScriptedGate};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::time::Instant;
@@ -33,7 +34,8 @@ const LONGEST: Duration = Duration::from_mins(2);
 
 /// Every call of every trait: its name, whether it may change something, and how it ended.
 async fn each_call(world: &World) -> Vec<(&'static str, bool, EffectError)> {
-    let World { containers, databases, proxy, wordpress, probe, .. } = world;
+    let World { databases, probe, .. } = world;
+    let HostWorld { containers, proxy, wordpress, .. } = world.local();
     let id = "0123456789ab".repeat(5) + "0123";
     let id = id.as_str();
     let labels = Labels::new();
@@ -143,7 +145,7 @@ async fn without_an_answer(world: &World) -> usize {
 fn adapters(socket: &std::path::Path, port: u16) -> World {
     let gate = LiveGate::new();
     let docker = Arc::new(Docker::connect(&format!("unix://{}", socket.display()), None).unwrap());
-    let inside = Arc::new(GatedContainers::new(docker.clone(), gate.clone()));
+    let inside = Arc::new(GatedContainers::new(docker.clone(), HostId::LOCAL, gate.clone()));
     let place = CaddyLocation { container: "caddy".into(), conf_dir: "/etc/caddy".into() };
     let adapters = Adapters {
         databases: Arc::new(Mariadb::new(MariadbAddress::new("127.0.0.1", port, "hostplane", SECRET.into()))),
@@ -185,7 +187,7 @@ impl Gate for Silent {
 #[tokio::test]
 async fn without_a_listener_calls_of_fakes_are_transient() {
     let gate = ScriptedGate::new();
-    for dependency in [Dependency::Docker, Dependency::Mariadb, Dependency::Caddy, Dependency::Site] {
+    for dependency in [Dependency::DOCKER, Dependency::Mariadb, Dependency::CADDY, Dependency::Site] {
         gate.cut_off(dependency);
     }
     without_a_listener(&FakeWorld::default().behind(gate)).await;

@@ -113,7 +113,7 @@ impl Name for FakeNetwork {
 }
 
 fn invalid(message: impl Into<String>) -> EffectError {
-    Rejection::Invalid { by: Dependency::Docker, message: message.into() }.into()
+    Rejection::Invalid { by: Dependency::DOCKER, message: message.into() }.into()
 }
 
 fn absent(what: &str, name: &str) -> EffectError {

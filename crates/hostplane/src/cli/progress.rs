@@ -113,7 +113,7 @@ fn done(action: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hostplane_domain::resource_kind::ResourceKind;
+    use hostplane_domain::naming::ResourceKind;
 
     #[test]
     fn a_step_is_shown_once_it_has_ended() {

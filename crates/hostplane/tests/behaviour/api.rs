@@ -167,7 +167,7 @@ async fn liveness_and_readiness_need_no_token() {
 #[tokio::test]
 async fn readiness_names_the_failed_dependency() {
     let harness = Harness::idle().await;
-    harness.cut_off(Dependency::Caddy);
+    harness.cut_off(Dependency::CADDY);
     let ready = answered(harness.without_token(Method::GET, "/readyz")).await;
     assert_eq!((ready.status, &ready.body["ready"]), (StatusCode::SERVICE_UNAVAILABLE, &json!(false)));
     assert_eq!(ready.body["checks"]["docker"], "ok");

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use hostplane_domain::job::JobState;
-use hostplane_domain::resource_kind::ResourceKind;
+use hostplane_domain::naming::ResourceKind;
 use hostplane_infra::gate::Verdict;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};

@@ -163,7 +163,7 @@ async fn a_program_needs_an_active_running_site() {
 #[tokio::test]
 async fn an_unanswering_engine_is_the_named_cause() {
     let harness = with_a_log().await;
-    harness.cut_off(Dependency::Docker);
+    harness.cut_off(Dependency::DOCKER);
     for answer in [harness.get("/api/v1/sites/hello/logs").await, harness.exec(&json!({ "argv": ["true"] })).await] {
         assert_eq!(problem(&answer, 503), "unanswered");
         assert!(answer.body["detail"].as_str().unwrap().contains("docker."), "{}", answer.body);

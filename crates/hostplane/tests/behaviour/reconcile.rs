@@ -120,7 +120,7 @@ async fn the_doctor_gives_hints() {
 #[tokio::test]
 async fn the_doctor_names_failed_dependencies() {
     for (dependency, check) in
-        [(Dependency::Docker, "docker"), (Dependency::Mariadb, "mariadb"), (Dependency::Caddy, "caddy")]
+        [(Dependency::DOCKER, "docker"), (Dependency::Mariadb, "mariadb"), (Dependency::CADDY, "caddy")]
     {
         let harness = Harness::running().await;
         harness.cut_off(dependency);
@@ -146,7 +146,7 @@ async fn metrics_match_the_alerts_and_the_dashboard() {
     harness.world.state().containers.volumes.insert("mine".to_owned(), late);
     reconciled(&harness).await;
     // Jobs that have not ended are a gauge of their own.
-    harness.cut_off(Dependency::Caddy);
+    harness.cut_off(Dependency::CADDY);
     harness.create("waits").await;
     let text = harness.get("/metrics").await.body.as_str().unwrap().to_owned();
     let listed = include_str!("../../../../packaging/prometheus/metrics.txt");

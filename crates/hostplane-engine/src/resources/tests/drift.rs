@@ -2,9 +2,8 @@
 
 use hostplane_domain::desired::DesiredSite;
 use hostplane_domain::mark::{LABEL_SPEC, Mark};
-use hostplane_domain::naming;
+use hostplane_domain::naming::{self, ResourceKind};
 use hostplane_domain::observed::{Observed, Remedy};
-use hostplane_domain::resource_kind::ResourceKind;
 use hostplane_domain::site_kind::SiteKind;
 use hostplane_domain::spec_hash::SpecHash;
 use hostplane_infra::containers::ContainerState;

@@ -80,6 +80,7 @@ impl Site {
     fn cx(&self) -> SiteCx<'_> {
         SiteCx {
             world: &self.world,
+            host: self.world.local(),
             secrets: &self.secrets,
             mail: None,
             instance: InstanceId::new(Uuid::from_u128(1)),

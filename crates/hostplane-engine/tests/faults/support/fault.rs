@@ -104,7 +104,7 @@ impl CallFault {
     /// Every fault that there is for some call.
     pub fn all() -> Vec<Self> {
         let most = PARTS.iter().map(|(_, parts)| *parts).max().expect("some are done in parts");
-        let call = |changes| Call { changes, ..Call::change("none", Dependency::Docker, std::time::Duration::ZERO) };
+        let call = |changes| Call { changes, ..Call::change("none", Dependency::DOCKER, std::time::Duration::ZERO) };
         let mut faults = [Self::of(&call(true)), Self::of(&call(false))].concat();
         faults.extend((1..most).map(|part| Self::Part(u8::try_from(part).expect("few parts"))));
         faults.sort();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hostplane_domain::resource_kind::ResourceKind;
+use hostplane_domain::naming::ResourceKind;
 use hostplane_engine::app::{App, JobView};
 use hostplane_engine::secrets::Secrets;
 use hostplane_engine::store::Store;

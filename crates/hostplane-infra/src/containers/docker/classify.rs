@@ -185,7 +185,7 @@ fn answered(subject: CallSubject<'_>, status_code: u16, message: String) -> Effe
         AnswerClass::PoolsExhausted => Rejection::Capacity(format!("{message}; remove unused networks")).into(),
         AnswerClass::PortTaken => Rejection::PortTaken(message).into(),
         AnswerClass::Full => Rejection::Capacity(message).into(),
-        AnswerClass::Denied => Rejection::AccessDenied { by: Dependency::Docker, message }.into(),
+        AnswerClass::Denied => Rejection::AccessDenied { by: Dependency::DOCKER, message }.into(),
         // Callers that handle "done" and the subnet ask for the class first.
         AnswerClass::Done | AnswerClass::SubnetTaken | AnswerClass::Refused => invalid(message),
         AnswerClass::Busy | AnswerClass::VersionRefused => EffectError::transient(subject.call, again(message)),
@@ -195,7 +195,7 @@ fn answered(subject: CallSubject<'_>, status_code: u16, message: String) -> Effe
 
 /// Refusal with the Engine's message.
 pub(super) fn invalid(message: impl Into<String>) -> EffectError {
-    Rejection::Invalid { by: Dependency::Docker, message: shortened(message.into()) }.into()
+    Rejection::Invalid { by: Dependency::DOCKER, message: shortened(message.into()) }.into()
 }
 
 /// Names the absent object, which may be another than the request's: an existing container can't start without its

@@ -289,7 +289,7 @@ fn container_ended_before(output: &ExecOutput) -> bool {
 
 /// Error for Caddy known to be down.
 fn down(call: &'static str, message: &str) -> EffectError {
-    EffectError::Transient { call, source: Arc::new(Message(message.to_owned())), down: Some(Dependency::Caddy) }
+    EffectError::Transient { call, source: Arc::new(Message(message.to_owned())), down: Some(Dependency::CADDY) }
 }
 
 /// Maps an unknown outcome to a transient error, for steps that don't touch the files that Caddy reads.

@@ -45,7 +45,7 @@ async fn serves(site: &Site) {
 }
 
 async fn a_site_answers_as_far_as_it_is_there(site: &Site) {
-    let engine = &site.world().containers;
+    let engine = &site.world().local().containers;
     answer_with(site, [404, 404], "no route").await;
     site.route().await;
     answer_with(site, [502, 502], "no nginx").await;
@@ -96,7 +96,7 @@ async fn settings_of_another_site_misdirect(site: &Site) {
 }
 
 async fn a_php_on_another_network_is_not_found(site: &Site) {
-    let engine = &site.world().containers;
+    let engine = &site.world().local().containers;
     site.settings().await;
     site.write_file("index.php", "<?php").await;
     site.write_file("wp-login.php", "<?php").await;

@@ -48,7 +48,7 @@ fn would_lose_data(result: Effect<()>) -> String {
 
 /// Each call, as an error.
 async fn each_call(site: &Site, php: &str) -> [EffectError; 4] {
-    let facts = site.world().wordpress.facts(php).await.map(drop);
+    let facts = site.world().local().wordpress.facts(php).await.map(drop);
     let results = [facts, site.unpack(php).await, site.install(php).await, site.run_events(php).await];
     let errors = results.map(Result::unwrap_err);
     for error in &errors {
@@ -95,17 +95,17 @@ async fn what_is_installed_is_kept(site: &Site, php: &str) {
     assert_eq!(site.facts(php).await, whole(site));
     let mut renamed = site.installation();
     renamed.details.title = SiteTitle::parse("Another").unwrap();
-    site.world().wordpress.install(php, &renamed).await.unwrap();
+    site.world().local().wordpress.install(php, &renamed).await.unwrap();
     as_it_was().await;
     // ... by another site's, ...
     let other = Installation { site: another(), ..renamed.clone() };
-    let message = would_lose_data(site.world().wordpress.install(php, &other).await);
+    let message = would_lose_data(site.world().local().wordpress.install(php, &other).await);
     assert!(message.contains("another site's WordPress"), "{message}");
     as_it_was().await;
     // ... and when the marker alone has gone.
     site.harness.delete_marker(&database).await;
     assert_eq!(site.facts(php).await, unpacked(site));
-    let message = would_lose_data(site.world().wordpress.install(php, &renamed).await);
+    let message = would_lose_data(site.world().local().wordpress.install(php, &renamed).await);
     assert!(message.contains("tables that Hostplane didn't make"), "{message}");
     as_it_was().await;
 }
@@ -200,7 +200,7 @@ async fn calls_that_meet_are_one(site: &Site) {
 
 async fn a_container_that_does_not_run_is_transient(site: &Site) {
     let php = site.ready().await;
-    site.world().containers.stop_container(&php, 0).await.unwrap();
+    site.world().local().containers.stop_container(&php, 0).await.unwrap();
     for error in each_call(site, &php).await {
         transient::<()>(Err(error));
     }
@@ -217,7 +217,7 @@ async fn a_database_that_cannot_be_used_is_transient(site: &Site) {
     let php = site.ready().await;
     site.write_file(MARKER, &site.want.site.id.to_string()).await;
     let unusable = async || {
-        transient(site.world().wordpress.facts(&php).await);
+        transient(site.world().local().wordpress.facts(&php).await);
         let error = site.install(&php).await.unwrap_err();
         holds_no_secret(&error);
         transient::<()>(Err(error));
@@ -236,7 +236,7 @@ async fn a_database_that_cannot_be_used_is_transient(site: &Site) {
 async fn settings_that_cannot_be_used_are_transient(site: &Site) {
     let php = site.ready().await;
     site.empty_settings().await;
-    transient(site.world().wordpress.facts(&php).await);
+    transient(site.world().local().wordpress.facts(&php).await);
     transient(site.install(&php).await);
 }
 

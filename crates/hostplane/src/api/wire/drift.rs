@@ -1,9 +1,8 @@
 //! Drift, and the result of a scan.
 
 use hostplane_domain::drift::{Drift as DomainDrift, Remediation};
-use hostplane_domain::naming;
+use hostplane_domain::naming::{self, ResourceKind};
 use hostplane_domain::observed::Reason;
-use hostplane_domain::resource_kind::ResourceKind;
 use hostplane_engine::app::{DriftReport, SiteDrift};
 use serde::{Deserialize, Serialize};
 

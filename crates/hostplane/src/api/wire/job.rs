@@ -3,8 +3,8 @@
 use hostplane_domain::drift::Drift as DomainDrift;
 use hostplane_domain::ids::JobId;
 use hostplane_domain::job::{JobState, OperationName, StepState};
+use hostplane_domain::naming::ResourceKind;
 use hostplane_domain::observed::Reason;
-use hostplane_domain::resource_kind::ResourceKind;
 use hostplane_engine::app::JobView;
 use serde::{Deserialize, Serialize};
 

@@ -2,7 +2,7 @@
 
 use hostplane_domain::desired::{self, SiteLimits};
 use hostplane_domain::ids::{JobId, SiteId};
-use hostplane_domain::resource_kind::ResourceKind;
+use hostplane_domain::naming::ResourceKind;
 use hostplane_domain::status::SiteStatus;
 use hostplane_domain::wordpress::PhpSettings;
 use hostplane_engine::app::{Credentials as AppCredentials, ResourceView, SiteDetail, SiteView};

@@ -13,7 +13,7 @@ use hostplane_domain::container::{ContainerSpec, VolumeMount};
 use hostplane_domain::desired::ContainerLimits;
 use hostplane_domain::mark::{Labels, Mark, SiteRef};
 use hostplane_domain::name::SiteName;
-use hostplane_domain::resource_kind::ResourceKind;
+use hostplane_domain::naming::ResourceKind;
 use hostplane_domain::spec_hash::SpecHash;
 use hostplane_infra::containers::{
     ArchiveEntry, ContainerFacts, ContainerState, Containers, Exec, ExecOutput, NetworkSpec, Scope,

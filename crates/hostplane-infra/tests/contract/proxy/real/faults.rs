@@ -314,7 +314,7 @@ async fn a_restart_of_caddy_keeps_serving(harness: &Real) {
     docker.stop_container(id, 5).await.unwrap();
     for result in each_call(&harness.adapter).await {
         let error = result.unwrap_err();
-        assert!(matches!(error, EffectError::Transient { down: Some(Dependency::Caddy), .. }), "{error:?}");
+        assert!(matches!(error, EffectError::Transient { down: Some(Dependency::CADDY), .. }), "{error:?}");
     }
     docker.start_container(id).await.unwrap();
     harness.answers().await;
@@ -338,7 +338,7 @@ async fn a_caddy_that_is_not_there_is_transient(harness: &Real) {
     let nowhere = Caddy::new(harness.containers.clone(), place("hostplane-contract-no-such-container"));
     for result in each_call(&nowhere).await {
         let error = result.unwrap_err();
-        assert!(matches!(error, EffectError::Transient { down: Some(Dependency::Caddy), .. }), "{error:?}");
+        assert!(matches!(error, EffectError::Transient { down: Some(Dependency::CADDY), .. }), "{error:?}");
     }
 }
 

@@ -9,9 +9,8 @@ use hostplane_domain::details::{AdminEmail, AdminUser, SiteTitle};
 use hostplane_domain::ids::{HostId, InstanceId, JobId, SiteId};
 use hostplane_domain::mark::{Mark, SiteRef};
 use hostplane_domain::name::SiteName;
-use hostplane_domain::naming;
+use hostplane_domain::naming::{self, ResourceKind};
 use hostplane_domain::render::{self, SettingsSecrets, SettingsVolume};
-use hostplane_domain::resource_kind::ResourceKind;
 use hostplane_domain::secret::mariadb_hash;
 use hostplane_domain::site_kind::KindSpec;
 use hostplane_domain::spec_hash::SpecHash;
@@ -143,7 +142,7 @@ impl Site {
     }
 
     async fn write(&self, entries: &[ArchiveEntry]) {
-        let engine = &self.world().containers;
+        let engine = &self.world().local().containers;
         let labels = labels_of(self.name().as_str());
         let writer = engine.create_container(&container::writer(&self.want), &labels).await.unwrap();
         engine.upload(&writer, naming::WRITER_DIR, entries).await.unwrap();
@@ -154,13 +153,13 @@ impl Site {
     pub async fn read_file(&self, php: &str, path: &str) -> Option<String> {
         let argv = vec!["cat".to_owned(), format!("{}/{path}", naming::DOCROOT)];
         let exec = Exec { argv, user: None, stdin: Bytes::new() };
-        let output = self.world().containers.exec(php, &exec).await.unwrap();
+        let output = self.world().local().containers.exec(php, &exec).await.unwrap();
         (output.code == 0).then(|| String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
     /// The PHP container, running; on the shared network too, where this harness's database server is.
     pub async fn php(&self) -> String {
-        let engine = &self.world().containers;
+        let engine = &self.world().local().containers;
         let labels = labels_of(self.name().as_str());
         make_network(&**engine, &naming::network(self.name()), &labels, 29).await;
         let id = engine.create_container(&container::php(&self.want), &labels).await.unwrap();
@@ -171,7 +170,7 @@ impl Site {
 
     /// The nginx container, running; the site's own network must be there.
     pub async fn nginx(&self) -> String {
-        let engine = &self.world().containers;
+        let engine = &self.world().local().containers;
         let labels = labels_of(self.name().as_str());
         let id = engine.create_container(&container::nginx(&self.want), &labels).await.unwrap();
         engine.connect(&naming::network(self.name()), &id).await.unwrap();
@@ -184,7 +183,7 @@ impl Site {
         let mark = self.mark(ResourceKind::Route);
         let contents = render::caddy::snippet(&self.want, &mark);
         let spec = RouteSpec { mark, hosts: vec![self.want.url.host.clone()], contents };
-        self.world().proxy.put_route(&spec).await.unwrap();
+        self.world().local().proxy.put_route(&spec).await.unwrap();
     }
 
     /// Everything that PHP needs, and PHP.
@@ -195,11 +194,11 @@ impl Site {
     }
 
     pub async fn facts(&self, php: &str) -> WordpressFacts {
-        self.world().wordpress.facts(php).await.unwrap()
+        self.world().local().wordpress.facts(php).await.unwrap()
     }
 
     pub async fn unpack(&self, php: &str) -> Effect<()> {
-        self.world().wordpress.unpack(php, self.want.site.id).await
+        self.world().local().wordpress.unpack(php, self.want.site.id).await
     }
 
     pub fn installation(&self) -> Installation {
@@ -212,12 +211,12 @@ impl Site {
     }
 
     pub async fn install(&self, php: &str) -> Effect<()> {
-        self.world().wordpress.install(php, &self.installation()).await
+        self.world().local().wordpress.install(php, &self.installation()).await
     }
 
     pub async fn run_events(&self, php: &str) -> Effect<()> {
         let run = EventsRun { url: self.want.url.clone(), memory_mib: 256 };
-        self.world().wordpress.run_events(php, &run).await
+        self.world().local().wordpress.run_events(php, &run).await
     }
 
     pub async fn get(&self, path: &str) -> Page {
@@ -226,6 +225,6 @@ impl Site {
 
     /// Removes all of it that the Engine has. Databases and routes go with their servers.
     pub async fn clear(&self) {
-        clear(&*self.world().containers, self.name().as_str()).await;
+        clear(&*self.world().local().containers, self.name().as_str()).await;
     }
 }
