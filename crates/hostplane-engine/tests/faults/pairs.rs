@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::time::Instant;
 
 use hostplane_domain::job::OperationName;
+use hostplane_domain::site_kind::SiteKind;
 use hostplane_domain::status::SiteStatus;
 
 use crate::fault::{CallFault, WriteFault};
@@ -31,7 +32,7 @@ fn plans(rounds: usize) -> Vec<Plan> {
     let destroy = (OperationName::Destroy, SiteStatus::Active);
     let mut plans = Vec::new();
     for (operation, from) in [provision, destroy] {
-        let scenario = Scenario { operation, from, turned: false };
+        let scenario = Scenario { kind: SiteKind::Wordpress, operation, from, turned: false };
         let places = places(scenario);
         // Strides that share no factor with the lists' lengths go through all combinations in time.
         let mut turn = 0;

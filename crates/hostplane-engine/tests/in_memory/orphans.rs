@@ -151,7 +151,7 @@ async fn a_pass_that_would_remove_much_stops_and_asks() {
     assert_eq!(newest(&running).await.record.operation, OperationName::Destroy, "nothing goes");
     let held = running.app.orphans();
     assert_eq!(held.len(), 16);
-    assert!(held.iter().any(|orphan| orphan.detail.contains("so many")), "{held:?}");
+    assert!(held.iter().any(|orphan| orphan.detail.contains("too many orphans")), "{held:?}");
     // By hand it does.
     let job = running.app.remove_orphan(&id_of(&running, ObjectKind::Container, "php_one")).await.unwrap().unwrap();
     assert_eq!(running.ended(job.record.id).await.record.state, JobState::Completed);

@@ -6,8 +6,10 @@ use hostplane_domain::ids::SiteId;
 use hostplane_domain::job::JobState;
 use hostplane_domain::mark::Labels;
 use hostplane_domain::naming::{self, ResourceKind};
+use hostplane_domain::site_kind::SiteKind;
 use hostplane_domain::status::SiteStatus;
-use hostplane_engine::app::{JobView, ResourceState};
+use hostplane_engine::app::{JobView, ObjectKind, ResourceState};
+use hostplane_engine::sites::objects;
 use hostplane_testing::fake::{DatabaseState, FakeNetwork, FakeVolume, State, UserState};
 use hostplane_testing::harness::{ControlPlane, name};
 use tokio::time::sleep;
@@ -73,28 +75,22 @@ pub fn names_of(state: &State, site: &str) -> Vec<String> {
     names
 }
 
-/// The parts of a whole site.
-fn whole(site: &str) -> Vec<String> {
-    let site = name(site);
-    let mut names = vec![
-        format!("container {}", naming::php_container(&site)),
-        format!("container {}", naming::nginx_container(&site)),
-        format!("volume {}", naming::files_volume(&site)),
-        format!("volume {}", naming::php_volume(&site)),
-        format!("volume {}", naming::nginx_volume(&site)),
-        format!("network {}", naming::network(&site)),
-    ];
-    let database = naming::database(&site);
-    names.extend(["database", "user", "tenant"].map(|what| format!("{what} {database}")));
-    names.extend(["snippet", "route"].map(|what| format!("{what} {}", naming::snippet_file(&site))));
+/// The parts of a whole site of a kind.
+fn whole(kind: SiteKind, site: &str) -> Vec<String> {
+    let parts = |(object, found): (ObjectKind, String)| match object {
+        ObjectKind::Database => ["database", "user", "tenant"].map(|what| format!("{what} {found}")).to_vec(),
+        ObjectKind::Route => ["snippet", "route"].map(|what| format!("{what} {found}")).to_vec(),
+        object => vec![format!("{object} {found}")],
+    };
+    let mut names: Vec<String> = objects(kind, &name(site)).into_iter().flat_map(parts).collect();
     names.sort();
     names
 }
 
 /// The site is all there and as wanted, and there is nothing more of it.
-pub async fn is_whole(harness: &Harness, running: &ControlPlane, site: &str) -> Verdict {
+pub async fn is_whole(harness: &Harness, running: &ControlPlane, kind: SiteKind, site: &str) -> Verdict {
     let found = names_of(&harness.world.state(), site);
-    if found != whole(site) {
+    if found != whole(kind, site) {
         return Err(format!("{site} consists of {found:?}"));
     }
     let shown = running.app.site(&name(site)).await.map_err(|error| format!("{site} can't be shown: {error}"))?;

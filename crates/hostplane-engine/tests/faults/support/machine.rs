@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hostplane_domain::job::JobState;
+use hostplane_domain::site_kind::SiteKind;
 use hostplane_domain::status::SiteStatus;
 use hostplane_engine::app::{AppError, AppResult};
 use hostplane_engine::store::SiteFilter;
-use hostplane_testing::harness::{ControlPlane, is_at_rest, name, new_site};
+use hostplane_testing::harness::{ControlPlane, is_at_rest, name, new_site_of};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, watch};
 use tokio::time::sleep;
@@ -18,8 +19,13 @@ use crate::harness::{Harness, Stage};
 use crate::scenario::CHANGES;
 use crate::secrets::Log;
 
-/// The sites that are ordered about.
-pub const SITES: [&str; 3] = ["alpha", "beta", "gamma"];
+/// The sites that are ordered about, each with its kind.
+pub const SITES: [(SiteKind, &str); 4] = [
+    (SiteKind::Wordpress, "alpha"),
+    (SiteKind::Wordpress, "beta"),
+    (SiteKind::Wordpress, "gamma"),
+    (SiteKind::Tiny, "delta"),
+];
 
 /// One thing that happens.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -93,16 +99,16 @@ impl Machine {
     pub async fn act(&mut self, action: &Action) -> Verdict {
         match *action {
             Action::Create(site) => {
-                let app = self.running.app.clone();
-                self.order(async move { app.create_site(&new_site(SITES[site])).await.map(drop) }).await
+                let (app, (kind, site)) = (self.running.app.clone(), SITES[site]);
+                self.order(async move { app.create_site(&new_site_of(kind, site)).await.map(drop) }).await
             }
             Action::Destroy(site) => {
                 let app = self.running.app.clone();
-                self.order(async move { app.destroy_site(&name(SITES[site])).await.map(drop) }).await
+                self.order(async move { app.destroy_site(&name(SITES[site].1)).await.map(drop) }).await
             }
             Action::Change(site, which) => {
                 let (app, change) = (self.running.app.clone(), &CHANGES[which]);
-                self.order(async move { app.change_site(&name(SITES[site]), change).await.map(drop) }).await
+                self.order(async move { app.change_site(&name(SITES[site].1), change).await.map(drop) }).await
             }
             Action::Retry(site) => self.order_about_newest(site, true).await,
             Action::Cancel(site) => self.order_about_newest(site, false).await,
@@ -135,7 +141,7 @@ impl Machine {
         let app = self.running.app.clone();
         let filter = hostplane_engine::store::JobFilter { limit: 1, ..Default::default() };
         self.order(async move {
-            let Some(newest) = app.jobs(Some(&name(SITES[site])), &filter).await?.pop() else { return Ok(()) };
+            let Some(newest) = app.jobs(Some(&name(SITES[site].1)), &filter).await?.pop() else { return Ok(()) };
             let id = newest.record.id;
             if retry { app.retry_job(id).await.map(drop) } else { app.cancel_job(id).await.map(drop) }
         })
@@ -257,10 +263,10 @@ impl Machine {
         check::is_legal(&jobs)?;
         let filter = SiteFilter { limit: 100, ..SiteFilter::default() };
         let there = self.running.app.sites(&filter).await.map_err(|error| error.to_string())?;
-        for site in SITES {
+        for (kind, site) in SITES {
             let status = there.iter().find(|view| view.record.site.name == name(site)).map(|view| view.record.status);
             match status {
-                Some(SiteStatus::Active) => check::is_whole(&self.harness, &self.running, site).await?,
+                Some(SiteStatus::Active) => check::is_whole(&self.harness, &self.running, kind, site).await?,
                 None | Some(SiteStatus::Failed) => check::is_gone(&self.harness, site)?,
                 Some(other) => return Err(format!("{site} is {other} though nothing is under way")),
             }
@@ -269,12 +275,12 @@ impl Machine {
         if without_sites(&self.harness) != self.before {
             return Err("something else changed".to_owned());
         }
-        check::is_whole(&self.harness, &self.running, "bystander").await?;
+        check::is_whole(&self.harness, &self.running, SiteKind::Wordpress, "bystander").await?;
         check::keeps_secrets(&self.harness, &log.text(), jobs.iter().map(|job| job.record.site_id))
     }
 }
 
 fn without_sites(harness: &Harness) -> hostplane_testing::fake::State {
     let state = harness.world.state().clone();
-    SITES.iter().fold(state, |state, site| check::without(&state, site))
+    SITES.iter().fold(state, |state, (_, site)| check::without(&state, site))
 }

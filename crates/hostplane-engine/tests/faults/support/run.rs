@@ -7,12 +7,13 @@ use std::time::Duration;
 use hostplane_domain::ids::{JobId, SiteId};
 use hostplane_domain::job::{JobState, OperationName};
 use hostplane_domain::plan::Goal;
+use hostplane_domain::site_kind::SiteKind;
 use hostplane_domain::status::SiteStatus;
 use hostplane_engine::app::{AppResult, JobView};
 use hostplane_engine::operations::OPERATIONS;
 use hostplane_infra::gate::Call;
 use hostplane_testing::fake::State;
-use hostplane_testing::harness::{ControlPlane, is_at_rest, name, new_site};
+use hostplane_testing::harness::{ControlPlane, is_at_rest, name, new_site, new_site_of};
 use tokio::sync::{Notify, watch};
 use tokio::time::{sleep, timeout};
 
@@ -47,7 +48,7 @@ pub fn recording(scenario: Scenario) -> Recording {
         return recording.clone();
     }
     let recorded = execute(&Plan { scenario, strikes: Vec::new() }).expect("a run without faults");
-    let recording = match turning_point(scenario) {
+    let recording = match refusal(scenario) {
         None => Recording { calls: recorded.calls, writes: recorded.writes, first_call: 0, first_write: 0 },
         Some(call) => {
             let first_write = recorded.writes.iter().position(|write| *write == "roll_back").expect("it turned back");
@@ -58,11 +59,16 @@ pub fn recording(scenario: Scenario) -> Recording {
     recording
 }
 
-/// The call that is refused so that a job turns back: the last change that it makes before its pivot.
-fn turning_point(scenario: Scenario) -> Option<usize> {
+/// The call that is refused so that a job turns back: the last change before its pivot, if the operation makes any.
+pub fn turning_point(scenario: Scenario) -> Option<usize> {
     let straight = Scenario { turned: false, ..scenario };
     let is_before_pivot = |call: &Call| call.changes && call.name != "mariadb.confirm_tenant";
-    scenario.turned.then(|| recording(straight).calls.iter().rposition(is_before_pivot).expect("it changes something"))
+    recording(straight).calls.iter().rposition(is_before_pivot)
+}
+
+/// The refusal that turns the job of a scenario back.
+fn refusal(scenario: Scenario) -> Option<usize> {
+    scenario.turned.then(|| turning_point(scenario).expect("it changes something"))
 }
 
 /// The course of a run.
@@ -78,7 +84,7 @@ pub struct Report {
 pub fn execute(plan: &Plan) -> Result<Report, String> {
     let stage = plan.scenario.stage();
     let mut calls = plan.calls();
-    calls.extend(turning_point(plan.scenario).map(|call| (call, CallFault::Refused)));
+    calls.extend(refusal(plan.scenario).map(|call| (call, CallFault::Refused)));
     let (log, guard) = Log::capture();
     let (said, plan) = (log.clone(), plan.clone());
     let run = in_virtual_time(async move {
@@ -171,7 +177,7 @@ impl Run {
         if check::without(&self.harness.world.state(), SITE) != self.rest {
             return Err("something else changed".to_owned());
         }
-        check::is_whole(&self.harness, &self.running, "bystander").await?;
+        check::is_whole(&self.harness, &self.running, SiteKind::Wordpress, "bystander").await?;
         let sites: Vec<SiteId> = jobs.iter().map(|job| job.record.site_id).collect();
         check::keeps_secrets(&self.harness, &log.text(), sites)
     }
@@ -338,7 +344,10 @@ impl Run {
                 assert!(app.destroy_site(&name(SITE)).await.is_err(), "a job holds the site");
                 assert!(app.retry_job(job).await.is_err(), "the job goes on by itself");
                 if self.scenario.from != SiteStatus::Destroyed {
-                    assert!(app.create_site(&new_site(SITE)).await.is_err(), "the name is taken");
+                    assert!(
+                        app.create_site(&new_site_of(self.scenario.kind, SITE)).await.is_err(),
+                        "the name is taken"
+                    );
                 }
             }
             Rival::Cancel => {
@@ -404,7 +413,7 @@ impl Run {
             _ => before.is_some(),
         };
         if is_there {
-            check::is_whole(&self.harness, &self.running, SITE).await
+            check::is_whole(&self.harness, &self.running, self.scenario.kind, SITE).await
         } else {
             check::is_gone(&self.harness, SITE)
         }
@@ -427,7 +436,12 @@ impl Run {
                 self.running.app.retry_job(ended.record.id).await.map_err(|error| error.to_string())?
             }
             (OperationName::Destroy, JobState::Completed) => {
-                self.running.app.create_site(&new_site(SITE)).await.map_err(|error| error.to_string())?.1
+                self.running
+                    .app
+                    .create_site(&new_site_of(self.scenario.kind, SITE))
+                    .await
+                    .map_err(|error| error.to_string())?
+                    .1
             }
             (operation, JobState::Failed | JobState::Cancelled)
                 if CHANGES.iter().any(|change| change.operation() == operation) =>
@@ -443,6 +457,6 @@ impl Run {
         if next.record.state != JobState::Completed {
             return Err(format!("the next job is {}: {:?}", next.record.state, next.record.error));
         }
-        check::is_whole(&self.harness, &self.running, SITE).await
+        check::is_whole(&self.harness, &self.running, self.scenario.kind, SITE).await
     }
 }

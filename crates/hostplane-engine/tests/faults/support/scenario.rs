@@ -1,4 +1,4 @@
-//! Every operation of the registry, from every status in which it can begin; straight on, and turned back.
+//! Every operation, on a site of every kind, from every status in which it can begin; straight on, and turned back.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -10,15 +10,18 @@ use hostplane_domain::ids::JobId;
 use hostplane_domain::job::{JobState, OperationName};
 use hostplane_domain::naming;
 use hostplane_domain::site_change::{LimitsPatch, PhpPatch, SettingsPatch, SiteChange};
+use hostplane_domain::site_kind::SiteKind;
 use hostplane_domain::status::SiteStatus;
 use hostplane_domain::wordpress::SiteImages;
 use hostplane_engine::app::{App, AppError, AppResult};
 use hostplane_engine::operations::OPERATIONS;
+use hostplane_engine::store::NewSite;
 use hostplane_testing::fake::State;
-use hostplane_testing::harness::{name, new_site};
+use hostplane_testing::harness::{name, new_site, new_site_of};
 
 use crate::check;
 use crate::harness::{Harness, OTHER_NGINX_IMAGE, OTHER_PHP_IMAGE, Stage, in_virtual_time, jobs_of};
+use crate::run::turning_point;
 
 /// The site that everything is done to.
 pub const SITE: &str = "hello";
@@ -44,6 +47,7 @@ pub static CHANGES: LazyLock<Vec<SiteChange>> = LazyLock::new(|| {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Scenario {
+    pub kind: SiteKind,
     pub operation: OperationName,
     pub from: SiteStatus,
     /// The last change before the pivot is refused for good, so that all calls of the way back are made.
@@ -53,16 +57,28 @@ pub struct Scenario {
 impl Scenario {
     /// All there are, by the registry.
     pub fn all() -> Vec<Self> {
+        SiteKind::ALL.iter().flat_map(|kind| Self::all_of(*kind)).collect()
+    }
+
+    /// Those of one kind of site.
+    pub fn all_of(kind: SiteKind) -> Vec<Self> {
         let mut all = Vec::new();
         for operation in OPERATIONS {
             let begins = |status: &&SiteStatus| status.on(operation.begun).is_ok();
             for &from in SiteStatus::ALL.iter().filter(begins) {
-                let straight = Self { operation: operation.name, from, turned: false };
+                let straight = Self { kind, operation: operation.name, from, turned: false };
                 all.push(straight);
-                all.extend(operation.pivot.map(|_| Self { turned: true, ..straight }));
+                // A change that a kind of site has no object for can't be refused by the world.
+                if operation.pivot.is_some() && turning_point(straight).is_some() {
+                    all.push(Self { turned: true, ..straight });
+                }
             }
         }
         all
+    }
+
+    fn new_site(self) -> NewSite {
+        new_site_of(self.kind, SITE)
     }
 
     /// Before the order. What takes time is done once.
@@ -84,9 +100,9 @@ impl Scenario {
         if self.from != SiteStatus::Created {
             harness.gate.arm(Vec::new());
             if self.from == SiteStatus::Failed {
-                harness.gate.refuse_next("wordpress.install");
+                harness.gate.refuse_next(last_change(self.kind));
             }
-            let job = running.app.create_site(&new_site(SITE)).await.unwrap().1.record.id;
+            let job = running.app.create_site(&self.new_site()).await.unwrap().1.record.id;
             if self.from == SiteStatus::Failed {
                 assert_eq!(running.at_rest(job).await.record.state, JobState::Failed);
                 made = Some(harness.gate.at_refusal());
@@ -116,7 +132,7 @@ impl Scenario {
     pub async fn ask(self, app: App) -> AppResult<JobId> {
         match self.operation {
             OperationName::Provision if self.from == SiteStatus::Created => {
-                Ok(app.create_site(&new_site(SITE)).await?.1.record.id)
+                Ok(app.create_site(&self.new_site()).await?.1.record.id)
             }
             OperationName::Provision => {
                 let newest = jobs_of(&app, SITE).await?.first().expect("it has failed").record.id;
@@ -176,7 +192,7 @@ impl Scenario {
 impl fmt::Display for Scenario {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let turned = if self.turned { " turned" } else { "" };
-        write!(f, "{} {}{turned}", self.operation, self.from)
+        write!(f, "{} {} {}{turned}", self.kind, self.operation, self.from)
     }
 }
 
@@ -206,6 +222,14 @@ pub async fn with_bystanders() -> Stage {
     let job = ours.app.create_site(&new_site("bystander")).await.unwrap().1.record.id;
     assert_eq!(ours.at_rest(job).await.record.state, JobState::Completed);
     harness.leave(ours).await
+}
+
+/// The call by which a provision has made everything that a failed one leaves behind.
+fn last_change(kind: SiteKind) -> &'static str {
+    match kind {
+        SiteKind::Wordpress => "wordpress.install",
+        SiteKind::Tiny => "caddy.put_route",
+    }
 }
 
 /// All that can be made again is gone, or is not as it should be.
