@@ -285,7 +285,7 @@ impl Runner {
         });
         let makers: Vec<(ResourceKind, JobId)> = makers.collect();
         let known = self.store.origins(&makers.iter().map(|(_, job)| *job).collect()).await?;
-        let unknown = makers.into_iter().find(|(_, job)| !known.contains_key(job));
+        let unknown = makers.into_iter().find(|(_, job)| !known.know(*job));
         Ok(unknown.map(|(kind, job)| Failure::StaleDatabase { kind, job }))
     }
 

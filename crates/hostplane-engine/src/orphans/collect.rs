@@ -7,7 +7,8 @@ use hostplane_domain::drift::{Drift, Reason, Remediation};
 use hostplane_domain::ids::SiteId;
 use hostplane_domain::job::OperationName;
 use hostplane_infra::clock::Timestamp;
-use tracing::{info, warn};
+use hostplane_infra::error::chain;
+use tracing::{error, info, warn};
 
 use super::{Orphan, OrphanClass, OrphanId, OrphanReason, OrphanView, Orphans, goes_only_by_hand};
 use crate::operations;
@@ -65,6 +66,9 @@ impl Orphans {
                 }
                 // Somebody was quicker: what that job leaves is found by the next look.
                 Err(StoreError::JobActive | StoreError::Illegal(_)) => {}
+                Err(error @ StoreError::Corrupt(_)) => {
+                    error!(site_id = %site, error = chain(&error), "orphans of a site can't be removed; run `hostplane doctor`");
+                }
                 Err(error) => return Err(error),
             }
         }

@@ -128,8 +128,19 @@ impl WpCron {
                 break;
             }
             // Asked for each site at the last moment: what a job holds is left alone.
-            if let Some(want) = self.store.idle_site(event.site.id).await? {
-                self.start(runs, &event, want);
+            match self.store.idle_site(event.site.id).await {
+                Ok(Some(want)) => self.start(runs, &event, want),
+                Ok(None) => {}
+                // It is asked again after its backoff, and the others have their turn.
+                Err(StoreError::Corrupt(field)) => {
+                    runs.backoff.begin(&event);
+                    runs.backoff.end(event.site.id, Duration::ZERO, self.pace.wp_cron_backoff);
+                    error!(
+                        site = %event.site.name, field,
+                        "left out the due events of a site whose row can't be read; `hostplane doctor` says what to do"
+                    );
+                }
+                Err(error) => return Err(error.into()),
             }
         }
         let soonest = later.iter().map(|event| event.due.since(now)).min();

@@ -14,6 +14,7 @@ mod provision;
 mod reconciler;
 mod recovery;
 mod rotation;
+mod unreadable;
 mod version_0_1;
 mod waiting;
 mod wp_cron;
