@@ -16,6 +16,7 @@ pub mod pace;
 pub mod platform;
 mod reconciler;
 mod resources;
+mod retention;
 mod rotation;
 pub mod secrets;
 pub mod site_settings;

@@ -101,7 +101,15 @@ impl Rotation {
             Err(ScanError::Store(error)) => return Err(error),
         }
         info!(generation, sites = due.len(), "giving sites passwords from the newest secret");
-        let rotated = |site| async move { self.rotate(site, generation).await.map(|()| site) };
+        let rotated = |site| async move {
+            match self.rotate(site, generation).await {
+                Err(error @ StoreError::Corrupt(_)) => {
+                    error!(site_id = %site, error = chain(&error), "passwords of a site stay old; run `hostplane doctor`");
+                    Ok(site)
+                }
+                other => other.map(|()| site),
+            }
+        };
         let outcomes: Vec<_> = stream::iter(due).map(rotated).buffer_unordered(AT_ONCE).collect().await;
         let tried = outcomes.into_iter().collect::<Stored<Vec<SiteId>>>()?;
         let left = self::behind(&self.store, generation).await?;
@@ -172,10 +180,11 @@ pub(crate) async fn behind(store: &Store, generation: u32) -> Stored<Vec<SiteId>
     let mut behind = Vec::new();
     let mut filter = SiteFilter { status: Some(SiteStatus::Active), limit: PAGE, ..SiteFilter::default() };
     loop {
-        let page = store.sites(&filter).await?;
+        let page = store.sites(&filter).await?.reported();
         let Some(last) = page.last() else { return Ok(behind) };
-        filter.after = Some(last.site.id);
+        filter.after = Some(last.site.site.id);
         let is_behind = |spec: &DesiredSite| spec.secret_generation < generation;
-        behind.extend(page.iter().filter(|site| site.spec.as_ref().is_some_and(is_behind)).map(|site| site.site.id));
+        let sites = page.iter().map(|entry| &entry.site);
+        behind.extend(sites.filter(|site| site.spec.as_ref().is_some_and(is_behind)).map(|site| site.site.id));
     }
 }

@@ -72,6 +72,6 @@ impl Staleness {
         });
         let makers: Vec<(ResourceKind, JobId)> = makers.collect();
         let known = self.store.origins(&makers.iter().map(|(_, job)| *job).collect()).await?;
-        Ok(makers.into_iter().find(|(_, job)| !known.contains_key(job)))
+        Ok(makers.into_iter().find(|(_, job)| !known.know(*job)))
     }
 }

@@ -92,10 +92,10 @@ impl Up {
         let mut active = BTreeSet::new();
         let mut filter = SiteFilter { status: Some(SiteStatus::Active), limit: PAGE, ..SiteFilter::default() };
         loop {
-            let page = self.store.sites(&filter).await?;
+            let page = self.store.sites(&filter).await?.reported();
             let Some(last) = page.last() else { return Ok(active) };
-            filter.after = Some(last.site.id);
-            active.extend(page.iter().map(|record| record.site.id));
+            filter.after = Some(last.site.site.id);
+            active.extend(page.iter().map(|entry| entry.site.site.id));
         }
     }
 }

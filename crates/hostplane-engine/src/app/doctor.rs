@@ -13,7 +13,7 @@ use hostplane_infra::containers::{EngineFacts, Scope};
 use hostplane_infra::error::{Dependency, Effect};
 
 use super::{App, AppResult, JobView, OrphanReason};
-use crate::store::JobFilter;
+use crate::store::{JobFilter, UnreadableRow};
 
 /// Severity of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -110,6 +110,7 @@ impl App {
         findings.extend([mariadb, caddy]);
         findings.extend(images);
         findings.push(subnets);
+        findings.extend(self.unreadable_rows().await?);
         findings.extend(self.stuck_jobs().await?);
         findings.extend(self.sites_findings(is_complete).await?);
         findings.push(self.orphans_finding());
@@ -194,6 +195,14 @@ impl App {
         } else {
             Finding::ok("subnets", message)
         }
+    }
+
+    async fn unreadable_rows(&self) -> AppResult<Vec<Finding>> {
+        let finding = |row: &UnreadableRow| {
+            let finding = Finding::bad("database", Severity::Error, row.to_string(), row.hint());
+            row.site.as_ref().map_or(finding.clone(), |site| finding.of(site))
+        };
+        Ok(self.store.unreadable_rows().await?.iter().map(finding).collect())
     }
 
     async fn stuck_jobs(&self) -> AppResult<Vec<Finding>> {

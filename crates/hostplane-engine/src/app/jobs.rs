@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use super::{App, AppError, AppResult};
 use crate::operations;
-use crate::store::{JobFilter, JobRecord, StepRecord, StoreError};
+use crate::store::{JobFilter, JobRecord, JobWithSteps, Listed, StepRecord, StoreError};
 
 /// A job, as shown.
 #[derive(Debug, Clone)]
@@ -21,17 +21,22 @@ pub struct JobView {
     pub steps: Vec<StepRecord>,
 }
 
+impl From<JobWithSteps> for JobView {
+    fn from(JobWithSteps { job, site, steps }: JobWithSteps) -> Self {
+        Self { record: job, site, steps }
+    }
+}
+
 impl App {
     /// One job with its journal.
     ///
     /// # Errors
     /// [`AppError::NoJob`].
     pub async fn job(&self, id: JobId) -> AppResult<JobView> {
-        let record = match self.store.job(id).await {
-            Err(StoreError::Missing(_)) => return Err(AppError::NoJob),
-            other => other?,
-        };
-        self.job_view(record).await
+        match self.store.job_with_steps(id).await.map(Listed::reported) {
+            Err(StoreError::Missing(_)) => Err(AppError::NoJob),
+            jobs => jobs?.pop().map(JobView::from).ok_or(AppError::NoJob),
+        }
     }
 
     /// Jobs, newest first: of every site that has or had a name, or of all sites.
@@ -44,17 +49,10 @@ impl App {
         {
             return Err(AppError::NoSite(name.clone()));
         }
-        if let Some(before) = filter.before {
-            match self.store.job(before).await {
-                Err(StoreError::Missing(_)) => return Err(AppError::NoCursor),
-                other => other.map(drop)?,
-            }
+        match self.store.jobs(site, filter).await {
+            Err(StoreError::Missing(_)) => Err(AppError::NoCursor),
+            jobs => Ok(jobs?.reported().into_iter().map(JobView::from).collect()),
         }
-        let mut views = Vec::new();
-        for record in self.store.jobs(site, filter).await? {
-            views.push(self.job_view(record).await?);
-        }
-        Ok(views)
     }
 
     /// Continues a job that needs an operator, or starts a failed provision again.
@@ -147,11 +145,5 @@ impl App {
     #[must_use]
     pub fn changes(&self) -> watch::Receiver<()> {
         self.store.changes()
-    }
-
-    async fn job_view(&self, record: JobRecord) -> AppResult<JobView> {
-        let site = self.store.site_by_id(record.site_id).await?.site.name;
-        let steps = self.store.steps(record.id).await?;
-        Ok(JobView { record, site, steps })
     }
 }

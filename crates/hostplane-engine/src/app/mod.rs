@@ -41,6 +41,7 @@ use crate::background::signal::Signal;
 use crate::jobs::Worker;
 use crate::orphans::Orphans;
 use crate::reconciler::{DriftCache, Reconciler, ScanRequest};
+use crate::retention::Retention;
 use crate::rotation::Rotation;
 use crate::secrets::Secrets;
 use crate::site_settings::SiteSettings;
@@ -195,6 +196,7 @@ pub struct Background {
     scan_requests: mpsc::Receiver<ScanRequest>,
     wp_cron: WpCron,
     rotation: Rotation,
+    retention: Retention,
 }
 
 impl Background {
@@ -207,6 +209,7 @@ impl Background {
             () = Box::pin(self.reconciler.run(self.scan_requests)) => {}
             () = Box::pin(self.wp_cron.run()) => {}
             () = Box::pin(self.rotation.run()) => {}
+            () = Box::pin(self.retention.run()) => {}
         }
     }
 }
@@ -261,7 +264,8 @@ impl App {
             drift_cache: Arc::clone(&drift_cache),
             hashes: Mutex::default(),
         };
-        let background = Background { worker, reconciler, scan_requests, wp_cron, rotation };
+        let retention = Retention { store: store.clone(), world: world.clone() };
+        let background = Background { worker, reconciler, scan_requests, wp_cron, rotation, retention };
         Ok((
             Self {
                 store,

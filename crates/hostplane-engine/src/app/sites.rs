@@ -17,7 +17,7 @@ use crate::inventory::snapshot::Depth;
 use crate::operations;
 use crate::site_settings::SiteSettings;
 use crate::sites::{self, Blueprint};
-use crate::store::{NewSite, SiteFilter, SiteRecord, StoreError};
+use crate::store::{NewSite, SiteFilter, SiteRecord, SiteWithJob, StoreError};
 
 /// A site, as shown.
 #[derive(Debug, Clone)]
@@ -108,18 +108,11 @@ impl App {
     /// # Errors
     /// [`AppError::NoCursor`].
     pub async fn sites(&self, filter: &SiteFilter) -> AppResult<Vec<SiteView>> {
-        if let Some(after) = filter.after {
-            match self.store.site_by_id(after).await {
-                Err(StoreError::Missing(_)) => return Err(AppError::NoCursor),
-                other => other.map(drop)?,
-            }
-        }
-        let mut views = Vec::new();
-        for record in self.store.sites(filter).await? {
-            let active = self.store.active_job(record.site.id).await?;
-            views.push(self.view(record, active));
-        }
-        Ok(views)
+        let sites = match self.store.sites(filter).await {
+            Err(StoreError::Missing(_)) => return Err(AppError::NoCursor),
+            sites => sites?.reported(),
+        };
+        Ok(sites.into_iter().map(|SiteWithJob { site, active_job }| self.view(site, active_job)).collect())
     }
 
     /// One site, with its resources as they are now; those that can't be observed are unknown.

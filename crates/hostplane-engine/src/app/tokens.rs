@@ -49,7 +49,7 @@ impl App {
     /// # Errors
     /// When the control database fails.
     pub async fn tokens(&self, filter: &TokenFilter) -> AppResult<Vec<TokenRecord>> {
-        Ok(self.store.tokens(filter).await?)
+        Ok(self.store.tokens(filter).await?.reported())
     }
 
     /// Revokes a token: no request that begins after this is let in with it.

@@ -8,7 +8,8 @@ use hostplane_domain::ids::SiteId;
 use hostplane_domain::job::OperationName;
 use hostplane_domain::observed::Reason;
 use hostplane_infra::clock::Timestamp;
-use tracing::{info, warn};
+use hostplane_infra::error::chain;
+use tracing::{error, info, warn};
 
 use super::{Orphan, OrphanClass, OrphanId, OrphanReason, OrphanView, Orphans};
 use crate::operations;
@@ -65,6 +66,9 @@ impl Orphans {
                 }
                 // Another job took the site first; the next scan finds what it leaves.
                 Err(StoreError::JobActive | StoreError::Illegal(_)) => {}
+                Err(error @ StoreError::Corrupt(_)) => {
+                    error!(site_id = %site, error = chain(&error), "orphans of a site can't be removed; run `hostplane doctor`");
+                }
                 Err(error) => return Err(error),
             }
         }

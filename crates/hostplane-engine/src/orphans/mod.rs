@@ -202,7 +202,8 @@ impl Orphans {
         let origins = self.store.origins(&inventory.marked().map(|seen| seen.mark.job).collect()).await?;
         let before = self.last.borrow().clone();
         let mut orphans = BTreeMap::new();
-        for (found, why) in classify(inventory.marked(), &origins, scanned_at, self.pace.collect_backoff) {
+        let readable = inventory.marked().filter(|seen| !origins.unreadable.contains(&seen.mark.job));
+        for (found, why) in classify(readable, &origins.of, scanned_at, self.pace.collect_backoff) {
             let id = OrphanId::of(&found);
             let known = before.as_ref().and_then(|scan| scan.orphans.get(&id));
             let (first_seen, scans) = known.map_or((scanned_at, 0), |known| (known.first_seen, known.scans));

@@ -95,7 +95,7 @@ impl Reconciler {
         }
         let (site, now) = (want.site.id, self.world.clock.now());
         let since = Timestamp(now.0.saturating_sub(i64::try_from(WINDOW.as_micros()).unwrap_or(i64::MAX)));
-        let repaired = self.store.repairs(site, since).await?;
+        let repaired = self.store.repairs(site, since).await?.reported();
         let repair = operations::of(OperationName::Repair);
         let in_words =
             || due.iter().map(|drift| format!("{} {}", drift.kind, drift.reason)).collect::<Vec<_>>().join(", ");

@@ -1,4 +1,4 @@
-//! Claimed jobs: what the worker writes. It is fenced: it counts only while the claim is valid.
+//! Writes of the worker on claimed jobs. They are fenced: they count only while the claim is valid.
 
 use hostplane_domain::desired::DesiredSite;
 use hostplane_domain::job::{Direction, JobState, StepState};
@@ -9,12 +9,12 @@ use hostplane_domain::subnet::SubnetPool;
 use hostplane_infra::clock::Timestamp;
 use hostplane_infra::error::{Dependency, chain};
 use ipnet::Ipv4Net;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, SqliteConnection};
 use tracing::error;
 
+use super::dialect::{Connection, Row};
 use super::jobs::{COLUMNS, read};
-use super::{JobError, JobRecord, SiteRecord, Store, StoreError, Stored, requeue, sites, subnets, to_json};
+use super::row::{get, to_json};
+use super::{JobError, JobRecord, SiteRecord, Store, StoreError, Stored, requeue, sites, sql, subnets};
 
 /// A job that this process has claimed, with its site.
 #[derive(Debug, Clone)]
@@ -25,7 +25,7 @@ pub struct Claim {
     pub site: SiteRecord,
 }
 
-/// Why a job is put back into the queue.
+/// The reason for which a job is put back into the queue.
 #[derive(Debug)]
 pub enum PutBack<'a> {
     /// A dependency is down.
@@ -39,9 +39,9 @@ pub enum PutBack<'a> {
 pub struct Outcome<'a> {
     /// Its place in the journal.
     pub seq: i64,
-    /// What became of it.
+    /// Its state from now on.
     pub state: StepState,
-    /// Why it failed.
+    /// The reason for its failure.
     pub error: Option<&'a str>,
     /// The step was the operation's pivot, and it is done.
     pub pivot: bool,
@@ -49,10 +49,10 @@ pub struct Outcome<'a> {
     pub settles_at: Option<Timestamp>,
 }
 
-/// Leaves a job to somebody who can mend the database.
-async fn set_aside(tx: &mut SqliteConnection, job: &str, error: &StoreError) -> Stored<()> {
-    let message = format!("{error}; mend it with `sqlite3` while no control plane runs, then retry this job");
-    sqlx::query("UPDATE jobs SET state = 'needs_operator', epoch = NULL, waiting_for = NULL, error = $2 WHERE id = $1")
+/// Leaves a job to an operator, who can repair the database.
+async fn set_aside(tx: &mut Connection, job: &str, error: &StoreError) -> Stored<()> {
+    let message = format!("{error}; repair it with `sqlite3` while no control plane runs, then retry this job");
+    sql::query("UPDATE jobs SET state = 'needs_operator', epoch = NULL, waiting_for = NULL, error = $2 WHERE id = $1")
         .bind(job)
         .bind(to_json(&JobError { step: None, message }, "jobs.error")?)
         .execute(tx)
@@ -74,21 +74,17 @@ impl Store {
         );
         loop {
             let mut tx = self.writing("claim").await?;
-            let row = sqlx::query(sqlx::AssertSqlSafe(statement.clone()))
-                .bind(self.epoch)
-                .bind(now.0)
-                .fetch_optional(&mut *tx)
-                .await?;
+            let row = sql::query(statement.clone()).bind(self.epoch).bind(now.0).fetch_optional(&mut *tx).await?;
             let Some(row) = row else {
                 tx.nothing_changed().await?;
                 return Ok(None);
             };
             match self.claimed(&mut tx, &row, now).await {
                 Err(error @ (StoreError::Corrupt(_) | StoreError::Missing(_))) => {
-                    let id: String = row.try_get("id")?;
+                    let id: String = get(&row, "jobs.id")?;
                     set_aside(&mut tx, &id, &error).await?;
                     tx.commit().await?;
-                    error!(job = id, error = chain(&error), "a job can't be read and needs an operator");
+                    error!(job = id, error = chain(&error), "a job can't be read; operator required");
                 }
                 claim => {
                     let claim = claim?;
@@ -99,10 +95,10 @@ impl Store {
         }
     }
 
-    async fn claimed(&self, tx: &mut SqliteConnection, row: &SqliteRow, now: Timestamp) -> Stored<Claim> {
+    async fn claimed(&self, tx: &mut Connection, row: &Row, now: Timestamp) -> Stored<Claim> {
         let mut job = read(row)?;
         let site = sites::by_id(tx, job.site_id).await?;
-        // Whoever ran it before has lost it: what was under way is to be observed, and may still land.
+        // An earlier run has lost it: its step under way is to be observed, and may still have its effect.
         job.settles_at = requeue::void(tx, &job.id.to_string(), now, self.settle).await?.or(job.settles_at);
         Ok(Claim { job, site })
     }
@@ -112,14 +108,13 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn next_due(&self) -> Stored<Option<Timestamp>> {
-        let at: Option<i64> = sqlx::query_scalar("SELECT MIN(run_at) FROM jobs WHERE state = 'pending'")
+        let at: Option<i64> = sql::scalar("SELECT MIN(run_at) FROM jobs WHERE state = 'pending'")
             .fetch_one(&mut *self.reading().await?)
             .await?;
         Ok(at.map(Timestamp))
     }
 
-    /// Begins to run a claimed job in earnest: it waits for nothing any more, and a provision's site is
-    /// PROVISIONING.
+    /// Begins to run a claimed job: it waits for nothing any more, and a provision's site is PROVISIONING.
     ///
     /// # Errors
     /// [`StoreError::Fenced`] when the claim is void.
@@ -132,7 +127,7 @@ impl Store {
         tx.commit().await
     }
 
-    /// Gives the site its subnet, for good. `None` when the pool is full.
+    /// Gives the site its subnet for its whole life. `None` when the pool is full.
     ///
     /// # Errors
     /// [`StoreError::Fenced`] when the claim is void.
@@ -150,7 +145,7 @@ impl Store {
         Ok(subnet)
     }
 
-    /// Takes the site's subnet away, because something else was found to use it.
+    /// Takes the site's subnet away, because something else uses it.
     ///
     /// # Errors
     /// [`StoreError::Fenced`] when the claim is void.
@@ -161,7 +156,7 @@ impl Store {
         tx.commit().await
     }
 
-    /// Writes what the job is to reach.
+    /// Writes the state that the job is to reach.
     ///
     /// # Errors
     /// [`StoreError::Fenced`] when the claim is void.
@@ -175,8 +170,8 @@ impl Store {
     /// Journals the intent of a step and answers its place in the journal.
     ///
     /// # Errors
-    /// [`StoreError::Fenced`] when the claim is void; [`StoreError::Cancelled`] when the job is on its way
-    /// forward and is to be cancelled.
+    /// [`StoreError::Fenced`] when the claim is void; [`StoreError::Cancelled`] when the job runs forward and is to be
+    /// cancelled.
     pub async fn intend(
         &self,
         claim: &Claim,
@@ -190,7 +185,7 @@ impl Store {
         if job.must_roll_back() {
             return Err(StoreError::Cancelled);
         }
-        let seq: i64 = sqlx::query_scalar(
+        let seq: i64 = sql::scalar(
             "INSERT INTO steps (job_id, seq, direction, resource, action, state, started_at)
              VALUES ($1, (SELECT COALESCE(MAX(seq), 0) + 1 FROM steps WHERE job_id = $1), $2, $3, $4, 'intended', $5)
              RETURNING seq",
@@ -206,8 +201,8 @@ impl Store {
         Ok(seq)
     }
 
-    /// Journals the outcome of a step. With `pivot`, the job has no way back from here on, unless somebody
-    /// asked for one before. After an unknown outcome the job settles at `settles_at`.
+    /// Journals the outcome of a step. With `pivot`, the job can't be rolled back from here on, unless its cancellation
+    /// was requested before. After an unknown outcome the job settles at `settles_at`.
     ///
     /// # Errors
     /// [`StoreError::Fenced`] when the claim is void.
@@ -218,12 +213,12 @@ impl Store {
         self.fenced(
             &mut tx,
             claim,
-            "past_pivot = CASE WHEN cancel_requested = 1 THEN past_pivot ELSE MAX(past_pivot, CAST($3 AS BIGINT)) END, \
+            "past_pivot = CASE WHEN cancel_requested = 0 AND $3 = '1' THEN 1 ELSE past_pivot END, \
              settles_at = COALESCE(CAST($4 AS BIGINT), settles_at)",
             &[Some(pivot.to_owned()), settles_at],
         )
         .await?;
-        sqlx::query("UPDATE steps SET state = $3, error = $4, finished_at = $5 WHERE job_id = $1 AND seq = $2")
+        sql::query("UPDATE steps SET state = $3, error = $4, finished_at = $5 WHERE job_id = $1 AND seq = $2")
             .bind(claim.job.id.to_string())
             .bind(outcome.seq)
             .bind(outcome.state.as_str())
@@ -234,8 +229,8 @@ impl Store {
         tx.commit().await
     }
 
-    /// Lets go of the job until later: because a dependency is down (which burns no attempt), or because
-    /// the attempt failed.
+    /// Releases the job until later: because a dependency is down, which burns no attempt, or because the attempt
+    /// failed.
     ///
     /// # Errors
     /// [`StoreError::Fenced`] when the claim is void.
@@ -257,7 +252,7 @@ impl Store {
         tx.commit().await
     }
 
-    /// Turns the job back: from now on it converges on what was before.
+    /// Rolls the job back: from now on it converges on its state before.
     ///
     /// # Errors
     /// [`StoreError::Fenced`] when the claim is void.
@@ -268,7 +263,7 @@ impl Store {
         tx.commit().await
     }
 
-    /// Locks the site until somebody retries the job.
+    /// Locks the site until an operator retries the job.
     ///
     /// # Errors
     /// [`StoreError::Fenced`] when the claim is void.
@@ -279,12 +274,12 @@ impl Store {
         tx.commit().await
     }
 
-    /// Ends the job and moves its site, together: the site's spec becomes what the job converged on. A job
-    /// that fails although somebody asked for it to be cancelled is cancelled. Answers what it has become.
+    /// Ends the job and moves its site in one transaction: the site's spec becomes the state that the job converged on.
+    /// A job that fails after its cancellation was requested is cancelled. Answers its state.
     ///
     /// # Errors
-    /// [`StoreError::Fenced`] when the claim is void; [`StoreError::Cancelled`] when it would be completed, and
-    /// somebody asked for it to be cancelled before it was past its pivot.
+    /// [`StoreError::Fenced`] when the claim is void; [`StoreError::Cancelled`] when it would be completed, and its
+    /// cancellation was requested before it was past its pivot.
     pub async fn finish(
         &self,
         claim: &Claim,
@@ -294,7 +289,7 @@ impl Store {
         now: Timestamp,
     ) -> Stored<JobState> {
         let mut tx = self.writing("finish").await?;
-        // A job that reached its goal has no error, whatever its earlier attempts met.
+        // A job that reached its goal has no error, even if earlier attempts had one.
         let set = "state = CASE WHEN $3 = 'failed' AND cancel_requested = 1 THEN 'cancelled' ELSE $3 END, \
                    epoch = NULL, waiting_for = NULL, finished_at = CAST($4 AS BIGINT), \
                    error = CASE WHEN $3 = 'completed' THEN NULL ELSE error END";
@@ -311,11 +306,11 @@ impl Store {
         Ok(job.state)
     }
 
-    /// Updates the job's row while the claim is valid, and answers it. `set` is one of the constants above;
-    /// its parameters begin at `$3`.
+    /// Updates the job's row while the claim is valid, and answers it. `set` is one of the texts above; its parameters
+    /// begin at `$3`.
     async fn fenced(
         &self,
-        tx: &mut SqliteConnection,
+        tx: &mut Connection,
         claim: &Claim,
         set: &str,
         values: &[Option<String>],
@@ -324,7 +319,7 @@ impl Store {
             "UPDATE jobs SET {set} WHERE id = $1 AND epoch = $2 AND claim = {} AND state = 'running' RETURNING {COLUMNS}",
             claim.job.claim
         );
-        let mut query = sqlx::query(sqlx::AssertSqlSafe(statement)).bind(claim.job.id.to_string()).bind(self.epoch);
+        let mut query = sql::query(statement).bind(claim.job.id.to_string()).bind(self.epoch);
         for value in values {
             query = query.bind(value.clone());
         }

@@ -1,4 +1,4 @@
-//! The way to the database: every call takes it, and only here can it be hindered.
+//! Access to the database: every call passes here, and only here can a test hinder it.
 
 use std::any::Any;
 use std::future::{Future, ready};
@@ -7,15 +7,15 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use sqlx::pool::PoolConnection;
-use sqlx::{Sqlite, SqliteConnection};
 use tokio::sync::watch;
 
-use super::{Store, StoreError, Stored};
+use super::dialect::{BEGIN, Connection, Database};
+use super::{Store, StoreError, Stored, sql};
 
-/// What a call holds until it has ended.
+/// Held by a call until it has ended.
 pub type Permit = Box<dyn Any + Send>;
 
-/// What is to happen to a transaction that is to be committed.
+/// The fate of a transaction that is to be committed.
 #[derive(Debug)]
 pub enum Commit {
     /// It is committed.
@@ -24,16 +24,16 @@ pub enum Commit {
     Fail(sqlx::Error),
     /// It is committed, and fails like this.
     RunThenFail(sqlx::Error),
-    /// It is committed, and nobody is ever told.
+    /// It is committed, and the call never returns.
     RunThenHang,
 }
 
-/// Decides over calls to the control database. In life it lets all of them pass; in tests it is where the
-/// disk is full and where the process dies.
+/// Decides over calls to the control database. In life it lets all of them pass; in tests it fills the disk and kills
+/// the process.
 pub trait StoreGate: Send + Sync {
-    /// JobInput before each call.
+    /// Called before each call.
     fn enter(&self) -> Pin<Box<dyn Future<Output = Permit> + Send>>;
-    /// JobInput before each commit, by the name of the change.
+    /// Called before each commit, with the name of the change.
     fn commit(&self, change: &'static str) -> Commit;
 }
 
@@ -52,28 +52,27 @@ impl StoreGate for Open {
 
 /// A connection to read with.
 pub(super) struct Reading {
-    connection: PoolConnection<Sqlite>,
+    connection: PoolConnection<Database>,
     _permit: Permit,
 }
 
 impl Deref for Reading {
-    type Target = SqliteConnection;
-    fn deref(&self) -> &SqliteConnection {
+    type Target = Connection;
+    fn deref(&self) -> &Connection {
         &self.connection
     }
 }
 
 impl DerefMut for Reading {
-    fn deref_mut(&mut self) -> &mut SqliteConnection {
+    fn deref_mut(&mut self) -> &mut Connection {
         &mut self.connection
     }
 }
 
-/// A transaction. Dropped before its end it takes its connection along, and with it all that was begun: after
-/// some errors (a full disk, for one) `SQLite` has ended the transaction by itself, and whoever uses the
-/// connection again must not have to know.
+/// A transaction. Dropped before its end, it closes its connection: after some errors, such as a full disk, `SQLite`
+/// has ended the transaction already, and a later user of the connection must not have to know.
 pub(super) struct Writing {
-    connection: PoolConnection<Sqlite>,
+    connection: PoolConnection<Database>,
     is_open: bool,
     change: &'static str,
     gate: Arc<dyn StoreGate>,
@@ -82,14 +81,14 @@ pub(super) struct Writing {
 }
 
 impl Deref for Writing {
-    type Target = SqliteConnection;
-    fn deref(&self) -> &SqliteConnection {
+    type Target = Connection;
+    fn deref(&self) -> &Connection {
         &self.connection
     }
 }
 
 impl DerefMut for Writing {
-    fn deref_mut(&mut self) -> &mut SqliteConnection {
+    fn deref_mut(&mut self) -> &mut Connection {
         &mut self.connection
     }
 }
@@ -103,7 +102,7 @@ impl Drop for Writing {
 }
 
 impl Writing {
-    /// Makes the change last, and tells those who wait for changes.
+    /// Makes the change last, and notifies of it.
     pub async fn commit(mut self) -> Stored<()> {
         let verdict = self.gate.commit(self.change);
         if let Commit::Fail(error) = verdict {
@@ -124,7 +123,7 @@ impl Writing {
     }
 
     async fn end(&mut self, how: &'static str) -> Stored<()> {
-        sqlx::query(how).execute(&mut *self.connection).await?;
+        sql::query(how).execute(&mut *self.connection).await?;
         self.is_open = false;
         Ok(())
     }
@@ -140,23 +139,22 @@ impl Store {
     /// Begins a change.
     ///
     /// # Errors
-    /// [`StoreError::Superseded`] when a later process has opened the database: nothing that this one
-    /// believes can be relied upon any more.
+    /// [`StoreError::Superseded`] when a later process has opened the database: nothing that this one believes is
+    /// reliable any more.
     pub(super) async fn writing(&self, change: &'static str) -> Stored<Writing> {
         let mut writing = self.writing_in_any_epoch(change).await?;
-        let epoch: i64 = sqlx::query_scalar("SELECT CAST(value AS BIGINT) FROM meta WHERE key = 'epoch'")
-            .fetch_one(&mut *writing)
-            .await?;
+        let epoch: i64 =
+            sql::scalar("SELECT CAST(value AS BIGINT) FROM meta WHERE key = 'epoch'").fetch_one(&mut *writing).await?;
         if epoch == self.epoch { Ok(writing) } else { Err(StoreError::Superseded) }
     }
 
-    /// Begins a change, as long as it isn't settled whose epoch it is.
+    /// Begins a change in any epoch, for the one that begins a new epoch.
     pub(super) async fn writing_in_any_epoch(&self, change: &'static str) -> Stored<Writing> {
         let permit = self.gate.enter().await;
         let connection = self.write.acquire().await?;
         let (gate, changes) = (Arc::clone(&self.gate), Arc::clone(&self.changes));
         let mut writing = Writing { connection, is_open: true, change, gate, changes, _permit: permit };
-        sqlx::query("BEGIN IMMEDIATE").execute(&mut *writing).await?;
+        sql::query(BEGIN).execute(&mut *writing).await?;
         Ok(writing)
     }
 }

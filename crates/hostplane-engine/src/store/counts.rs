@@ -1,9 +1,9 @@
-//! How many there are.
+//! Numbers of sites and jobs, without those whose status or operation can't be read: `doctor` names their rows.
 
 use hostplane_domain::job::{JobState, OperationName};
 use hostplane_domain::status::SiteStatus;
 
-use super::{Store, Stored, parse};
+use super::{Store, Stored, sql};
 
 impl Store {
     /// Sites by status, without those that are DESTROYED.
@@ -11,11 +11,13 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn count_sites(&self) -> Stored<Vec<(SiteStatus, u64)>> {
-        let rows: Vec<(String, i64)> =
-            sqlx::query_as("SELECT status, COUNT(*) FROM sites WHERE status <> 'DESTROYED' GROUP BY status")
-                .fetch_all(&mut *self.reading().await?)
-                .await?;
-        rows.iter().map(|(status, count)| Ok((parse(status, "sites.status")?, count.unsigned_abs()))).collect()
+        let there = SiteStatus::ALL.iter().filter(|status| **status != SiteStatus::Destroyed);
+        let there: Vec<String> = there.map(|status| format!("'{status}'")).collect();
+        let statement =
+            format!("SELECT status, COUNT(*) FROM sites WHERE status IN ({}) GROUP BY status", there.join(", "));
+        let rows: Vec<(String, i64)> = sql::tuple(statement).fetch_all(&mut *self.reading().await?).await?;
+        let count = |(status, count): &(String, i64)| Some((status.parse().ok()?, count.unsigned_abs()));
+        Ok(rows.iter().filter_map(count).collect())
     }
 
     /// Jobs that have not ended, by operation and state.
@@ -23,15 +25,14 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn count_jobs(&self) -> Stored<Vec<(OperationName, JobState, u64)>> {
-        let rows: Vec<(String, String, i64)> = sqlx::query_as(
-            "SELECT operation, state, COUNT(*) FROM jobs WHERE state IN ('pending', 'running', 'needs_operator')
-             GROUP BY operation, state",
+        let rows: Vec<(String, String, i64)> = sql::tuple(
+            "SELECT operation, state, COUNT(*) FROM jobs WHERE finished_at IS NULL GROUP BY operation, state",
         )
         .fetch_all(&mut *self.reading().await?)
         .await?;
         let count = |(operation, state, count): &(String, String, i64)| {
-            Ok((parse(operation, "jobs.operation")?, parse(state, "jobs.state")?, count.unsigned_abs()))
+            Some((operation.parse().ok()?, state.parse().ok()?, count.unsigned_abs()))
         };
-        rows.iter().map(count).collect()
+        Ok(rows.iter().filter_map(count).collect())
     }
 }

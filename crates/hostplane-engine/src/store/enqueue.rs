@@ -1,4 +1,4 @@
-//! What people ask for: jobs are added, given up, cancelled, resumed.
+//! Jobs as operators and the control plane enqueue, give up, cancel and resume them.
 
 use hostplane_domain::desired::DesiredSite;
 use hostplane_domain::drift::Drift;
@@ -7,26 +7,28 @@ use hostplane_domain::job::{JobState, OperationName};
 use hostplane_domain::site_change::SiteChange;
 use hostplane_domain::status::{IllegalTransition, SiteEvent};
 use hostplane_infra::clock::Timestamp;
-use sqlx::SqliteConnection;
 use uuid::Uuid;
 
+use super::dialect::{Connection, violates};
+use super::row::to_json;
+use super::{JobError, JobParams, JobRecord, Store, StoreError, Stored, sites, sql};
 use crate::operations::{self, Operation};
-
-use super::{JobError, JobRecord, Store, StoreError, Stored, sites, to_json, violates};
 
 const NOT_STUCK: StoreError = StoreError::Missing("job that needs an operator");
 
-/// What is asked for besides the operation itself.
+/// The input of a job besides its operation.
 #[derive(Default)]
 pub(super) struct JobInput<'a> {
-    /// What the site is to be, where that is known.
+    /// The state that the site is to reach, where that is known.
     pub after: Option<&'a DesiredSite>,
-    /// What was found that the job is about.
+    /// The findings that caused the job.
     pub why: Option<&'a [Drift]>,
+    /// Parameters of an operation that doesn't converge.
+    pub params: Option<&'a JobParams>,
 }
 
 pub(super) async fn add(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     site: SiteId,
     operation: OperationName,
     input: JobInput<'_>,
@@ -34,10 +36,12 @@ pub(super) async fn add(
 ) -> Stored<JobId> {
     let after = input.after.map(|after| to_json(after, "jobs.after_spec")).transpose()?;
     let why = input.why.map(|why| to_json(&why, "jobs.why")).transpose()?;
+    let params = input.params.map(|params| to_json(params, "jobs.params")).transpose()?;
     let id = JobId::new(Uuid::now_v7());
-    let added = sqlx::query(
-        "INSERT INTO jobs (id, site_id, operation, state, direction, run_at, before_spec, after_spec, why, created_at)
-         SELECT $1, id, $3, 'pending', 'forward', $4, spec, $5, $6, $4 FROM sites WHERE id = $2",
+    let added = sql::query(
+        "INSERT INTO jobs
+             (id, site_id, operation, state, direction, run_at, before_spec, after_spec, why, params, created_at)
+         SELECT $1, id, $3, 'pending', 'forward', $4, spec, $5, $6, $7, $4 FROM sites WHERE id = $2",
     )
     .bind(id.to_string())
     .bind(site.to_string())
@@ -45,6 +49,7 @@ pub(super) async fn add(
     .bind(now.0)
     .bind(after)
     .bind(why)
+    .bind(params)
     .execute(tx)
     .await;
     match added {
@@ -55,7 +60,7 @@ pub(super) async fn add(
 }
 
 async fn begin(
-    tx: &mut SqliteConnection,
+    tx: &mut Connection,
     site: SiteId,
     operation: &Operation,
     input: JobInput<'_>,
@@ -66,8 +71,8 @@ async fn begin(
     Ok(id)
 }
 
-async fn end_stuck(tx: &mut SqliteConnection, job: JobId, state: JobState, now: Timestamp) -> Stored<()> {
-    let ended = sqlx::query("UPDATE jobs SET state = $2, finished_at = $3 WHERE id = $1 AND state = 'needs_operator'")
+async fn end_stuck(tx: &mut Connection, job: JobId, state: JobState, now: Timestamp) -> Stored<()> {
+    let ended = sql::query("UPDATE jobs SET state = $2, finished_at = $3 WHERE id = $1 AND state = 'needs_operator'")
         .bind(job.to_string())
         .bind(state.as_str())
         .bind(now.0)
@@ -89,7 +94,7 @@ impl Store {
         Ok(id)
     }
 
-    /// Adds a job that somebody orders who is no person, because of what was found.
+    /// Adds a job ordered by the control plane, with the findings that caused it.
     ///
     /// # Errors
     /// Those of [`Store::enqueue`].
@@ -106,7 +111,7 @@ impl Store {
         Ok(id)
     }
 
-    /// Adds such a job for an operator to look at: it begins when it is retried.
+    /// Adds such a job for an operator to decide on: it begins when it is retried.
     ///
     /// # Errors
     /// Those of [`Store::enqueue`].
@@ -120,7 +125,7 @@ impl Store {
     ) -> Stored<JobId> {
         let mut tx = self.writing("enqueue_operator_required").await?;
         let id = begin(&mut tx, site, operation, JobInput { why: Some(why), ..JobInput::default() }, now).await?;
-        sqlx::query("UPDATE jobs SET state = 'needs_operator', error = $2 WHERE id = $1")
+        sql::query("UPDATE jobs SET state = 'needs_operator', error = $2 WHERE id = $1")
             .bind(id.to_string())
             .bind(to_json(error, "jobs.error")?)
             .execute(&mut *tx)
@@ -129,7 +134,7 @@ impl Store {
         Ok(id)
     }
 
-    /// Adds a job that changes a site that is there: what it is to be follows from what it is now.
+    /// Adds a job that changes a site that is there: its state after follows from its state now.
     ///
     /// # Errors
     /// [`StoreError::JobActive`] when another job of the site has not ended; [`StoreError::Illegal`] when the site
@@ -146,8 +151,8 @@ impl Store {
         Ok(id)
     }
 
-    /// Gives up a job that needs an operator, and adds another of its site. `given_up` happens to the site's
-    /// status in between.
+    /// Gives up a job that needs an operator, and adds another of its site. In between, the site's status changes by
+    /// `given_up`.
     ///
     /// # Errors
     /// [`StoreError::Missing`] when the job doesn't need an operator any more.
@@ -178,14 +183,14 @@ impl Store {
         tx.commit().await
     }
 
-    /// Asks for a job to turn back. It is taken up at once, whatever it waits for. `false` when it is too
-    /// late: the job is past its pivot, turns back already, or doesn't run by itself.
+    /// Requests a job's cancellation, and makes it due at once. `false` when it is too late: the job is past its pivot,
+    /// is rolled back already, or doesn't run.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn request_cancel(&self, job: JobId, now: Timestamp) -> Stored<bool> {
         let mut tx = self.writing("request_cancel").await?;
-        let asked = sqlx::query(
+        let asked = sql::query(
             "UPDATE jobs SET cancel_requested = 1, run_at = CASE WHEN run_at > $2 THEN $2 ELSE run_at END
              WHERE id = $1 AND state IN ('pending', 'running') AND direction = 'forward' AND past_pivot = 0",
         )
@@ -203,7 +208,7 @@ impl Store {
     /// [`StoreError::Missing`] when no job of this id needs an operator.
     pub async fn resume(&self, job: JobId, now: Timestamp) -> Stored<()> {
         let mut tx = self.writing("resume").await?;
-        let resumed = sqlx::query(
+        let resumed = sql::query(
             "UPDATE jobs SET state = 'pending', attempt = 1, broken_off = 0, run_at = $2 WHERE id = $1 AND state = 'needs_operator'",
         )
         .bind(job.to_string())

@@ -1,41 +1,58 @@
-//! The control database: the single source of truth. Every statement of SQL is in this module.
+//! The control database: the single source of truth. Every statement of SQL is in this module, and what only one
+//! database understands is in [`dialect`].
 
 mod claims;
 mod connections;
 mod counts;
+mod create;
+mod dialect;
 mod enqueue;
+mod generations;
 mod identity;
+mod job_list;
 mod jobs;
+mod listed;
 mod origins;
+mod params;
+mod prune;
 mod reconcile_target;
 mod requeue;
+mod row;
+mod site_list;
 mod sites;
+mod sql;
+mod steps;
 mod subnets;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod unreadable;
 
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use hostplane_domain::site_change::OutOfBounds;
 use hostplane_domain::status::IllegalTransition;
 use hostplane_infra::clock::Timestamp;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use tokio::sync::watch;
 
 pub use claims::{Claim, Outcome, PutBack};
 pub use connections::{Commit, Permit, StoreGate};
-pub use jobs::{JobError, JobFilter, JobRecord, StepRecord};
-pub use origins::Origin;
+pub use job_list::{JobFilter, JobWithSteps};
+pub use jobs::{JobError, JobRecord};
+pub use listed::{Listed, UnreadableRow};
+pub use origins::{Origin, Origins};
+pub use params::JobParams;
 pub use reconcile_target::{ReconcileTarget, Repaired};
-pub use sites::{NewSite, SiteFilter, SiteRecord};
+pub use site_list::{SiteFilter, SiteWithJob};
+pub use sites::{NewSite, SiteRecord};
+pub use steps::StepRecord;
 pub use tokens::{NewToken, TokenFilter, TokenRecord};
 
-/// Why the store could not do something.
+use dialect::Pool;
+
+/// An error of the store.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The database failed.
@@ -53,7 +70,7 @@ pub enum StoreError {
     /// A later process has opened the database.
     #[error("another control plane has taken over this database")]
     Superseded,
-    /// Somebody asked for the job to be cancelled: it begins nothing more on its way forward.
+    /// The job's cancellation was requested: it begins nothing more in forward direction.
     #[error("the job is to be cancelled")]
     Cancelled,
     /// The site's status doesn't allow it.
@@ -79,25 +96,24 @@ pub enum StoreError {
     Missing(&'static str),
 }
 
-/// How long a call waits for a connection, and a change for another one to end.
-const ACQUIRE_DEADLINE: Duration = Duration::from_secs(10);
-const BUSY_DEADLINE: Duration = Duration::from_secs(5);
-
 /// The result of a call to the store.
 pub type Stored<T> = Result<T, StoreError>;
+
+/// Condition of jobs that hold their site, as in the partial index `jobs_one_active_per_site`.
+const HOLDS_SITE: &str = "state IN ('pending', 'running', 'needs_operator')";
 
 /// A handle to the control database. One writer at a time; readers don't wait for it.
 #[derive(Clone)]
 pub struct Store {
-    write: SqlitePool,
-    read: SqlitePool,
+    write: Pool,
+    read: Pool,
     /// Raised at each start: claims of earlier processes are void.
     epoch: i64,
-    /// How long after a broken claim its last effects may still land.
+    /// Time after a broken claim until its last effects have landed.
     settle: Duration,
     /// Jobs that ran when an earlier process ended.
     taken_up: u64,
-    /// Told after each change.
+    /// Notified after each change.
     changes: Arc<watch::Sender<()>>,
     gate: Arc<dyn StoreGate>,
 }
@@ -119,23 +135,7 @@ impl Store {
     /// When the file can't be opened or updated.
     pub async fn open_behind(gate: Arc<dyn StoreGate>, file: &Path, settle: Duration, now: Timestamp) -> Stored<Self> {
         let permit = gate.enter().await;
-        // Its owner's alone; SQLite gives its other files the same mode.
-        std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(file).map_err(sqlx::Error::Io)?;
-        let options = SqliteConnectOptions::from_str("sqlite://")?
-            .filename(file)
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .foreign_keys(true)
-            .busy_timeout(BUSY_DEADLINE);
-        let pool = |size: u32| {
-            // A connection to a file needs no test before its use.
-            let options = SqlitePoolOptions::new().max_connections(size).test_before_acquire(false);
-            options.acquire_timeout(ACQUIRE_DEADLINE)
-        };
-        let write = pool(1).connect_with(options.clone()).await?;
-        sqlx::migrate!("./migrations").run(&write).await?;
-        let read = pool(4).connect_with(options.read_only(true)).await?;
+        let (write, read) = dialect::open(file).await?;
         let changes = Arc::new(watch::Sender::new(()));
         let mut store = Self { write, read, epoch: 0, settle, taken_up: 0, changes, gate };
         drop(permit);
@@ -143,28 +143,28 @@ impl Store {
         Ok(store)
     }
 
-    /// Waits for what is under way and closes the file.
+    /// Waits for calls under way and closes the file.
     pub async fn close(&self) {
         self.read.close().await;
         self.write.close().await;
     }
 
-    /// Whether the database answers.
+    /// Asks the database for a trivial answer.
     ///
     /// # Errors
-    /// When it doesn't.
+    /// When it doesn't answer.
     pub async fn ping(&self) -> Stored<()> {
-        sqlx::query("SELECT 1").execute(&mut *self.reading().await?).await?;
+        sql::query("SELECT 1").execute(&mut *self.reading().await?).await?;
         Ok(())
     }
 
-    /// How many jobs an earlier process left in the middle, and this one takes up.
+    /// The number of jobs that an earlier process left in the middle, and this one takes up.
     #[must_use]
     pub fn taken_up(&self) -> u64 {
         self.taken_up
     }
 
-    /// Tells of each change of any job.
+    /// Notifies of each change of any job.
     #[must_use]
     pub fn changes(&self) -> watch::Receiver<()> {
         self.changes.subscribe()
@@ -172,7 +172,7 @@ impl Store {
 
     async fn begin_epoch(&self, now: Timestamp) -> Stored<(i64, u64)> {
         let mut tx = self.writing_in_any_epoch("begin_epoch").await?;
-        let epoch: i64 = sqlx::query_scalar(
+        let epoch: i64 = sql::scalar(
             "INSERT INTO meta (key, value) VALUES ('epoch', '1')
              ON CONFLICT (key) DO UPDATE SET value = CAST(CAST(meta.value AS BIGINT) + 1 AS TEXT)
              RETURNING CAST(value AS BIGINT)",
@@ -183,21 +183,4 @@ impl Store {
         tx.commit().await?;
         Ok((epoch, taken_up))
     }
-}
-
-/// Tells a violated unique index by one of its columns.
-fn violates(error: &sqlx::Error, column: &str) -> bool {
-    error.as_database_error().is_some_and(|e| e.is_unique_violation() && e.message().contains(column))
-}
-
-fn parse<T: FromStr>(text: &str, what: &'static str) -> Stored<T> {
-    text.parse().map_err(|_| StoreError::Corrupt(what))
-}
-
-fn from_json<T: serde::de::DeserializeOwned>(text: &str, what: &'static str) -> Stored<T> {
-    serde_json::from_str(text).map_err(|_| StoreError::Corrupt(what))
-}
-
-fn to_json(value: &impl serde::Serialize, what: &'static str) -> Stored<String> {
-    serde_json::to_string(value).map_err(|_| StoreError::Corrupt(what))
 }

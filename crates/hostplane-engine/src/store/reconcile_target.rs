@@ -1,4 +1,4 @@
-//! What the reconciler compares the world with.
+//! Sites as the reconciler compares them with the world.
 
 use std::collections::BTreeSet;
 
@@ -8,17 +8,17 @@ use hostplane_domain::drift::Drift;
 use hostplane_domain::ids::{JobId, SiteId};
 use hostplane_domain::job::JobState;
 use hostplane_infra::clock::Timestamp;
-use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
 
-use super::{Store, Stored, from_json, parse};
+use super::dialect::Row;
+use super::row::{from_json, get, json, optional, parsed};
+use super::{HOLDS_SITE, Listed, Store, Stored, sql};
 
 /// A site in service.
 #[derive(Debug, Clone)]
 pub struct ReconcileTarget {
-    /// What it was last confirmed to be.
+    /// Its last confirmed state.
     pub want: DesiredSite,
-    /// The job that holds it, and where that is in its life.
+    /// The job that holds it, with that job's state.
     pub held_by: Option<(JobId, JobState)>,
 }
 
@@ -27,22 +27,31 @@ pub struct ReconcileTarget {
 pub struct Repaired {
     /// When it ended.
     pub at: Timestamp,
-    /// What it was ordered for.
+    /// The drifts that caused it.
     pub why: Vec<Drift>,
-    /// It found something to mend.
+    /// It found something to repair.
     pub has_worked: bool,
 }
 
-const WATCHED: &str = "SELECT sites.name, sites.spec, jobs.id AS job, jobs.state FROM sites LEFT JOIN jobs \
-    ON jobs.site_id = sites.id AND jobs.state IN ('pending', 'running', 'needs_operator') WHERE sites.status = 'ACTIVE'";
+fn in_service() -> String {
+    format!(
+        "SELECT sites.name, sites.spec, jobs.id AS job, jobs.state FROM sites
+         LEFT JOIN jobs ON jobs.site_id = sites.id AND jobs.{HOLDS_SITE} WHERE sites.status = 'ACTIVE'"
+    )
+}
 
-fn read(row: &SqliteRow) -> Stored<ReconcileTarget> {
-    let job: Option<String> = row.try_get("job")?;
-    let held_by = match job {
+fn read(row: &Row) -> Stored<ReconcileTarget> {
+    let held_by = match optional(row, "jobs.job")? {
         None => None,
-        Some(job) => Some((parse(&job, "jobs.id")?, parse(row.try_get("state")?, "jobs.state")?)),
+        Some(job) => Some((job, parsed(row, "jobs.state")?)),
     };
-    Ok(ReconcileTarget { want: from_json(row.try_get("spec")?, "sites.spec")?, held_by })
+    Ok(ReconcileTarget { want: from_json(get(row, "sites.spec")?, "sites.spec")?, held_by })
+}
+
+fn read_repair(row: &Row) -> Stored<Repaired> {
+    let at = Timestamp(get(row, "jobs.finished_at")?);
+    let why = json(row, "jobs.why")?.unwrap_or_default();
+    Ok(Repaired { at, why, has_worked: get::<Option<i64>>(row, "jobs.first_step")?.is_some() })
 }
 
 impl Store {
@@ -52,13 +61,13 @@ impl Store {
     /// When the database fails.
     pub async fn reconcile_targets(&self) -> Stored<Vec<(String, Stored<ReconcileTarget>)>> {
         let mut connection = self.reading().await?;
-        // One after the other: there may be thousands, and all their texts at once would be much.
-        let mut rows = sqlx::query(WATCHED).fetch(&mut *connection);
-        let mut watched = Vec::new();
+        // One after the other: there may be thousands, and all their texts at once would take much memory.
+        let mut rows = sql::query(in_service()).fetch(&mut *connection);
+        let mut targets = Vec::new();
         while let Some(row) = rows.try_next().await? {
-            watched.push((row.try_get("name")?, read(&row)));
+            targets.push((get(&row, "sites.name").unwrap_or_default(), read(&row)));
         }
-        Ok(watched)
+        Ok(targets)
     }
 
     /// One site, if it is in service.
@@ -66,32 +75,31 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn reconcile_target(&self, site: SiteId) -> Stored<Option<ReconcileTarget>> {
-        let statement = format!("{WATCHED} AND sites.id = $1");
-        let row = sqlx::query(sqlx::AssertSqlSafe(statement))
+        let row = sql::query(format!("{} AND sites.id = $1", in_service()))
             .bind(site.to_string())
             .fetch_optional(&mut *self.reading().await?)
             .await?;
         row.as_ref().map(read).transpose()
     }
 
-    /// The sites that a job works on or is about to.
+    /// The sites that a job works on or is about to. One whose id can't be read is none that could be asked for.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn busy_sites(&self) -> Stored<BTreeSet<SiteId>> {
-        let ids: Vec<String> = sqlx::query_scalar("SELECT site_id FROM jobs WHERE state IN ('pending', 'running')")
-            .fetch_all(&mut *self.reading().await?)
-            .await?;
-        ids.iter().map(|id| parse(id, "jobs.site_id")).collect()
+        let busy = "SELECT site_id FROM jobs WHERE finished_at IS NULL AND state IN ('pending', 'running')";
+        let ids: Vec<String> = sql::scalar(busy).fetch_all(&mut *self.reading().await?).await?;
+        Ok(ids.iter().filter_map(|id| id.parse().ok()).collect())
     }
 
     /// The repairs of a site that have completed since, the oldest first.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn repairs(&self, site: SiteId, since: Timestamp) -> Stored<Vec<Repaired>> {
-        let rows = sqlx::query(
-            "SELECT finished_at, why, EXISTS (SELECT 1 FROM steps WHERE steps.job_id = jobs.id) AS has_worked
+    pub async fn repairs(&self, site: SiteId, since: Timestamp) -> Stored<Listed<Repaired>> {
+        let rows = sql::query(
+            "SELECT id, finished_at, why,
+                    (SELECT MIN(seq) FROM steps WHERE steps.job_id = jobs.id) AS first_step
              FROM jobs
              WHERE site_id = $1 AND operation = 'repair' AND state = 'completed' AND finished_at >= $2
              ORDER BY finished_at",
@@ -100,12 +108,6 @@ impl Store {
         .bind(since.0)
         .fetch_all(&mut *self.reading().await?)
         .await?;
-        let repaired = |row: &SqliteRow| {
-            let why: Option<String> = row.try_get("why")?;
-            let why = why.map_or(Ok(Vec::new()), |json| from_json(&json, "jobs.why"))?;
-            let has_worked = row.try_get::<i64, _>("has_worked")? != 0;
-            Ok(Repaired { at: Timestamp(row.try_get("finished_at")?), why, has_worked })
-        };
-        rows.iter().map(repaired).collect()
+        Listed::read("jobs", &rows, read_repair)
     }
 }

@@ -4,52 +4,53 @@ use hostplane_domain::ids::TokenId;
 use hostplane_domain::token::{TokenName, TokenScope};
 use hostplane_infra::clock::Timestamp;
 use sha2::{Digest, Sha256};
-use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
 use uuid::Uuid;
 
-use super::{Store, StoreError, Stored, parse};
+use super::dialect::Row;
+use super::listed::Filling;
+use super::row::{flag, get, parsed, time};
+use super::{Listed, Store, StoreError, Stored, sql};
 
-/// What the home's token is called.
+/// The name of the home's token.
 const HOME: &str = "home";
 
-/// A token, without what would let somebody use it.
+/// A token, without the text that gives access.
 #[derive(Debug, Clone)]
 pub struct TokenRecord {
     /// Its id.
     pub id: TokenId,
-    /// For whom or what it was made.
+    /// Its user, as named when it was made.
     pub name: TokenName,
-    /// What it may do.
+    /// The requests that it may make.
     pub scope: TokenScope,
     /// The one in the home: it can't be revoked.
     pub of_home: bool,
     /// When it was made.
     pub created_at: Timestamp,
-    /// From when on it is not valid.
+    /// The moment from which it is not valid.
     pub expires_at: Option<Timestamp>,
 }
 
 impl TokenRecord {
-    /// Whether it can be used.
+    /// True until it expires.
     #[must_use]
     pub fn is_valid(&self, now: Timestamp) -> bool {
         self.expires_at.is_none_or(|end| now < end)
     }
 }
 
-/// A token that is asked for.
+/// A token to be made.
 #[derive(Debug, Clone)]
 pub struct NewToken {
-    /// For whom or what.
+    /// Its user.
     pub name: TokenName,
-    /// What it may do.
+    /// The requests that it may make.
     pub scope: TokenScope,
-    /// From when on it is not valid.
+    /// The moment from which it is not valid.
     pub expires_at: Option<Timestamp>,
 }
 
-/// Which tokens to list.
+/// Conditions on tokens to be listed.
 #[derive(Debug, Clone, Default)]
 pub struct TokenFilter {
     /// Only those made after this one.
@@ -58,20 +59,20 @@ pub struct TokenFilter {
     pub limit: u32,
 }
 
-const COLUMNS: &str = "id, name, scope, of_home, created_at, expires_at";
+pub(super) const COLUMNS: &str = "id, name, scope, of_home, created_at, expires_at";
 
 fn hash(token: &str) -> String {
     hex::encode(Sha256::digest(token.as_bytes()))
 }
 
-fn read(row: &SqliteRow) -> Stored<TokenRecord> {
+pub(super) fn read(row: &Row) -> Stored<TokenRecord> {
     Ok(TokenRecord {
-        id: parse(row.try_get("id")?, "tokens.id")?,
-        name: parse(row.try_get("name")?, "tokens.name")?,
-        scope: parse(row.try_get("scope")?, "tokens.scope")?,
-        of_home: row.try_get::<i64, _>("of_home")? != 0,
-        created_at: Timestamp(row.try_get("created_at")?),
-        expires_at: row.try_get::<Option<i64>, _>("expires_at")?.map(Timestamp),
+        id: parsed(row, "tokens.id")?,
+        name: parsed(row, "tokens.name")?,
+        scope: parsed(row, "tokens.scope")?,
+        of_home: flag(row, "tokens.of_home")?,
+        created_at: Timestamp(get(row, "tokens.created_at")?),
+        expires_at: time(row, "tokens.expires_at")?,
     })
 }
 
@@ -82,9 +83,9 @@ impl Store {
     /// When the database fails.
     pub async fn set_token(&self, token: &str, now: Timestamp) -> Stored<()> {
         let mut tx = self.writing("set_token").await?;
-        sqlx::query("DELETE FROM tokens WHERE of_home = 1 AND hash <> $1").bind(hash(token)).execute(&mut *tx).await?;
-        // Whoever puts another token of ours into the home makes it the home's.
-        sqlx::query(
+        sql::query("DELETE FROM tokens WHERE of_home = 1 AND hash <> $1").bind(hash(token)).execute(&mut *tx).await?;
+        // Another token of ours that an operator puts into the home becomes the home's.
+        sql::query(
             "INSERT INTO tokens (id, hash, name, scope, of_home, created_at) VALUES ($1, $2, $3, 'admin', 1, $4)
              ON CONFLICT (hash) DO UPDATE SET scope = 'admin', of_home = 1, expires_at = NULL",
         )
@@ -104,7 +105,7 @@ impl Store {
     pub async fn add_token(&self, token: &str, new: &NewToken, now: Timestamp) -> Stored<TokenId> {
         let id = TokenId::new(Uuid::now_v7());
         let mut tx = self.writing("add_token").await?;
-        sqlx::query(
+        sql::query(
             "INSERT INTO tokens (id, hash, name, scope, of_home, created_at, expires_at)
              VALUES ($1, $2, $3, $4, 0, $5, $6)",
         )
@@ -120,14 +121,13 @@ impl Store {
         Ok(id)
     }
 
-    /// What is known of a token that somebody shows, whether or not it has expired. It is looked up by its
-    /// hash, so how long the answer takes says nothing about the token.
+    /// The token that a request shows, expired or not. The lookup is by its hash, so the time that the answer takes
+    /// says nothing about the token.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn shown_token(&self, token: &str) -> Stored<Option<TokenRecord>> {
-        let statement = format!("SELECT {COLUMNS} FROM tokens WHERE hash = $1");
-        let row = sqlx::query(sqlx::AssertSqlSafe(statement))
+        let row = sql::query(format!("SELECT {COLUMNS} FROM tokens WHERE hash = $1"))
             .bind(hash(token))
             .fetch_optional(&mut *self.reading().await?)
             .await?;
@@ -139,8 +139,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Missing`] when there is none.
     pub async fn token(&self, id: TokenId) -> Stored<TokenRecord> {
-        let statement = format!("SELECT {COLUMNS} FROM tokens WHERE id = $1");
-        let row = sqlx::query(sqlx::AssertSqlSafe(statement))
+        let row = sql::query(format!("SELECT {COLUMNS} FROM tokens WHERE id = $1"))
             .bind(id.to_string())
             .fetch_optional(&mut *self.reading().await?)
             .await?
@@ -152,23 +151,27 @@ impl Store {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn tokens(&self, filter: &TokenFilter) -> Stored<Vec<TokenRecord>> {
+    pub async fn tokens(&self, filter: &TokenFilter) -> Stored<Listed<TokenRecord>> {
+        let mut connection = self.reading().await?;
         let statement = format!("SELECT {COLUMNS} FROM tokens WHERE id > $1 ORDER BY id LIMIT $2");
-        let rows = sqlx::query(sqlx::AssertSqlSafe(statement))
-            .bind(filter.after.map_or_else(String::new, |id| id.to_string()))
-            .bind(filter.limit)
-            .fetch_all(&mut *self.reading().await?)
-            .await?;
-        rows.iter().map(read).collect()
+        let after = filter.after.map_or_else(String::new, |id| id.to_string());
+        let mut filling = Filling::new(filter.limit);
+        loop {
+            let query = sql::query(statement.clone()).bind(after.as_str()).bind(filling.limit());
+            let tokens = Listed::read("tokens", &query.fetch_all(&mut *connection).await?, read)?;
+            if let Some(tokens) = filling.done(tokens) {
+                return Ok(tokens);
+            }
+        }
     }
 
-    /// Revokes a token that is not the home's, and says whether there was one.
+    /// Revokes a token that is not the home's. `false` when there is none.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn revoke_token(&self, id: TokenId) -> Stored<bool> {
         let mut tx = self.writing("revoke_token").await?;
-        let gone = sqlx::query("DELETE FROM tokens WHERE id = $1 AND of_home = 0")
+        let gone = sql::query("DELETE FROM tokens WHERE id = $1 AND of_home = 0")
             .bind(id.to_string())
             .execute(&mut *tx)
             .await?

@@ -23,7 +23,7 @@ use tracing::{debug, error, warn};
 
 use crate::inventory::{ScanError, lookup};
 use crate::pace::Pace;
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 use turns::Turns;
 
 /// Sites whose events run at once.
@@ -119,8 +119,19 @@ impl WpCron {
                 break;
             }
             // Read for each site at the last moment: a site that a job holds is not touched.
-            if let Some(want) = self.store.idle_site(event.site.id).await? {
-                self.start(runs, &event, want);
+            match self.store.idle_site(event.site.id).await {
+                Ok(Some(want)) => self.start(runs, &event, want),
+                Ok(None) => {}
+                // It is asked again after its backoff, and the others have their turn.
+                Err(StoreError::Corrupt(field)) => {
+                    runs.turns.begin(&event);
+                    runs.turns.end(event.site.id, Duration::ZERO, self.pace.wp_cron_backoff);
+                    error!(
+                        site = %event.site.name, field,
+                        "left out the due events of a site whose row can't be read; `hostplane doctor` says what to do"
+                    );
+                }
+                Err(error) => return Err(error.into()),
             }
         }
         let soonest = later.iter().map(|event| event.due.since(now)).min();

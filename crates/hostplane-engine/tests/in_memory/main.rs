@@ -12,6 +12,7 @@ mod reconciler;
 mod recovery;
 mod rotation;
 mod support;
+mod unreadable;
 mod version_0_1;
 mod waiting;
 mod wp_cron;

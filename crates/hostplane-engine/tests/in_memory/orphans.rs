@@ -272,3 +272,30 @@ async fn what_belongs_to_a_site_that_is_there_is_not_removed_by_hand() {
     assert!(harness.world.state().containers.container("php_hello").is_some());
     running.stop().await;
 }
+
+#[tokio::test]
+async fn an_object_of_a_pruned_job_is_left_over() {
+    let harness = new_harness().await;
+    let running = harness.start().await;
+    let made = destroyed(&harness, &running, "hello").await;
+    running.stop().await;
+    harness
+        .spoil(
+            "UPDATE jobs SET finished_at = 1;
+             WITH RECURSIVE n (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM n WHERE n < 9)
+             INSERT INTO jobs (id, site_id, operation, state, direction, run_at, created_at, finished_at)
+             SELECT 'ffffffff-0000-7000-8000-00000000000' || n, sites.id, 'collect', 'completed', 'forward', 1, 1, 1
+             FROM n, sites",
+        )
+        .await;
+    let store = harness.store().await;
+    assert_eq!(store.prune_jobs(harness.now()).await.unwrap(), 2, "provision and destroy");
+    store.close().await;
+    plant(&harness, &made, "hello");
+    let running = harness.start().await;
+    running.app.reconcile(false).await.unwrap();
+    let found = running.app.orphans();
+    assert_eq!(found.len(), 8);
+    assert!(found.iter().all(|orphan| orphan.reason == OrphanReason::LeftOver), "{found:?}");
+    running.stop().await;
+}

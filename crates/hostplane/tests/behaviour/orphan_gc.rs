@@ -21,7 +21,7 @@ impl Harness {
 
         let newest = JobFilter { limit: 1, ..JobFilter::default() };
         let job = self.store_when(async |store| {
-            let job = store.jobs(None, &newest).await.unwrap().swap_remove(0);
+            let job = store.jobs(None, &newest).await.unwrap().rows.swap_remove(0).job;
             (job.operation == OperationName::Collect).then(|| job.id.to_string())
         });
         let job = job.await;

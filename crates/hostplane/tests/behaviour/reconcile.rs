@@ -27,7 +27,7 @@ async fn a_drift_is_reported_and_repaired_by_a_job() {
     reconciled(&harness).await;
     let repair = harness.store_when(async |store| {
         let newest = hostplane_engine::store::JobFilter { limit: 1, ..Default::default() };
-        let job = store.jobs(None, &newest).await.unwrap().swap_remove(0);
+        let job = store.jobs(None, &newest).await.unwrap().rows.swap_remove(0).job;
         (job.operation == hostplane_domain::job::OperationName::Repair).then(|| job.id.to_string())
     });
     let repair = repair.await;

@@ -61,6 +61,14 @@ impl Harness {
         std::fs::write(self.home.path().join("hostplane.db"), copy).unwrap();
     }
 
+    /// Changes the database past all code.
+    pub async fn spoil(&self, statement: &'static str) {
+        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(self.home.path().join("hostplane.db"));
+        let database = sqlx::SqlitePool::connect_with(options).await.unwrap();
+        sqlx::raw_sql(statement).execute(&database).await.unwrap();
+        database.close().await;
+    }
+
     /// Makes the database file from a dump.
     pub async fn load_database(&self, dump: &'static str) {
         let file = self.home.path().join("hostplane.db");

@@ -140,7 +140,7 @@ impl Harness {
     pub async fn counts(&self) -> (usize, usize) {
         let sites = hostplane_engine::store::SiteFilter { limit: 1000, ..Default::default() };
         let jobs = hostplane_engine::store::JobFilter { limit: 1000, ..Default::default() };
-        (self.store.sites(&sites).await.unwrap().len(), self.store.jobs(None, &jobs).await.unwrap().len())
+        (self.store.sites(&sites).await.unwrap().rows.len(), self.store.jobs(None, &jobs).await.unwrap().rows.len())
     }
 
     /// Makes a dependency unreachable from now on.

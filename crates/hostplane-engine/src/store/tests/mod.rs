@@ -1,14 +1,24 @@
-//! The rules that the store keeps by itself.
+//! The rules that the store itself keeps.
+
+mod lists;
+mod prune;
+mod query_plan;
+pub(super) mod recorder;
+mod unreadable;
 
 use hostplane_domain::details::{AdminEmail, AdminUser, SiteTitle};
 use hostplane_domain::job::{Direction, JobState, OperationName};
 use hostplane_domain::name::SiteName;
+use hostplane_domain::naming::ResourceKind;
+use hostplane_domain::plan::Verb;
 use hostplane_domain::site_kind::SiteDetails;
 use hostplane_domain::status::{SiteEvent, SiteStatus};
 use hostplane_domain::token::{TokenName, TokenScope};
 use hostplane_domain::wordpress::WordpressDetails;
+use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
 use tempfile::TempDir;
 
+use super::dialect::BUSY_DEADLINE;
 use super::*;
 use crate::operations;
 
@@ -34,7 +44,7 @@ fn named(name: &str) -> NewSite {
     }
 }
 
-/// Writes a pair of statuses past all code, and says whether the database took it.
+/// Writes a pair of statuses past all code. True when the database took it.
 async fn takes(store: &Store, from: SiteStatus, to: SiteStatus) -> bool {
     // ACTIVE needs a spec and most others need none; DESTROYING may have either.
     let spec = (to == SiteStatus::Active).then_some("{}");
@@ -48,13 +58,13 @@ async fn takes(store: &Store, from: SiteStatus, to: SiteStatus) -> bool {
 }
 
 #[tokio::test]
-async fn the_database_takes_exactly_the_transitions_of_the_code() {
+async fn the_schema_takes_exactly_the_code_s_transitions() {
     let home = TempDir::new().unwrap();
     let store = open(&home).await;
     store.add_site(&hello(), NOW).await.unwrap();
     for &from in SiteStatus::ALL {
         for &to in SiteStatus::ALL {
-            // What stays as it is isn't written.
+            // An unchanged status isn't written.
             let allowed = from != to && SiteEvent::ALL.iter().any(|event| from.on(*event) == Ok(to));
             assert_eq!(takes(&store, from, to).await, allowed, "{from} > {to}");
         }
@@ -74,7 +84,7 @@ async fn its_files_are_their_owner_s_alone() {
 }
 
 #[tokio::test]
-async fn a_name_is_unique_and_a_site_has_one_active_job() {
+async fn names_are_unique_and_a_site_has_one_job() {
     let home = TempDir::new().unwrap();
     let store = open(&home).await;
     let (site, _) = store.add_site(&hello(), NOW).await.unwrap();
@@ -84,7 +94,7 @@ async fn a_name_is_unique_and_a_site_has_one_active_job() {
 }
 
 #[tokio::test]
-async fn a_job_is_claimed_once_and_only_when_it_is_due() {
+async fn a_due_job_is_claimed_once() {
     let home = TempDir::new().unwrap();
     let store = open(&home).await;
     store.add_site(&hello(), NOW.plus(Duration::from_secs(1))).await.unwrap();
@@ -95,22 +105,22 @@ async fn a_job_is_claimed_once_and_only_when_it_is_due() {
 }
 
 #[tokio::test]
-async fn a_later_start_voids_claims_and_refuses_what_they_still_write() {
+async fn a_later_start_fences_earlier_claims() {
     let home = TempDir::new().unwrap();
     let store = open(&home).await;
     let (_, job) = store.add_site(&hello(), NOW).await.unwrap();
     let claim = store.claim(NOW).await.unwrap().unwrap();
     store.begin_run(&claim, Some(SiteEvent::ProvisionStarted), NOW).await.unwrap();
-    let kind = hostplane_domain::naming::ResourceKind::Network;
-    let direction = hostplane_domain::job::Direction::Forward;
-    let verb = hostplane_domain::plan::Verb::Ensure;
+    let kind = ResourceKind::Network;
+    let direction = Direction::Forward;
+    let verb = Verb::Ensure;
     store.intend(&claim, direction, kind, verb, NOW).await.unwrap();
 
     let later = open(&home).await;
     let record = later.job(job).await.unwrap();
     assert_eq!(record.state, JobState::Pending);
     assert_eq!(record.settles_at, Some(NOW.plus(SETTLE)), "the step may still have its effect");
-    assert_eq!(later.steps(job).await.unwrap()[0].state.as_str(), "unknown");
+    assert_eq!(later.steps(job).await.unwrap().rows[0].state.as_str(), "unknown");
     let again = later.claim(NOW).await.unwrap().unwrap();
     assert!(matches!(store.intend(&claim, direction, kind, verb, NOW).await, Err(StoreError::Superseded)));
     assert!(matches!(store.claim(NOW).await, Err(StoreError::Superseded)));
@@ -119,17 +129,17 @@ async fn a_later_start_voids_claims_and_refuses_what_they_still_write() {
 }
 
 #[tokio::test]
-async fn a_job_that_is_claimed_again_by_the_same_process_fences_off_the_run_before() {
+async fn a_second_claim_fences_the_first() {
     let home = TempDir::new().unwrap();
     let store = open(&home).await;
     store.add_site(&hello(), NOW).await.unwrap();
     let first = store.claim(NOW).await.unwrap().unwrap();
-    let (kind, verb) = (hostplane_domain::naming::ResourceKind::Network, hostplane_domain::plan::Verb::Ensure);
+    let (kind, verb) = (ResourceKind::Network, Verb::Ensure);
     store.intend(&first, Direction::Forward, kind, verb, NOW).await.unwrap();
     let again = "UPDATE jobs SET state = 'pending', epoch = NULL";
     sqlx::query(again).execute(&store.write).await.unwrap();
     let second = store.claim(NOW).await.unwrap().unwrap();
-    assert_eq!(store.steps(second.job.id).await.unwrap()[0].state.as_str(), "unknown");
+    assert_eq!(store.steps(second.job.id).await.unwrap().rows[0].state.as_str(), "unknown");
     assert_eq!(second.job.settles_at, Some(NOW.plus(SETTLE)), "the step may still have its effect");
     let error = JobError { step: None, message: "late".to_owned() };
     assert!(matches!(store.roll_back(&first, &error).await, Err(StoreError::Fenced)));
@@ -137,26 +147,26 @@ async fn a_job_that_is_claimed_again_by_the_same_process_fences_off_the_run_befo
 }
 
 #[tokio::test]
-async fn a_cancelled_job_begins_nothing_on_its_way_forward_and_is_not_completed() {
+async fn a_cancelled_job_only_rolls_back() {
     let home = TempDir::new().unwrap();
     let store = open(&home).await;
     let (_, job) = store.add_site(&hello(), NOW).await.unwrap();
     let claim = store.claim(NOW).await.unwrap().unwrap();
     store.begin_run(&claim, Some(SiteEvent::ProvisionStarted), NOW).await.unwrap();
     assert!(store.request_cancel(job, NOW).await.unwrap());
-    let (kind, verb) = (hostplane_domain::naming::ResourceKind::Network, hostplane_domain::plan::Verb::Ensure);
+    let (kind, verb) = (ResourceKind::Network, Verb::Ensure);
     let forward = store.intend(&claim, Direction::Forward, kind, verb, NOW).await;
     assert!(matches!(forward, Err(StoreError::Cancelled)), "{forward:?}");
     let finished = store.finish(&claim, JobState::Completed, SiteEvent::ProvisionConfirmed, &None, NOW).await;
     assert!(matches!(finished, Err(StoreError::Cancelled)), "{finished:?}");
     store.roll_back(&claim, &JobError { step: None, message: "cancelled".to_owned() }).await.unwrap();
-    store.intend(&claim, Direction::Back, kind, hostplane_domain::plan::Verb::Remove, NOW).await.unwrap();
+    store.intend(&claim, Direction::Back, kind, Verb::Remove, NOW).await.unwrap();
     store.finish(&claim, JobState::Cancelled, SiteEvent::ProvisionRolledBack, &None, NOW).await.unwrap();
     assert!(!store.request_cancel(job, NOW).await.unwrap(), "it has ended");
 }
 
 #[tokio::test]
-async fn a_full_disk_refuses_a_change_and_nothing_of_it_stays() {
+async fn a_full_disk_refuses_a_whole_change() {
     let home = TempDir::new().unwrap();
     let store = open(&home).await;
     let pages: i64 = sqlx::query_scalar("PRAGMA page_count").fetch_one(&store.write).await.unwrap();
@@ -172,13 +182,13 @@ async fn a_full_disk_refuses_a_change_and_nothing_of_it_stays() {
     let (number, error) = refused.expect("it gets full");
     assert!(error.contains("full"), "{error}");
     let all = store.sites(&SiteFilter { limit: 500, ..SiteFilter::default() }).await.unwrap();
-    assert_eq!(all.len(), number, "what was taken before is there, and no half of the other");
+    assert_eq!(all.rows.len(), number, "what was taken before is there, and no half of the other");
     sqlx::query("PRAGMA max_page_count = 1000000").execute(&store.write).await.unwrap();
     store.add_site(&named("after-all"), NOW).await.unwrap();
 }
 
 #[tokio::test]
-async fn a_database_that_another_program_holds_is_an_error_within_the_deadline() {
+async fn a_locked_database_fails_within_the_deadline() {
     use sqlx::Connection;
     let home = TempDir::new().unwrap();
     let store = open(&home).await;
@@ -195,7 +205,7 @@ async fn a_database_that_another_program_holds_is_an_error_within_the_deadline()
 }
 
 #[tokio::test]
-async fn a_job_that_can_t_be_read_needs_an_operator_and_holds_up_no_other() {
+async fn an_unreadable_job_holds_up_no_other() {
     for spoil in ["UPDATE jobs SET operation = 'nonsense'", "UPDATE sites SET details = '{'"] {
         let home = TempDir::new().unwrap();
         let store = open(&home).await;
@@ -214,7 +224,7 @@ async fn a_job_that_can_t_be_read_needs_an_operator_and_holds_up_no_other() {
 }
 
 #[tokio::test]
-async fn a_run_that_breaks_off_each_time_comes_round_ever_later_and_then_needs_an_operator() {
+async fn broken_off_runs_back_off_until_operator_required() {
     let home = TempDir::new().unwrap();
     let store = open(&home).await;
     let (_, job) = store.add_site(&hello(), NOW).await.unwrap();
@@ -242,7 +252,7 @@ async fn a_run_that_breaks_off_each_time_comes_round_ever_later_and_then_needs_a
 }
 
 #[tokio::test]
-async fn a_run_that_ends_in_order_is_not_counted_with_those_that_broke_off() {
+async fn an_orderly_end_resets_the_broken_off_count() {
     let home = TempDir::new().unwrap();
     let store = open(&home).await;
     store.add_site(&hello(), NOW).await.unwrap();
@@ -263,17 +273,7 @@ async fn a_run_that_ends_in_order_is_not_counted_with_those_that_broke_off() {
 }
 
 #[tokio::test]
-async fn an_unreadable_row_is_an_error_and_no_panic() {
-    let home = TempDir::new().unwrap();
-    let store = open(&home).await;
-    store.add_site(&hello(), NOW).await.unwrap();
-    sqlx::query("UPDATE sites SET name = '../etc'").execute(&store.write).await.unwrap();
-    let found = store.sites(&SiteFilter { limit: 10, ..SiteFilter::default() }).await;
-    assert!(matches!(found, Err(StoreError::Corrupt("sites.name"))), "{found:?}");
-}
-
-#[tokio::test]
-async fn pages_follow_each_other_even_among_sites_of_one_name() {
+async fn pages_follow_each_other_among_equal_names() {
     let home = TempDir::new().unwrap();
     let store = open(&home).await;
     let mut all = Vec::new();
@@ -288,9 +288,9 @@ async fn pages_follow_each_other_even_among_sites_of_one_name() {
     }
     let mut filter = SiteFilter { status: Some(SiteStatus::Destroyed), limit: 1, ..SiteFilter::default() };
     let mut seen = Vec::new();
-    while let Some(site) = store.sites(&filter).await.unwrap().pop() {
-        filter.after = Some(site.site.id);
-        seen.push(site.site.id);
+    while let Some(entry) = store.sites(&filter).await.unwrap().rows.pop() {
+        filter.after = Some(entry.site.site.id);
+        seen.push(entry.site.site.id);
     }
     assert_eq!(seen, all);
 }
@@ -314,7 +314,7 @@ async fn a_token_is_valid_until_the_moment_it_expires() {
 }
 
 #[tokio::test]
-async fn a_new_token_in_the_home_revokes_the_one_before_it_and_no_other() {
+async fn a_new_home_token_revokes_only_its_predecessor() {
     let home = TempDir::new().unwrap();
     let store = open(&home).await;
     store.set_token("hp_first", NOW).await.unwrap();
@@ -326,15 +326,15 @@ async fn a_new_token_in_the_home_revokes_the_one_before_it_and_no_other() {
     store.set_token("hp_second", NOW).await.unwrap();
     assert!(store.shown_token("hp_first").await.unwrap().is_none());
     assert_eq!(store.shown_token("hp_other").await.unwrap().unwrap().scope, TokenScope::Read);
-    // Whoever puts another one of ours there makes it the home's.
+    // Another token of ours in the home becomes the home's.
     store.set_token("hp_other", NOW).await.unwrap();
     let other = store.shown_token("hp_other").await.unwrap().unwrap();
     assert!(other.of_home && other.scope == TokenScope::Admin && other.expires_at.is_none());
-    assert_eq!(store.tokens(&TokenFilter { after: None, limit: 10 }).await.unwrap().len(), 1);
+    assert_eq!(store.tokens(&TokenFilter { after: None, limit: 10 }).await.unwrap().rows.len(), 1);
 }
 
 #[tokio::test]
-async fn the_token_of_an_older_database_stays_the_home_s() {
+async fn an_older_database_s_token_is_the_home_s() {
     let home = TempDir::new().unwrap();
     let file = home.path().join("test.db");
     let options = SqliteConnectOptions::new().filename(&file).create_if_missing(true);
@@ -362,7 +362,7 @@ const SPEC: &str = r#"{"site":{"id":"00000000-0000-0000-0000-000000000001","name
     "shared_network":"hostplane","database_host":"host.docker.internal:3306","secret_version":1}"#;
 
 #[tokio::test]
-async fn a_site_is_idle_when_it_is_active_and_no_job_holds_it() {
+async fn only_an_active_site_without_job_is_idle() {
     let home = TempDir::new().unwrap();
     let store = open(&home).await;
     let (site, provision) = store.add_site(&hello(), NOW).await.unwrap();
