@@ -54,7 +54,7 @@ mod tests {
     use super::*;
     use crate::store::{Commit, Permit, StoreGate};
 
-    /// Holds the paused clock still while SQLite works on its own thread.
+    /// Holds the paused clock still while `SQLite` works on its own thread.
     struct Still;
 
     impl StoreGate for Still {

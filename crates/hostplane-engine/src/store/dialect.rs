@@ -1,4 +1,4 @@
-//! SQLite: its connections, and the fragments of SQL that no other database would take.
+//! `SQLite`: its connections, and the fragments of SQL that no other database would take.
 //!
 //! Every other file of the store uses only types and statements that `PostgreSQL` has as well.
 

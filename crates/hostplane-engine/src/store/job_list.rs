@@ -38,8 +38,8 @@ pub struct JobFilter {
 }
 
 /// The statement for a page, but for its `LIMIT`. Its `FROM` decides which index finds the jobs: of a site those of
-/// the site alone, and of jobs that have not ended the few of them, whatever else is asked of them. SQLite keeps the
-/// order of tables that `CROSS JOIN` joins.
+/// the site alone, and of jobs that have not ended the few of them, whatever the other conditions are. `SQLite` keeps
+/// the order of tables that `CROSS JOIN` joins.
 fn page(site: Option<&SiteName>, filter: &JobFilter) -> (String, Conditions) {
     let is_unended = |state| matches!(state, JobState::Pending | JobState::Running | JobState::NeedsOperator);
     let mut conditions = Conditions::default();

@@ -19,7 +19,7 @@ pub struct SiteRecord {
     pub site: SiteRef,
     /// Its place in the life of a site.
     pub status: SiteStatus,
-    /// The details that were given when it was created. They tell its kind.
+    /// The details given at its creation, of its kind.
     pub details: SiteDetails,
     /// The version that its passwords begin with.
     pub secret_version: u32,
@@ -36,7 +36,7 @@ pub struct SiteRecord {
 pub struct NewSite {
     /// Its name.
     pub name: SiteName,
-    /// The details that were given when it was created. They tell its kind.
+    /// The details given at its creation, of its kind.
     pub details: SiteDetails,
 }
 

@@ -41,7 +41,7 @@ fn served(state: &State, host: &str, path: &str) -> Result<String, u16> {
     let nginx = running(&naming::nginx_container(site)).ok_or(502_u16)?;
     let settings = naming::nginx_volume(site);
     if !nginx.spec.mounts.iter().any(|mount| mount.volume == settings) {
-        // The image's own settings, as a tiny site has them.
+        // The image's own settings.
         return if path == "/" { Ok("Welcome to nginx!".to_owned()) } else { Err(404) };
     }
     let block = state.containers.read_file(&settings, "default.conf").ok_or(502_u16)?;

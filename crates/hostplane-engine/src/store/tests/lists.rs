@@ -156,6 +156,6 @@ async fn the_code_decides_which_kinds_there_are() {
     let home = TempDir::new().unwrap();
     let store = open(&home).await;
     store.add_site(&hello(), NOW).await.unwrap();
-    sqlx::query("UPDATE sites SET kind = 'tiny'").execute(&store.write).await.unwrap();
+    sqlx::query("UPDATE sites SET kind = 'later'").execute(&store.write).await.unwrap();
     sqlx::query("UPDATE sites SET kind = ''").execute(&store.write).await.unwrap_err();
 }

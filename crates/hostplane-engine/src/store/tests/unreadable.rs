@@ -50,8 +50,9 @@ async fn a_page_of_jobs_is_filled_past_it() {
         assert_eq!(found.rows.iter().map(|entry| entry.job.id).collect::<Vec<_>>(), [jobs[2], jobs[0]]);
         let expected =
             UnreadableRow { table: "jobs", id: jobs[1].to_string(), site: Some(named("second").name), field };
-        assert_eq!(found.unreadable, [expected.clone()]);
-        assert_eq!(store.unreadable_rows().await.unwrap(), [expected]);
+        let expected = [expected];
+        assert_eq!(found.unreadable, expected);
+        assert_eq!(store.unreadable_rows().await.unwrap(), expected);
     }
 }
 

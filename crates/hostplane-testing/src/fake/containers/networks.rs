@@ -64,7 +64,7 @@ impl ContainersState {
             Some(subnet) => subnet.trunc(),
             None => default_pools()
                 .find(|&pool| free(pool))
-                .ok_or_else(|| Rejection::Capacity("no free subnet; remove networks that nobody uses".to_owned()))?,
+                .ok_or_else(|| Rejection::Capacity("no free subnet; remove unused networks".to_owned()))?,
         };
         let id = self.next_id();
         let network = FakeNetwork { name: spec.name.clone(), labels: spec.labels.clone(), subnet };
