@@ -60,13 +60,13 @@ pub(crate) enum ServeError {
 
 /// Serves with the platform that is there.
 pub(crate) async fn serve(config: Config) -> Result<(), ServeError> {
-    run(config, None).await
+    Box::pin(run(config, None)).await
 }
 
 /// Makes the platform, and serves.
 pub(crate) async fn up(config: Config) -> Result<(), ServeError> {
     let platform = config.platform()?;
-    run(config, Some(platform)).await
+    Box::pin(run(config, Some(platform))).await
 }
 
 async fn run(config: Config, platform: Option<PlatformSettings>) -> Result<(), ServeError> {

@@ -86,7 +86,7 @@ mod tests {
 
     use super::*;
 
-    const BACKOFF: Backoff = Backoff { first: Duration::from_secs(5), longest: Duration::from_secs(60) };
+    const BACKOFF: Backoff = Backoff { first: Duration::from_secs(5), longest: Duration::from_mins(1) };
     const SITE: SiteId = SiteId::new(Uuid::from_u128(1));
 
     #[test]

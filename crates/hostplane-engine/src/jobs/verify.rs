@@ -13,6 +13,7 @@ use super::failure::{Failure, RunError};
 use super::runner::{Runner, blueprint, concerns};
 use crate::context::SiteCx;
 use crate::inventory::snapshot::Depth;
+use crate::resources::Resource;
 use crate::sites::Blueprint;
 use crate::store::Claim;
 
@@ -40,7 +41,7 @@ pub(super) async fn repaired(
     let found = drifts(&blueprint.observe(cx, want, &seen));
     let is_left = |drift: &&Drift| match drift.remediation {
         Remediation::Repair | Remediation::Restore => true,
-        Remediation::Nothing => !blueprint.resource(drift.kind).is_some_and(|resource| resource.holds_data()),
+        Remediation::Nothing => !blueprint.resource(drift.kind).is_some_and(Resource::holds_data),
         Remediation::Upgrade | Remediation::Operator => false,
     };
     let left: Vec<String> =

@@ -23,6 +23,7 @@ use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
 use crate::pace::{Pace, STEP_TRIES};
+use crate::resources::Resource;
 use crate::secrets::Secrets;
 use crate::sites;
 
@@ -142,7 +143,7 @@ impl Platform {
             .into_iter()
             .filter(|container| container.state != ContainerState::Running)
             .filter_map(|container| Some((container.mark.clone()?, container)))
-            .filter(|(mark, _)| sites::resource(mark.kind).is_some_and(|resource| resource.runs()) && is_active(mark))
+            .filter(|(mark, _)| sites::resource(mark.kind).is_some_and(Resource::runs) && is_active(mark))
             .map(|(_, container)| container)
             .collect();
         let starts = stream::iter(&stopped).map(|container| self.start_site(container));

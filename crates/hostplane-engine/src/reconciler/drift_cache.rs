@@ -12,6 +12,7 @@ use metrics::counter;
 use tracing::{info, warn};
 
 use crate::inventory::snapshot::Depth;
+use crate::resources::Resource;
 use crate::sites;
 
 /// Drift of all sites, as last detected.
@@ -60,7 +61,7 @@ pub struct DriftReport {
 
 /// True for a drift that only a deep scan shows.
 fn is_deep(drift: &Drift) -> bool {
-    let shown_by = sites::resource(drift.kind).map_or(Depth::Shallow, |resource| resource.shown_by());
+    let shown_by = sites::resource(drift.kind).map_or(Depth::Shallow, Resource::shown_by);
     (shown_by == Depth::Deep && drift.reason != Reason::LeftOver) || drift.reason == Reason::Limits
 }
 

@@ -134,7 +134,7 @@ mod tests {
     #[test]
     fn every_resource_belongs_to_a_kind() {
         for kind in ResourceKind::ALL {
-            assert_eq!(resource(*kind).map(|resource| resource.kind()), Some(*kind));
+            assert_eq!(resource(*kind).map(Resource::kind), Some(*kind));
         }
     }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 
-use super::{StoreError, Stored};
+use super::{StoreError, Stored, migrations};
 
 /// The driver.
 pub(super) type Database = sqlx::Sqlite;
@@ -47,7 +47,7 @@ pub(super) async fn open(file: &Path) -> Stored<(Pool, Pool)> {
         options.idle_timeout(None).max_lifetime(None).acquire_timeout(ACQUIRE_DEADLINE)
     };
     let write = pool(1).connect_with(options.clone()).await?;
-    sqlx::migrate!("./migrations").run(&write).await?;
+    migrations::migrator().run(&write).await?;
     let read = pool(4).connect_with(options.read_only(true)).await?;
     Ok((write, read))
 }

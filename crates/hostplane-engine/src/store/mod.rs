@@ -12,6 +12,7 @@ mod identity;
 mod job_list;
 mod jobs;
 mod listed;
+mod migrations;
 mod origins;
 mod params;
 mod prune;

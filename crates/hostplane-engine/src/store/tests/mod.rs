@@ -339,7 +339,7 @@ async fn an_older_database_s_token_is_the_home_s() {
     let file = home.path().join("test.db");
     let options = SqliteConnectOptions::new().filename(&file).create_if_missing(true);
     let older = SqlitePool::connect_with(options).await.unwrap();
-    let mut migrations = sqlx::migrate!("./migrations");
+    let mut migrations = migrations::migrator();
     migrations.migrations = migrations.migrations.iter().filter(|one| one.version < 4).cloned().collect();
     migrations.run(&older).await.unwrap();
     let add = "INSERT INTO tokens (id, hash, created_at) VALUES ('018f0000-0000-7000-8000-000000000000', $1, 1)";
