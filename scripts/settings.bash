@@ -71,7 +71,7 @@ build_control_plane() {
         return
     fi
     say 'building the control plane'
-    cargo build --release --locked --quiet --manifest-path "$root/Cargo.toml" 8<&- ||
+    cargo build --release --locked --quiet --package hostplane --manifest-path "$root/Cargo.toml" 8<&- ||
         fail 'the control plane could not be built; the cause is above'
 }
 

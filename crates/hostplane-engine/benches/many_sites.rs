@@ -287,10 +287,10 @@ fn print(figures: &[Figures]) {
     row("a full scan, median", &|f| format!("{:.0} ms", ms(median(&f.walls))));
     row("the same, longest", &|f| format!("{:.0} ms", ms(f.walls.iter().copied().max().unwrap_or_default())));
     row("CPU of a full scan, median", &|f| format!("**{:.0} ms**", ms(median(&f.cpus))));
-    row("CPU of a scan interval: a full scan, and deep scans of a sixtieth of the sites", &|f| {
+    row("CPU of a tick: a full scan, and a deep scan of a sixtieth of the sites", &|f| {
         format!("**{:.0} ms**", ms(f.whole))
     });
-    row("of that, the fake's answers", &|f| format!("{:.0} ms", ms(f.asking)));
+    row("of that, the fakes' answers", &|f| format!("{:.0} ms", ms(f.asking)));
     row("outside calls of a full scan", &|f| f.calls.to_string());
     row("memory before, with the world in it", &|f| format!("{} MiB", f.before / 1024));
     row("memory at most", &|f| format!("{} MiB", f.peak / 1024));

@@ -40,13 +40,13 @@ pub struct LogLine {
 }
 
 /// The newest lines that fit into an answer, oldest first.
-pub struct Newest {
+pub struct LogTail {
     query: LogQuery,
     lines: VecDeque<LogLine>,
     bytes: usize,
 }
 
-impl Newest {
+impl LogTail {
     /// No line yet.
     #[must_use]
     pub fn new(query: LogQuery) -> Self {
@@ -84,7 +84,7 @@ mod tests {
     }
 
     fn kept(query: LogQuery, lines: impl IntoIterator<Item = LogLine>) -> Vec<i128> {
-        let mut newest = Newest::new(query);
+        let mut newest = LogTail::new(query);
         lines.into_iter().for_each(|line| newest.add(line));
         newest.finish().iter().map(|line| line.at.as_nanosecond()).collect()
     }

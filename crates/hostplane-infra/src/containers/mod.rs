@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 pub use docker::{BadCertificates, ConnectError, Docker, engine_host};
 pub use gated::{CREATE_DEADLINE, GatedContainers};
-pub use log::{LOG_LIMIT, LogLine, LogQuery, LogStream, LogTime, Newest};
+pub use log::{LOG_LIMIT, LogLine, LogQuery, LogStream, LogTail, LogTime};
 
 use crate::clock::Timestamp;
 use crate::error::Effect;

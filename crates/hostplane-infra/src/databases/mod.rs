@@ -1,8 +1,8 @@
 //! Database server of the sites: a database, a user and a ledger row per tenant.
 
-pub mod claim;
 mod gated;
 mod mariadb;
+pub mod ownership;
 
 use async_trait::async_trait;
 use hostplane_domain::ids::InstanceId;

@@ -73,7 +73,7 @@ pub const ANOTHER_SITES_FILES: &str = "the volume already holds another site's f
 /// The refusal to install over another site's marker.
 pub const ANOTHER_SITES_TABLES: &str = "the database already holds another site's WordPress";
 /// The refusal to install over tables without a marker.
-pub const NOBODYS_TABLES: &str = "the database already holds tables that Hostplane didn't make";
+pub const UNMARKED_TABLES: &str = "the database already holds tables that Hostplane didn't make";
 
 /// Refusal to overwrite data without this site's marker.
 #[must_use]

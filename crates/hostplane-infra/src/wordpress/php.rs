@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use super::{
-    ANOTHER_SITES_FILES, ANOTHER_SITES_TABLES, EVENTS_DEADLINE, EventsRun, Installation, NOBODYS_TABLES, Wordpress,
+    ANOTHER_SITES_FILES, ANOTHER_SITES_TABLES, EVENTS_DEADLINE, EventsRun, Installation, UNMARKED_TABLES, Wordpress,
     WordpressFacts, occupied,
 };
 use crate::containers::{Containers, Exec, ExecOutput};
@@ -119,7 +119,7 @@ impl Wordpress for PhpWordpress {
         match answer.as_str() {
             "installed" => Ok(()),
             "another" => Err(occupied(ANOTHER_SITES_TABLES)),
-            _ => Err(occupied(NOBODYS_TABLES)),
+            _ => Err(occupied(UNMARKED_TABLES)),
         }
     }
 

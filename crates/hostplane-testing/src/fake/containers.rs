@@ -23,7 +23,7 @@ use super::FakeWorld;
 use hostplane_infra::clock::Clock;
 use hostplane_infra::containers::{
     ArchiveEntry, ContainerFacts, ContainerState, Containers, EngineEvents, EngineFacts, Exec, ExecOutput, LogLine,
-    LogQuery, NetworkFacts, NetworkSpec, Newest, Scope, Tuning, VolumeFacts, paths,
+    LogQuery, LogTail, NetworkFacts, NetworkSpec, Scope, Tuning, VolumeFacts, paths,
 };
 use hostplane_infra::error::{Dependency, Effect, EffectError, Rejection};
 
@@ -386,7 +386,7 @@ impl Containers for FakeWorld {
     async fn log(&self, container_id: &str, query: LogQuery) -> Effect<Vec<LogLine>> {
         let view = self.view();
         let (_, container) = view.containers.existing(container_id)?;
-        let mut newest = Newest::new(query);
+        let mut newest = LogTail::new(query);
         container.log.iter().for_each(|line| newest.add(line.clone()));
         Ok(newest.finish())
     }

@@ -12,7 +12,7 @@ use super::FakeWorld;
 use super::injected::Parts;
 use hostplane_infra::clock::Timestamp;
 use hostplane_infra::databases::{
-    Databases, NextEvent, TenantFacts, TenantKey, TenantSpec, TenantUser, Tenants, claim,
+    Databases, NextEvent, TenantFacts, TenantKey, TenantSpec, TenantUser, Tenants, ownership,
 };
 use hostplane_infra::error::{Dependency, Effect, Rejection};
 
@@ -104,10 +104,10 @@ impl DatabasesState {
         }
         match self.ledger.get(&tenant) {
             Some(entry) => {
-                claim::own(&tenant, entry.mark.as_ref(), spec.mark.instance, spec.mark.site.id)?;
+                ownership::own(&tenant, entry.mark.as_ref(), spec.mark.instance, spec.mark.site.id)?;
             }
-            None if self.databases.contains_key(&tenant) => return Err(claim::foreign("database", &tenant)),
-            None if self.users.contains_key(&tenant) => return Err(claim::foreign("database user", &tenant)),
+            None if self.databases.contains_key(&tenant) => return Err(ownership::foreign("database", &tenant)),
+            None if self.users.contains_key(&tenant) => return Err(ownership::foreign("database user", &tenant)),
             None => {}
         }
         // In the order of the real adapter.
@@ -128,7 +128,7 @@ impl DatabasesState {
     fn confirm(&mut self, key: &TenantKey) -> Effect<()> {
         let tenant = naming::database(&key.site.name);
         let row = self.ledger.get_mut(&tenant);
-        claim::own(&tenant, row.as_ref().and_then(|row| row.mark.as_ref()), key.instance, key.site.id)?;
+        ownership::own(&tenant, row.as_ref().and_then(|row| row.mark.as_ref()), key.instance, key.site.id)?;
         if let Some(row) = row {
             row.confirmed = true;
         }
@@ -138,7 +138,7 @@ impl DatabasesState {
     fn remove(&mut self, key: &TenantKey, parts: &mut Parts) -> Effect<()> {
         let tenant = naming::database(&key.site.name);
         let entry = self.ledger.get(&tenant).and_then(|row| row.mark.as_ref());
-        if claim::own(&tenant, entry, key.instance, key.site.id).is_ok() {
+        if ownership::own(&tenant, entry, key.instance, key.site.id).is_ok() {
             parts.next()?;
             self.users.remove(&tenant);
             parts.next()?;

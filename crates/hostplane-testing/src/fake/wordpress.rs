@@ -12,7 +12,7 @@ use hostplane_infra::clock::Clock;
 use hostplane_infra::containers::ContainerState;
 use hostplane_infra::error::{Effect, EffectError};
 use hostplane_infra::wordpress::{
-    ANOTHER_SITES_FILES, ANOTHER_SITES_TABLES, EventsRun, Installation, NOBODYS_TABLES, Wordpress, WordpressFacts,
+    ANOTHER_SITES_FILES, ANOTHER_SITES_TABLES, EventsRun, Installation, UNMARKED_TABLES, Wordpress, WordpressFacts,
     occupied,
 };
 
@@ -112,7 +112,7 @@ impl Wordpress for FakeWorld {
             }
             Some(_) => return Err(occupied(ANOTHER_SITES_TABLES)),
             None if !database.tables.is_empty() && !database.tables.contains_key(INSTALLING) => {
-                return Err(occupied(NOBODYS_TABLES));
+                return Err(occupied(UNMARKED_TABLES));
             }
             None if !unpacked => return Err(EffectError::transient_message(call, "WordPress isn't unpacked")),
             None => {}

@@ -7,11 +7,11 @@ use bollard::query_parameters::LogsOptions;
 use bytes::Bytes;
 use futures_util::TryStreamExt;
 
-use crate::containers::log::{LogLine, LogQuery, LogStream, Newest};
+use crate::containers::log::{LogLine, LogQuery, LogStream, LogTail};
 
 /// Fetches the selected lines.
 pub(super) async fn fetch(client: &Client, container: &str, query: LogQuery) -> Result<Vec<LogLine>, BollardError> {
-    // The Engine takes whole seconds; `Newest` leaves out earlier lines.
+    // The Engine takes whole seconds; `LogTail` leaves out earlier lines.
     let since = query.after.map_or(0, |after| i32::try_from(after.as_second()).unwrap_or(i32::MAX));
     let options = LogsOptions {
         stdout: true,
@@ -22,7 +22,7 @@ pub(super) async fn fetch(client: &Client, container: &str, query: LogQuery) -> 
         ..LogsOptions::default()
     };
     let mut output = Box::pin(client.logs(container, Some(options)));
-    let mut newest = Newest::new(query);
+    let mut newest = LogTail::new(query);
     while let Some(message) = output.try_next().await? {
         if let Some(line) = line(message) {
             newest.add(line);

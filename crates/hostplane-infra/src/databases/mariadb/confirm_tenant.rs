@@ -2,7 +2,7 @@
 
 use super::ledger;
 use super::session::Session;
-use crate::databases::{TenantKey, claim};
+use crate::databases::{TenantKey, ownership};
 use crate::error::Effect;
 
 pub(super) const CALL: &str = "mariadb.confirm_tenant";
@@ -11,7 +11,7 @@ pub(super) const CALL: &str = "mariadb.confirm_tenant";
 pub(super) async fn confirm(session: &mut Session<'_>, tenant: &str, key: &TenantKey) -> Effect<()> {
     let rows = ledger::read(session, CALL, Some(tenant)).await?;
     let row = rows.get(tenant);
-    let mark = claim::own(tenant, row.and_then(|row| row.mark.as_ref()), key.instance, key.site.id)?;
+    let mark = ownership::own(tenant, row.and_then(|row| row.mark.as_ref()), key.instance, key.site.id)?;
     if row.is_some_and(|row| !row.confirmed) {
         ledger::confirm(session, tenant, &mark).await?;
     }

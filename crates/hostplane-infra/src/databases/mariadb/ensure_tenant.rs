@@ -10,7 +10,7 @@ use hostplane_domain::mark::Mark;
 use super::catalog::{self, Catalog, Level, Privilege};
 use super::session::{CANNOT_USER, DATABASE_EXISTS, DUPLICATE_ENTRY, Session};
 use super::{ledger, quote};
-use crate::databases::{TENANT_PRIVILEGES, TenantSpec, claim};
+use crate::databases::{TENANT_PRIVILEGES, TenantSpec, ownership};
 use crate::error::{Dependency, Effect, EffectError, Rejection};
 
 pub(super) const CALL: &str = "mariadb.ensure_tenant";
@@ -21,18 +21,18 @@ pub(super) async fn ensure(session: &mut Session<'_>, tenant: &str, spec: &Tenan
     let catalog = catalog::read(session, CALL, Some(tenant)).await?;
     let row_is_new = match catalog.entry(tenant) {
         Some(entry) => {
-            let found = claim::own(tenant, entry.mark.as_ref(), mark.instance, mark.site.id)?;
+            let found = ownership::own(tenant, entry.mark.as_ref(), mark.instance, mark.site.id)?;
             if let Some(host) = catalog.other_host(tenant) {
-                return Err(claim::foreign("database user", &format!("{tenant}@{host}")));
+                return Err(ownership::foreign("database user", &format!("{tenant}@{host}")));
             }
             if found != *mark {
                 ledger::update(session, tenant, mark).await?;
             }
             false
         }
-        None if catalog.database(tenant) => return Err(claim::foreign("database", tenant)),
+        None if catalog.database(tenant) => return Err(ownership::foreign("database", tenant)),
         None if catalog.user(tenant) || catalog.other_host(tenant).is_some() => {
-            return Err(claim::foreign("database user", tenant));
+            return Err(ownership::foreign("database user", tenant));
         }
         None => {
             ledger::insert(session, tenant, mark).await.map_err(|failure| {
@@ -73,7 +73,7 @@ async fn ensure_user(
                 if row_is_new {
                     ledger::delete(session, tenant, &spec.mark).await?;
                 }
-                Err(claim::foreign("database user", tenant))
+                Err(ownership::foreign("database user", tenant))
             }
             Err(failure) => Err(failure.into()),
         };
@@ -110,7 +110,7 @@ async fn ensure_database(
         Err(failure) if failure.is(DATABASE_EXISTS) && claim_is_new => {
             session.change("dropping the user again", format!("DROP USER {}", quote::account(tenant))).await?;
             ledger::delete(session, tenant, mark).await?;
-            Err(claim::foreign("database", tenant))
+            Err(ownership::foreign("database", tenant))
         }
         // The tenant itself made the database again.
         Err(failure) if failure.is(DATABASE_EXISTS) => Ok(()),

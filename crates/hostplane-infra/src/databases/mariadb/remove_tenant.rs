@@ -3,7 +3,7 @@
 use super::catalog;
 use super::session::{NO_DATABASE_TO_DROP, Session};
 use super::{ledger, quote};
-use crate::databases::{TenantKey, claim};
+use crate::databases::{TenantKey, ownership};
 use crate::error::Effect;
 
 pub(super) const CALL: &str = "mariadb.remove_tenant";
@@ -12,7 +12,7 @@ pub(super) const CALL: &str = "mariadb.remove_tenant";
 pub(super) async fn remove(session: &mut Session<'_>, tenant: &str, key: &TenantKey) -> Effect<()> {
     let catalog = catalog::read(session, CALL, Some(tenant)).await?;
     let Some(Ok(mark)) =
-        catalog.entry(tenant).map(|entry| claim::own(tenant, entry.mark.as_ref(), key.instance, key.site.id))
+        catalog.entry(tenant).map(|entry| ownership::own(tenant, entry.mark.as_ref(), key.instance, key.site.id))
     else {
         return Ok(());
     };
