@@ -316,7 +316,7 @@ fn print(figures: &[Figures]) {
         verdict(large.planned == DRIFTS)
     );
     println!(
-        "Growth of a tick from {} to {} sites, without the fake's answers: **{ours:.1}** times (target: at most \
+        "Growth of a tick from {} to {} sites, without the fakes' answers: **{ours:.1}** times (target: at most \
          {linear:.0}: {});\nwith them {whole:.1} times.",
         small.sites,
         large.sites,

@@ -31,8 +31,9 @@ fn plans(rounds: usize) -> Vec<Plan> {
     let provision = (OperationName::Provision, SiteStatus::Created);
     let destroy = (OperationName::Destroy, SiteStatus::Active);
     let mut plans = Vec::new();
-    for (operation, from) in [provision, destroy] {
-        let scenario = Scenario { kind: SiteKind::Wordpress, operation, from, turned: false };
+    let of_kind = |kind: &SiteKind| [provision, destroy].map(|(operation, from)| (*kind, operation, from));
+    for (kind, operation, from) in SiteKind::ALL.iter().flat_map(of_kind) {
+        let scenario = Scenario { kind, operation, from, turned: false };
         let places = places(scenario);
         // Strides that share no factor with the lists' lengths go through all combinations in time.
         let mut turn = 0;
