@@ -172,7 +172,7 @@ impl Rotation {
     }
 }
 
-/// Sites in service whose passwords come from an older generation.
+/// Sites in service whose passwords come from an older generation, or from an unknown one: their row can't be read.
 pub(crate) async fn behind(store: &Store, generation: u32) -> Stored<Vec<SiteId>> {
     if generation == Keyring::FIRST {
         return Ok(Vec::new());
@@ -180,7 +180,9 @@ pub(crate) async fn behind(store: &Store, generation: u32) -> Stored<Vec<SiteId>
     let mut behind = Vec::new();
     let mut filter = SiteFilter { status: Some(SiteStatus::Active), limit: PAGE, ..SiteFilter::default() };
     loop {
-        let page = store.sites(&filter).await?.reported();
+        let page = store.sites(&filter).await?;
+        behind.extend(page.unreadable.iter().filter_map(|row| row.id.parse::<SiteId>().ok()));
+        let page = page.reported();
         let Some(last) = page.last() else { return Ok(behind) };
         filter.after = Some(last.site.site.id);
         let is_behind = |spec: &DesiredSite| spec.secret_generation < generation;

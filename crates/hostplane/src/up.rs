@@ -92,7 +92,10 @@ impl Up {
         let mut active = BTreeSet::new();
         let mut filter = SiteFilter { status: Some(SiteStatus::Active), limit: PAGE, ..SiteFilter::default() };
         loop {
-            let page = self.store.sites(&filter).await?.reported();
+            let page = self.store.sites(&filter).await?;
+            // A row that can't be read is still a site in service.
+            active.extend(page.unreadable.iter().filter_map(|row| row.id.parse::<SiteId>().ok()));
+            let page = page.reported();
             let Some(last) = page.last() else { return Ok(active) };
             filter.after = Some(last.site.site.id);
             active.extend(page.iter().map(|entry| entry.site.site.id));

@@ -17,7 +17,7 @@ pub struct Statistics {
     /// Sites by status, without those that are DESTROYED.
     pub sites: Vec<(SiteStatus, u64)>,
     /// Jobs that have not ended.
-    pub jobs: Vec<(OperationName, JobState, u64)>,
+    pub jobs: Vec<(Option<OperationName>, JobState, u64)>,
     /// Drifts, as last detected.
     pub drifts: BTreeMap<(Reason, Remediation), u64>,
     /// Orphans as of the last full scan, by kind and reason.

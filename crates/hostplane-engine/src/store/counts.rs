@@ -1,4 +1,4 @@
-//! Numbers of sites and jobs, without those whose status or operation can't be read: `doctor` names their rows.
+//! Numbers of sites and jobs. A job whose operation can't be read counts too: it holds its site.
 
 use hostplane_domain::job::{JobState, OperationName};
 use hostplane_domain::status::SiteStatus;
@@ -20,18 +20,19 @@ impl Store {
         Ok(rows.iter().filter_map(count).collect())
     }
 
-    /// Jobs that have not ended, by operation and state.
+    /// Jobs that have not ended, by operation and state. Without an operation: those whose operation can't be read;
+    /// `doctor` names their rows.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn count_jobs(&self) -> Stored<Vec<(OperationName, JobState, u64)>> {
+    pub async fn count_jobs(&self) -> Stored<Vec<(Option<OperationName>, JobState, u64)>> {
         let rows: Vec<(String, String, i64)> = sql::tuple(
             "SELECT operation, state, COUNT(*) FROM jobs WHERE finished_at IS NULL GROUP BY operation, state",
         )
         .fetch_all(&mut *self.reading().await?)
         .await?;
         let count = |(operation, state, count): &(String, String, i64)| {
-            Some((operation.parse().ok()?, state.parse().ok()?, count.unsigned_abs()))
+            Some((operation.parse().ok(), state.parse().ok()?, count.unsigned_abs()))
         };
         Ok(rows.iter().filter_map(count).collect())
     }

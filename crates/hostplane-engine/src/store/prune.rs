@@ -1,7 +1,7 @@
 //! Pruning of old jobs.
 //!
 //! A job goes when it ended before a moment and its site has at least [`KEPT`] newer ones. So an unended job never
-//! goes: it is the newest of its site. A pruned job's id stays with its site, as objects in the world may still name
+//! goes: it is the newest of its site. The provision of a FAILED site stays for `job retry`. A pruned job's id stays with its site, as objects in the world may still name
 //! it: without it, a database would seem stale.
 
 use hostplane_infra::clock::Timestamp;
@@ -42,6 +42,7 @@ impl Store {
                  AND jobs.id < (SELECT id FROM jobs AS newer WHERE newer.site_id = sites.id
                                 ORDER BY id DESC LIMIT 1 OFFSET $3)
                  AND COALESCE(jobs.finished_at, $2) < $2
+                 AND NOT (sites.status = 'FAILED' AND jobs.operation = 'provision')
              ORDER BY sites.id, jobs.id LIMIT $4",
         );
         let old = old.bind(site).bind(ended_before.0).bind(i64::from(KEPT) - 1).bind(i64::from(BATCH));

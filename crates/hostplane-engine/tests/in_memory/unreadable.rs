@@ -82,6 +82,13 @@ async fn pages_show_the_others_and_doctor_names_it() {
         assert_eq!(sites.len(), if table == "sites" { 1 } else { 2 }, "{statement}");
         let jobs = running.app.jobs(None, &JobFilter { limit: 10, ..JobFilter::default() }).await.unwrap();
         assert!(jobs.iter().any(|job| job.site == name("whole")), "{statement}");
+        if table == "sites" {
+            running.app.rotate_secret().await.unwrap();
+            assert!(
+                running.app.secret().await.unwrap().sites_behind > 0,
+                "its passwords are not from the newest secret"
+            );
+        }
         let findings = running.app.examine().await.unwrap();
         let named = findings.iter().find(|finding| finding.message.contains(&format!("of {table} can't be read")));
         let named = named.unwrap_or_else(|| panic!("{statement}: {findings:?}"));

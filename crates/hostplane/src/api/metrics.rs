@@ -73,7 +73,8 @@ fn set_gauges(statistics: &Statistics, reported: &mut ReportedGauges) {
         now.push(("hostplane_sites", vec![("status", status.as_str())], count));
     }
     for (operation, state, count) in &statistics.jobs {
-        let labels = vec![("operation", operation.as_str()), ("state", state.as_str())];
+        let operation = operation.map_or("unknown", OperationName::as_str);
+        let labels = vec![("operation", operation), ("state", state.as_str())];
         now.push(("hostplane_jobs", labels, *count));
     }
     for ((reason, remediation), count) in &statistics.drifts {

@@ -97,6 +97,25 @@ async fn recent_and_unended_jobs_stay() {
 }
 
 #[tokio::test]
+async fn a_failed_site_keeps_its_provision() {
+    let home = TempDir::new().unwrap();
+    let store = open(&home).await;
+    let failed = site(&store, "failed").await;
+    add(&store, failed, 0..20, "completed", Some(OLD)).await;
+    sqlx::query("UPDATE jobs SET operation = 'provision', state = 'failed' WHERE id = $1")
+        .bind(job(0).to_string())
+        .execute(&store.write)
+        .await
+        .unwrap();
+    for status in ["PROVISIONING", "FAILED"] {
+        let change = "UPDATE sites SET previous_status = status, status = $1";
+        sqlx::query(change).bind(status).execute(&store.write).await.unwrap();
+    }
+    assert_eq!(store.prune_jobs(CUTOFF).await.unwrap(), 9);
+    assert_eq!(left(&store).await, [0].into_iter().chain(10..20).map(job).collect::<Vec<_>>());
+}
+
+#[tokio::test]
 async fn an_object_of_a_pruned_job_keeps_its_origin() {
     let home = TempDir::new().unwrap();
     let store = open(&home).await;

@@ -90,7 +90,8 @@ async fn counts_and_subnets_go_on() {
         .execute(&store.write)
         .await
         .unwrap();
-    assert_eq!(store.count_jobs().await.unwrap(), [(OperationName::Provision, JobState::Pending, 2)]);
+    let counted = [(None, JobState::Pending, 1), (Some(OperationName::Provision), JobState::Pending, 2)];
+    assert_eq!(store.count_jobs().await.unwrap(), counted);
     assert_eq!(store.busy_sites().await.unwrap().len(), 3);
     let claim = store.claim(NOW).await.unwrap().unwrap();
     let pool = "10.213.0.0/16".parse().unwrap();

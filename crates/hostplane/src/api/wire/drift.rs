@@ -15,6 +15,8 @@ pub(crate) struct Drift {
     pub resource: ResourceKind,
     pub name: String,
     pub reason: Reason,
+    /// `way` is its name in version 0.1.
+    #[serde(alias = "way")]
     pub remediation: Remediation,
     pub detail: String,
     pub seen_at: String,
@@ -23,7 +25,8 @@ pub(crate) struct Drift {
 /// Drift of all sites.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Drifts {
-    /// Time of the last full scan.
+    /// Time of the last full scan; `looked_at` is its name in version 0.1.
+    #[serde(alias = "looked_at")]
     pub scanned_at: Option<String>,
     /// Reason why the last full scan was incomplete.
     pub trouble: Option<String>,
