@@ -1,6 +1,6 @@
 //! A control plane that takes over what version 0.1 has left: its database, and the world that it made.
 
-use hostplane_domain::job::JobState;
+use hostplane_domain::job::{JobState, OperationName};
 use hostplane_domain::status::SiteStatus;
 use hostplane_infra::clock::Timestamp;
 use hostplane_testing::fake::FakeWorld;
@@ -20,8 +20,10 @@ async fn a_job_in_the_middle_is_ended_and_nothing_has_drifted() {
     harness.load_database(DATABASE).await;
     let running = harness.start().await;
     running.app.settle_routes().await.unwrap();
-    let job = running.app.site(&name("shop")).await.unwrap().view.active_job.expect("the change goes on");
-    let ended = running.ended(job).await;
+    // It may have ended already.
+    let jobs = running.all_jobs().await;
+    let job = jobs.iter().find(|job| job.record.operation == OperationName::Update).expect("the change of shop");
+    let ended = running.ended(job.record.id).await;
     assert_eq!(ended.record.state, JobState::Completed, "{:?}", ended.record.error);
     assert!(running.app.reconcile(true).await.unwrap());
     let report = running.app.drift();

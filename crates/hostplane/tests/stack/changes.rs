@@ -93,7 +93,7 @@ fn a_change_that_does_not_serve_is_rolled_back() {
     instance.expect_whole(&site);
     let refused = instance.run(&["site", "upgrade", &site, &other]);
     assert_eq!(refused.code, 1, "{}", refused.stderr);
-    assert!(refused.stderr.contains(&format!("not begun: {other}")), "{}", refused.stderr);
+    assert!(refused.stderr.contains(&format!("not started: {other}")), "{}", refused.stderr);
     assert_eq!(shown(&instance, &site)["upgrade_pending"], true);
     instance.expect_whole(&site);
     instance.stop();

@@ -24,8 +24,10 @@ impl Instance {
     pub fn expect_front_page(&self, site: &str) {
         let host = format!("Host: {}", self.authority(site));
         let url = format!("http://{}:{}/", self.caddy, self.http_port);
-        let asked =
-            self.within("curl").args(["--silent", "--fail", "--noproxy", "*", "--header", &host, &url]).output();
+        let asked = self
+            .within("curl")
+            .args(["--silent", "--include", "--fail-with-body", "--noproxy", "*", "--header", &host, &url])
+            .output();
         let asked = asked.expect("curl runs");
         let page = String::from_utf8_lossy(&asked.stdout);
         assert!(asked.status.success() && page.contains("Hello world!"), "{site}: {:?} {page}", asked.status);
