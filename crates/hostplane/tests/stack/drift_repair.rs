@@ -13,6 +13,8 @@ use crate::probe::Probe;
 
 /// Longest time for a repair. On an idle machine it takes a second or two.
 const PATIENCE: Duration = Duration::from_mins(1);
+/// More than the time after which PHP notices a changed file.
+const OPCACHE_PATIENCE: Duration = Duration::from_secs(6);
 
 struct Sabotage<'a> {
     instance: &'a Instance,
@@ -45,6 +47,11 @@ impl Sabotage<'_> {
             new.iter().any(has_reason) && repairs.iter().all(|job| job["state"] == "completed")
         });
         self.repairs.insert(site.to_owned(), self.repairs_of(site).len());
+        // PHP asks once in two seconds (`opcache.revalidate_freq`) whether a file has changed: a program that it compiled
+        // from a damaged file answers that long after the repair.
+        self.instance.until(&format!("the front page after: {what}"), OPCACHE_PATIENCE, |instance| {
+            instance.front_page(site).is_some_and(|page| page.contains("Hello world!"))
+        });
         self.instance.expect_whole(site);
         println!("drift repair: {what}: whole again after {:?}", begun.elapsed());
     }
