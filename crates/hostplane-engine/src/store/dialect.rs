@@ -41,9 +41,9 @@ pub(super) async fn open(file: &Path) -> Stored<(Pool, Pool)> {
         .foreign_keys(true)
         .busy_timeout(BUSY_DEADLINE);
     let pool = |size: u32| {
-        // A connection to a file needs no test before its use and no renewal. One is opened now, so that calls go on
-        // when the file can't be opened any more.
-        let options = SqlitePoolOptions::new().min_connections(1).max_connections(size).test_before_acquire(false);
+        // A connection to a file needs no test before its use and no renewal; all are opened now, so that no later call
+        // depends on opening the file.
+        let options = SqlitePoolOptions::new().min_connections(size).max_connections(size).test_before_acquire(false);
         options.idle_timeout(None).max_lifetime(None).acquire_timeout(ACQUIRE_DEADLINE)
     };
     let write = pool(1).connect_with(options.clone()).await?;
