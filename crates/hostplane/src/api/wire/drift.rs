@@ -25,8 +25,7 @@ pub(crate) struct Drift {
 /// Drift of all sites.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Drifts {
-    /// Time of the last full scan; `looked_at` is its name in version 0.1.
-    #[serde(alias = "looked_at")]
+    /// Time of the last full scan. A server of version 0.1 sends it under another name, so here it is missing then.
     pub scanned_at: Option<String>,
     /// Reason why the last full scan was incomplete.
     pub trouble: Option<String>,
