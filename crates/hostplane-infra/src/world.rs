@@ -83,7 +83,8 @@ impl World {
         if host == self.local.id {
             return Ok(&self.local);
         }
-        let message = format!("this installation has no host `{host}`");
+        let message =
+            format!("this installation has no host `{host}`; restore the newest copy of the control database");
         Err(Rejection::Invalid { by: Dependency::Docker(host), message }.into())
     }
 

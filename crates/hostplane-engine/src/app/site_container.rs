@@ -1,6 +1,5 @@
 //! The containers of a site, as front ends name them.
 
-use hostplane_domain::ids::HostId;
 use hostplane_domain::name::SiteName;
 use hostplane_domain::naming::ResourceKind;
 use hostplane_infra::containers::ContainerFacts;
@@ -60,10 +59,9 @@ impl App {
         found.map_err(unanswered(&record.site.name))
     }
 
-    /// The host of a site; the only one when the site has never been placed.
+    /// The host of a site.
     pub(super) fn host_of(&self, record: &SiteRecord) -> AppResult<&HostWorld> {
-        let host = record.spec.as_ref().map_or(HostId::LOCAL, |spec| spec.host);
-        self.world.at(host).map_err(unanswered(&record.site.name))
+        self.world.at(record.host()).map_err(unanswered(&record.site.name))
     }
 }
 

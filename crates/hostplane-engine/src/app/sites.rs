@@ -1,6 +1,6 @@
 //! Sites: create, list, show, destroy.
 
-use hostplane_domain::ids::{HostId, JobId};
+use hostplane_domain::ids::JobId;
 use hostplane_domain::job::{JobState, OperationName};
 use hostplane_domain::mark::Owner;
 use hostplane_domain::name::SiteName;
@@ -271,7 +271,7 @@ impl App {
         let ring = self.secrets.now();
         let cx = SiteCx {
             world: &self.world,
-            host: self.world.at(record.spec.as_ref().map_or(HostId::LOCAL, |spec| spec.host))?,
+            host: self.world.at(record.host())?,
             secrets: &ring,
             mail: self.settings.mail_login(),
             instance: self.instance,

@@ -1,7 +1,7 @@
 //! Sites.
 
 use hostplane_domain::desired::DesiredSite;
-use hostplane_domain::ids::SiteId;
+use hostplane_domain::ids::{HostId, SiteId};
 use hostplane_domain::mark::SiteRef;
 use hostplane_domain::name::SiteName;
 use hostplane_domain::site_kind::{SiteDetails, SiteKind};
@@ -29,6 +29,13 @@ pub struct SiteRecord {
     pub created_at: Timestamp,
     /// When it last changed.
     pub updated_at: Timestamp,
+}
+
+impl SiteRecord {
+    /// Its host; the only one there is for a site that was never placed.
+    pub(crate) fn host(&self) -> HostId {
+        self.spec.as_ref().map_or(HostId::LOCAL, |spec| spec.host)
+    }
 }
 
 /// A site to be created.

@@ -4,7 +4,7 @@ mod drift;
 
 use hostplane_domain::container;
 use hostplane_domain::desired::{DesiredSite, SiteLimits};
-use hostplane_domain::ids::{InstanceId, JobId, SiteId};
+use hostplane_domain::ids::{HostId, InstanceId, JobId, SiteId};
 use hostplane_domain::mark::{Labels, Mark, SiteRef};
 use hostplane_domain::name::SiteName;
 use hostplane_domain::naming::{self, ResourceKind};
@@ -197,6 +197,14 @@ async fn no_verb_touches_a_predecessor_s_objects() {
 #[tokio::test]
 async fn no_verb_touches_another_installation_s_objects() {
     leave_it_alone(mark_of(2, 1)).await;
+}
+
+#[tokio::test]
+async fn an_unknown_host_is_refused_not_absent() {
+    let site = Site::on(&empty().await, SiteKind::Wordpress);
+    let Err(error) = site.world.at(HostId::new(Uuid::from_u128(7))) else { panic!("a host that is not there") };
+    assert!(matches!(error, hostplane_infra::error::EffectError::Rejected(_)), "{error}");
+    assert!(error.to_string().contains("restore"), "{error}");
 }
 
 #[tokio::test]
