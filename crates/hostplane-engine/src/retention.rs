@@ -1,5 +1,6 @@
 //! Retention of ended jobs: the old ones are pruned, an hour apart.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use hostplane_infra::clock::Timestamp;
@@ -12,6 +13,8 @@ use crate::store::Store;
 
 /// Time that a job is kept after its end.
 const KEEP: Duration = Duration::from_hours(90 * 24);
+/// Newest jobs of each site that are kept, however old they are.
+const KEPT: NonZeroU32 = NonZeroU32::new(10).unwrap();
 /// Time until the first pass: a start has better things to do.
 const FIRST_PAUSE: Duration = Duration::from_mins(10);
 /// Time between two passes.
@@ -30,7 +33,7 @@ impl Retention {
         loop {
             let now = self.world.clock.now();
             let keep = i64::try_from(KEEP.as_micros()).unwrap_or(i64::MAX);
-            match self.store.prune_jobs(Timestamp(now.0.saturating_sub(keep))).await {
+            match self.store.prune_jobs(Timestamp(now.0.saturating_sub(keep)), KEPT).await {
                 Ok(0) => {}
                 Ok(jobs) => info!(jobs, "pruned old jobs"),
                 Err(error) => error!(error = chain(&error), "old jobs were not all pruned; trying again in an hour"),

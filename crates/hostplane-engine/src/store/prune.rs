@@ -1,28 +1,29 @@
 //! Pruning of old jobs.
 //!
-//! A job goes when it ended before a moment and its site has at least [`KEPT`] newer ones. So an unended job never
-//! goes: it is the newest of its site. The provision of a FAILED site stays for `job retry`. A pruned job's id stays with its site, as objects in the world may still name
-//! it: without it, a database would seem stale.
+//! A job goes when it ended before a moment and its site has enough newer ones. So an unended job never goes: it is the
+//! newest of its site. The provision of a FAILED site stays for `job retry`. A pruned job's id stays with its site, as
+//! objects in the world may still name it: without it, a database would seem stale.
+
+use std::num::NonZeroU32;
 
 use hostplane_infra::clock::Timestamp;
 
 use super::dialect::{id_rows, ids};
 use super::{Store, Stored, sql};
 
-/// Newest jobs of each site that are kept, however old they are.
-pub(super) const KEPT: u32 = 10;
 /// Jobs of one transaction: no other writer waits long for it.
 const BATCH: u32 = 100;
 
 impl Store {
-    /// Removes old jobs with their steps, in batches between which others may write. Answers the number of jobs.
+    /// Removes old jobs with their steps, in batches between which others may write; the newest `kept` of each site
+    /// stay. Answers the number of jobs.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn prune_jobs(&self, ended_before: Timestamp) -> Stored<u64> {
+    pub async fn prune_jobs(&self, ended_before: Timestamp, kept: NonZeroU32) -> Stored<u64> {
         let (mut site, mut pruned) = (String::new(), 0);
         loop {
-            let old = self.old_jobs(&site, ended_before).await?;
+            let old = self.old_jobs(&site, ended_before, kept).await?;
             let Some((_, last)) = old.last() else { return Ok(pruned) };
             site.clone_from(last);
             pruned += self.remove_jobs(&old, ended_before).await?;
@@ -33,7 +34,7 @@ impl Store {
     }
 
     /// A batch of jobs that may go, each with its site, from a site on.
-    async fn old_jobs(&self, site: &str, ended_before: Timestamp) -> Stored<Vec<(String, String)>> {
+    async fn old_jobs(&self, site: &str, ended_before: Timestamp, kept: NonZeroU32) -> Stored<Vec<(String, String)>> {
         // Site by site, so that a site without old jobs costs one question to an index; the COALESCE keeps the index
         // on (site_id, finished_at) out, which would find the kept jobs each time.
         let old = sql::tuple(
@@ -45,7 +46,7 @@ impl Store {
                  AND NOT (sites.status = 'FAILED' AND jobs.operation = 'provision')
              ORDER BY sites.id, jobs.id LIMIT $4",
         );
-        let old = old.bind(site).bind(ended_before.0).bind(i64::from(KEPT) - 1).bind(i64::from(BATCH));
+        let old = old.bind(site).bind(ended_before.0).bind(i64::from(kept.get()) - 1).bind(i64::from(BATCH));
         Ok(old.fetch_all(&mut *self.reading().await?).await?)
     }
 

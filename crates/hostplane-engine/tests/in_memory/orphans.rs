@@ -1,5 +1,6 @@
 //! Orphans: those that Hostplane deletes automatically, those that an operator removes, and those that stay.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use hostplane_domain::ids::InstanceId;
@@ -65,7 +66,7 @@ fn id_of(running: &ControlPlane, what: ObjectKind, name: &str) -> OrphanId {
 /// The newest job of all, when it has ended.
 async fn newest(running: &ControlPlane) -> hostplane_engine::app::JobView {
     let filter = hostplane_engine::store::JobFilter { limit: 1, ..Default::default() };
-    let job = running.app.jobs(None, &filter).await.unwrap().pop().unwrap();
+    let job = running.app.jobs(None, &filter).await.unwrap().rows.pop().unwrap();
     running.ended(job.record.id).await
 }
 
@@ -289,7 +290,11 @@ async fn an_object_of_a_pruned_job_is_left_over() {
         )
         .await;
     let store = harness.store().await;
-    assert_eq!(store.prune_jobs(harness.now()).await.unwrap(), 2, "provision and destroy");
+    assert_eq!(
+        store.prune_jobs(harness.now(), NonZeroU32::new(10).unwrap()).await.unwrap(),
+        2,
+        "provision and destroy"
+    );
     store.close().await;
     plant(&harness, &made, "hello");
     let running = harness.start().await;

@@ -1,6 +1,7 @@
 //! Old jobs go, and nothing that is still needed.
 
 use std::collections::BTreeSet;
+use std::num::NonZeroU32;
 
 use hostplane_domain::ids::{JobId, SiteId};
 use uuid::Uuid;
@@ -10,6 +11,7 @@ use super::*;
 const OLD: i64 = 1_000;
 const RECENT: i64 = 2_000;
 const CUTOFF: Timestamp = Timestamp(1_500);
+const TEN: NonZeroU32 = NonZeroU32::new(10).unwrap();
 
 fn job(nth: u128) -> JobId {
     JobId::new(Uuid::from_u128(nth))
@@ -72,12 +74,12 @@ async fn old_jobs_go_except_the_last_ten_of_each_site() {
     let (many, few) = (site(&store, "many").await, site(&store, "few").await);
     add(&store, many, 0..250, "completed", Some(OLD)).await;
     add(&store, few, 1_000..1_010, "failed", Some(OLD)).await;
-    assert_eq!(store.prune_jobs(CUTOFF).await.unwrap(), 240);
+    assert_eq!(store.prune_jobs(CUTOFF, TEN).await.unwrap(), 240);
     assert_eq!(left(&store).await, (240..250).chain(1_000..1_010).map(job).collect::<Vec<_>>());
     let steps: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM steps").fetch_one(&store.write).await.unwrap();
     assert_eq!(steps, 20, "steps go with their job");
     assert!(matches!(store.job_with_steps(job(0)).await, Err(StoreError::Missing("job"))));
-    assert_eq!(store.prune_jobs(CUTOFF).await.unwrap(), 0);
+    assert_eq!(store.prune_jobs(CUTOFF, TEN).await.unwrap(), 0);
 }
 
 #[tokio::test]
@@ -91,7 +93,7 @@ async fn recent_and_unended_jobs_stay() {
     add(&store, stuck, 99..100, "needs_operator", None).await;
     add(&store, pending, 200..220, "cancelled", Some(OLD)).await;
     add(&store, pending, 199..200, "pending", None).await;
-    assert_eq!(store.prune_jobs(CUTOFF).await.unwrap(), 20);
+    assert_eq!(store.prune_jobs(CUTOFF, TEN).await.unwrap(), 20);
     let kept = (0..30).chain([99]).chain(110..120).chain([199]).chain(210..220);
     assert_eq!(left(&store).await, kept.map(job).collect::<Vec<_>>());
 }
@@ -111,7 +113,7 @@ async fn a_failed_site_keeps_its_provision() {
         let change = "UPDATE sites SET previous_status = status, status = $1";
         sqlx::query(change).bind(status).execute(&store.write).await.unwrap();
     }
-    assert_eq!(store.prune_jobs(CUTOFF).await.unwrap(), 9);
+    assert_eq!(store.prune_jobs(CUTOFF, TEN).await.unwrap(), 9);
     assert_eq!(left(&store).await, [0].into_iter().chain(10..20).map(job).collect::<Vec<_>>());
 }
 
@@ -127,7 +129,7 @@ async fn an_object_of_a_pruned_job_keeps_its_origin() {
     }
     let asked = BTreeSet::from([job(0), job(15), job(99)]);
     let before = store.origins(&asked).await.unwrap();
-    assert_eq!(store.prune_jobs(CUTOFF).await.unwrap(), 10);
+    assert_eq!(store.prune_jobs(CUTOFF, TEN).await.unwrap(), 10);
     let after = store.origins(&asked).await.unwrap();
     assert_eq!(after.of, before.of);
     assert!(after.know(job(0)) && after.know(job(15)) && !after.know(job(99)));
@@ -140,7 +142,7 @@ async fn a_page_may_follow_a_pruned_job() {
     let store = open(&home).await;
     let site = site(&store, "many").await;
     add(&store, site, 0..20, "completed", Some(OLD)).await;
-    store.prune_jobs(CUTOFF).await.unwrap();
+    store.prune_jobs(CUTOFF, TEN).await.unwrap();
     let filter = JobFilter { before: Some(job(5)), limit: 10, ..JobFilter::default() };
     assert!(store.jobs(None, &filter).await.unwrap().rows.is_empty());
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::num::NonZeroU32;
 use std::path::Path;
 
 use hostplane_domain::desired::DesiredSite;
@@ -91,7 +92,7 @@ async fn exercise(home: &TempDir) {
     write_tokens(&store).await;
 
     prune::site_with_old_jobs(&store).await;
-    assert!(store.prune_jobs(NOW).await.unwrap() > 0);
+    assert!(store.prune_jobs(NOW, NonZeroU32::new(10).unwrap()).await.unwrap() > 0);
     store.unreadable_rows().await.unwrap();
     // One runs when the next process starts.
     assert!(store.claim(NOW).await.unwrap().is_some());
