@@ -55,7 +55,7 @@ fn classify_one(
         return Some(OrphanClass::UnknownJob);
     };
     // Its name decides, and its mark must agree: a mark may be a copy of another object's.
-    let named = sites::resource_at(seen, &origin.name).filter(|_| seen.mark.site.name == origin.name);
+    let named = sites::of(origin.kind).resource_at(seen, &origin.name).filter(|_| seen.mark.site.name == origin.name);
     let Some(resource) = named else { return Some(OrphanClass::Misnamed) };
     match origin.status {
         SiteStatus::Failed | SiteStatus::Destroyed => {}
@@ -75,6 +75,7 @@ mod tests {
     use hostplane_domain::ids::InstanceId;
     use hostplane_domain::mark::{Mark, SiteRef};
     use hostplane_domain::name::SiteName;
+    use hostplane_domain::site_kind::SiteKind;
     use hostplane_domain::spec_hash::SpecHash;
     use uuid::Uuid;
 
@@ -95,7 +96,7 @@ mod tests {
     fn origin(status: SiteStatus, at_rest_since: Option<i64>) -> Origin {
         let name = SiteName::parse("hello").unwrap();
         let at_rest_since = at_rest_since.map(Timestamp);
-        Origin { site: SITE, name, status, at_rest_since, collected_in_vain: None }
+        Origin { site: SITE, name, kind: SiteKind::Wordpress, status, at_rest_since, collected_in_vain: None }
     }
 
     fn class_of(found: &OwnedObject, origin: Origin) -> Option<OrphanClass> {
@@ -164,6 +165,13 @@ mod tests {
             assert_eq!(class(what, name), Some(left_over(kind)), "{what} {name}");
             assert_eq!(class(what, "mine"), Some(OrphanClass::Misnamed), "{what}");
         }
+    }
+
+    #[test]
+    fn a_name_that_only_another_kind_gives_is_misnamed() {
+        let php = OwnedObject { kind: ObjectKind::Container, name: "php_hello".to_owned(), ..found(SITE) };
+        let tiny = Origin { kind: SiteKind::Tiny, ..origin(SiteStatus::Destroyed, Some(9)) };
+        assert_eq!(class_of(&php, tiny), Some(OrphanClass::Misnamed));
     }
 
     #[test]

@@ -59,6 +59,14 @@ impl dyn Blueprint + '_ {
         self.resources().iter().copied().find(|resource| resource.kind() == kind)
     }
 
+    /// The resource that has an object's name, if a site of this kind has one.
+    pub fn resource_at(&self, object: ObjectRef<'_>, site: &SiteName) -> Option<&'static dyn Resource> {
+        let is_it = |resource: &&'static dyn Resource| {
+            resource.object() == Some(object.kind) && resource.object_name(site) == object.name
+        };
+        self.resources().iter().copied().find(is_it)
+    }
+
     /// True when sites of this kind have a resource of that kind.
     pub fn has(&self, kind: ResourceKind) -> bool {
         self.resource(kind).is_some()
@@ -101,12 +109,9 @@ pub(crate) fn resource(kind: ResourceKind) -> Option<&'static dyn Resource> {
     BLUEPRINTS.iter().find_map(|blueprint| blueprint.resource(kind))
 }
 
-/// The resource that has an object's name, if one of the site's has.
+/// The resource that has an object's name, of a site whose kind is unknown.
 pub(crate) fn resource_at(object: ObjectRef<'_>, site: &SiteName) -> Option<&'static dyn Resource> {
-    let is_it = |resource: &&&'static dyn Resource| {
-        resource.object() == Some(object.kind) && resource.object_name(site) == object.name
-    };
-    BLUEPRINTS.iter().find_map(|blueprint| blueprint.resources().iter().find(is_it).copied())
+    BLUEPRINTS.iter().find_map(|blueprint| blueprint.resource_at(object, site))
 }
 
 /// The objects that a site of a kind consists of when it is whole: kind and name of each.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::TryStreamExt;
 use hostplane_domain::ids::{JobId, SiteId};
 use hostplane_domain::name::SiteName;
+use hostplane_domain::site_kind::SiteKind;
 use hostplane_domain::status::SiteStatus;
 use hostplane_infra::clock::Timestamp;
 
@@ -19,6 +20,8 @@ pub struct Origin {
     pub site: SiteId,
     /// The name of that site: the name in a mark may be a copy of another.
     pub name: SiteName,
+    /// The kind of that site.
+    pub kind: SiteKind,
     /// The status of that site.
     pub status: SiteStatus,
     /// When the last of the site's jobs ended; `None` while one holds it. Known of sites that are FAILED or DESTROYED.
@@ -49,6 +52,7 @@ fn read(row: &Row) -> Stored<Origin> {
     Ok(Origin {
         site: parsed(row, "sites.site")?,
         name: parsed(row, "sites.name")?,
+        kind: parsed(row, "sites.kind")?,
         status: parsed(row, "sites.status")?,
         at_rest_since: time(row, "jobs.at_rest_since")?,
         collected_in_vain: time(row, "jobs.collected_in_vain")?,
@@ -66,7 +70,7 @@ impl Store {
         // Whatever the history has grown to: each part asks an index for one row.
         let statement = format!(
             "SELECT made.id, COALESCE(jobs.site_id, pruned_jobs.site_id) AS known, sites.id AS site, sites.name,
-                    sites.status,
+                    sites.kind, sites.status,
                     CASE WHEN sites.status IN ('FAILED', 'DESTROYED')
                               AND NOT EXISTS (SELECT 1 FROM jobs AS held WHERE held.site_id = sites.id
                                               AND held.{HOLDS_SITE})
