@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use crate::desired::{ContainerLimits, DesiredSite, SiteLimits, UPLOAD_MIB};
 use crate::job::OperationName;
+use crate::site_kind::SiteKind;
 use crate::wordpress::{MailRelay, PhpSettings, SiteImages};
 
 /// A change ordered by the operator. Applied to a desired state, it gives the next one.
@@ -45,16 +46,22 @@ impl SiteChange {
     /// Derives the desired state after the change.
     ///
     /// # Errors
-    /// [`OutOfBounds`] for a setting outside its bounds, or outside those that other settings leave.
-    pub fn apply(&self, before: &DesiredSite) -> Result<DesiredSite, OutOfBounds> {
+    /// [`RefusedSetting`] for a setting outside its bounds or those that other settings leave, or that the kind of site
+    /// doesn't have.
+    pub fn apply(&self, before: &DesiredSite) -> Result<DesiredSite, RefusedSetting> {
         let mut after = before.clone();
         match self {
             Self::Settings(patch) => {
                 after.limits = patch.limits.apply(&before.limits);
-                let php = after.kind.wordpress_mut().map_or_else(PhpSettings::default, |wordpress| {
-                    wordpress.php = patch.php.apply(wordpress.php);
-                    wordpress.php
-                });
+                let kind = after.kind.kind();
+                let php = match after.kind.wordpress_mut() {
+                    Some(wordpress) => {
+                        wordpress.php = patch.php.apply(wordpress.php);
+                        wordpress.php
+                    }
+                    None if patch.php == PhpPatch::default() => PhpSettings::default(),
+                    None => return Err(RefusedSetting { field: "php", why: Refusal::NotOfKind(kind) }),
+                };
                 check_php(&php)?;
                 check_limits(&after.limits, &php)?;
             }
@@ -126,15 +133,21 @@ pub struct PhpPatch {
     pub disallow_file_edit: Option<bool>,
 }
 
-/// A setting outside its bounds. The message is for the caller who sent the setting.
+/// A setting that is refused. The message is for the caller who sent it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{field} is from {least} to {most}{because}")]
-pub struct OutOfBounds {
+#[error("{field} {why}")]
+pub struct RefusedSetting {
     /// The setting's path, such as `limits.php.memory_mib`.
     pub field: &'static str,
-    least: u32,
-    most: u32,
-    because: &'static str,
+    why: Refusal,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+enum Refusal {
+    #[error("is from {least} to {most}{because}")]
+    OutOfBounds { least: u32, most: u32, because: &'static str },
+    #[error("is a setting that sites of kind {0} don't have")]
+    NotOfKind(SiteKind),
 }
 
 /// Most PHP workers of a site.
@@ -184,23 +197,26 @@ fn within(
     value: impl Into<u32>,
     bounds: RangeInclusive<u32>,
     because: &'static str,
-) -> Result<(), OutOfBounds> {
+) -> Result<(), RefusedSetting> {
     let (least, most) = bounds.into_inner();
-    if (least..=most).contains(&value.into()) { Ok(()) } else { Err(OutOfBounds { field, least, most, because }) }
+    if (least..=most).contains(&value.into()) {
+        return Ok(());
+    }
+    Err(RefusedSetting { field, why: Refusal::OutOfBounds { least, most, because } })
 }
 
 fn wide(bounds: &RangeInclusive<u16>) -> RangeInclusive<u32> {
     u32::from(*bounds.start())..=u32::from(*bounds.end())
 }
 
-fn check_php(php: &PhpSettings) -> Result<(), OutOfBounds> {
+fn check_php(php: &PhpSettings) -> Result<(), RefusedSetting> {
     within("php.memory_mib", php.memory_mib, wide(&PhpSettings::MEMORY_MIB), "")?;
     within("php.max_execution_seconds", php.max_execution_seconds, wide(&PhpSettings::EXECUTION_SECONDS), "")?;
     within("php.max_input_vars", php.max_input_vars, wide(&PhpSettings::INPUT_VARS), "")?;
     within("php.opcache_mib", php.opcache_mib, wide(&PhpSettings::OPCACHE_MIB), "")
 }
 
-fn check_limits(limits: &SiteLimits, php: &PhpSettings) -> Result<(), OutOfBounds> {
+fn check_limits(limits: &SiteLimits, php: &PhpSettings) -> Result<(), RefusedSetting> {
     within("limits.upload_mib", limits.upload_mib, wide(&UPLOAD_MIB), "")?;
     let request = " with what one request may use: php.memory_mib, php.opcache_mib and PHP itself";
     within("limits.php.memory_mib", limits.php.memory_mib, php.request_mib()..=MOST_MEMORY_MIB, request)?;
@@ -235,7 +251,7 @@ mod tests {
         DesiredSite { kind: KindSpec::Wordpress(wordpress), ..hello() }
     }
 
-    fn patched(limits: &str, php: &str) -> Result<DesiredSite, OutOfBounds> {
+    fn patched(limits: &str, php: &str) -> Result<DesiredSite, RefusedSetting> {
         let patch =
             SettingsPatch { limits: serde_json::from_str(limits).unwrap(), php: serde_json::from_str(php).unwrap() };
         SiteChange::Settings(patch).apply(&hello())
@@ -333,6 +349,18 @@ mod tests {
         ] {
             patched(limits, php).unwrap();
         }
+    }
+
+    #[cfg(feature = "tiny")]
+    #[test]
+    fn settings_of_another_kind_are_refused() {
+        let tiny = KindSpec::Tiny(crate::site_kind::tiny::TinySpec { image: "nginx:1".into() });
+        let tiny = DesiredSite { kind: tiny, ..hello() };
+        let limits = LimitsPatch { upload_mib: Some(32), ..LimitsPatch::default() };
+        let settings = |php| SiteChange::Settings(SettingsPatch { limits, php }).apply(&tiny);
+        assert_eq!(settings(PhpPatch::default()).unwrap().limits.upload_mib, 32);
+        let refused = settings(PhpPatch { memory_mib: Some(128), ..PhpPatch::default() }).unwrap_err();
+        assert_eq!((refused.field, refused.to_string().contains("kind tiny")), ("php", true), "{refused}");
     }
 
     #[test]

@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex};
 
 use hostplane_domain::ids::{InstanceId, JobId};
 use hostplane_domain::name::SiteName;
-use hostplane_domain::site_change::OutOfBounds;
+use hostplane_domain::site_change::RefusedSetting;
 use hostplane_domain::status::SiteStatus;
 use hostplane_infra::clock::Timestamp;
 use hostplane_infra::error::{Effect, EffectError};
@@ -119,7 +119,7 @@ pub enum AppError {
     },
     /// Settings that are out of bounds.
     #[error(transparent)]
-    OutOfBounds(OutOfBounds),
+    RefusedSetting(RefusedSetting),
     /// The job can't be retried.
     #[error(
         "only a job that needs an operator, or the failed or cancelled provision of a site that is FAILED, can be retried"

@@ -33,7 +33,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hostplane_domain::site_change::OutOfBounds;
+use hostplane_domain::site_change::RefusedSetting;
 use hostplane_domain::status::IllegalTransition;
 use hostplane_infra::clock::Timestamp;
 use tokio::sync::watch;
@@ -79,7 +79,7 @@ pub enum StoreError {
     Illegal(#[from] IllegalTransition),
     /// The site can't be changed like this.
     #[error(transparent)]
-    Refused(#[from] OutOfBounds),
+    Refused(#[from] RefusedSetting),
     /// A site of this name exists.
     #[error("a site of this name exists")]
     NameExists,

@@ -298,7 +298,7 @@ impl From<AppError> for Problem {
             AppError::WrongStatus { .. } => ProblemKind::WrongStatus,
             AppError::NotRunning(_) => ProblemKind::SiteNotRunning,
             AppError::Unanswered { .. } => ProblemKind::Unanswered,
-            AppError::OutOfBounds(refused) => {
+            AppError::RefusedSetting(refused) => {
                 return Self::new(ProblemKind::InvalidField, refused.to_string()).at_path(refused.field);
             }
             AppError::NotRetriable => ProblemKind::JobNotRetriable,
