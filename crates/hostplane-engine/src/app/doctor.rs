@@ -207,7 +207,8 @@ impl App {
 
     async fn stuck_jobs(&self) -> AppResult<Vec<Finding>> {
         let filter = JobFilter { state: Some(JobState::NeedsOperator), limit: JOBS, ..JobFilter::default() };
-        let stuck = self.jobs(None, &filter).await?;
+        // A row that can't be read has a finding of its own.
+        let stuck = self.jobs(None, &filter).await?.rows;
         if stuck.is_empty() {
             return Ok(vec![Finding::ok("jobs", "none needs an operator")]);
         }
@@ -238,6 +239,10 @@ impl App {
         }
         for site in &report.sites {
             findings.extend(site.drifts.iter().map(|drift| drift_finding(&site.site.name, drift).of(&site.site.name)));
+        }
+        // Only a whole scan has anything to say about the others.
+        if report.trouble.is_some() || !is_complete {
+            return Ok(findings);
         }
         let counts = self.store.count_sites().await?;
         let active = counts.iter().find(|(status, _)| status.as_str() == "ACTIVE").map_or(0, |(_, count)| *count);

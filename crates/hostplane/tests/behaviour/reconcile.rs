@@ -129,7 +129,10 @@ async fn the_doctor_names_failed_dependencies() {
         let finding = found.iter().find(|finding| finding["check"] == check).unwrap();
         assert_eq!(finding["severity"], "error", "{report:#}");
         assert_eq!(report["healthy"], false);
+        assert!(!report.to_string().contains("have no drift"), "it knows nothing about the others: {report:#}");
     }
+    let report = Harness::running().await.get("/api/v1/doctor").await.body;
+    assert!(report.to_string().contains("have no drift"), "{report:#}");
 }
 
 /// The names of metrics that an answer has, without what a histogram adds.
