@@ -115,7 +115,10 @@ mod tests {
     use hostplane_infra::containers::{Containers, NetworkSpec};
     use hostplane_infra::error::Dependency;
     use hostplane_testing::fake::{FakeWorld, ScriptedGate};
+    use sqlx::Connection;
+    use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
     use tempfile::TempDir;
+    use uuid::Uuid;
 
     use super::*;
 
@@ -123,7 +126,7 @@ mod tests {
         up: Up,
         world: FakeWorld,
         gate: Arc<ScriptedGate>,
-        _dir: TempDir,
+        dir: TempDir,
     }
 
     async fn new_harness() -> Harness {
@@ -154,7 +157,7 @@ mod tests {
         let keep = |ring: &Keyring| Ok(ring.clone());
         let secret = Secrets::new(Keyring::new(MasterSecret::new([7; 32])), Arc::new(keep));
         let platform = Platform::new(world.behind(gate.clone()), settings, instance, secret);
-        Harness { up: Up::new(platform, store), world, gate, _dir: dir }
+        Harness { up: Up::new(platform, store), world, gate, dir }
     }
 
     #[tokio::test]
@@ -170,6 +173,28 @@ mod tests {
         made.unwrap();
         assert_eq!(*harness.up.progress().borrow(), None);
         assert!(harness.world.state().containers.container("caddy").is_some());
+    }
+
+    #[tokio::test]
+    async fn a_site_whose_row_cannot_be_read_is_in_service() {
+        let harness = new_harness().await;
+        let file = SqliteConnectOptions::new().filename(harness.dir.path().join("hostplane.db"));
+        let mut database = SqliteConnection::connect_with(&file).await.unwrap();
+        let mut expected = BTreeSet::new();
+        for nth in 1..=3_u128 {
+            let id = Uuid::from_u128(nth);
+            expected.insert(SiteId::new(id));
+            sqlx::query(
+                "INSERT INTO sites (id, name, kind, status, details, spec, secret_version, created_at, updated_at)
+                 VALUES ($1, 's' || $2, 'wordpress', 'ACTIVE', '{}', '{', 1, 1, 1)",
+            )
+            .bind(id.to_string())
+            .bind(i64::try_from(nth).unwrap())
+            .execute(&mut database)
+            .await
+            .unwrap();
+        }
+        assert_eq!(harness.up.active_sites().await.unwrap(), expected);
     }
 
     #[tokio::test]
