@@ -163,7 +163,7 @@ impl Installation {
 
     async fn repairs(&self, state: Option<JobState>) -> usize {
         let filter = JobFilter { operation: Some(OperationName::Repair), state, limit: 200, ..JobFilter::default() };
-        self.app.jobs(None, &filter).await.unwrap().len()
+        self.app.jobs(None, &filter).await.unwrap().rows.len()
     }
 
     /// Stops, removes and forgets things of sites that lie far apart.

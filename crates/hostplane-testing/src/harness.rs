@@ -212,7 +212,7 @@ impl ControlPlane {
     /// Every job, the newest first.
     pub async fn all_jobs(&self) -> Vec<JobView> {
         let all = JobFilter { limit: 10_000, ..JobFilter::default() };
-        self.app.jobs(None, &all).await.expect("jobs are read")
+        self.app.jobs(None, &all).await.expect("jobs are read").rows
     }
     /// A site's status.
     pub async fn status(&self, site: &str) -> SiteStatus {

@@ -43,7 +43,7 @@ impl App {
     ///
     /// # Errors
     /// [`AppError::NoSite`] when no site ever had the name; [`AppError::NoCursor`].
-    pub async fn jobs(&self, site: Option<&SiteName>, filter: &JobFilter) -> AppResult<Vec<JobView>> {
+    pub async fn jobs(&self, site: Option<&SiteName>, filter: &JobFilter) -> AppResult<Listed<JobView>> {
         if let Some(name) = site
             && !self.store.knew_site(name).await?
         {
@@ -51,7 +51,7 @@ impl App {
         }
         match self.store.jobs(site, filter).await {
             Err(StoreError::Missing(_)) => Err(AppError::NoCursor),
-            jobs => Ok(jobs?.reported().into_iter().map(JobView::from).collect()),
+            jobs => Ok(jobs?.logged().map(JobView::from)),
         }
     }
 

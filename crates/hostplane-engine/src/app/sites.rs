@@ -17,7 +17,7 @@ use crate::inventory::snapshot::Depth;
 use crate::operations;
 use crate::site_settings::SiteSettings;
 use crate::sites::{self, Blueprint};
-use crate::store::{NewSite, SiteFilter, SiteRecord, SiteWithJob, StoreError};
+use crate::store::{Listed, NewSite, SiteFilter, SiteRecord, SiteWithJob, StoreError};
 
 /// A site, as shown.
 #[derive(Debug, Clone)]
@@ -107,12 +107,11 @@ impl App {
     ///
     /// # Errors
     /// [`AppError::NoCursor`].
-    pub async fn sites(&self, filter: &SiteFilter) -> AppResult<Vec<SiteView>> {
-        let sites = match self.store.sites(filter).await {
-            Err(StoreError::Missing(_)) => return Err(AppError::NoCursor),
-            sites => sites?.reported(),
-        };
-        Ok(sites.into_iter().map(|SiteWithJob { site, active_job }| self.view(site, active_job)).collect())
+    pub async fn sites(&self, filter: &SiteFilter) -> AppResult<Listed<SiteView>> {
+        match self.store.sites(filter).await {
+            Err(StoreError::Missing(_)) => Err(AppError::NoCursor),
+            sites => Ok(sites?.logged().map(|SiteWithJob { site, active_job }| self.view(site, active_job))),
+        }
     }
 
     /// One site, with its resources as they are now; those that can't be observed are unknown.
@@ -130,7 +129,7 @@ impl App {
     /// Enqueues a change of a site, which stays in service. A change that fails is rolled back.
     ///
     /// # Errors
-    /// [`AppError::NoSite`], [`AppError::Busy`], [`AppError::WrongStatus`], [`AppError::OutOfBounds`].
+    /// [`AppError::NoSite`], [`AppError::Busy`], [`AppError::WrongStatus`], [`AppError::RefusedSetting`].
     pub async fn change_site(&self, name: &SiteName, change: &SiteChange) -> AppResult<JobView> {
         let record = self.record(name).await?;
         match self.store.enqueue_change(record.site.id, change, self.now()).await {
@@ -139,7 +138,7 @@ impl App {
                 self.job(job).await
             }
             Err(StoreError::JobActive) => Err(self.busy(&record).await?),
-            Err(StoreError::Refused(refused)) => Err(AppError::OutOfBounds(refused)),
+            Err(StoreError::Refused(refused)) => Err(AppError::RefusedSetting(refused)),
             Err(StoreError::Illegal(illegal)) => {
                 let hint = "only a site that is ACTIVE can be changed";
                 Err(AppError::WrongStatus { name: name.clone(), status: illegal.from, hint })

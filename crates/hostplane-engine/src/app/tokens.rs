@@ -5,7 +5,7 @@ use hostplane_infra::clock::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{App, AppError, AppResult};
-use crate::store::{NewToken, StoreError, TokenFilter, TokenRecord};
+use crate::store::{Listed, NewToken, StoreError, TokenFilter, TokenRecord};
 
 impl App {
     /// Makes this the home's token, which may do everything. The token that it replaces is no longer valid.
@@ -48,8 +48,8 @@ impl App {
     ///
     /// # Errors
     /// When the control database fails.
-    pub async fn tokens(&self, filter: &TokenFilter) -> AppResult<Vec<TokenRecord>> {
-        Ok(self.store.tokens(filter).await?.reported())
+    pub async fn tokens(&self, filter: &TokenFilter) -> AppResult<Listed<TokenRecord>> {
+        Ok(self.store.tokens(filter).await?.logged())
     }
 
     /// Revokes a token: no request that begins after this is let in with it.

@@ -78,9 +78,20 @@ impl<T> Listed<T> {
         Ok(())
     }
 
+    /// The same list of something else.
+    pub fn map<U>(self, map: impl FnMut(T) -> U) -> Listed<U> {
+        Listed { rows: self.rows.into_iter().map(map).collect(), unreadable: self.unreadable }
+    }
+
     /// The rows that can be read; the others are logged.
     #[must_use]
     pub fn reported(self) -> Vec<T> {
+        self.logged().rows
+    }
+
+    /// The list, with the rows that can't be read in the log.
+    #[must_use]
+    pub fn logged(self) -> Self {
         for row in &self.unreadable {
             let site = row.site.as_ref().map(SiteName::as_str);
             error!(
@@ -92,7 +103,7 @@ impl<T> Listed<T> {
                 row.hint()
             );
         }
-        self.rows
+        self
     }
 }
 

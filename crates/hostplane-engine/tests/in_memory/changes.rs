@@ -257,11 +257,14 @@ async fn what_can_not_be_changed_says_why() {
     assert!(matches!(refused, AppError::WrongStatus { status: SiteStatus::Failed, .. }), "{refused}");
     let retried = running.app.retry_job(job).await.unwrap().record.id;
     running.ended(retried).await;
-    let jobs = running.app.jobs(None, &JobFilter { limit: 9, ..Default::default() }).await.unwrap();
+    let jobs = running.app.jobs(None, &JobFilter { limit: 9, ..Default::default() }).await.unwrap().rows;
     let bad = limits(LimitsPatch { php_workers: Some(0), ..Default::default() });
     let refused = running.app.change_site(&name("hello"), &bad).await.unwrap_err();
-    assert!(matches!(&refused, AppError::OutOfBounds(refused) if refused.field == "limits.php_workers"), "{refused}");
-    let after = running.app.jobs(None, &JobFilter { limit: 9, ..Default::default() }).await.unwrap();
+    assert!(
+        matches!(&refused, AppError::RefusedSetting(refused) if refused.field == "limits.php_workers"),
+        "{refused}"
+    );
+    let after = running.app.jobs(None, &JobFilter { limit: 9, ..Default::default() }).await.unwrap().rows;
     assert_eq!(after.len(), jobs.len(), "nothing was begun");
     running.stop().await;
 }

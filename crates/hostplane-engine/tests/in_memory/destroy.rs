@@ -25,7 +25,7 @@ async fn destroying_leaves_the_world_as_it_was_and_frees_the_name() {
     assert!(matches!(running.app.site(&name("hello")).await, Err(AppError::NoSite(_))));
     // Its jobs are still found by its name.
     let all = JobFilter { limit: 10, ..JobFilter::default() };
-    assert_eq!(running.app.jobs(Some(&name("hello")), &all).await.unwrap().len(), 2);
+    assert_eq!(running.app.jobs(Some(&name("hello")), &all).await.unwrap().rows.len(), 2);
     assert!(matches!(running.app.jobs(Some(&name("never")), &all).await, Err(AppError::NoSite(_))));
     running.active("hello").await;
     running.stop().await;

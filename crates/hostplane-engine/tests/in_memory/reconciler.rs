@@ -30,7 +30,7 @@ async fn in_service(harness: &Harness) -> ControlPlane {
 
 async fn repairs(running: &ControlPlane) -> Vec<JobView> {
     let filter = JobFilter { operation: Some(OperationName::Repair), limit: 100, ..JobFilter::default() };
-    running.app.jobs(None, &filter).await.unwrap()
+    running.app.jobs(None, &filter).await.unwrap().rows
 }
 
 /// The newest repair, when it has ended; there are so many.

@@ -30,7 +30,7 @@ async fn newest_when(running: &ControlPlane, seen: impl Fn(&JobView) -> bool) ->
     let filter = JobFilter { limit: 1, ..JobFilter::default() };
     let found = async {
         loop {
-            match running.app.jobs(None, &filter).await.unwrap().pop() {
+            match running.app.jobs(None, &filter).await.unwrap().rows.pop() {
                 Some(job) if seen(&job) => return job,
                 _ => tokio::task::yield_now().await,
             }

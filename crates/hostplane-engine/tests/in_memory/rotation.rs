@@ -96,7 +96,7 @@ async fn a_site_that_does_not_serve_keeps_its_passwords() {
     running.app.rotate_secret().await.unwrap();
     let of = async |site: &str| {
         let asked = JobFilter { operation: Some(OperationName::Rotate), limit: 10, ..JobFilter::default() };
-        let found = running.app.jobs(Some(&name(site)), &asked).await.unwrap();
+        let found = running.app.jobs(Some(&name(site)), &asked).await.unwrap().rows;
         found.first().map(|job| (job.record.state, job.record.id))
     };
     let mut changes = running.app.changes();
@@ -141,7 +141,7 @@ async fn a_database_that_is_older_than_the_world_has_nothing_rotated() {
     // A site that is made is through long after a pass could have begun.
     running.active("another").await;
     let asked = JobFilter { operation: Some(OperationName::Rotate), limit: 10, ..JobFilter::default() };
-    assert_eq!(running.app.jobs(None, &asked).await.unwrap().len(), 0);
+    assert_eq!(running.app.jobs(None, &asked).await.unwrap().rows.len(), 0);
     assert_eq!(hash(&harness.state(), "one"), hash(&before, "one"));
     running.stop().await;
 }
@@ -160,7 +160,7 @@ async fn a_site_that_is_busy_has_its_turn() {
     is_through(&running).await;
     assert_eq!(running.ended(first).await.record.state, JobState::Completed);
     let jobs = JobFilter { operation: Some(OperationName::Rotate), limit: 10, ..JobFilter::default() };
-    assert_eq!(running.app.jobs(None, &jobs).await.unwrap().len(), 2, "the order before, and ours");
+    assert_eq!(running.app.jobs(None, &jobs).await.unwrap().rows.len(), 2, "the order before, and ours");
     running.stop().await;
 }
 

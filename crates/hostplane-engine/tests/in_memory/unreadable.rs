@@ -78,9 +78,9 @@ async fn the_others_are_rotated() {
 async fn pages_show_the_others_and_doctor_names_it() {
     for (statement, table) in SPOILT {
         let (_harness, running) = spoilt(statement).await;
-        let sites = running.app.sites(&SiteFilter { limit: 10, ..SiteFilter::default() }).await.unwrap();
+        let sites = running.app.sites(&SiteFilter { limit: 10, ..SiteFilter::default() }).await.unwrap().rows;
         assert_eq!(sites.len(), if table == "sites" { 1 } else { 2 }, "{statement}");
-        let jobs = running.app.jobs(None, &JobFilter { limit: 10, ..JobFilter::default() }).await.unwrap();
+        let jobs = running.app.jobs(None, &JobFilter { limit: 10, ..JobFilter::default() }).await.unwrap().rows;
         assert!(jobs.iter().any(|job| job.site == name("whole")), "{statement}");
         if table == "sites" {
             running.app.rotate_secret().await.unwrap();
@@ -127,9 +127,9 @@ async fn a_page_costs_one_call_however_long() {
             app.create_site(&new_site(&format!("s{sites}-{nth}"))).await.unwrap();
         }
         let before = calls.0.load(Ordering::Relaxed);
-        let found = app.sites(&SiteFilter { limit: 100, ..SiteFilter::default() }).await.unwrap();
+        let found = app.sites(&SiteFilter { limit: 100, ..SiteFilter::default() }).await.unwrap().rows;
         let between = calls.0.load(Ordering::Relaxed);
-        let jobs = app.jobs(None, &JobFilter { limit: 100, ..JobFilter::default() }).await.unwrap();
+        let jobs = app.jobs(None, &JobFilter { limit: 100, ..JobFilter::default() }).await.unwrap().rows;
         assert!(found.len() == jobs.len() && jobs.iter().all(|job| job.record.state == JobState::Pending));
         costs.push((between - before, calls.0.load(Ordering::Relaxed) - between));
     }

@@ -1,8 +1,10 @@
 //! Paging by cursor.
 
+use hostplane_engine::store::Listed;
+
 use super::extract::Params;
 use super::problem::{ApiResult, Problem};
-use super::wire::Page;
+use super::wire::{Page, UnreadableRow};
 
 /// Items of a page by default.
 const DEFAULT: u32 = 50;
@@ -20,10 +22,12 @@ pub(super) fn limit(params: &Params) -> ApiResult<u32> {
 }
 
 /// Makes a page of `limit` items out of up to one more.
-pub(super) fn page<V, T: From<V>>(mut found: Vec<V>, limit: u32, cursor: impl Fn(&V) -> String) -> Page<T> {
+pub(super) fn page<V, T: From<V>>(found: Listed<V>, limit: u32, cursor: impl Fn(&V) -> String) -> Page<T> {
+    let Listed { mut rows, unreadable } = found;
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let more = found.len() > limit;
-    found.truncate(limit);
-    let next_cursor = found.last().filter(|_| more).map(cursor);
-    Page { items: found.into_iter().map(T::from).collect(), next_cursor }
+    let more = rows.len() > limit;
+    rows.truncate(limit);
+    let next_cursor = rows.last().filter(|_| more).map(cursor);
+    let unreadable = unreadable.into_iter().map(UnreadableRow::from).collect();
+    Page { items: rows.into_iter().map(T::from).collect(), next_cursor, unreadable }
 }

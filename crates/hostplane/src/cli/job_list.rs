@@ -5,7 +5,7 @@ use hostplane_domain::job::{JobState, OperationName};
 use hostplane_domain::name::SiteName;
 
 use super::failure::Failure;
-use super::output::{OutputFormat, table};
+use super::output::OutputFormat;
 use super::target::Target;
 use crate::api::wire::{Job, Page};
 use crate::config::layers::Layers;
@@ -39,24 +39,15 @@ impl List {
         let operation = self.operation.map(|operation| format!("operation={operation}"));
         let query: Vec<String> = site.into_iter().chain(state).chain(operation).collect();
         let page: Page<Job> = client.list(&format!("/api/v1/jobs?{}", query.join("&")), self.limit).await?;
-        self.format.print(&page, |page| {
-            let row = |job: &Job| {
-                let about = match (&job.waiting_for, &job.error) {
-                    (Some(dependency), _) => format!("waits for {dependency}"),
-                    (None, Some(error)) => error.message.clone(),
-                    (None, None) => String::new(),
-                };
-                let state = job.state.to_string();
-                vec![
-                    job.id.to_string(),
-                    job.site.clone(),
-                    job.operation.to_string(),
-                    state,
-                    job.created_at.clone(),
-                    about,
-                ]
+        let row = |job: &Job| {
+            let about = match (&job.waiting_for, &job.error) {
+                (Some(dependency), _) => format!("waits for {dependency}"),
+                (None, Some(error)) => error.message.clone(),
+                (None, None) => String::new(),
             };
-            table(&["id", "site", "operation", "state", "created", "about"], page.items.iter().map(row))
-        })
+            let state = job.state.to_string();
+            vec![job.id.to_string(), job.site.clone(), job.operation.to_string(), state, job.created_at.clone(), about]
+        };
+        self.format.print_page(&page, &["id", "site", "operation", "state", "created", "about"], row)
     }
 }

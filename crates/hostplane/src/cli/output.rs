@@ -7,8 +7,9 @@ use serde::Serialize;
 
 use super::failure::Failure;
 use super::printable::printable;
+use crate::api::wire::{Page, UnreadableRow};
 
-/// OutputFormat of the data on standard output.
+/// The format of the data on standard output.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub(super) struct OutputFormat {
     /// Print what the API answers, as JSON
@@ -25,6 +26,26 @@ impl OutputFormat {
         } else {
             print(&text(data))
         }
+    }
+
+    /// Prints a list as JSON, or as a table with a row for each item. Rows that can't be read are named on standard
+    /// error.
+    pub fn print_page<T: Serialize>(
+        self,
+        page: &Page<T>,
+        header: &[&str],
+        row: impl Fn(&T) -> Vec<String>,
+    ) -> Result<(), Failure> {
+        self.print(page, |page| table(header, page.items.iter().map(row)))?;
+        report_unreadable(&page.unreadable);
+        Ok(())
+    }
+}
+
+/// Names rows that can't be read, on standard error.
+pub(super) fn report_unreadable(rows: &[UnreadableRow]) {
+    for row in rows {
+        eprintln!("{}", printable(&format!("left out: {}; {}", row.message, row.hint)));
     }
 }
 

@@ -5,7 +5,7 @@ use hostplane_domain::name::SiteNamePrefix;
 use hostplane_domain::status::SiteStatus;
 
 use super::failure::Failure;
-use super::output::{OutputFormat, or_dash, table};
+use super::output::{OutputFormat, or_dash};
 use super::target::Target;
 use crate::api::wire::{Page, Site};
 use crate::config::layers::Layers;
@@ -35,15 +35,13 @@ impl List {
         let prefix = self.prefix.map(|prefix| format!("prefix={prefix}"));
         let query: Vec<String> = status.into_iter().chain(prefix).collect();
         let page: Page<Site> = client.list(&format!("/api/v1/sites?{}", query.join("&")), self.limit).await?;
-        self.format.print(&page, |page| {
-            let row = |site: &Site| {
-                let mut notes = Vec::new();
-                notes.extend(site.suspended.then_some("suspended"));
-                notes.extend(site.upgrade_pending.then_some("upgrade pending"));
-                let (name, status, url) = (site.name.clone(), site.status.to_string(), site.url.clone());
-                vec![name, status, url, or_dash(site.active_job), notes.join(", ")]
-            };
-            table(&["name", "status", "url", "active job", "notes"], page.items.iter().map(row))
-        })
+        let row = |site: &Site| {
+            let mut notes = Vec::new();
+            notes.extend(site.suspended.then_some("suspended"));
+            notes.extend(site.upgrade_pending.then_some("upgrade pending"));
+            let (name, status, url) = (site.name.clone(), site.status.to_string(), site.url.clone());
+            vec![name, status, url, or_dash(site.active_job), notes.join(", ")]
+        };
+        self.format.print_page(&page, &["name", "status", "url", "active job", "notes"], row)
     }
 }

@@ -5,10 +5,10 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use hostplane_domain::name::SiteName;
 
 use super::failure::Failure;
-use super::output::{OutputFormat, table};
+use super::output::{OutputFormat, report_unreadable, table};
 use super::target::Target;
 use super::wait::{Timeout, ended_quietly, require_completed};
-use crate::api::wire::{Job, Page, Site};
+use crate::api::wire::{Job, Page, Site, UnreadableRow};
 use crate::client::Client;
 use crate::config::layers::Layers;
 
@@ -37,10 +37,10 @@ pub(super) struct Upgrade {
 impl Upgrade {
     pub async fn run(self, layers: &Layers) -> Result<(), Failure> {
         let client = self.target.client(layers)?;
-        let names = if self.all {
+        let (names, unreadable) = if self.all {
             pending(&client).await?
         } else {
-            self.names.iter().map(ToString::to_string).collect::<Vec<_>>()
+            (self.names.iter().map(ToString::to_string).collect(), Vec::new())
         };
         let mut waiting = names.into_iter();
         let mut running = FuturesUnordered::new();
@@ -64,8 +64,10 @@ impl Upgrade {
             let row = |job: &Job| vec![job.site.clone(), job.state.to_string(), job.id.to_string()];
             table(&["site", "upgrade", "job"], jobs.iter().map(row))
         })?;
+        report_unreadable(&unreadable);
         match first_failure {
-            None => Ok(()),
+            None if unreadable.is_empty() => Ok(()),
+            None => Err(Failure::Failed("the sites whose rows can't be read were not upgraded".to_owned())),
             Some(failure) if rest.is_empty() => Err(failure),
             Some(failure) => {
                 eprintln!("not started: {}", rest.join(", "));
@@ -80,8 +82,9 @@ impl Upgrade {
     }
 }
 
-/// The sites whose upgrade is pending, by name.
-async fn pending(client: &Client) -> Result<Vec<String>, Failure> {
+/// The sites whose upgrade is pending, by name, and those of which that is unknown.
+async fn pending(client: &Client) -> Result<(Vec<String>, Vec<UnreadableRow>), Failure> {
     let page: Page<Site> = client.list("/api/v1/sites?status=ACTIVE", u32::MAX).await?;
-    Ok(page.items.into_iter().filter(|site| site.upgrade_pending).map(|site| site.name).collect())
+    let names = page.items.into_iter().filter(|site| site.upgrade_pending).map(|site| site.name).collect();
+    Ok((names, page.unreadable))
 }

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::failure::Failure;
-use super::output::{OutputFormat, table};
+use super::output::OutputFormat;
 use super::target::Target;
 use crate::api::wire::{Page, Token};
 use crate::config::layers::Layers;
@@ -21,17 +21,15 @@ impl List {
     pub async fn run(self, layers: &Layers) -> Result<(), Failure> {
         let client = self.target.client(layers)?;
         let page: Page<Token> = client.list("/api/v1/tokens?", u32::MAX).await?;
-        self.format.print(&page, |page| {
-            let row = |token: &Token| {
-                vec![
-                    token.id.to_string(),
-                    token.name.clone(),
-                    token.scope.to_string(),
-                    token.created_at.clone(),
-                    token.expires_at.clone().unwrap_or_else(|| "never".to_owned()),
-                ]
-            };
-            table(&["id", "name", "scope", "created", "expires"], page.items.iter().map(row))
-        })
+        let row = |token: &Token| {
+            vec![
+                token.id.to_string(),
+                token.name.clone(),
+                token.scope.to_string(),
+                token.created_at.clone(),
+                token.expires_at.clone().unwrap_or_else(|| "never".to_owned()),
+            ]
+        };
+        self.format.print_page(&page, &["id", "name", "scope", "created", "expires"], row)
     }
 }

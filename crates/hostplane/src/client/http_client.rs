@@ -94,7 +94,7 @@ impl Client {
 
     /// Up to `limit` items of a list, over as many pages as that takes. The path has a query already.
     pub async fn list<T: DeserializeOwned>(&self, path: &str, limit: u32) -> ClientResult<Page<T>> {
-        let mut all = Page { items: Vec::new(), next_cursor: None };
+        let mut all = Page { items: Vec::new(), next_cursor: None, unreadable: Vec::new() };
         loop {
             let have = u32::try_from(all.items.len()).unwrap_or(u32::MAX);
             let size = limit.saturating_sub(have).min(crate::api::page::MOST);
@@ -104,6 +104,11 @@ impl Client {
             let cursor = all.next_cursor.as_ref().map_or_else(String::new, |cursor| format!("&cursor={cursor}"));
             let page: Page<T> = self.get(&format!("{path}&limit={size}{cursor}")).await?;
             all.items.extend(page.items);
+            for row in page.unreadable {
+                if !all.unreadable.contains(&row) {
+                    all.unreadable.push(row);
+                }
+            }
             all.next_cursor = page.next_cursor;
             if all.next_cursor.is_none() {
                 return Ok(all);

@@ -18,5 +18,6 @@ mod secret;
 mod stuck;
 mod support;
 mod tokens;
+mod unreadable;
 
 use support::harness;

@@ -160,7 +160,7 @@ impl Harness {
 
 /// The jobs of a site, the newest first.
 pub async fn jobs_of(app: &App, site: &str) -> AppResult<Vec<JobView>> {
-    app.jobs(Some(&name(site)), &JobFilter { limit: 1000, ..JobFilter::default() }).await
+    Ok(app.jobs(Some(&name(site)), &JobFilter { limit: 1000, ..JobFilter::default() }).await?.rows)
 }
 
 /// Runs a future in virtual time. Other threads are heard only when nothing else can go

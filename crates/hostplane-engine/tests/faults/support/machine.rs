@@ -141,7 +141,7 @@ impl Machine {
         let app = self.running.app.clone();
         let filter = hostplane_engine::store::JobFilter { limit: 1, ..Default::default() };
         self.order(async move {
-            let Some(newest) = app.jobs(Some(&name(SITES[site].1)), &filter).await?.pop() else { return Ok(()) };
+            let Some(newest) = app.jobs(Some(&name(SITES[site].1)), &filter).await?.rows.pop() else { return Ok(()) };
             let id = newest.record.id;
             if retry { app.retry_job(id).await.map(drop) } else { app.cancel_job(id).await.map(drop) }
         })
@@ -264,7 +264,8 @@ impl Machine {
         let filter = SiteFilter { limit: 100, ..SiteFilter::default() };
         let there = self.running.app.sites(&filter).await.map_err(|error| error.to_string())?;
         for (kind, site) in SITES {
-            let status = there.iter().find(|view| view.record.site.name == name(site)).map(|view| view.record.status);
+            let status =
+                there.rows.iter().find(|view| view.record.site.name == name(site)).map(|view| view.record.status);
             match status {
                 Some(SiteStatus::Active) => check::is_whole(&self.harness, &self.running, kind, site).await?,
                 None | Some(SiteStatus::Failed) => check::is_gone(&self.harness, site)?,

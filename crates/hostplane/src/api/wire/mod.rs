@@ -17,7 +17,7 @@ pub(crate) use drift::{Drift, Drifts, ReconcileResult};
 pub(crate) use job::{Job, Step};
 pub(crate) use log::{Line, Log};
 pub(crate) use orphan::{Orphan, Orphans};
-pub(crate) use page::Page;
+pub(crate) use page::{Page, UnreadableRow};
 pub(crate) use program::{ProgramResult, RunProgram};
 pub(crate) use secret::Secret;
 pub(crate) use site::{ContainerLimits, CreateSite, Credentials, Limits, Php, Resource, Site, UpdateSite};
