@@ -351,18 +351,6 @@ mod tests {
         }
     }
 
-    #[cfg(feature = "tiny")]
-    #[test]
-    fn settings_of_another_kind_are_refused() {
-        let tiny = KindSpec::Tiny(crate::site_kind::tiny::TinySpec { image: "nginx:1".into() });
-        let tiny = DesiredSite { kind: tiny, ..hello() };
-        let limits = LimitsPatch { upload_mib: Some(32), ..LimitsPatch::default() };
-        let settings = |php| SiteChange::Settings(SettingsPatch { limits, php }).apply(&tiny);
-        assert_eq!(settings(PhpPatch::default()).unwrap().limits.upload_mib, 32);
-        let refused = settings(PhpPatch { memory_mib: Some(128), ..PhpPatch::default() }).unwrap_err();
-        assert_eq!((refused.field, refused.to_string().contains("kind tiny")), ("php", true), "{refused}");
-    }
-
     #[test]
     fn unknown_fields_are_refused() {
         for json in [r#"{"memory":1}"#, r#"{"php":{"memory":1}}"#, r#"{"upload_mib":-1}"#, r#"{"upload_mib":"1"}"#] {

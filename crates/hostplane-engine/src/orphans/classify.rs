@@ -170,8 +170,12 @@ mod tests {
     #[test]
     fn a_name_that_only_another_kind_gives_is_misnamed() {
         let php = OwnedObject { kind: ObjectKind::Container, name: "php_hello".to_owned(), ..found(SITE) };
-        let tiny = Origin { kind: SiteKind::Tiny, ..origin(SiteStatus::Destroyed, Some(9)) };
-        assert_eq!(class_of(&php, tiny), Some(OrphanClass::Misnamed));
+        for blueprint in sites::all() {
+            let made = Origin { kind: blueprint.kind(), ..origin(SiteStatus::Destroyed, Some(9)) };
+            let is_its_own = blueprint.has(ResourceKind::PhpContainer);
+            let expected = if is_its_own { left_over(ResourceKind::PhpContainer) } else { OrphanClass::Misnamed };
+            assert_eq!(class_of(&php, made), Some(expected), "{}", blueprint.kind());
+        }
     }
 
     #[test]

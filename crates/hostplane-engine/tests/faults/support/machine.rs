@@ -16,7 +16,7 @@ use tokio::time::sleep;
 use crate::check::{self, Verdict};
 use crate::fault::{CallFault, WriteFault};
 use crate::harness::{Harness, Stage};
-use crate::scenario::CHANGES;
+use crate::scenario::change;
 use crate::secrets::Log;
 
 /// The sites that are ordered about, each with its kind.
@@ -107,8 +107,8 @@ impl Machine {
                 self.order(async move { app.destroy_site(&name(SITES[site].1)).await.map(drop) }).await
             }
             Action::Change(site, which) => {
-                let (app, change) = (self.running.app.clone(), &CHANGES[which]);
-                self.order(async move { app.change_site(&name(SITES[site].1), change).await.map(drop) }).await
+                let (app, (kind, site)) = (self.running.app.clone(), SITES[site]);
+                self.order(async move { app.change_site(&name(site), &change(kind, which)).await.map(drop) }).await
             }
             Action::Retry(site) => self.order_about_newest(site, true).await,
             Action::Cancel(site) => self.order_about_newest(site, false).await,

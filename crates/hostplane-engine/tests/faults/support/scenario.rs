@@ -45,6 +45,16 @@ pub static CHANGES: LazyLock<Vec<SiteChange>> = LazyLock::new(|| {
     ]
 });
 
+/// One of the changes, as a site of a kind can be asked for it: PHP's settings are WordPress's alone.
+pub fn change(kind: SiteKind, which: usize) -> SiteChange {
+    match &CHANGES[which] {
+        SiteChange::Settings(patch) if kind != SiteKind::Wordpress => {
+            SiteChange::Settings(SettingsPatch { php: PhpPatch::default(), ..*patch })
+        }
+        change => change.clone(),
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Scenario {
     pub kind: SiteKind,
@@ -144,9 +154,9 @@ impl Scenario {
             | OperationName::Suspend
             | OperationName::Resume
             | OperationName::Rotate => {
-                let change = CHANGES.iter().find(|change| change.operation() == self.operation);
-                let change = change.expect("every operation that changes a site is asked for by a change");
-                Ok(app.change_site(&name(SITE), change).await?.record.id)
+                let which = CHANGES.iter().position(|change| change.operation() == self.operation);
+                let which = which.expect("every operation that changes a site is asked for by a change");
+                Ok(app.change_site(&name(SITE), &change(self.kind, which)).await?.record.id)
             }
             OperationName::Collect => {
                 let orphan = app.orphans().into_iter().find(|orphan| orphan.name == naming::files_volume(&name(SITE)));
