@@ -7,3 +7,4 @@ pub mod certificates;
 pub mod contract;
 pub mod fake;
 pub mod harness;
+pub mod specs;

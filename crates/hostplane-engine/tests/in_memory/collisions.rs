@@ -1,13 +1,13 @@
 //! Names that are held by another: the job fails, naming step and cause; the other's thing stays as it is,
 //! and nothing of ours is left.
 
-use hostplane_domain::container::{ContainerSpec, VolumeMount};
-use hostplane_domain::desired::ContainerLimits;
+use hostplane_domain::container::ContainerSpec;
 use hostplane_domain::job::JobState;
 use hostplane_domain::mark::Labels;
 use hostplane_infra::containers::{Containers, NetworkSpec};
 use hostplane_testing::fake::State;
 use hostplane_testing::harness::PHP_IMAGE;
+use hostplane_testing::specs;
 
 use crate::harness::{Harness, failure};
 
@@ -29,33 +29,14 @@ async fn expect_failure(plant: impl AsyncFnOnce(&Harness), step: &str, words: &[
     running.stop().await;
 }
 
-fn foreign_container(name: &str) -> ContainerSpec {
-    ContainerSpec {
-        name: name.into(),
-        image: PHP_IMAGE.into(),
-        command: vec!["true".into()],
-        user: "1:1".into(),
-        network: None,
-        mounts: Vec::<VolumeMount>::new(),
-        tmpfs: Vec::new(),
-        env: Vec::new(),
-        extra_hosts: Vec::new(),
-        read_only_root: false,
-        publish: Vec::new(),
-        sysctls: Vec::new(),
-        capabilities: Vec::new(),
-        limits: ContainerLimits { memory_mib: 64, cpu_milli: 100, pids: 10, log_mib: 1 },
-        restart: false,
-    }
-}
-
 #[tokio::test]
 async fn a_container() {
     for (name, step) in
         [("php_hello", "php_container"), ("nginx_hello", "nginx_container"), ("writer_hello", "settings")]
     {
         let plant = async |harness: &Harness| {
-            harness.world.create_container(&foreign_container(name), &Labels::new()).await.unwrap();
+            let foreign = ContainerSpec { name: name.into(), image: PHP_IMAGE.into(), ..specs::container() };
+            harness.world.create_container(&foreign, &Labels::new()).await.unwrap();
         };
         expect_failure(plant, step, &["container", name, "another owner"]).await;
     }

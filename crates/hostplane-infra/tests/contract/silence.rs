@@ -7,11 +7,10 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
-use hostplane_domain::details::{AdminEmail, AdminUser, SiteTitle};
+use hostplane_domain::container::ContainerSpec;
 use hostplane_domain::ids::HostId;
 use hostplane_domain::mark::Labels;
 use hostplane_domain::url::SiteUrl;
-use hostplane_domain::wordpress::WordpressDetails;
 use hostplane_infra::clock::SystemClock;
 use hostplane_infra::containers::{Docker, Exec, GatedContainers, LogQuery, NetworkSpec, Scope};
 use hostplane_infra::databases::{Mariadb, MariadbAddress, TenantKey, TenantSpec, Tenants};
@@ -22,10 +21,11 @@ use hostplane_infra::proxy::{Caddy, CaddyLocation, RouteSpec};
 use hostplane_infra::wordpress::{EventsRun, Installation, PhpWordpress};
 use hostplane_infra::world::{Adapters, HostWorld, World};
 use hostplane_testing::fake::{FakeWorld, ScriptedGate};
+use hostplane_testing::specs;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::time::Instant;
 
-use crate::containers::harness::{file, mark, spec};
+use crate::containers::harness::{file, mark};
 
 /// A secret that no error may contain.
 const SECRET: &str = "s3cret";
@@ -40,8 +40,7 @@ async fn each_call(world: &World) -> Vec<(&'static str, bool, EffectError)> {
     let id = id.as_str();
     let labels = Labels::new();
     let network = NetworkSpec { name: "site_a".into(), subnet: None, labels: labels.clone() };
-    let container =
-        hostplane_domain::container::ContainerSpec { name: "php_a".into(), image: "php:1".into(), ..spec() };
+    let container = ContainerSpec { name: "php_a".into(), image: "php:1".into(), ..specs::container() };
     let files = [file("a", SECRET)];
     let exec = Exec { argv: vec!["php".into()], user: None, stdin: SECRET.into() };
     let mark = mark();
@@ -53,11 +52,7 @@ async fn each_call(world: &World) -> Vec<(&'static str, bool, EffectError)> {
     let installation = Installation {
         site: mark.site.id,
         url: url.clone(),
-        details: WordpressDetails {
-            title: SiteTitle::parse("A").unwrap(),
-            admin_user: AdminUser::parse("admin").unwrap(),
-            admin_email: AdminEmail::parse("a@example.test").unwrap(),
-        },
+        details: specs::wordpress().details,
         admin_password: SECRET.into(),
     };
 

@@ -9,7 +9,7 @@ use hostplane_domain::spec_hash::SpecHash;
 use hostplane_infra::containers::ContainerState;
 use hostplane_testing::fake::{DatabaseState, FakeWorld, State};
 
-use super::{Site, SiteId, Uuid, empty};
+use super::{SHARED_NETWORK, Site, SiteId, Uuid, empty};
 use crate::inventory::snapshot::Depth;
 use crate::resources::Resource;
 use crate::sites;
@@ -126,7 +126,7 @@ const DRIFTS: &[Drift] = &[
         state.containers.container_mut("php_hello").unwrap().spec.mounts.pop().unwrap();
     }),
     (ResourceKind::PhpContainer, "networks", Remedy::Recreate, |state| {
-        state.containers.container_mut("php_hello").unwrap().networks.insert("shared".to_owned(), None);
+        state.containers.container_mut("php_hello").unwrap().networks.insert(SHARED_NETWORK.to_owned(), None);
     }),
     (ResourceKind::NginxContainer, "networks", Remedy::InPlace, |state| {
         state.containers.container_mut("nginx_hello").unwrap().networks.remove("site_hello").unwrap();

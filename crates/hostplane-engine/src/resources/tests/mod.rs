@@ -17,6 +17,7 @@ use hostplane_infra::containers::{Containers, NetworkSpec};
 use hostplane_infra::gate::LiveGate;
 use hostplane_infra::world::World;
 use hostplane_testing::fake::{FakeWorld, LedgerRow, State};
+use hostplane_testing::harness::{NGINX_IMAGE, PHP_IMAGE, SHARED_NETWORK, world as empty};
 use uuid::Uuid;
 
 use crate::context::SiteCx;
@@ -31,12 +32,12 @@ fn settings() -> SiteSettings {
     SiteSettings {
         base_domain: "localhost".parse().unwrap(),
         public_port: 8080,
-        images: SiteImages { php: "php:1".into(), nginx: "nginx:1".into() },
+        images: SiteImages { php: PHP_IMAGE.into(), nginx: NGINX_IMAGE.into() },
         limits: SiteLimits::default(),
         php: PhpSettings::default(),
         mail: None,
         mail_password: None,
-        shared_network: "shared".into(),
+        shared_network: SHARED_NETWORK.into(),
         database_host: "host.docker.internal:3306".into(),
         subnet_pool: "10.213.0.0/16".parse().unwrap(),
         concurrency: 1,
@@ -99,30 +100,16 @@ fn state(world: &FakeWorld) -> State {
     state
 }
 
-/// A world without the site, in which it can be made.
-async fn empty() -> FakeWorld {
-    let world = FakeWorld::default();
-    world.state().containers.images.extend(["php:1".to_owned(), "nginx:1".to_owned()]);
-    let shared = Some("172.31.0.0/16".parse().unwrap());
-    world.create_network(&NetworkSpec { name: "shared".into(), subnet: shared, labels: Labels::new() }).await.unwrap();
-    world
-}
-
 /// A world in which every object under the site's names carries these marks' labels, or none. Without containers,
 /// only the marks protect volumes and networks.
 async fn held_by(mark: impl Fn(ResourceKind) -> Option<Mark>, containers: bool) -> FakeWorld {
-    let world = FakeWorld::default();
+    let world = empty().await;
     let want = hello(SiteKind::Wordpress, SiteId::new(Uuid::from_u128(1)));
     let name = &want.site.name;
     let labels = |kind| mark(kind).map_or_else(Labels::new, |mark| mark.to_labels());
-    world.state().containers.images.extend(["php:1".to_owned(), "nginx:1".to_owned()]);
-    for (network, subnet, labels) in [
-        ("shared".to_owned(), "172.31.0.0/16", Labels::new()),
-        (naming::network(name), "10.99.0.0/24", labels(ResourceKind::Network)),
-    ] {
-        let subnet = Some(subnet.parse().unwrap());
-        world.create_network(&NetworkSpec { name: network, subnet, labels }).await.unwrap();
-    }
+    let subnet = Some("10.99.0.0/24".parse().unwrap());
+    let network = NetworkSpec { name: naming::network(name), subnet, labels: labels(ResourceKind::Network) };
+    world.create_network(&network).await.unwrap();
     for kind in [ResourceKind::FilesVolume, ResourceKind::PhpVolume, ResourceKind::NginxVolume] {
         world.create_volume(&naming::of(kind, name), &labels(kind)).await.unwrap();
     }

@@ -1,44 +1,14 @@
 //! The hashes of a WordPress site's resources.
 
-use hostplane_domain::desired::{DesiredSite, SiteLimits};
-use hostplane_domain::details::{AdminEmail, AdminUser, SiteTitle};
-use hostplane_domain::ids::{HostId, SiteId};
-use hostplane_domain::mark::SiteRef;
-use hostplane_domain::name::SiteName;
+use hostplane_domain::desired::DesiredSite;
+use hostplane_domain::details::SiteTitle;
 use hostplane_domain::naming::ResourceKind;
-use hostplane_domain::site_kind::{KindSpec, SiteKind};
+use hostplane_domain::site_kind::SiteKind;
 use hostplane_domain::spec_hash::SpecHash;
-use hostplane_domain::url::SiteUrl;
-use hostplane_domain::wordpress::{MailRelay, MailTls, PhpSettings, SiteImages, WordpressDetails, WordpressSpec};
-use uuid::Uuid;
+use hostplane_domain::wordpress::{MailRelay, MailTls, WordpressSpec};
+use hostplane_testing::specs::hello;
 
 use crate::sites;
-
-fn hello() -> DesiredSite {
-    DesiredSite {
-        site: SiteRef { id: SiteId::new(Uuid::from_u128(1)), name: SiteName::parse("hello").unwrap() },
-        host: HostId::LOCAL,
-        url: SiteUrl { host: "hello.localhost".into(), port: 8080 },
-        limits: SiteLimits::default(),
-        shared_network: "hostplane".into(),
-        secret_version: 1,
-        secret_generation: 1,
-        admin_generation: 1,
-        suspended: false,
-        kind: KindSpec::Wordpress(WordpressSpec {
-            subnet: "10.213.0.0/29".parse().unwrap(),
-            details: WordpressDetails {
-                title: SiteTitle::parse("Hello").unwrap(),
-                admin_user: AdminUser::parse("admin").unwrap(),
-                admin_email: AdminEmail::parse("admin@hello.localhost").unwrap(),
-            },
-            images: SiteImages { php: "hostplane/php:1".into(), nginx: "hostplane/nginx:1".into() },
-            php: PhpSettings::default(),
-            mail: None,
-            database_host: "host.docker.internal:3306".into(),
-        }),
-    }
-}
 
 fn wordpress(want: &mut DesiredSite) -> &mut WordpressSpec {
     want.kind.wordpress_mut().unwrap()

@@ -7,11 +7,12 @@ use hostplane_domain::container::ContainerSpec;
 use hostplane_domain::mark::Labels;
 use hostplane_infra::containers::{Containers, Docker, Exec, Scope};
 use hostplane_infra::error::Rejection;
+use hostplane_testing::specs;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::task::JoinHandle;
 
-use super::harness::{invalid, rejected, spec, transient, unknown};
+use super::harness::{invalid, rejected, transient, unknown};
 
 /// A status and a body; `None` closes the connection.
 type Answer = Option<(u16, String)>;
@@ -208,7 +209,7 @@ fn with_name_held(state: &'static str, dead: bool) -> Scripted {
 
 #[tokio::test]
 async fn a_name_that_is_about_to_come_free_is_transient() {
-    let spec = ContainerSpec { name: "php_a".to_owned(), ..spec() };
+    let spec = ContainerSpec { name: "php_a".to_owned(), ..specs::container() };
     let make = async |engine: &Scripted| engine.docker().create_container(&spec, &Labels::new()).await;
     transient(make(&with_name_held("removing", false)).await);
     transient(make(&with_name_held("dead", true)).await);

@@ -12,6 +12,7 @@ use hostplane_domain::desired::ContainerLimits;
 use hostplane_domain::mark::Labels;
 use hostplane_infra::containers::{ArchiveEntry, Containers, Docker, Scope};
 use hostplane_infra::error::absent_is_done;
+use hostplane_testing::specs;
 
 use crate::containers::harness;
 
@@ -51,16 +52,9 @@ impl TestContainer {
             command: ingredients.command.iter().map(|&word| word.to_owned()).collect(),
             user: ingredients.user.to_owned(),
             network: Some("bridge".to_owned()),
-            mounts: Vec::new(),
-            tmpfs: Vec::new(),
-            env: Vec::new(),
-            extra_hosts: Vec::new(),
-            read_only_root: false,
             publish: vec![("127.0.0.1".to_owned(), port, ingredients.port)],
-            sysctls: Vec::new(),
-            capabilities: Vec::new(),
             limits: ContainerLimits { memory_mib: 768, cpu_milli: 2000, pids: 256, log_mib: 10 },
-            restart: false,
+            ..specs::container()
         };
         let id = docker.create_container(&spec, &harness::process_label()).await.expect("a container is made");
         let container = Self { docker, id, name, port };

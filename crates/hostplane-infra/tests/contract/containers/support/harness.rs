@@ -10,7 +10,6 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use hostplane_domain::container::{ContainerSpec, VolumeMount};
-use hostplane_domain::desired::ContainerLimits;
 use hostplane_domain::mark::{Labels, Mark, SiteRef};
 use hostplane_domain::name::SiteName;
 use hostplane_domain::naming::ResourceKind;
@@ -20,6 +19,7 @@ use hostplane_infra::containers::{
 };
 use hostplane_infra::error::{Effect, EffectError, Rejection, absent_is_done};
 use hostplane_testing::fake::{ContainersState, FakeNetwork, FakeWorld};
+use hostplane_testing::specs;
 use ipnet::Ipv4Net;
 
 /// The label that everything of a case carries.
@@ -74,7 +74,7 @@ impl Harness {
 
     /// A container that stays up, without a network.
     pub fn spec(&self, what: &str) -> ContainerSpec {
-        ContainerSpec { name: self.name(what), image: self.image.clone(), ..spec() }
+        ContainerSpec { name: self.name(what), image: self.image.clone(), ..specs::container() }
     }
 
     /// A mount of a volume of this case.
@@ -198,27 +198,6 @@ pub async fn clear(engine: &dyn Containers, case: &str) {
         Ok(containers.is_empty() && networks.is_empty() && volumes.is_empty())
     })
     .await;
-}
-
-/// A container that stays up, without name, image and network.
-pub fn spec() -> ContainerSpec {
-    ContainerSpec {
-        name: String::new(),
-        image: String::new(),
-        command: vec!["sleep".to_owned(), "3600".to_owned()],
-        user: "33:33".to_owned(),
-        network: None,
-        mounts: Vec::new(),
-        tmpfs: Vec::new(),
-        env: Vec::new(),
-        extra_hosts: Vec::new(),
-        read_only_root: false,
-        publish: Vec::new(),
-        sysctls: Vec::new(),
-        capabilities: Vec::new(),
-        limits: ContainerLimits { memory_mib: 64, cpu_milli: 500, pids: 16, log_mib: 1 },
-        restart: false,
-    }
 }
 
 /// Asks again while the answer is `false` or transient: the Engine finishes some things on its own.

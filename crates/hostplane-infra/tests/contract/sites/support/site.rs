@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use hostplane_domain::container;
-use hostplane_domain::desired::{DesiredSite, SiteLimits};
-use hostplane_domain::details::{AdminEmail, AdminUser, SiteTitle};
-use hostplane_domain::ids::{HostId, InstanceId, JobId, SiteId};
+use hostplane_domain::desired::DesiredSite;
+use hostplane_domain::details::{AdminEmail, SiteTitle};
+use hostplane_domain::ids::{InstanceId, JobId, SiteId};
 use hostplane_domain::mark::{Mark, SiteRef};
 use hostplane_domain::name::SiteName;
 use hostplane_domain::naming::{self, ResourceKind};
@@ -15,7 +15,7 @@ use hostplane_domain::secret::mariadb_hash;
 use hostplane_domain::site_kind::KindSpec;
 use hostplane_domain::spec_hash::SpecHash;
 use hostplane_domain::url::SiteUrl;
-use hostplane_domain::wordpress::{PhpSettings, SiteImages, WordpressDetails, WordpressSpec};
+use hostplane_domain::wordpress::{SiteImages, WordpressDetails, WordpressSpec};
 use hostplane_infra::containers::{ArchiveEntry, Exec};
 use hostplane_infra::databases::TenantSpec;
 use hostplane_infra::error::Effect;
@@ -23,6 +23,7 @@ use hostplane_infra::probe::Page;
 use hostplane_infra::proxy::RouteSpec;
 use hostplane_infra::wordpress::{EventsRun, Installation, WordpressFacts};
 use hostplane_infra::world::World;
+use hostplane_testing::specs;
 use secrecy::ExposeSecret;
 
 use crate::containers::harness::{clear, labels_of, make_network};
@@ -51,28 +52,22 @@ impl Site {
         let ground = harness.ground();
         let name = format!("t-{:016x}", fastrand::u64(..));
         let id: SiteId = "00000000-0000-7000-9000-00000000000a".parse().unwrap();
+        let wordpress = WordpressSpec {
+            details: WordpressDetails {
+                title: SiteTitle::parse(TITLE).unwrap(),
+                admin_email: AdminEmail::parse("admin@example.test").unwrap(),
+                ..specs::wordpress().details
+            },
+            images: SiteImages { php: ground.php_image.clone(), nginx: ground.nginx_image.clone() },
+            database_host: ground.database_host.clone(),
+            ..specs::wordpress()
+        };
         let want = DesiredSite {
             url: SiteUrl { host: format!("{name}.test"), port: 80 },
             site: SiteRef { id, name: SiteName::parse(&name).unwrap() },
-            host: HostId::LOCAL,
-            limits: SiteLimits::default(),
             shared_network: ground.shared_network.clone(),
-            secret_version: 1,
-            secret_generation: 1,
-            admin_generation: 1,
-            suspended: false,
-            kind: KindSpec::Wordpress(WordpressSpec {
-                subnet: "10.240.0.0/29".parse().unwrap(),
-                details: WordpressDetails {
-                    title: SiteTitle::parse(TITLE).unwrap(),
-                    admin_user: AdminUser::parse("admin").unwrap(),
-                    admin_email: AdminEmail::parse("admin@example.test").unwrap(),
-                },
-                images: SiteImages { php: ground.php_image.clone(), nginx: ground.nginx_image.clone() },
-                php: PhpSettings::default(),
-                mail: None,
-                database_host: ground.database_host.clone(),
-            }),
+            kind: KindSpec::Wordpress(wordpress),
+            ..specs::hello()
         };
         Self { harness, want }
     }
