@@ -9,14 +9,15 @@ use std::time::Duration;
 
 use hostplane_domain::desired::SiteLimits;
 use hostplane_domain::ids::JobId;
-use hostplane_domain::job::JobState;
+use hostplane_domain::job::{JobState, OperationName};
 use hostplane_domain::mark::Labels;
 use hostplane_domain::name::SiteName;
 use hostplane_domain::secret::{Keyring, MasterSecret};
+use hostplane_domain::site_change::SiteChange;
 use hostplane_domain::site_kind::{SiteDetails, SiteKind};
 use hostplane_domain::status::SiteStatus;
 use hostplane_domain::wordpress::{PhpSettings, SiteImages};
-use hostplane_engine::app::{App, Background, JobView, ResourceState};
+use hostplane_engine::app::{App, Background, JobView, ResourceState, SiteView};
 use hostplane_engine::secrets::Secrets;
 use hostplane_engine::store::{JobFilter, NewSite, Store};
 use hostplane_engine::{pace::Pace, site_settings::SiteSettings};
@@ -201,22 +202,81 @@ impl ControlPlane {
         self.app.job_when(job, is_at_rest).await.expect("the job is read")
     }
 
-    /// Creates a site and waits until it is there.
-    pub async fn active(&self, site: &str) -> JobView {
-        let job = self.create(site).await;
+    /// The job once it is completed.
+    pub async fn completed(&self, job: JobId) -> JobView {
         let job = self.ended(job).await;
         assert_eq!(job.record.state, JobState::Completed, "{:?}", job.record.error);
         job
     }
 
+    /// The job once it waits for a dependency.
+    pub async fn waiting(&self, job: JobId) -> JobView {
+        self.app.job_when(job, |job| job.record.waiting_for.is_some()).await.expect("the job is read")
+    }
+
+    /// Creates a site and waits until it is there.
+    pub async fn active(&self, site: &str) -> JobView {
+        let job = self.create(site).await;
+        self.completed(job).await
+    }
+
+    /// Orders a change of a site and answers its job.
+    pub async fn change(&self, site: &str, change: &SiteChange) -> JobId {
+        self.app.change_site(&name(site), change).await.expect("the change is ordered").record.id
+    }
+
+    /// Orders the end of a site and answers its job.
+    pub async fn destroy(&self, site: &str) -> JobId {
+        self.app.destroy_site(&name(site)).await.expect("the end is ordered").record.id
+    }
+
+    /// Destroys a site and waits until it is gone.
+    pub async fn destroyed(&self, site: &str) -> JobView {
+        let job = self.destroy(site).await;
+        self.completed(job).await
+    }
+
+    /// Orders a job once more and waits until it, or the one in its place, is completed.
+    pub async fn retried(&self, job: JobId) -> JobView {
+        let job = self.app.retry_job(job).await.expect("it can be retried").record.id;
+        self.completed(job).await
+    }
+
     /// Every job, the newest first.
     pub async fn all_jobs(&self) -> Vec<JobView> {
-        let all = JobFilter { limit: 10_000, ..JobFilter::default() };
+        self.jobs(None).await
+    }
+
+    /// Every job of an operation, the newest first.
+    pub async fn jobs_of(&self, operation: OperationName) -> Vec<JobView> {
+        self.jobs(Some(operation)).await
+    }
+
+    async fn jobs(&self, operation: Option<OperationName>) -> Vec<JobView> {
+        let all = JobFilter { operation, limit: 10_000, ..JobFilter::default() };
         self.app.jobs(None, &all).await.expect("jobs are read").rows
     }
+
+    /// Scans everything so many times, only by lists.
+    pub async fn scan(&self, times: usize) {
+        for _ in 0..times {
+            self.app.reconcile(false).await.expect("it is scanned");
+        }
+    }
+
+    /// Scans everything deeply.
+    pub async fn scan_deeply(&self) {
+        self.app.reconcile(true).await.expect("it is scanned");
+    }
+
+    /// A site as lists show it.
+    pub async fn site(&self, site: &str) -> SiteView {
+        self.app.site(&name(site)).await.expect("the site is read").view
+    }
+
     /// A site's status.
     pub async fn status(&self, site: &str) -> SiteStatus {
-        self.app.site(&name(site)).await.expect("the site is read").view.record.status
+        self.site(site).await.record.status
     }
 
     /// The resources of a site that are not present as wanted, each with its detail.
@@ -224,6 +284,11 @@ impl ControlPlane {
         let detail = self.app.site(&name(site)).await.expect("the site is read");
         let rest = detail.resources.into_iter().filter(|resource| resource.state != ResourceState::Present);
         rest.map(|resource| format!("{} {:?}", resource.kind, resource.detail)).collect()
+    }
+
+    /// Asserts that every resource of a site is present as wanted.
+    pub async fn assert_whole(&self, site: &str) {
+        assert_eq!(self.not_present(site).await, Vec::<String>::new(), "{site}");
     }
 
     /// Orders the removal of every orphan, as an operator would; answers their number.

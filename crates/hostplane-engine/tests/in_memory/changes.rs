@@ -8,15 +8,14 @@ use hostplane_domain::site_change::{LimitsPatch, PhpPatch, SettingsPatch, SiteCh
 use hostplane_domain::status::SiteStatus;
 use hostplane_domain::wordpress::{MailRelay, MailTls, SiteImages};
 use hostplane_engine::app::{AppError, JobView};
-use hostplane_engine::store::JobFilter;
 use hostplane_infra::containers::ArchiveEntry;
 use hostplane_infra::error::{Dependency, Rejection};
 use hostplane_infra::gate::Verdict;
 use hostplane_infra::probe::{Page, SiteProbe};
 use hostplane_testing::fake::State;
-use hostplane_testing::harness::{ControlPlane, NGINX_IMAGE, PHP_IMAGE, name, new_site};
+use hostplane_testing::harness::{ControlPlane, NGINX_IMAGE, PHP_IMAGE, name};
 
-use crate::harness::{Harness, failure};
+use crate::harness::{Harness, failure, with_hello};
 
 /// Orders of this module.
 trait Order {
@@ -25,7 +24,7 @@ trait Order {
 
 impl Order for ControlPlane {
     async fn changed(&self, change: &SiteChange) -> JobView {
-        let job = self.app.change_site(&name("hello"), change).await.unwrap().record.id;
+        let job = self.change("hello", change).await;
         self.ended(job).await
     }
 }
@@ -48,15 +47,12 @@ fn id_of(state: &State, container: &str) -> String {
 }
 
 async fn front_page(harness: &Harness, running: &ControlPlane) -> Page {
-    let site = running.app.site(&name("hello")).await.unwrap();
-    harness.world.get(&site.view.url, "/").await.unwrap()
+    harness.world.get(&running.site("hello").await.url, "/").await.unwrap()
 }
 
 #[tokio::test]
 async fn a_change_of_limits_replaces_what_depends_on_them_and_nothing_else() {
-    let harness = Harness::new().await;
-    let running = harness.start().await;
-    running.active("hello").await;
+    let (harness, running) = with_hello().await;
     let before = harness.state();
     let job = running.changed(&limits(LimitsPatch { database_connections: Some(30), ..Default::default() })).await;
     assert_eq!(job.record.state, JobState::Completed, "{:?}", job.record.error);
@@ -73,19 +69,17 @@ async fn a_change_of_limits_replaces_what_depends_on_them_and_nothing_else() {
     // It is confirmed only after the new container is there.
     let place = |kind| job.steps.iter().find(|step| step.resource == kind).expect("it has a step");
     assert!(place(ResourceKind::Serving).started_at >= place(ResourceKind::PhpContainer).finished_at.unwrap());
-    let shown = running.app.site(&name("hello")).await.unwrap();
-    assert_eq!(shown.view.record.status, SiteStatus::Active);
-    let limits = shown.view.record.spec.unwrap().limits;
+    let shown = running.site("hello").await;
+    assert_eq!(shown.record.status, SiteStatus::Active);
+    let limits = shown.record.spec.unwrap().limits;
     assert_eq!((limits.php_workers, limits.database_connections), (7, 30));
-    assert_eq!(running.not_present("hello").await, Vec::<String>::new());
+    running.assert_whole("hello").await;
     running.stop().await;
 }
 
 #[tokio::test]
 async fn an_upgrade_to_an_image_that_is_missing_changes_nothing() {
-    let harness = Harness::new().await;
-    let running = harness.start().await;
-    running.active("hello").await;
+    let (harness, running) = with_hello().await;
     let before = harness.state();
     let job = running.changed(&images("hostplane/php:missing")).await;
     assert_eq!(job.record.state, JobState::Failed);
@@ -106,7 +100,7 @@ async fn an_upgrade_that_does_not_serve_is_taken_back() {
     let before = harness.state();
     // Its front page is broken from now on.
     let index = files(&mut harness.world.state()).remove("index.php").unwrap();
-    let order = running.app.change_site(&name("hello"), &images("hostplane/php:bad")).await.unwrap().record.id;
+    let order = running.change("hello", &images("hostplane/php:bad")).await;
     let turned = |job: &JobView| job.steps.iter().any(|step| step.direction.as_str() == "back");
     running.app.job_when(order, turned).await.unwrap();
     files(&mut harness.world.state()).insert("index.php".to_owned(), index);
@@ -116,54 +110,48 @@ async fn an_upgrade_that_does_not_serve_is_taken_back() {
     let after = harness.state();
     let image = |state: &State| state.containers.container("php_hello").unwrap().1.spec.image.clone();
     assert_eq!((image(&after), image(&before)), (PHP_IMAGE.to_owned(), PHP_IMAGE.to_owned()));
-    assert_eq!(running.not_present("hello").await, Vec::<String>::new());
+    running.assert_whole("hello").await;
     assert_eq!(front_page(&harness, &running).await.status, 200);
     running.stop().await;
 }
 
 #[tokio::test]
 async fn other_images_of_new_sites_are_an_upgrade_pending_and_no_drift() {
-    let mut harness = Harness::new().await;
-    let running = harness.start().await;
-    running.active("hello").await;
-    assert!(!running.app.site(&name("hello")).await.unwrap().view.upgrade_pending);
+    let (mut harness, running) = with_hello().await;
+    assert!(!running.site("hello").await.upgrade_pending);
     running.stop().await;
     harness.settings.images.php = "hostplane/php:next".to_owned();
     harness.world.state().containers.images.insert("hostplane/php:next".to_owned());
     let running = harness.start().await;
     running.app.settle_routes().await.unwrap();
-    assert!(running.app.site(&name("hello")).await.unwrap().view.upgrade_pending);
-    assert_eq!(running.not_present("hello").await, Vec::<String>::new());
+    assert!(running.site("hello").await.upgrade_pending);
+    running.assert_whole("hello").await;
     let job = running.app.upgrade_site(&name("hello")).await.unwrap().record.id;
-    assert_eq!(running.ended(job).await.record.state, JobState::Completed);
-    assert!(!running.app.site(&name("hello")).await.unwrap().view.upgrade_pending);
+    running.completed(job).await;
+    assert!(!running.site("hello").await.upgrade_pending);
     assert_eq!(harness.state().containers.container("php_hello").unwrap().1.spec.image, "hostplane/php:next");
     running.stop().await;
 }
 
 #[tokio::test]
 async fn another_mail_server_for_new_sites_is_an_upgrade_pending_too() {
-    let mut harness = Harness::new().await;
-    let running = harness.start().await;
-    running.active("hello").await;
+    let (mut harness, running) = with_hello().await;
     running.stop().await;
     let relay = MailRelay { host: "mail".to_owned(), port: 25, tls: MailTls::None, user: None, from: None };
     harness.settings.mail = Some(relay.clone());
     let running = harness.start().await;
-    assert!(running.app.site(&name("hello")).await.unwrap().view.upgrade_pending);
+    assert!(running.site("hello").await.upgrade_pending);
     let job = running.app.upgrade_site(&name("hello")).await.unwrap().record.id;
-    assert_eq!(running.ended(job).await.record.state, JobState::Completed);
-    let site = running.app.site(&name("hello")).await.unwrap().view;
+    running.completed(job).await;
+    let site = running.site("hello").await;
     assert_eq!((site.upgrade_pending, site.record.spec.unwrap().wordpress().mail.clone()), (false, Some(relay)));
-    assert_eq!(running.not_present("hello").await, Vec::<String>::new());
+    running.assert_whole("hello").await;
     running.stop().await;
 }
 
 #[tokio::test]
 async fn other_settings_of_php_are_what_its_container_reads_from_then_on() {
-    let harness = Harness::new().await;
-    let running = harness.start().await;
-    running.active("hello").await;
+    let (harness, running) = with_hello().await;
     let file = |name: &str| {
         String::from_utf8(harness.state().containers.read_file("php_hello", name).unwrap().into()).unwrap()
     };
@@ -178,38 +166,33 @@ async fn other_settings_of_php_are_what_its_container_reads_from_then_on() {
     let after = harness.state();
     assert_ne!(id_of(&after, "php_hello"), id_of(&before, "php_hello"), "PHP reads them when it starts");
     assert_eq!(id_of(&after, "nginx_hello"), id_of(&before, "nginx_hello"));
-    assert_eq!(running.not_present("hello").await, Vec::<String>::new());
+    running.assert_whole("hello").await;
     running.stop().await;
 }
 
 #[tokio::test]
 async fn a_suspended_site_shows_a_maintenance_page_until_it_is_resumed() {
-    let harness = Harness::new().await;
-    let running = harness.start().await;
-    running.active("hello").await;
+    let (harness, running) = with_hello().await;
     let before = harness.state();
     for _ in 0..2 {
         assert_eq!(running.changed(&SiteChange::Suspended(true)).await.record.state, JobState::Completed);
         let page = front_page(&harness, &running).await;
         assert_eq!(page.status, 503);
         assert!(String::from_utf8_lossy(&page.body).contains("maintenance"));
-        assert_eq!(running.not_present("hello").await, Vec::<String>::new());
+        running.assert_whole("hello").await;
     }
     assert_eq!(harness.state().containers, before.containers);
     assert_eq!(running.changed(&SiteChange::Suspended(false)).await.record.state, JobState::Completed);
     assert_eq!(front_page(&harness, &running).await.status, 200);
     running.changed(&SiteChange::Suspended(true)).await;
-    let destroy = running.app.destroy_site(&name("hello")).await.unwrap().record.id;
-    assert_eq!(running.ended(destroy).await.record.state, JobState::Completed);
+    running.destroyed("hello").await;
     running.stop().await;
 }
 
 #[tokio::test]
 async fn rotated_secrets_are_new_and_the_administrator_s_password_stays() {
     use secrecy::ExposeSecret;
-    let harness = Harness::new().await;
-    let running = harness.start().await;
-    running.active("hello").await;
+    let (harness, running) = with_hello().await;
     let password = async || running.app.credentials(&name("hello")).await.unwrap().password.expose_secret().to_owned();
     let (admin, before) = (password().await, harness.state());
     assert_eq!(running.changed(&SiteChange::Secrets { generation: 1 }).await.record.state, JobState::Completed);
@@ -225,21 +208,19 @@ async fn rotated_secrets_are_new_and_the_administrator_s_password_stays() {
 
 #[tokio::test]
 async fn a_cancelled_change_is_taken_back() {
-    let harness = Harness::new().await;
-    let running = harness.start().await;
-    running.active("hello").await;
-    let spec = running.app.site(&name("hello")).await.unwrap().view.record.spec;
+    let (harness, running) = with_hello().await;
+    let spec = running.site("hello").await.record.spec;
     harness.gate.cut_off(Dependency::DOCKER);
     let change = limits(LimitsPatch { php_workers: Some(7), ..Default::default() });
-    let job = running.app.change_site(&name("hello"), &change).await.unwrap().record.id;
-    running.app.job_when(job, |job| job.record.waiting_for.is_some()).await.unwrap();
+    let job = running.change("hello", &change).await;
+    running.waiting(job).await;
     let busy = running.app.change_site(&name("hello"), &change).await.unwrap_err();
     assert!(matches!(busy, AppError::Busy { .. }), "{busy}");
     running.app.cancel_job(job).await.unwrap();
     harness.gate.reconnect(Dependency::DOCKER);
     assert_eq!(running.ended(job).await.record.state, JobState::Cancelled);
-    assert_eq!(running.app.site(&name("hello")).await.unwrap().view.record.spec, spec);
-    assert_eq!(running.not_present("hello").await, Vec::<String>::new());
+    assert_eq!(running.site("hello").await.record.spec, spec);
+    running.assert_whole("hello").await;
     running.stop().await;
 }
 
@@ -251,20 +232,18 @@ async fn what_can_not_be_changed_says_why() {
     let refused = running.app.change_site(&name("hello"), &change).await.unwrap_err();
     assert!(matches!(refused, AppError::NoSite(_)), "{refused}");
     harness.gate.next("wordpress.install", Verdict::Fail(Rejection::WouldLoseData("x".into()).into()));
-    let job = running.app.create_site(&new_site("hello")).await.unwrap().1.record.id;
+    let job = running.create("hello").await;
     running.ended(job).await;
     let refused = running.app.change_site(&name("hello"), &change).await.unwrap_err();
     assert!(matches!(refused, AppError::WrongStatus { status: SiteStatus::Failed, .. }), "{refused}");
-    let retried = running.app.retry_job(job).await.unwrap().record.id;
-    running.ended(retried).await;
-    let jobs = running.app.jobs(None, &JobFilter { limit: 9, ..Default::default() }).await.unwrap().rows;
+    running.retried(job).await;
+    let jobs = running.all_jobs().await.len();
     let bad = limits(LimitsPatch { php_workers: Some(0), ..Default::default() });
     let refused = running.app.change_site(&name("hello"), &bad).await.unwrap_err();
     assert!(
         matches!(&refused, AppError::RefusedSetting(refused) if refused.field == "limits.php_workers"),
         "{refused}"
     );
-    let after = running.app.jobs(None, &JobFilter { limit: 9, ..Default::default() }).await.unwrap().rows;
-    assert_eq!(after.len(), jobs.len(), "nothing was begun");
+    assert_eq!(running.all_jobs().await.len(), jobs, "nothing was begun");
     running.stop().await;
 }

@@ -18,9 +18,7 @@ async fn destroying_leaves_the_world_as_it_was_and_frees_the_name() {
     let before = harness.state();
     running.active("hello").await;
     assert_ne!(harness.state(), before);
-    let job = running.app.destroy_site(&name("hello")).await.unwrap().record.id;
-    let job = running.ended(job).await;
-    assert_eq!(job.record.state, JobState::Completed);
+    running.destroyed("hello").await;
     assert_eq!(harness.state(), before);
     assert!(matches!(running.app.site(&name("hello")).await, Err(AppError::NoSite(_))));
     // Its jobs are still found by its name.
@@ -41,8 +39,7 @@ async fn a_later_site_of_the_name_inherits_no_password() {
         running.active("hello").await;
         let credentials = running.app.credentials(&name("hello")).await.unwrap();
         passwords.push(credentials.password.expose_secret().to_owned());
-        let job = running.app.destroy_site(&name("hello")).await.unwrap().record.id;
-        running.ended(job).await;
+        running.destroyed("hello").await;
     }
     assert_ne!(passwords[0], passwords[1]);
     running.stop().await;
@@ -56,8 +53,7 @@ async fn a_route_that_is_served_but_on_no_disk_is_unloaded() {
     running.active("hello").await;
     // As a crash between the file's removal and the reload leaves it.
     harness.world.state().proxy.snippets.clear();
-    let job = running.app.destroy_site(&name("hello")).await.unwrap().record.id;
-    assert_eq!(running.ended(job).await.record.state, JobState::Completed);
+    running.destroyed("hello").await;
     assert_eq!(harness.state(), before);
     running.stop().await;
 }
@@ -90,7 +86,7 @@ async fn what_can_t_be_removed_needs_an_operator_and_goes_on_when_it_is_asked_fo
         EffectError::Rejected(hostplane_infra::error::Rejection::AccessDenied { by, message })
     };
     harness.gate.next("mariadb.remove_tenant", Verdict::Fail(denied()));
-    let job = running.app.destroy_site(&name("hello")).await.unwrap().record.id;
+    let job = running.destroy("hello").await;
     let stuck = running.ended(job).await;
     assert_eq!(stuck.record.state, JobState::NeedsOperator);
     let (step, message) = failure(&stuck);
@@ -102,7 +98,7 @@ async fn what_can_t_be_removed_needs_an_operator_and_goes_on_when_it_is_asked_fo
     let again = running.app.destroy_site(&name("hello")).await.unwrap();
     assert_eq!(again.record.id, job, "it goes on");
 
-    assert_eq!(running.ended(job).await.record.state, JobState::Completed);
+    running.completed(job).await;
     assert_eq!(harness.state(), empty);
     running.stop().await;
 }

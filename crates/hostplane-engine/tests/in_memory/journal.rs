@@ -6,9 +6,8 @@ use hostplane_engine::app::JobView;
 use hostplane_engine::pace::{JOB_ATTEMPTS, STEP_TRIES};
 use hostplane_infra::error::{Dependency, EffectError, Rejection};
 use hostplane_infra::gate::Verdict;
-use hostplane_testing::harness::name;
 
-use crate::harness::{Harness, failure};
+use crate::harness::{Harness, failure, with_hello};
 
 fn refused() -> Verdict {
     Verdict::Fail(Rejection::Invalid { by: Dependency::DOCKER, message: "injected".into() }.into())
@@ -38,7 +37,7 @@ async fn a_step_is_done_failed_or_unknown() {
     assert!(job.record.past_pivot);
 
     harness.gate.next("docker.remove_network", unknown("docker.remove_network"));
-    let destroy = running.app.destroy_site(&name("hello")).await.unwrap().record.id;
+    let destroy = running.destroy("hello").await;
     let job = running.ended(destroy).await;
     assert_eq!(states(&job, ResourceKind::Network, "remove"), [StepState::Unknown, StepState::Done]);
     assert_eq!(job.record.settles_at, None, "a removal that lands late changes nothing");
@@ -92,15 +91,13 @@ async fn a_step_is_tried_so_often_and_then_its_job() {
 
 #[tokio::test]
 async fn a_refused_scan_fails_only_while_everything_answers() {
-    let harness = Harness::new().await;
-    let running = harness.start().await;
-    running.active("hello").await;
+    let (harness, running) = with_hello().await;
     harness.gate.cut_off(Dependency::CADDY);
     harness.gate.next("mariadb.tenants", refused());
-    let job = running.app.destroy_site(&name("hello")).await.unwrap().record.id;
-    let waits = running.app.job_when(job, |job| job.record.waiting_for.is_some()).await.unwrap();
+    let job = running.destroy("hello").await;
+    let waits = running.waiting(job).await;
     assert_eq!((waits.record.waiting_for.as_deref(), waits.record.attempt), (Some("caddy"), 1));
     harness.gate.reconnect(Dependency::CADDY);
-    assert_eq!(running.ended(job).await.record.state, JobState::Completed);
+    running.completed(job).await;
     running.stop().await;
 }

@@ -3,12 +3,14 @@
 mod changes;
 mod collisions;
 mod destroy;
+mod drift_for_operators;
+mod drift_repairs;
+mod drift_scans;
 mod journal;
 mod orphans;
 mod platform;
 mod promises;
 mod provision;
-mod reconciler;
 mod recovery;
 mod rotation;
 mod support;
@@ -17,4 +19,4 @@ mod version_0_1;
 mod waiting;
 mod wp_cron;
 
-use support::harness;
+use support::{drift, harness};

@@ -6,17 +6,17 @@ use std::time::Duration;
 use hostplane_domain::ids::InstanceId;
 use hostplane_domain::job::{JobState, OperationName};
 use hostplane_domain::mark::{LABEL_INSTANCE, LABEL_OPERATION};
-use hostplane_engine::app::{AppError, ObjectKind, OrphanId, OrphanReason, OrphanView};
+use hostplane_engine::app::{AppError, JobView, ObjectKind, OrphanId, OrphanReason, OrphanView};
 use hostplane_testing::fake::{FakeVolume, State};
-use hostplane_testing::harness::{ControlPlane, name};
+use hostplane_testing::harness::ControlPlane;
 use uuid::Uuid;
 
 use crate::harness::Harness;
 
-/// A harness on which an orphan without data is deleted after the third scan.
-async fn new_harness() -> Harness {
+/// A harness on which an orphan without data is deleted after the third scan, and after its grace.
+async fn new_harness(grace: Duration) -> Harness {
     let mut harness = Harness::new().await;
-    harness.settings.pace.orphan_grace = Duration::ZERO;
+    harness.settings.pace.orphan_grace = grace;
     harness
 }
 
@@ -24,9 +24,17 @@ async fn new_harness() -> Harness {
 async fn destroyed(harness: &Harness, running: &ControlPlane, site: &str) -> State {
     running.active(site).await;
     let made = harness.state();
-    let destroy = running.app.destroy_site(&name(site)).await.unwrap().record.id;
-    assert_eq!(running.ended(destroy).await.record.state, JobState::Completed);
+    running.destroyed(site).await;
     made
+}
+
+/// The same of a site `hello` that is there again.
+async fn with_orphans(grace: Duration) -> (Harness, ControlPlane) {
+    let harness = new_harness(grace).await;
+    let running = harness.start().await;
+    let made = destroyed(&harness, &running, "hello").await;
+    plant(&harness, &made, "hello");
+    (harness, running)
 }
 
 /// All of it is there again, as if it had landed late.
@@ -63,22 +71,26 @@ fn id_of(running: &ControlPlane, what: ObjectKind, name: &str) -> OrphanId {
     found.unwrap_or_else(|| panic!("no orphan {what} {name}")).id
 }
 
+/// An operator removes an orphan whose site is known.
+async fn removed(running: &ControlPlane, what: ObjectKind, name: &str) {
+    let job = running.app.remove_orphan(&id_of(running, what, name)).await.unwrap().expect("its site is known");
+    running.completed(job.record.id).await;
+}
+
 /// The newest job of all, when it has ended.
-async fn newest(running: &ControlPlane) -> hostplane_engine::app::JobView {
-    let filter = hostplane_engine::store::JobFilter { limit: 1, ..Default::default() };
-    let job = running.app.jobs(None, &filter).await.unwrap().rows.pop().unwrap();
-    running.ended(job.record.id).await
+async fn newest(running: &ControlPlane) -> JobView {
+    running.ended(running.all_jobs().await[0].record.id).await
 }
 
 #[tokio::test]
 async fn what_holds_no_data_goes_by_itself_and_what_may_hold_some_is_removed_by_hand() {
-    let harness = new_harness().await;
+    let harness = new_harness(Duration::ZERO).await;
     let before = harness.state();
     let running = harness.start().await;
     let made = destroyed(&harness, &running, "hello").await;
     plant(&harness, &made, "hello");
 
-    running.app.reconcile(false).await.unwrap();
+    running.scan(1).await;
     let all = [
         (ObjectKind::Container, "nginx_hello"),
         (ObjectKind::Container, "php_hello"),
@@ -90,29 +102,26 @@ async fn what_holds_no_data_goes_by_itself_and_what_may_hold_some_is_removed_by_
         (ObjectKind::Route, "hello.caddy"),
     ];
     assert_eq!(names(&running.app.orphans()), all, "all of it is reported");
-    running.app.reconcile(false).await.unwrap();
+    running.scan(1).await;
     assert_eq!(newest(&running).await.record.operation, OperationName::Destroy, "two scans are too few");
-    running.app.reconcile(false).await.unwrap();
+    running.scan(1).await;
     let collect = newest(&running).await;
     assert_eq!((collect.record.operation, collect.record.state), (OperationName::Collect, JobState::Completed));
-    running.app.reconcile(false).await.unwrap();
+    running.scan(1).await;
     let data = [
         (ObjectKind::Volume, "nginx_hello"),
         (ObjectKind::Volume, "php_hello"),
         (ObjectKind::Volume, "wp_hello"),
         (ObjectKind::Database, "wp_hello"),
     ];
-    for _ in 0..5 {
-        running.app.reconcile(false).await.unwrap();
-    }
+    running.scan(5).await;
     assert_eq!(names(&running.app.orphans()), data);
     assert_eq!(newest(&running).await.record.id, collect.record.id, "nothing more goes by itself");
 
     for (what, name) in data {
-        let job = running.app.remove_orphan(&id_of(&running, what, name)).await.unwrap().expect("its site is known");
-        assert_eq!(running.ended(job.record.id).await.record.state, JobState::Completed);
+        removed(&running, what, name).await;
     }
-    running.app.reconcile(false).await.unwrap();
+    running.scan(1).await;
     assert_eq!(names(&running.app.orphans()), []);
     assert_eq!(harness.state(), before);
     running.active("hello").await;
@@ -121,14 +130,10 @@ async fn what_holds_no_data_goes_by_itself_and_what_may_hold_some_is_removed_by_
 
 #[tokio::test]
 async fn a_volume_that_is_removed_by_hand_takes_along_what_stands_in_its_way() {
-    let harness = new_harness().await;
-    let running = harness.start().await;
-    let made = destroyed(&harness, &running, "hello").await;
-    plant(&harness, &made, "hello");
-    running.app.reconcile(false).await.unwrap();
-    let job = running.app.remove_orphan(&id_of(&running, ObjectKind::Volume, "wp_hello")).await.unwrap().unwrap();
-    assert_eq!(running.ended(job.record.id).await.record.state, JobState::Completed);
-    running.app.reconcile(false).await.unwrap();
+    let (_harness, running) = with_orphans(Duration::ZERO).await;
+    running.scan(1).await;
+    removed(&running, ObjectKind::Volume, "wp_hello").await;
+    running.scan(1).await;
     let left =
         [(ObjectKind::Volume, "nginx_hello"), (ObjectKind::Volume, "php_hello"), (ObjectKind::Database, "wp_hello")];
     assert_eq!(names(&running.app.orphans()), left);
@@ -137,7 +142,7 @@ async fn a_volume_that_is_removed_by_hand_takes_along_what_stands_in_its_way() {
 
 #[tokio::test]
 async fn a_pass_that_would_remove_much_stops_and_asks() {
-    let harness = new_harness().await;
+    let harness = new_harness(Duration::ZERO).await;
     let running = harness.start().await;
     let mut made = Vec::new();
     for site in ["one", "two"] {
@@ -146,24 +151,21 @@ async fn a_pass_that_would_remove_much_stops_and_asks() {
     for (site, made) in &made {
         plant(&harness, made, site);
     }
-    for _ in 0..5 {
-        running.app.reconcile(false).await.unwrap();
-    }
+    running.scan(5).await;
     assert_eq!(newest(&running).await.record.operation, OperationName::Destroy, "nothing goes");
     let held = running.app.orphans();
     assert_eq!(held.len(), 16);
     assert!(held.iter().any(|orphan| orphan.detail.contains("too many orphans")), "{held:?}");
     // By hand it does.
-    let job = running.app.remove_orphan(&id_of(&running, ObjectKind::Container, "php_one")).await.unwrap().unwrap();
-    assert_eq!(running.ended(job.record.id).await.record.state, JobState::Completed);
-    running.app.reconcile(false).await.unwrap();
+    removed(&running, ObjectKind::Container, "php_one").await;
+    running.scan(1).await;
     assert_eq!(running.app.orphans().len(), 12, "with it went what holds no data of its site");
     running.stop().await;
 }
 
 #[tokio::test]
 async fn of_a_large_installation_more_may_go_at_once() {
-    let harness = new_harness().await;
+    let harness = new_harness(Duration::ZERO).await;
     let running = harness.start().await;
     // With the sixteen things below 152, of which a twentieth are seven.
     for nth in 0..17 {
@@ -173,26 +175,18 @@ async fn of_a_large_installation_more_may_go_at_once() {
         let made = destroyed(&harness, &running, site).await;
         plant(&harness, &made, site);
     }
-    for _ in 0..5 {
-        running.app.reconcile(false).await.unwrap();
-    }
+    running.scan(5).await;
     assert_eq!(newest(&running).await.record.operation, OperationName::Destroy, "eight would go, and seven may");
     running.active("s17").await;
-    running.app.reconcile(false).await.unwrap();
+    running.scan(1).await;
     assert_eq!(newest(&running).await.record.operation, OperationName::Collect);
     running.stop().await;
 }
 
 #[tokio::test]
 async fn nothing_goes_by_itself_before_its_time() {
-    let mut harness = new_harness().await;
-    harness.settings.pace.orphan_grace = Duration::from_hours(1);
-    let running = harness.start().await;
-    let made = destroyed(&harness, &running, "hello").await;
-    plant(&harness, &made, "hello");
-    for _ in 0..5 {
-        running.app.reconcile(false).await.unwrap();
-    }
+    let (_harness, running) = with_orphans(Duration::from_hours(1)).await;
+    running.scan(5).await;
     assert_eq!(newest(&running).await.record.operation, OperationName::Destroy);
     let reported = running.app.orphans();
     assert_eq!(reported.len(), 8);
@@ -202,7 +196,7 @@ async fn nothing_goes_by_itself_before_its_time() {
 
 #[tokio::test]
 async fn copied_labels_are_reported_and_left_alone() {
-    let harness = new_harness().await;
+    let harness = new_harness(Duration::ZERO).await;
     let running = harness.start().await;
     running.active("hello").await;
     {
@@ -210,9 +204,7 @@ async fn copied_labels_are_reported_and_left_alone() {
         let copy = state.containers.volumes["wp_hello"].clone();
         state.containers.volumes.insert("mine".to_owned(), copy);
     }
-    for _ in 0..5 {
-        running.app.reconcile(false).await.unwrap();
-    }
+    running.scan(5).await;
     let found = running.app.orphans();
     assert_eq!(names(&found), [(ObjectKind::Volume, "mine")]);
     assert_eq!(found[0].reason, OrphanReason::Misnamed);
@@ -226,7 +218,7 @@ async fn copied_labels_are_reported_and_left_alone() {
 
 #[tokio::test]
 async fn what_no_job_is_known_to_have_made_stops_everything_and_goes_only_by_hand() {
-    let harness = new_harness().await;
+    let harness = new_harness(Duration::ZERO).await;
     let running = harness.start().await;
     running.active("hello").await;
     let made = destroyed(&harness, &running, "late").await;
@@ -245,7 +237,7 @@ async fn what_no_job_is_known_to_have_made_stops_everything_and_goes_only_by_han
         "wp_stranger"
     };
     for _ in 0..5 {
-        running.app.reconcile(true).await.unwrap();
+        running.scan_deeply().await;
     }
     assert_eq!(newest(&running).await.record.operation, OperationName::Destroy, "nothing is collected or repaired");
     let drift = running.app.drift();
@@ -254,7 +246,7 @@ async fn what_no_job_is_known_to_have_made_stops_everything_and_goes_only_by_han
     assert!(running.app.remove_orphan(&id_of(&running, ObjectKind::Volume, stranger)).await.unwrap().is_none());
     assert!(!harness.world.state().containers.volumes.contains_key(stranger));
     assert!(harness.world.state().containers.volumes.contains_key("wp_another"), "another installation's");
-    running.app.reconcile(false).await.unwrap();
+    running.scan(1).await;
     let repaired = newest(&running).await;
     assert!(matches!(repaired.record.operation, OperationName::Repair | OperationName::Collect), "now it goes on");
     running.stop().await;
@@ -262,12 +254,12 @@ async fn what_no_job_is_known_to_have_made_stops_everything_and_goes_only_by_han
 
 #[tokio::test]
 async fn what_belongs_to_a_site_that_is_there_is_not_removed_by_hand() {
-    let harness = new_harness().await;
+    let harness = new_harness(Duration::ZERO).await;
     let running = harness.start().await;
     running.active("hello").await;
     let job = Uuid::from_u128(77).to_string();
     harness.world.state().containers.container_mut("php_hello").unwrap().labels.insert(LABEL_OPERATION.to_owned(), job);
-    running.app.reconcile(false).await.unwrap();
+    running.scan(1).await;
     let stays = running.app.remove_orphan(&id_of(&running, ObjectKind::Container, "php_hello")).await.unwrap_err();
     assert!(matches!(&stays, AppError::OrphanStays(why) if why.contains("newer copy")), "{stays}");
     assert!(harness.world.state().containers.container("php_hello").is_some());
@@ -276,7 +268,7 @@ async fn what_belongs_to_a_site_that_is_there_is_not_removed_by_hand() {
 
 #[tokio::test]
 async fn an_object_of_a_pruned_job_is_left_over() {
-    let harness = new_harness().await;
+    let harness = new_harness(Duration::ZERO).await;
     let running = harness.start().await;
     let made = destroyed(&harness, &running, "hello").await;
     running.stop().await;
@@ -298,7 +290,7 @@ async fn an_object_of_a_pruned_job_is_left_over() {
     store.close().await;
     plant(&harness, &made, "hello");
     let running = harness.start().await;
-    running.app.reconcile(false).await.unwrap();
+    running.scan(1).await;
     let found = running.app.orphans();
     assert_eq!(found.len(), 8);
     assert!(found.iter().all(|orphan| orphan.reason == OrphanReason::LeftOver), "{found:?}");

@@ -7,9 +7,9 @@ use hostplane_domain::job::{JobState, StepState};
 use hostplane_domain::status::SiteStatus;
 use hostplane_engine::app::AppError;
 use hostplane_infra::containers::ContainerState;
-use hostplane_testing::harness::{NGINX_IMAGE, PHP_IMAGE, name, new_site};
+use hostplane_testing::harness::{NGINX_IMAGE, PHP_IMAGE, new_site};
 
-use crate::harness::{Harness, failure};
+use crate::harness::{Harness, failure, with_hello};
 
 #[tokio::test]
 async fn a_site_is_made_whole_and_then_all_is_quiet() {
@@ -17,7 +17,7 @@ async fn a_site_is_made_whole_and_then_all_is_quiet() {
     let running = harness.start().await;
     let job = running.active("hello").await;
     assert_eq!(running.status("hello").await, SiteStatus::Active);
-    assert_eq!(running.not_present("hello").await, Vec::<String>::new());
+    running.assert_whole("hello").await;
     assert!(job.steps.iter().all(|step| step.state == StepState::Done));
     let kinds: BTreeSet<_> = job.steps.iter().map(|step| step.resource).collect();
     assert_eq!(kinds.len(), 12, "every resource has one step");
@@ -66,7 +66,7 @@ async fn several_sites_are_made_at_once_each_with_its_own_subnet() {
         jobs.push(running.create(name).await);
     }
     for job in jobs {
-        assert_eq!(running.ended(job).await.record.state, JobState::Completed);
+        running.completed(job).await;
     }
     let subnets: BTreeSet<_> = harness.state().containers.networks.values().map(|network| network.subnet).collect();
     assert_eq!(subnets.len(), names.len() + 1);
@@ -75,9 +75,7 @@ async fn several_sites_are_made_at_once_each_with_its_own_subnet() {
 
 #[tokio::test]
 async fn a_name_in_use_is_refused_and_says_what_to_do() {
-    let harness = Harness::new().await;
-    let running = harness.start().await;
-    running.active("hello").await;
+    let (_harness, running) = with_hello().await;
     let error = running.app.create_site(&new_site("hello")).await.unwrap_err();
     assert!(matches!(error, AppError::NameTaken { status: SiteStatus::Active, .. }), "{error}");
     running.stop().await;
@@ -101,7 +99,7 @@ async fn a_failed_site_holds_its_name_and_can_be_retried_or_destroyed() {
     harness.world.state().containers.images.extend(images);
     let again = running.app.retry_job(job).await.unwrap();
     assert_ne!(again.record.id, job);
-    assert_eq!(running.ended(again.record.id).await.record.state, JobState::Completed);
+    running.completed(again.record.id).await;
     assert!(matches!(running.app.retry_job(job).await, Err(AppError::NotRetriable)));
     running.stop().await;
 }
@@ -121,10 +119,8 @@ async fn a_full_pool_fails_the_network_and_nothing_else_is_begun() {
     assert_eq!(harness.state(), before);
 
     // The subnet of a destroyed site comes free.
-    let destroy = running.app.destroy_site(&name("first")).await.unwrap().record.id;
-    running.ended(destroy).await;
-    let again = running.app.retry_job(job.record.id).await.unwrap().record.id;
-    assert_eq!(running.ended(again).await.record.state, JobState::Completed);
+    running.destroyed("first").await;
+    running.retried(job.record.id).await;
     running.stop().await;
 }
 

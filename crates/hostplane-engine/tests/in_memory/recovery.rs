@@ -6,12 +6,11 @@ use hostplane_domain::ids::JobId;
 use hostplane_domain::job::{JobState, OperationName};
 use hostplane_domain::status::SiteStatus;
 use hostplane_engine::app::{AppError, JobView};
-use hostplane_engine::store::JobFilter;
 use hostplane_infra::error::{Dependency, EffectError, Rejection};
 use hostplane_infra::gate::Verdict;
 use hostplane_testing::harness::{ControlPlane, name, new_site};
 
-use crate::harness::{Harness, failure};
+use crate::harness::{Harness, failure, until};
 
 fn refusal() -> Verdict {
     Verdict::Fail(EffectError::Rejected(Rejection::Invalid { by: Dependency::Mariadb, message: "injected".into() }))
@@ -27,30 +26,17 @@ async fn watchful() -> Harness {
 
 /// The newest job, as soon as it is as wanted.
 async fn newest_when(running: &ControlPlane, seen: impl Fn(&JobView) -> bool) -> JobView {
-    let filter = JobFilter { limit: 1, ..JobFilter::default() };
-    let found = async {
-        loop {
-            match running.app.jobs(None, &filter).await.unwrap().rows.pop() {
-                Some(job) if seen(&job) => return job,
-                _ => tokio::task::yield_now().await,
-            }
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(20), found).await.expect("there is such a job in time")
+    until("such a job", async || running.all_jobs().await.into_iter().next().filter(&seen)).await
 }
 
 /// Until the database is, or is not, known to be older than the world.
 async fn older(running: &ControlPlane, older: bool) -> String {
-    let found = async {
-        loop {
-            let readiness = running.app.readiness().await;
-            let said = readiness.checks.into_iter().find(|(name, _)| *name == "journal").and_then(|(_, said)| said);
-            if said.is_some() == older {
-                return said.unwrap_or_default();
-            }
-        }
+    let said = async || {
+        let readiness = running.app.readiness().await;
+        let said = readiness.checks.into_iter().find(|(name, _)| *name == "journal").and_then(|(_, said)| said);
+        (said.is_some() == older).then(|| said.unwrap_or_default())
     };
-    tokio::time::timeout(Duration::from_secs(20), found).await.expect("a scan comes in time")
+    until("a scan", said).await
 }
 
 #[tokio::test]
@@ -60,7 +46,7 @@ async fn a_waiting_job_is_cancelled_once_it_can_observe() {
     harness.gate.cut_off(Dependency::Mariadb);
     let running = harness.start().await;
     let job = running.create("hello").await;
-    running.app.job_when(job, |job| job.record.waiting_for.is_some()).await.unwrap();
+    running.waiting(job).await;
     running.app.cancel_job(job).await.unwrap();
     running.app.cancel_job(job).await.expect("twice is fine");
     harness.gate.reconnect(Dependency::Mariadb);
@@ -70,7 +56,7 @@ async fn a_waiting_job_is_cancelled_once_it_can_observe() {
     assert_eq!(harness.state(), before);
 
     let again = running.app.retry_job(job).await.unwrap();
-    assert_eq!(running.ended(again.record.id).await.record.state, JobState::Completed);
+    running.completed(again.record.id).await;
     running.stop().await;
 }
 
@@ -82,11 +68,11 @@ async fn what_can_not_be_cancelled_says_why() {
     let refused = running.app.cancel_job(made).await.unwrap_err();
     assert!(matches!(refused, AppError::NotCancellable(why) if why.contains("has ended")), "{refused}");
     harness.gate.cut_off(Dependency::DOCKER);
-    let destroy = running.app.destroy_site(&name("hello")).await.unwrap().record.id;
+    let destroy = running.destroy("hello").await;
     let refused = running.app.cancel_job(destroy).await.unwrap_err();
     assert!(matches!(refused, AppError::NotCancellable(why) if why.contains("be rolled back")), "{refused}");
     harness.gate.reconnect(Dependency::DOCKER);
-    running.ended(destroy).await;
+    running.completed(destroy).await;
     running.stop().await;
 }
 
@@ -105,7 +91,7 @@ async fn a_site_that_failed_half_way_can_be_destroyed() {
 
     let destroy = running.app.destroy_site(&name("hello")).await.unwrap();
     assert_eq!(destroy.record.operation, OperationName::Destroy);
-    assert_eq!(running.ended(destroy.record.id).await.record.state, JobState::Completed);
+    running.completed(destroy.record.id).await;
     assert_eq!(running.app.job(job).await.unwrap().record.state, JobState::Failed, "it was given up");
     assert_eq!(harness.state(), before);
     running.active("hello").await;
@@ -130,12 +116,12 @@ async fn taken_in_the_middle(harness: &Harness) -> (ControlPlane, JobId) {
     harness.gate.cut_off(Dependency::CADDY);
     let running = harness.start().await;
     let job = running.create("hello").await;
-    running.app.job_when(job, |job| job.record.waiting_for.is_some()).await.unwrap();
+    running.waiting(job).await;
     running.stop().await;
     let copy = harness.copy_database();
     harness.gate.reconnect(Dependency::CADDY);
     let running = harness.start().await;
-    assert_eq!(running.ended(job).await.record.state, JobState::Completed);
+    running.completed(job).await;
     running.stop().await;
     harness.gate.cut_off(Dependency::CADDY);
     harness.restore_database(&copy);
@@ -162,7 +148,7 @@ async fn a_provision_that_an_older_copy_takes_up_again_ends_as_it_did() {
     let (running, job) = taken_in_the_middle(&harness).await;
     let world = harness.state();
     harness.gate.reconnect(Dependency::CADDY);
-    assert_eq!(running.ended(job).await.record.state, JobState::Completed);
+    running.completed(job).await;
     assert_eq!(harness.state(), world);
     running.stop().await;
 }
@@ -175,8 +161,7 @@ async fn a_collect_that_is_stuck_can_be_given_up_and_comes_back_later() {
     let running = harness.start().await;
     running.active("hello").await;
     let made = harness.state();
-    let destroy = running.app.destroy_site(&name("hello")).await.unwrap().record.id;
-    running.ended(destroy).await;
+    running.destroyed("hello").await;
     harness.gate.next("docker.remove_network", refusal());
     let late = made.containers.networks.iter().find(|(_, network)| network.name == "site_hello").unwrap();
     harness.world.state().containers.networks.insert(late.0.clone(), late.1.clone());
@@ -209,8 +194,7 @@ async fn a_database_from_an_older_copy_removes_nothing_and_says_so() {
     // Since then one site was made, and the one that had failed after all.
     let running = harness.start().await;
     running.active("second").await;
-    let again = running.app.retry_job(failed).await.unwrap().record.id;
-    assert_eq!(running.ended(again).await.record.state, JobState::Completed);
+    running.retried(failed).await;
     running.stop().await;
     let newer = harness.copy_database();
     let world = harness.state();
@@ -225,7 +209,7 @@ async fn a_database_from_an_older_copy_removes_nothing_and_says_so() {
     let job = running.ended(job).await;
     assert!(failure(&job).1.contains("taken"), "{job:?}");
     // Nothing that an unknown job made is removed, not even by an order.
-    let destroy = running.app.destroy_site(&name("late")).await.unwrap().record.id;
+    let destroy = running.destroy("late").await;
     let destroy = running.ended(destroy).await;
     assert_eq!(destroy.record.state, JobState::NeedsOperator);
     assert!(failure(&destroy).1.contains("database is stale"), "{destroy:?}");
@@ -256,9 +240,8 @@ async fn a_database_from_an_older_copy_removes_nothing_and_says_so() {
     let running = harness.start().await;
     older(&running, false).await;
     running.app.settle_routes().await.unwrap();
-    assert_eq!(running.not_present("late").await, Vec::<String>::new());
-    let destroy = running.app.destroy_site(&name("late")).await.unwrap().record.id;
-    assert_eq!(running.ended(destroy).await.record.state, JobState::Completed);
+    running.assert_whole("late").await;
+    running.destroyed("late").await;
     let refused = running.app.create_site(&new_site("second")).await.unwrap_err();
     assert!(refused.to_string().contains("ACTIVE"), "{refused}");
     running.stop().await;

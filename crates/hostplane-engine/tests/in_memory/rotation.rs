@@ -20,7 +20,7 @@ fn hash(state: &State, site: &str) -> String {
 }
 
 async fn id_of(running: &ControlPlane, site: &str) -> SiteId {
-    running.app.site(&name(site)).await.unwrap().view.record.site.id
+    running.site(site).await.record.site.id
 }
 
 /// Waits until no site is behind, asking after each change.
@@ -57,7 +57,7 @@ async fn every_site_gets_passwords_from_the_new_secret_and_keeps_its_administrat
         let derived = MasterSecret::new([2; 32]).site_password(Purpose::SiteDatabase, id, 2);
         assert_eq!(hash(&after, site), mariadb_hash(&derived));
         assert_ne!(hash(&after, site), hash(&before, site));
-        assert_eq!(running.not_present(site).await, Vec::<String>::new());
+        running.assert_whole(site).await;
     }
     assert_eq!(admin_password(&running, "one").await, admin, "it is WordPress's own");
     // What is made from now on is derived from the new one alone.
@@ -116,7 +116,7 @@ async fn a_site_that_does_not_serve_keeps_its_passwords() {
         assert_eq!(running.ended(stuck).await.record.state, JobState::Failed);
     }
     assert_eq!(hash(&harness.state(), "broken"), hash(&before, "broken"), "from the older generation, as before");
-    assert_eq!(running.not_present("broken").await, Vec::<String>::new());
+    running.assert_whole("broken").await;
     running.stop().await;
 }
 
@@ -140,8 +140,7 @@ async fn a_database_that_is_older_than_the_world_has_nothing_rotated() {
     assert_eq!(running.app.secret().await.unwrap(), SecretView { generation: 2, sites_behind: 1 });
     // A site that is made is through long after a pass could have begun.
     running.active("another").await;
-    let asked = JobFilter { operation: Some(OperationName::Rotate), limit: 10, ..JobFilter::default() };
-    assert_eq!(running.app.jobs(None, &asked).await.unwrap().rows.len(), 0);
+    assert_eq!(running.jobs_of(OperationName::Rotate).await.len(), 0);
     assert_eq!(hash(&harness.state(), "one"), hash(&before, "one"));
     running.stop().await;
 }
@@ -154,13 +153,12 @@ async fn a_site_that_is_busy_has_its_turn() {
     // A job that stays where it is while Docker is away.
     harness.gate.cut_off(Dependency::DOCKER);
     let first = running.app.rotate_site(&name("one")).await.unwrap().record.id;
-    running.app.job_when(first, |job| job.record.waiting_for.is_some()).await.unwrap();
+    running.waiting(first).await;
     running.app.rotate_secret().await.unwrap();
     harness.gate.reconnect(Dependency::DOCKER);
     is_through(&running).await;
-    assert_eq!(running.ended(first).await.record.state, JobState::Completed);
-    let jobs = JobFilter { operation: Some(OperationName::Rotate), limit: 10, ..JobFilter::default() };
-    assert_eq!(running.app.jobs(None, &jobs).await.unwrap().rows.len(), 2, "the order before, and ours");
+    running.completed(first).await;
+    assert_eq!(running.jobs_of(OperationName::Rotate).await.len(), 2, "the order before, and ours");
     running.stop().await;
 }
 

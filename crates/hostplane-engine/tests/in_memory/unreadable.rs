@@ -10,7 +10,7 @@ use hostplane_engine::store::{Commit, JobFilter, Permit, SiteFilter, Store, Stor
 use hostplane_infra::clock::Clock;
 use hostplane_testing::fake::FakeClock;
 
-use crate::harness::Harness;
+use crate::harness::{Harness, until};
 use hostplane_testing::harness::{ControlPlane, name, new_site};
 
 /// Spoilt rows, each with the table that `doctor` names: a site's, an ended job's, and that of a job that holds its site.
@@ -46,12 +46,8 @@ async fn due_events_of_the_others_run() {
         for site in ["wp_broken", "wp_whole"] {
             harness.world.state().databases.databases.get_mut(site).unwrap().next_event = Some(due);
         }
-        let ran = async {
-            while harness.world.state().databases.databases["wp_whole"].next_event.is_some() {
-                tokio::task::yield_now().await;
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(20), ran).await.unwrap_or_else(|_| panic!("{statement}"));
+        let has_run = || harness.world.state().databases.databases["wp_whole"].next_event.is_none();
+        until(statement, async || has_run().then_some(())).await;
         running.stop().await;
     }
 }
@@ -64,7 +60,7 @@ async fn the_others_are_rotated() {
         running.app.rotate_secret().await.unwrap();
         loop {
             changes.mark_unchanged();
-            let spec = running.app.site(&name("whole")).await.unwrap().view.record.spec.unwrap();
+            let spec = running.site("whole").await.record.spec.unwrap();
             if spec.secret_generation == 2 {
                 break;
             }
@@ -80,8 +76,7 @@ async fn pages_show_the_others_and_doctor_names_it() {
         let (_harness, running) = spoilt(statement).await;
         let sites = running.app.sites(&SiteFilter { limit: 10, ..SiteFilter::default() }).await.unwrap().rows;
         assert_eq!(sites.len(), if table == "sites" { 1 } else { 2 }, "{statement}");
-        let jobs = running.app.jobs(None, &JobFilter { limit: 10, ..JobFilter::default() }).await.unwrap().rows;
-        assert!(jobs.iter().any(|job| job.site == name("whole")), "{statement}");
+        assert!(running.all_jobs().await.iter().any(|job| job.site == name("whole")), "{statement}");
         if table == "sites" {
             running.app.rotate_secret().await.unwrap();
             assert!(

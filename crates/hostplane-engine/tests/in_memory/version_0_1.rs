@@ -1,10 +1,9 @@
 //! A control plane that takes over what version 0.1 has left: its database, and the world that it made.
 
-use hostplane_domain::job::{JobState, OperationName};
+use hostplane_domain::job::OperationName;
 use hostplane_domain::status::SiteStatus;
 use hostplane_infra::clock::Timestamp;
 use hostplane_testing::fake::FakeWorld;
-use hostplane_testing::harness::name;
 
 use crate::harness::Harness;
 
@@ -23,17 +22,16 @@ async fn a_job_in_the_middle_is_ended_and_nothing_has_drifted() {
     // It may have ended already.
     let jobs = running.all_jobs().await;
     let job = jobs.iter().find(|job| job.record.operation == OperationName::Update).expect("the change of shop");
-    let ended = running.ended(job.record.id).await;
-    assert_eq!(ended.record.state, JobState::Completed, "{:?}", ended.record.error);
+    running.completed(job.record.id).await;
     assert!(running.app.reconcile(true).await.unwrap());
     let report = running.app.drift();
     assert!(report.sites.is_empty() && report.trouble.is_none(), "{report:?}");
     assert!(running.app.orphans().is_empty());
     for site in ["hello", "shop"] {
         assert_eq!(running.status(site).await, SiteStatus::Active);
-        assert_eq!(running.not_present(site).await, Vec::<String>::new());
+        running.assert_whole(site).await;
     }
-    let shop = running.app.site(&name("shop")).await.unwrap().view.record.spec.unwrap();
+    let shop = running.site("shop").await.record.spec.unwrap();
     assert_eq!(shop.wordpress().php.memory_mib, 128);
     running.stop().await;
 }

@@ -3,7 +3,6 @@
 use hostplane_domain::job::JobState;
 use hostplane_infra::error::{Dependency, EffectError};
 use hostplane_infra::gate::Verdict;
-use hostplane_testing::harness::name;
 
 use crate::harness::Harness;
 
@@ -16,12 +15,12 @@ async fn a_job_waits_from_the_start_and_says_for_what() {
         harness.gate.cut_off(down);
         let running = harness.start().await;
         let job = running.create("hello").await;
-        let waits = running.app.job_when(job, |job| job.record.waiting_for.is_some()).await.unwrap();
+        let waits = running.waiting(job).await;
         assert_eq!(waits.record.waiting_for.as_deref(), Some(down.as_str()));
         assert_eq!(waits.record.attempt, 1);
         harness.gate.reconnect(down);
-        let done = running.ended(job).await;
-        assert_eq!((done.record.state, done.record.attempt), (JobState::Completed, 1), "{:?}", done.record.error);
+        let done = running.completed(job).await;
+        assert_eq!(done.record.attempt, 1);
         assert_eq!(done.record.waiting_for, None);
         running.stop().await;
     }
@@ -42,11 +41,11 @@ async fn a_job_waits_in_the_middle_and_rolls_nothing_back() {
         // From the moment of the failing call on, the dependency can't be reached.
         running.app.job_when(job, |job| !job.steps.is_empty()).await.unwrap();
         harness.gate.cut_off(down);
-        let waits = running.app.job_when(job, |job| job.record.waiting_for.is_some()).await.unwrap();
+        let waits = running.waiting(job).await;
         assert_eq!(waits.record.waiting_for.as_deref(), Some(down.as_str()));
         harness.gate.reconnect(down);
-        let done = running.ended(job).await;
-        assert_eq!((done.record.state, done.record.attempt), (JobState::Completed, 1), "{:?}", done.record.error);
+        let done = running.completed(job).await;
+        assert_eq!(done.record.attempt, 1);
         assert!(done.steps.iter().all(|step| step.action == "ensure"), "nothing was removed");
         running.stop().await;
     }
@@ -60,10 +59,10 @@ async fn a_destroy_waits_too() {
         let before = harness.state();
         running.active("hello").await;
         harness.gate.cut_off(down);
-        let job = running.app.destroy_site(&name("hello")).await.unwrap().record.id;
-        running.app.job_when(job, |job| job.record.waiting_for.is_some()).await.unwrap();
+        let job = running.destroy("hello").await;
+        running.waiting(job).await;
         harness.gate.reconnect(down);
-        assert_eq!(running.ended(job).await.record.state, JobState::Completed);
+        running.completed(job).await;
         assert_eq!(harness.state(), before);
         running.stop().await;
     }

@@ -9,7 +9,7 @@ use hostplane_infra::error::{Dependency, EffectError};
 use hostplane_infra::gate::Verdict;
 use hostplane_testing::harness::name;
 
-use crate::harness::Harness;
+use crate::harness::{Harness, until};
 
 const HOUR: Duration = Duration::from_hours(1);
 
@@ -40,12 +40,7 @@ impl Harness {
     }
 
     async fn until(&self, what: &str, seen: impl Fn(&Self) -> bool) {
-        let seen = async {
-            while !seen(self) {
-                tokio::task::yield_now().await;
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(20), seen).await.unwrap_or_else(|_| panic!("{what} in time"));
+        until(what, async || seen(self).then_some(())).await;
     }
 
     /// Waits until this number of scans were made after this moment.
@@ -86,7 +81,7 @@ async fn a_site_that_a_job_holds_is_left_alone() {
     running.active("free").await;
     harness.gate.cut_off(Dependency::CADDY);
     let job = running.app.destroy_site(&name("held")).await.unwrap();
-    running.app.job_when(job.record.id, |job| job.record.waiting_for.is_some()).await.unwrap();
+    running.waiting(job.record.id).await;
     assert_eq!(running.status("held").await, SiteStatus::Destroying);
 
     harness.schedule("held", Timestamp(0));

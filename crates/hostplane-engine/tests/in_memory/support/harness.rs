@@ -97,6 +97,27 @@ impl Harness {
     }
 }
 
+/// An installation of its own with the site `hello` in service.
+pub async fn with_hello() -> (Harness, ControlPlane) {
+    let harness = Harness::new().await;
+    let running = harness.start().await;
+    running.active("hello").await;
+    (harness, running)
+}
+
+/// Asks over and over until there is an answer.
+pub async fn until<T>(what: &str, mut seen: impl AsyncFnMut() -> Option<T>) -> T {
+    let found = async {
+        loop {
+            match seen().await {
+                Some(found) => return found,
+                None => tokio::task::yield_now().await,
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), found).await.unwrap_or_else(|_| panic!("not in time: {what}"))
+}
+
 /// The step that failed, and its error.
 pub fn failure(job: &JobView) -> (Option<&'static str>, String) {
     let error = job.record.error.clone().expect("the job has an error");

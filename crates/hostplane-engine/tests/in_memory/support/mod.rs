@@ -1,3 +1,4 @@
 //! The installation that these tests run on.
 
+pub mod drift;
 pub mod harness;
