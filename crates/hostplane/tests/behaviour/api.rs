@@ -44,8 +44,7 @@ async fn a_site_s_whole_life() {
 
 #[tokio::test]
 async fn omitted_fields_have_defaults() {
-    let harness = Harness::running().await;
-    harness.active("hello").await;
+    let harness = Harness::with_hello().await;
     let credentials = harness.get("/api/v1/sites/hello/credentials").await.body;
     assert_eq!(credentials["user"], "admin");
     let asked = json!({ "name": "b", "kind": "wordpress", "title": null });
@@ -83,7 +82,7 @@ async fn lists_are_filtered() {
     for name in ["shop", "shop-2", "blog", "sho"] {
         harness.active(name).await;
     }
-    let destroyed = harness.delete("/api/v1/sites/blog?confirm=blog").await.body["id"].as_str().unwrap().to_owned();
+    let destroyed = harness.destroy("blog").await;
     assert_eq!(harness.ended(&destroyed).await, JobState::Completed);
     for (query, expected) in [
         ("prefix=shop", &["shop", "shop-2"][..]),

@@ -258,8 +258,7 @@ async fn operations_that_the_status_forbids() {
 
 #[tokio::test]
 async fn an_unconfirmed_destroy_names_the_confirmation() {
-    let harness = Harness::running().await;
-    harness.active("hello").await;
+    let harness = Harness::with_hello().await;
     for query in ["", "?confirm=", "?confirm=Hello", "?confirm=other", "?confirm=true"] {
         let answer = harness.delete(&format!("/api/v1/sites/hello{query}")).await;
         assert_eq!(problem(&answer, 400), "confirmation-required", "{query}");

@@ -102,7 +102,7 @@ async fn an_impossible_cancel_names_its_reason() {
 
     let held = Arc::new(Notify::new());
     harness.gate.next("mariadb.remove_tenant", Verdict::Wait(Arc::clone(&held)));
-    let destroy = harness.delete("/api/v1/sites/hello?confirm=hello").await.body["id"].as_str().unwrap().to_owned();
+    let destroy = harness.destroy("hello").await;
     let refused = harness.cancel(&destroy).await;
     assert_eq!(problem(&refused, 409), "job-not-cancellable");
     assert!(refused.body["detail"].as_str().unwrap().contains("be rolled back"), "{}", refused.body);

@@ -28,6 +28,13 @@ impl Harness {
     pub async fn cli(&self, arguments: &[&str]) -> (Option<i32>, String, String) {
         run(self.home.dir(), arguments).await
     }
+
+    /// The output and the words beside it of a command that ends with 0.
+    pub async fn done(&self, arguments: &[&str]) -> (String, String) {
+        let (code, out, err) = self.cli(arguments).await;
+        assert_eq!(code, Some(0), "{arguments:?}: {err}");
+        (out, err)
+    }
 }
 
 fn json(text: &str) -> Value {
@@ -37,13 +44,11 @@ fn json(text: &str) -> Value {
 #[tokio::test]
 async fn a_site_s_whole_life() {
     let harness = Harness::running().await;
-    let (code, out, err) = harness.cli(&["site", "create", "hello", "--wait"]).await;
-    assert_eq!(code, Some(0), "{err}");
+    let (out, err) = harness.done(&["site", "create", "hello", "--wait"]).await;
     assert!(out.contains("http://hello.localhost:8080") && out.contains("site credentials hello"), "{out}");
     assert!(err.lines().any(|line| line.starts_with("network ensured 0.")), "{err}");
 
-    let (code, out, _) = harness.cli(&["site", "list"]).await;
-    assert_eq!(code, Some(0));
+    let (out, _) = harness.done(&["site", "list"]).await;
     assert!(out.lines().nth(1).is_some_and(|line| line.starts_with("hello  ACTIVE")), "{out}");
     let (_, out, _) = harness.cli(&["site", "list", "--json", "--status", "ACTIVE"]).await;
     assert_eq!(json(&out)["items"][0]["name"], "hello");
@@ -65,14 +70,11 @@ async fn a_site_s_whole_life() {
 
     let (_, out, _) = harness.cli(&["job", "list", "--site", "hello", "--json"]).await;
     let job = json(&out)["items"][0]["id"].as_str().unwrap().to_owned();
-    let (code, out, _) = harness.cli(&["job", "show", &job]).await;
-    assert_eq!(code, Some(0));
+    let (out, _) = harness.done(&["job", "show", &job]).await;
     assert!(out.contains("completed") && out.contains("wordpress_install"), "{out}");
-    let (code, _, err) = harness.cli(&["job", "watch", &job]).await;
-    assert_eq!(code, Some(0), "{err}");
+    harness.done(&["job", "watch", &job]).await;
 
-    let (code, _, err) = harness.cli(&["site", "destroy", "hello", "--yes", "--wait"]).await;
-    assert_eq!(code, Some(0), "{err}");
+    let (_, err) = harness.done(&["site", "destroy", "hello", "--yes", "--wait"]).await;
     assert!(err.contains("removed") && err.contains("nothing of it is left"), "{err}");
     let (code, _, err) = harness.cli(&["site", "show", "hello"]).await;
     assert_eq!(code, Some(1), "{err}");
@@ -102,8 +104,7 @@ async fn a_failed_operation_ends_with_1() {
     harness.world.state().containers.images = images;
     let (_, out, _) = harness.cli(&["job", "list", "--state", "failed", "--json"]).await;
     let job = json(&out)["items"][0]["id"].as_str().unwrap().to_owned();
-    let (code, out, err) = harness.cli(&["job", "retry", &job, "--wait", "--json"]).await;
-    assert_eq!(code, Some(0), "{err}");
+    let (out, _) = harness.done(&["job", "retry", &job, "--wait", "--json"]).await;
     assert_eq!(json(&out)["state"], "completed");
 }
 
@@ -179,8 +180,7 @@ async fn help_names_no_secret_of_the_environment() {
 async fn a_running_job_is_watched_to_its_end() {
     let harness = Harness::running().await;
     let job = harness.create("hello").await;
-    let (code, out, err) = harness.cli(&["job", "watch", &job, "--json"]).await;
-    assert_eq!(code, Some(0), "{err}");
+    let (out, _) = harness.done(&["job", "watch", &job, "--json"]).await;
     assert_eq!(json(&out)["state"], "completed");
     assert_eq!(harness.ended(&job).await, JobState::Completed);
 }
@@ -196,8 +196,7 @@ async fn a_provision_can_be_cancelled() {
     let (code, out, err) = harness.cli(&["job", "cancel", &job, "--wait"]).await;
     assert_eq!(code, Some(0), "cancelled is what was asked for: {err}");
     assert!(out.contains("cancelled"), "{out}");
-    let (code, out, err) = harness.cli(&["job", "cancel", &job, "--wait", "--json"]).await;
-    assert_eq!(code, Some(0), "{err}");
+    let (out, _) = harness.done(&["job", "cancel", &job, "--wait", "--json"]).await;
     assert_eq!(json(&out), harness.get(&format!("/api/v1/jobs/{job}")).await.body);
     let (_, out, _) = harness.cli(&["site", "show", "hello"]).await;
     assert!(out.contains("FAILED"), "{out}");
@@ -222,8 +221,7 @@ async fn a_wait_ends_when_its_job_is_cancelled() {
     while !lines.next_line().await.unwrap().expect("it goes on").starts_with("php_container ensured") {}
     let job = harness.get("/api/v1/jobs").await.body["items"][0]["id"].as_str().unwrap().to_owned();
     harness.unpacks(&job).await;
-    let (code, _, err) = harness.cli(&["job", "cancel", &job]).await;
-    assert_eq!(code, Some(0), "{err}");
+    harness.done(&["job", "cancel", &job]).await;
     held.notify_one();
     let mut shown = String::new();
     while let Some(line) = lines.next_line().await.unwrap() {
@@ -251,8 +249,7 @@ async fn a_cancel_that_ends_otherwise_ends_with_1() {
     let harness = Harness::running().await;
     let (job, held) = harness.in_the_middle("hello").await;
     harness.deny_drop();
-    let (code, _, err) = harness.cli(&["job", "cancel", &job]).await;
-    assert_eq!(code, Some(0), "{err}");
+    harness.done(&["job", "cancel", &job]).await;
     held.notify_one();
     let (code, _, err) = harness.cli(&["job", "cancel", &job, "--wait"]).await;
     assert_eq!(code, Some(1), "{err}");
@@ -267,8 +264,7 @@ async fn a_stuck_site_can_be_destroyed() {
     let (code, _, err) = harness.cli(&["job", "watch", &stuck]).await;
     assert_eq!(code, Some(1));
     assert!(err.contains("hostplane site destroy hello"), "{err}");
-    let (code, _, err) = harness.cli(&["site", "destroy", "hello", "--yes", "--wait"]).await;
-    assert_eq!(code, Some(0), "{err}");
+    harness.done(&["site", "destroy", "hello", "--yes", "--wait"]).await;
 }
 
 #[tokio::test]
@@ -278,9 +274,7 @@ async fn a_collected_orphan_is_shown_as_a_job() {
     let (_, out, _) = harness.cli(&["job", "list", "--site", "hello"]).await;
     let row = out.lines().nth(1).unwrap();
     assert!(row.starts_with(&job) && row.contains("collect    completed"), "{out}");
-    let (code, out, _) = harness.cli(&["job", "show", &job]).await;
-    assert_eq!(code, Some(0));
+    let (out, _) = harness.done(&["job", "show", &job]).await;
     assert!(out.contains("collect") && out.contains("network left_over"), "{out}");
-    let (code, _, err) = harness.cli(&["job", "watch", &job]).await;
-    assert_eq!(code, Some(0), "{err}");
+    harness.done(&["job", "watch", &job]).await;
 }

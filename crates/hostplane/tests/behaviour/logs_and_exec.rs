@@ -41,8 +41,7 @@ impl Harness {
 }
 
 async fn with_a_log() -> Harness {
-    let harness = Harness::running().await;
-    harness.active("hello").await;
+    let harness = Harness::with_hello().await;
     harness.print("nginx_hello", "/proc/1/fd/1", b"GET / 200\n").await;
     harness.print("php_hello", "/proc/1/fd/2", b"PHP Warning: \x1b]0;x\x07\xff\n").await;
     harness.print("nginx_hello", "/proc/1/fd/1", b"GET /b 200\n").await;
@@ -100,8 +99,7 @@ async fn invalid_log_queries_are_refused() {
 
 #[tokio::test]
 async fn a_program_runs_as_the_site_s_user() {
-    let harness = Harness::running().await;
-    harness.active("hello").await;
+    let harness = Harness::with_hello().await;
     let answer = harness.exec(&json!({ "argv": ["id", "--user"] })).await;
     let expected = json!({ "exit_code": 0, "timed_out": false, "stdout": "33\n", "stderr": "", "truncated": false });
     assert_eq!((answer.status, answer.body), (StatusCode::OK, expected));
@@ -120,8 +118,7 @@ async fn a_program_runs_as_the_site_s_user() {
 
 #[tokio::test]
 async fn invalid_programs_are_refused() {
-    let harness = Harness::running().await;
-    harness.active("hello").await;
+    let harness = Harness::with_hello().await;
     for (body, pointer) in [
         (json!({}), "/argv"),
         (json!({ "argv": null }), "/argv"),
@@ -173,8 +170,7 @@ async fn an_unanswering_engine_is_the_named_cause() {
 #[tokio::test]
 async fn shown_logs_hold_no_control_characters() {
     let harness = with_a_log().await;
-    let (code, out, err) = harness.cli(&["site", "logs", "hello", "-n", "2"]).await;
-    assert_eq!(code, Some(0), "{err}");
+    let (out, _) = harness.done(&["site", "logs", "hello", "-n", "2"]).await;
     let lines: Vec<&str> = out.lines().collect();
     assert_eq!(lines.len(), 2, "{out}");
     assert!(lines[0].ends_with("Z php   PHP Warning: \u{fffd}]0;x\u{fffd}\u{fffd}"), "{out}");
@@ -205,8 +201,7 @@ async fn the_command_line_follows_a_log() {
 
 #[tokio::test]
 async fn the_command_line_passes_on_output() {
-    let harness = Harness::running().await;
-    harness.active("hello").await;
+    let harness = Harness::with_hello().await;
     let exec = |argv: &[&'static str]| [&["site", "exec", "hello", "--"][..], argv].concat();
     let (code, out, err) = harness.cli(&exec(&["id", "--user"])).await;
     assert_eq!((code, out.as_str(), err.as_str()), (Some(0), "33\n", ""));

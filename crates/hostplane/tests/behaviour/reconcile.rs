@@ -39,8 +39,7 @@ async fn a_drift_is_reported_and_repaired_by_a_job() {
 
 #[tokio::test]
 async fn drift_for_an_operator_stays_listed() {
-    let harness = Harness::running().await;
-    harness.active("hello").await;
+    let harness = Harness::with_hello().await;
     harness.active("other").await;
     harness.world.state().containers.delete_file("wp_hello", ".hostplane-site");
     assert_snapshot("drift_for_operator", &reconciled(&harness).await);
@@ -88,8 +87,7 @@ async fn an_orphan_is_removed_once_confirmed() {
 
 #[tokio::test]
 async fn the_doctor_gives_hints() {
-    let harness = Harness::running().await;
-    harness.active("hello").await;
+    let harness = Harness::with_hello().await;
     let (code, out, _) = harness.cli(&["doctor"]).await;
     assert!(code == Some(0) && out.contains("0 errors"), "{out}");
     for check in [
@@ -142,8 +140,7 @@ fn names(text: &str) -> BTreeSet<&str> {
 
 #[tokio::test]
 async fn metrics_match_the_alerts_and_the_dashboard() {
-    let harness = Harness::running().await;
-    harness.active("hello").await;
+    let harness = Harness::with_hello().await;
     harness.world.state().containers.delete_file("wp_hello", ".hostplane-site");
     let late = harness.world.state().containers.volumes["wp_hello"].clone();
     harness.world.state().containers.volumes.insert("mine".to_owned(), late);

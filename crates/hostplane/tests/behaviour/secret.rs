@@ -8,8 +8,7 @@ use crate::harness::{Harness, answered};
 
 #[tokio::test]
 async fn a_rotation_is_confirmed_and_shows_its_progress() {
-    let harness = Harness::running().await;
-    harness.active("hello").await;
+    let harness = Harness::with_hello().await;
     let before = std::fs::read_to_string(harness.home.dir().join("secret")).unwrap();
     let unconfirmed = answered(harness.request(Method::POST, "/api/v1/secret/rotate")).await;
     assert_eq!(problem(&unconfirmed, 400), "confirmation-required");
@@ -18,8 +17,7 @@ async fn a_rotation_is_confirmed_and_shows_its_progress() {
     assert!(code == Some(2) && err.contains("--yes"), "{err}");
     assert_eq!(std::fs::read_to_string(harness.home.dir().join("secret")).unwrap(), before);
 
-    let (code, out, err) = harness.cli(&["secret", "rotate", "--yes", "--wait", "--json"]).await;
-    assert_eq!(code, Some(0), "{err}");
+    let (out, err) = harness.done(&["secret", "rotate", "--yes", "--wait", "--json"]).await;
     assert!(err.contains("back up"), "{err}");
     let through = json!({ "generation": 2, "sites_behind": 0 });
     assert_eq!(serde_json::from_str::<serde_json::Value>(&out).unwrap(), through);

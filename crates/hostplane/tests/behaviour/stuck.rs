@@ -55,7 +55,7 @@ async fn a_stuck_destroy_continues() {
     let before = harness.outside();
     harness.active("hello").await;
     harness.deny_drop();
-    let first = harness.delete("/api/v1/sites/hello?confirm=hello").await.body["id"].as_str().unwrap().to_owned();
+    let first = harness.destroy("hello").await;
     assert_eq!(harness.ended(&first).await, JobState::NeedsOperator);
     let again = harness.delete("/api/v1/sites/hello?confirm=hello").await;
     assert_eq!((again.status, &again.body["id"]), (StatusCode::ACCEPTED, &json!(first)));

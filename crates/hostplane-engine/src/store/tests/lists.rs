@@ -17,8 +17,7 @@ async fn names(store: &Store, filter: SiteFilter) -> Vec<String> {
 
 #[tokio::test]
 async fn a_page_of_sites_has_names_of_the_prefix_alone() {
-    let home = TempDir::new().unwrap();
-    let store = open(&home).await;
+    let (_home, store) = new_store().await;
     for name in ["a", "ab", "ab-c", "ab9", "abz", "ac", "b"] {
         store.add_site(&named(name), NOW).await.unwrap();
     }
@@ -39,8 +38,7 @@ async fn a_page_of_sites_has_names_of_the_prefix_alone() {
 
 #[tokio::test]
 async fn a_site_is_listed_with_the_job_that_holds_it() {
-    let home = TempDir::new().unwrap();
-    let store = open(&home).await;
+    let (_home, store) = new_store().await;
     store.add_site(&named("free"), NOW).await.unwrap();
     end(&store, "completed").await;
     let (_, job) = store.add_site(&named("held"), NOW).await.unwrap();
@@ -50,8 +48,7 @@ async fn a_site_is_listed_with_the_job_that_holds_it() {
 
 #[tokio::test]
 async fn jobs_are_listed_by_every_combination_of_conditions() {
-    let home = TempDir::new().unwrap();
-    let store = open(&home).await;
+    let (_home, store) = new_store().await;
     let mut expected = Vec::new();
     for name in ["one", "two"] {
         let (site, job) = store.add_site(&named(name), NOW).await.unwrap();
@@ -97,8 +94,7 @@ async fn jobs_are_listed_by_every_combination_of_conditions() {
 
 #[tokio::test]
 async fn a_page_costs_the_same_number_of_statements() {
-    let home = TempDir::new().unwrap();
-    let store = open(&home).await;
+    let (_home, store) = new_store().await;
     let mut costs = Vec::new();
     for sites in [1, 30] {
         for nth in 0..sites {
@@ -120,8 +116,7 @@ async fn a_page_costs_the_same_number_of_statements() {
 
 #[tokio::test]
 async fn a_page_follows_only_what_there_is() {
-    let home = TempDir::new().unwrap();
-    let store = open(&home).await;
+    let (_home, store) = new_store().await;
     let (site, job) = store.add_site(&hello(), NOW).await.unwrap();
     let sites = SiteFilter { after: Some(site.site.id), limit: 1, ..SiteFilter::default() };
     assert!(store.sites(&sites).await.unwrap().rows.is_empty());
@@ -135,8 +130,7 @@ async fn a_page_follows_only_what_there_is() {
 
 #[tokio::test]
 async fn a_job_keeps_its_parameters() {
-    let home = TempDir::new().unwrap();
-    let store = open(&home).await;
+    let (_home, store) = new_store().await;
     let (site, provision) = store.add_site(&hello(), NOW).await.unwrap();
     assert_eq!(store.job(provision).await.unwrap().params, None);
     end(&store, "completed").await;
@@ -153,8 +147,7 @@ async fn a_job_keeps_its_parameters() {
 
 #[tokio::test]
 async fn the_code_decides_which_kinds_there_are() {
-    let home = TempDir::new().unwrap();
-    let store = open(&home).await;
+    let (_home, store) = new_store().await;
     store.add_site(&hello(), NOW).await.unwrap();
     sqlx::query("UPDATE sites SET kind = 'later'").execute(&store.write).await.unwrap();
     sqlx::query("UPDATE sites SET kind = ''").execute(&store.write).await.unwrap_err();

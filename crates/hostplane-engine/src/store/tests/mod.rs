@@ -29,6 +29,12 @@ async fn open(home: &TempDir) -> Store {
     Store::open(&home.path().join("test.db"), SETTLE, NOW).await.unwrap()
 }
 
+async fn new_store() -> (TempDir, Store) {
+    let home = TempDir::new().unwrap();
+    let store = open(&home).await;
+    (home, store)
+}
+
 fn hello() -> NewSite {
     named("hello")
 }
@@ -59,8 +65,7 @@ async fn takes(store: &Store, from: SiteStatus, to: SiteStatus) -> bool {
 
 #[tokio::test]
 async fn the_schema_takes_exactly_the_code_s_transitions() {
-    let home = TempDir::new().unwrap();
-    let store = open(&home).await;
+    let (_home, store) = new_store().await;
     store.add_site(&hello(), NOW).await.unwrap();
     for &from in SiteStatus::ALL {
         for &to in SiteStatus::ALL {
@@ -74,8 +79,7 @@ async fn the_schema_takes_exactly_the_code_s_transitions() {
 #[tokio::test]
 async fn its_files_are_their_owner_s_alone() {
     use std::os::unix::fs::PermissionsExt;
-    let home = TempDir::new().unwrap();
-    let store = open(&home).await;
+    let (home, store) = new_store().await;
     store.add_site(&hello(), NOW).await.unwrap();
     for file in std::fs::read_dir(home.path()).unwrap().map(Result::unwrap) {
         let mode = file.metadata().unwrap().permissions().mode() & 0o777;
@@ -85,8 +89,7 @@ async fn its_files_are_their_owner_s_alone() {
 
 #[tokio::test]
 async fn names_are_unique_and_a_site_has_one_job() {
-    let home = TempDir::new().unwrap();
-    let store = open(&home).await;
+    let (_home, store) = new_store().await;
     let (site, _) = store.add_site(&hello(), NOW).await.unwrap();
     assert!(matches!(store.add_site(&hello(), NOW).await, Err(StoreError::NameExists)));
     let second = store.enqueue(site.site.id, operations::of(OperationName::Provision), NOW).await;
@@ -95,8 +98,7 @@ async fn names_are_unique_and_a_site_has_one_job() {
 
 #[tokio::test]
 async fn a_due_job_is_claimed_once() {
-    let home = TempDir::new().unwrap();
-    let store = open(&home).await;
+    let (_home, store) = new_store().await;
     store.add_site(&hello(), NOW.plus(Duration::from_secs(1))).await.unwrap();
     assert!(store.claim(NOW).await.unwrap().is_none());
     let due = store.next_due().await.unwrap().unwrap();
@@ -106,8 +108,7 @@ async fn a_due_job_is_claimed_once() {
 
 #[tokio::test]
 async fn a_later_start_fences_earlier_claims() {
-    let home = TempDir::new().unwrap();
-    let store = open(&home).await;
+    let (home, store) = new_store().await;
     let (_, job) = store.add_site(&hello(), NOW).await.unwrap();
     let claim = store.claim(NOW).await.unwrap().unwrap();
     store.begin_run(&claim, Some(SiteEvent::ProvisionStarted), NOW).await.unwrap();
@@ -130,8 +131,7 @@ async fn a_later_start_fences_earlier_claims() {
 
 #[tokio::test]
 async fn a_second_claim_fences_the_first() {
-    let home = TempDir::new().unwrap();
-    let store = open(&home).await;
+    let (_home, store) = new_store().await;
     store.add_site(&hello(), NOW).await.unwrap();
     let first = store.claim(NOW).await.unwrap().unwrap();
     let (kind, verb) = (ResourceKind::Network, Verb::Ensure);
@@ -148,8 +148,7 @@ async fn a_second_claim_fences_the_first() {
 
 #[tokio::test]
 async fn a_cancelled_job_only_rolls_back() {
-    let home = TempDir::new().unwrap();
-    let store = open(&home).await;
+    let (_home, store) = new_store().await;
     let (_, job) = store.add_site(&hello(), NOW).await.unwrap();
     let claim = store.claim(NOW).await.unwrap().unwrap();
     store.begin_run(&claim, Some(SiteEvent::ProvisionStarted), NOW).await.unwrap();
@@ -167,8 +166,7 @@ async fn a_cancelled_job_only_rolls_back() {
 
 #[tokio::test]
 async fn a_full_disk_refuses_a_whole_change() {
-    let home = TempDir::new().unwrap();
-    let store = open(&home).await;
+    let (_home, store) = new_store().await;
     let pages: i64 = sqlx::query_scalar("PRAGMA page_count").fetch_one(&store.write).await.unwrap();
     let full = format!("PRAGMA max_page_count = {pages}");
     sqlx::query(sqlx::AssertSqlSafe(full)).execute(&store.write).await.unwrap();
@@ -190,8 +188,7 @@ async fn a_full_disk_refuses_a_whole_change() {
 #[tokio::test]
 async fn a_locked_database_fails_within_the_deadline() {
     use sqlx::Connection;
-    let home = TempDir::new().unwrap();
-    let store = open(&home).await;
+    let (home, store) = new_store().await;
     let url = format!("sqlite://{}", home.path().join("test.db").display());
     let mut other = sqlx::SqliteConnection::connect(&url).await.unwrap();
     sqlx::query("BEGIN IMMEDIATE").execute(&mut other).await.unwrap();
@@ -207,8 +204,7 @@ async fn a_locked_database_fails_within_the_deadline() {
 #[tokio::test]
 async fn an_unreadable_job_holds_up_no_other() {
     for spoil in ["UPDATE jobs SET operation = 'nonsense'", "UPDATE sites SET details = '{'"] {
-        let home = TempDir::new().unwrap();
-        let store = open(&home).await;
+        let (_home, store) = new_store().await;
         let (_, spoilt) = store.add_site(&hello(), NOW).await.unwrap();
         let before: String = sqlx::query_scalar("SELECT operation FROM jobs").fetch_one(&store.write).await.unwrap();
         sqlx::query(spoil).execute(&store.write).await.unwrap();
@@ -225,8 +221,7 @@ async fn an_unreadable_job_holds_up_no_other() {
 
 #[tokio::test]
 async fn broken_off_runs_back_off_until_operator_required() {
-    let home = TempDir::new().unwrap();
-    let store = open(&home).await;
+    let (_home, store) = new_store().await;
     let (_, job) = store.add_site(&hello(), NOW).await.unwrap();
     let pause = Duration::from_secs(5);
     let mut now = NOW;
@@ -253,8 +248,7 @@ async fn broken_off_runs_back_off_until_operator_required() {
 
 #[tokio::test]
 async fn an_orderly_end_resets_the_broken_off_count() {
-    let home = TempDir::new().unwrap();
-    let store = open(&home).await;
+    let (_home, store) = new_store().await;
     store.add_site(&hello(), NOW).await.unwrap();
     let pause = Duration::from_secs(5);
     let error = JobError { step: None, message: "passing".to_owned() };
@@ -274,8 +268,7 @@ async fn an_orderly_end_resets_the_broken_off_count() {
 
 #[tokio::test]
 async fn pages_follow_each_other_among_equal_names() {
-    let home = TempDir::new().unwrap();
-    let store = open(&home).await;
+    let (_home, store) = new_store().await;
     let mut all = Vec::new();
     for _ in 0..3 {
         let (site, _) = store.add_site(&hello(), NOW).await.unwrap();
@@ -301,8 +294,7 @@ fn asked_token(expires_at: Option<Timestamp>) -> NewToken {
 
 #[tokio::test]
 async fn a_token_is_valid_until_the_moment_it_expires() {
-    let home = TempDir::new().unwrap();
-    let store = open(&home).await;
+    let (_home, store) = new_store().await;
     let end = NOW.plus(Duration::from_mins(1));
     store.add_token("hp_1", &asked_token(Some(end)), NOW).await.unwrap();
     store.add_token("hp_2", &asked_token(None), NOW).await.unwrap();
@@ -315,8 +307,7 @@ async fn a_token_is_valid_until_the_moment_it_expires() {
 
 #[tokio::test]
 async fn a_new_home_token_revokes_only_its_predecessor() {
-    let home = TempDir::new().unwrap();
-    let store = open(&home).await;
+    let (_home, store) = new_store().await;
     store.set_token("hp_first", NOW).await.unwrap();
     store.add_token("hp_other", &asked_token(Some(NOW)), NOW).await.unwrap();
     store.set_token("hp_first", NOW).await.unwrap();
@@ -363,8 +354,7 @@ const SPEC: &str = r#"{"site":{"id":"00000000-0000-0000-0000-000000000001","name
 
 #[tokio::test]
 async fn only_an_active_site_without_job_is_idle() {
-    let home = TempDir::new().unwrap();
-    let store = open(&home).await;
+    let (_home, store) = new_store().await;
     let (site, provision) = store.add_site(&hello(), NOW).await.unwrap();
     let id = site.site.id;
     assert_eq!(store.idle_site(id).await.unwrap(), None, "it isn't there yet");

@@ -60,6 +60,14 @@ pub(super) async fn site_with_old_jobs(store: &Store) {
     add(store, site, 0..12, "completed", Some(OLD)).await;
 }
 
+/// Takes all sites to where a provision that failed leaves them.
+async fn fail_sites(store: &Store) {
+    for status in ["PROVISIONING", "FAILED"] {
+        let change = "UPDATE sites SET previous_status = status, status = $1";
+        sqlx::query(change).bind(status).execute(&store.write).await.unwrap();
+    }
+}
+
 async fn left(store: &Store) -> Vec<JobId> {
     let filter = JobFilter { limit: 10_000, ..JobFilter::default() };
     let mut jobs: Vec<JobId> = store.jobs(None, &filter).await.unwrap().rows.iter().map(|entry| entry.job.id).collect();
@@ -69,8 +77,7 @@ async fn left(store: &Store) -> Vec<JobId> {
 
 #[tokio::test]
 async fn old_jobs_go_except_the_last_ten_of_each_site() {
-    let home = TempDir::new().unwrap();
-    let store = open(&home).await;
+    let (_home, store) = new_store().await;
     let (many, few) = (site(&store, "many").await, site(&store, "few").await);
     add(&store, many, 0..250, "completed", Some(OLD)).await;
     add(&store, few, 1_000..1_010, "failed", Some(OLD)).await;
@@ -84,8 +91,7 @@ async fn old_jobs_go_except_the_last_ten_of_each_site() {
 
 #[tokio::test]
 async fn recent_and_unended_jobs_stay() {
-    let home = TempDir::new().unwrap();
-    let store = open(&home).await;
+    let (_home, store) = new_store().await;
     let (recent, stuck, pending) = (site(&store, "a").await, site(&store, "b").await, site(&store, "c").await);
     add(&store, recent, 0..30, "completed", Some(RECENT)).await;
     add(&store, stuck, 100..120, "completed", Some(OLD)).await;
@@ -100,8 +106,7 @@ async fn recent_and_unended_jobs_stay() {
 
 #[tokio::test]
 async fn a_failed_site_keeps_its_provision() {
-    let home = TempDir::new().unwrap();
-    let store = open(&home).await;
+    let (_home, store) = new_store().await;
     let failed = site(&store, "failed").await;
     add(&store, failed, 0..20, "completed", Some(OLD)).await;
     sqlx::query("UPDATE jobs SET operation = 'provision', state = 'failed' WHERE id = $1")
@@ -109,24 +114,17 @@ async fn a_failed_site_keeps_its_provision() {
         .execute(&store.write)
         .await
         .unwrap();
-    for status in ["PROVISIONING", "FAILED"] {
-        let change = "UPDATE sites SET previous_status = status, status = $1";
-        sqlx::query(change).bind(status).execute(&store.write).await.unwrap();
-    }
+    fail_sites(&store).await;
     assert_eq!(store.prune_jobs(CUTOFF, TEN).await.unwrap(), 9);
     assert_eq!(left(&store).await, [0].into_iter().chain(10..20).map(job).collect::<Vec<_>>());
 }
 
 #[tokio::test]
 async fn an_object_of_a_pruned_job_keeps_its_origin() {
-    let home = TempDir::new().unwrap();
-    let store = open(&home).await;
+    let (_home, store) = new_store().await;
     let site = site(&store, "gone").await;
     add(&store, site, 0..20, "completed", Some(OLD)).await;
-    for status in ["PROVISIONING", "FAILED"] {
-        let step = "UPDATE sites SET previous_status = status, status = $1";
-        sqlx::query(step).bind(status).execute(&store.write).await.unwrap();
-    }
+    fail_sites(&store).await;
     let asked = BTreeSet::from([job(0), job(15), job(99)]);
     let before = store.origins(&asked).await.unwrap();
     assert_eq!(store.prune_jobs(CUTOFF, TEN).await.unwrap(), 10);
@@ -138,8 +136,7 @@ async fn an_object_of_a_pruned_job_keeps_its_origin() {
 
 #[tokio::test]
 async fn a_page_may_follow_a_pruned_job() {
-    let home = TempDir::new().unwrap();
-    let store = open(&home).await;
+    let (_home, store) = new_store().await;
     let site = site(&store, "many").await;
     add(&store, site, 0..20, "completed", Some(OLD)).await;
     store.prune_jobs(CUTOFF, TEN).await.unwrap();

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use hostplane_domain::ids::JobId;
+
 use super::*;
 
 async fn spoil(store: &Store, statement: &'static str) {
@@ -9,13 +11,13 @@ async fn spoil(store: &Store, statement: &'static str) {
 }
 
 /// Three sites, of which the second is spoilt.
-async fn three(home: &TempDir) -> (Store, Vec<hostplane_domain::ids::JobId>) {
-    let store = open(home).await;
+async fn three() -> (TempDir, Store, Vec<JobId>) {
+    let (home, store) = new_store().await;
     let mut jobs = Vec::new();
     for name in ["first", "second", "third"] {
         jobs.push(store.add_site(&named(name), NOW).await.unwrap().1);
     }
-    (store, jobs)
+    (home, store, jobs)
 }
 
 #[tokio::test]
@@ -25,8 +27,7 @@ async fn a_page_of_sites_is_filled_past_it() {
         "UPDATE sites SET name = '../etc' WHERE name = 'first'",
         "UPDATE sites SET details = X'00' WHERE name = 'second'",
     ] {
-        let home = TempDir::new().unwrap();
-        let (store, _) = three(&home).await;
+        let (_home, store, _) = three().await;
         spoil(&store, spoilt).await;
         let sites = store.sites(&SiteFilter { limit: 2, ..SiteFilter::default() }).await.unwrap();
         assert_eq!((sites.rows.len(), sites.unreadable.len()), (2, 1), "{spoilt}");
@@ -43,8 +44,7 @@ async fn a_page_of_jobs_is_filled_past_it() {
         ("UPDATE jobs SET before_spec = '{' WHERE id = $1", "jobs.before_spec"),
         ("UPDATE jobs SET params = '{\"operation\":\"later\"}' WHERE id = $1", "jobs.params"),
     ] {
-        let home = TempDir::new().unwrap();
-        let (store, jobs) = three(&home).await;
+        let (_home, store, jobs) = three().await;
         sqlx::query(spoilt).bind(jobs[1].to_string()).execute(&store.write).await.unwrap();
         let found = store.jobs(None, &JobFilter { limit: 2, ..JobFilter::default() }).await.unwrap();
         assert_eq!(found.rows.iter().map(|entry| entry.job.id).collect::<Vec<_>>(), [jobs[2], jobs[0]]);
@@ -58,8 +58,7 @@ async fn a_page_of_jobs_is_filled_past_it() {
 
 #[tokio::test]
 async fn a_job_is_shown_without_it() {
-    let home = TempDir::new().unwrap();
-    let (store, _) = three(&home).await;
+    let (_home, store, _) = three().await;
     let claim = store.claim(NOW).await.unwrap().unwrap();
     for kind in [ResourceKind::Network, ResourceKind::Database] {
         store.intend(&claim, Direction::Forward, kind, Verb::Ensure, NOW).await.unwrap();
@@ -72,8 +71,7 @@ async fn a_job_is_shown_without_it() {
 
 #[tokio::test]
 async fn its_objects_are_known_and_left_alone() {
-    let home = TempDir::new().unwrap();
-    let (store, jobs) = three(&home).await;
+    let (_home, store, jobs) = three().await;
     spoil(&store, "UPDATE sites SET name = '../etc' WHERE name = 'second'").await;
     let origins = store.origins(&jobs.iter().copied().collect::<BTreeSet<_>>()).await.unwrap();
     assert_eq!(origins.of.keys().copied().collect::<Vec<_>>(), [jobs[0], jobs[2]]);
@@ -82,8 +80,7 @@ async fn its_objects_are_known_and_left_alone() {
 
 #[tokio::test]
 async fn counts_and_subnets_go_on() {
-    let home = TempDir::new().unwrap();
-    let (store, jobs) = three(&home).await;
+    let (_home, store, jobs) = three().await;
     spoil(&store, "INSERT INTO subnets (subnet, site_id) SELECT 'nonsense', id FROM sites WHERE name = 'third'").await;
     sqlx::query("UPDATE jobs SET operation = 'nonsense' WHERE id = $1")
         .bind(jobs[1].to_string())
@@ -102,8 +99,7 @@ async fn counts_and_subnets_go_on() {
 
 #[tokio::test]
 async fn an_old_repair_hides_no_other() {
-    let home = TempDir::new().unwrap();
-    let (store, _) = three(&home).await;
+    let (_home, store, _) = three().await;
     spoil(&store, "UPDATE jobs SET operation = 'repair', state = 'completed', finished_at = 5, why = '{'").await;
     let site =
         store.sites(&SiteFilter { limit: 1, ..SiteFilter::default() }).await.unwrap().rows.remove(0).site.site.id;

@@ -49,6 +49,13 @@ impl Harness {
         Self::new(true, PlatformProgress::default()).await
     }
 
+    /// Serves, with the site `hello` in service.
+    pub async fn with_hello() -> Self {
+        let harness = Self::running().await;
+        harness.active("hello").await;
+        harness
+    }
+
     /// Serves, and runs no job.
     pub async fn idle() -> Self {
         Self::new(false, PlatformProgress::default()).await
@@ -114,6 +121,13 @@ impl Harness {
     pub async fn active(&self, name: &str) {
         let job = self.create(name).await;
         assert_eq!(self.ended(&job).await, JobState::Completed);
+    }
+
+    /// Orders the end of a site and returns its job's id.
+    pub async fn destroy(&self, name: &str) -> String {
+        let answer = self.delete(&format!("/api/v1/sites/{name}?confirm={name}")).await;
+        assert_eq!(answer.status, StatusCode::ACCEPTED, "{}", answer.body);
+        answer.body["id"].as_str().unwrap().to_owned()
     }
 
     /// The world without its counters.
