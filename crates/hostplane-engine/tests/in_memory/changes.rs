@@ -236,6 +236,7 @@ async fn what_can_not_be_changed_says_why() {
     running.ended(job).await;
     let refused = running.app.change_site(&name("hello"), &change).await.unwrap_err();
     assert!(matches!(refused, AppError::WrongStatus { status: SiteStatus::Failed, .. }), "{refused}");
+    assert!(refused.to_string().contains("ACTIVE"), "{refused}");
     running.retried(job).await;
     let jobs = running.all_jobs().await.len();
     let bad = limits(LimitsPatch { php_workers: Some(0), ..Default::default() });

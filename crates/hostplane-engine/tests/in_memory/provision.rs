@@ -9,7 +9,7 @@ use hostplane_engine::app::AppError;
 use hostplane_infra::containers::ContainerState;
 use hostplane_testing::harness::{NGINX_IMAGE, PHP_IMAGE, new_site};
 
-use crate::harness::{Harness, failure, with_hello};
+use crate::harness::{Harness, failure};
 
 #[tokio::test]
 async fn a_site_is_made_whole_and_then_all_is_quiet() {
@@ -70,14 +70,6 @@ async fn several_sites_are_made_at_once_each_with_its_own_subnet() {
     }
     let subnets: BTreeSet<_> = harness.state().containers.networks.values().map(|network| network.subnet).collect();
     assert_eq!(subnets.len(), names.len() + 1);
-    running.stop().await;
-}
-
-#[tokio::test]
-async fn a_name_in_use_is_refused_and_says_what_to_do() {
-    let (_harness, running) = with_hello().await;
-    let error = running.app.create_site(&new_site("hello")).await.unwrap_err();
-    assert!(matches!(error, AppError::NameTaken { status: SiteStatus::Active, .. }), "{error}");
     running.stop().await;
 }
 

@@ -69,17 +69,6 @@ async fn a_destroy_waits_too() {
 }
 
 #[tokio::test]
-async fn one_slow_or_failed_call_proves_nothing() {
-    let harness = Harness::new().await;
-    let refused = EffectError::transient_message("test", "busy");
-    harness.gate.next("docker.create_network", Verdict::Fail(refused));
-    let running = harness.start().await;
-    let job = running.active("hello").await;
-    assert_eq!(job.record.attempt, 1, "the step was tried again within the attempt");
-    running.stop().await;
-}
-
-#[tokio::test]
 async fn while_the_world_can_t_be_seen_as_a_whole_nothing_is_rolled_back() {
     let harness = Harness::new().await;
     // Caddy is there, and never answers what it serves: neither a job nor a scan.

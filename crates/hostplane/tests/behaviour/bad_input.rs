@@ -188,6 +188,16 @@ async fn parameters() {
         ("/api/v1/jobs/1", json!("id")),
         ("/api/v1/jobs/%ff", json!("id")),
         (&format!("/api/v1/jobs/{no_job}?x=1"), Value::Null),
+        ("/api/v1/jobs/1/events", json!("id")),
+        (&format!("/api/v1/jobs/{no_job}/events?from=1"), Value::Null),
+        ("/api/v1/sites/hello/logs?container=mariadb", json!("container")),
+        ("/api/v1/sites/hello/logs?container=", json!("container")),
+        ("/api/v1/sites/hello/logs?lines=0", json!("lines")),
+        ("/api/v1/sites/hello/logs?lines=1001", json!("lines")),
+        ("/api/v1/sites/hello/logs?lines=x", json!("lines")),
+        ("/api/v1/sites/hello/logs?after=now", json!("after")),
+        ("/api/v1/sites/hello/logs?after=0", json!("after")),
+        ("/api/v1/sites/hello/logs?since=1", Value::Null),
     ] {
         let answer = harness.get(path).await;
         assert_eq!(problem(&answer, 400), "invalid-parameter", "{path}");
@@ -231,9 +241,11 @@ async fn absent_sites_and_jobs() {
     for (method, path, kind) in [
         (Method::GET, "/api/v1/sites/absent", "site-not-found"),
         (Method::GET, "/api/v1/sites/absent/credentials", "site-not-found"),
+        (Method::GET, "/api/v1/sites/absent/logs", "site-not-found"),
         (Method::DELETE, "/api/v1/sites/absent?confirm=absent", "site-not-found"),
         (Method::GET, "/api/v1/jobs?site=absent", "site-not-found"),
         (Method::GET, job, "job-not-found"),
+        (Method::GET, &format!("{job}/events"), "job-not-found"),
         (Method::POST, &format!("{job}/retry"), "job-not-found"),
         (Method::POST, &format!("{job}/cancel"), "job-not-found"),
     ] {

@@ -32,13 +32,6 @@ impl Harness {
         held
     }
 
-    /// Holds the next change of a database user until this is notified.
-    pub fn hold_database(&self) -> Arc<Notify> {
-        let held = Arc::new(Notify::new());
-        self.gate.next("mariadb.ensure_tenant", Verdict::Wait(Arc::clone(&held)));
-        held
-    }
-
     /// Waits until a job is about to unpack WordPress.
     pub async fn unpacks(&self, job: &str) {
         let unpacks = |job: &hostplane_engine::app::JobView| {
@@ -79,35 +72,6 @@ async fn a_cancelled_provision_rolls_back_and_is_retried() {
     assert_ne!(next, id);
     assert_eq!(harness.ended(next).await, JobState::Completed);
     assert_eq!(harness.get("/api/v1/sites/hello").await.body["status"], "ACTIVE");
-}
-
-#[tokio::test]
-async fn a_job_cancelled_before_its_start_makes_nothing() {
-    let harness = Harness::idle().await;
-    let id = harness.create("hello").await;
-    let asked = harness.cancel(&id).await;
-    assert_eq!((asked.status, &asked.body["state"]), (StatusCode::ACCEPTED, &json!("pending")));
-    assert_eq!(harness.cancel(&id).await.status, StatusCode::ACCEPTED);
-    assert_eq!(harness.counts().await, (1, 1));
-}
-
-#[tokio::test]
-async fn an_impossible_cancel_names_its_reason() {
-    let harness = Harness::running().await;
-    let provision = harness.create("hello").await;
-    assert_eq!(harness.ended(&provision).await, JobState::Completed);
-    let ended = harness.cancel(&provision).await;
-    assert_eq!(problem(&ended, 409), "job-not-cancellable");
-    assert!(ended.body["detail"].as_str().unwrap().contains("ended"), "{}", ended.body);
-
-    let held = Arc::new(Notify::new());
-    harness.gate.next("mariadb.remove_tenant", Verdict::Wait(Arc::clone(&held)));
-    let destroy = harness.destroy("hello").await;
-    let refused = harness.cancel(&destroy).await;
-    assert_eq!(problem(&refused, 409), "job-not-cancellable");
-    assert!(refused.body["detail"].as_str().unwrap().contains("be rolled back"), "{}", refused.body);
-    held.notify_one();
-    assert_eq!(harness.ended(&destroy).await, JobState::Completed, "it was not stopped");
 }
 
 #[tokio::test]

@@ -82,23 +82,6 @@ async fn invalid_changes_are_refused() {
 }
 
 #[tokio::test]
-async fn a_busy_site_is_not_changed() {
-    let harness = Harness::running().await;
-    let (job, held) = harness.in_the_middle("hello").await;
-    let answer = harness.order("suspend").await;
-    assert_eq!(problem(&answer, 409), "wrong-status");
-    assert!(answer.body["detail"].as_str().unwrap().contains("ACTIVE"), "{}", answer.body);
-    held.notify_one();
-    assert_eq!(harness.ended(&job).await, JobState::Completed);
-    let held = harness.hold_database();
-    let first = harness.order("rotate").await;
-    let answer = harness.order("suspend").await;
-    assert_eq!(problem(&answer, 409), "site-busy");
-    held.notify_one();
-    harness.completed(first, "rotate").await;
-}
-
-#[tokio::test]
 async fn the_command_line_changes_sites() {
     let harness = Harness::with_hello().await;
     harness.active("second").await;

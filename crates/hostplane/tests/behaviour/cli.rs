@@ -72,7 +72,8 @@ async fn a_site_s_whole_life() {
     let job = json(&out)["items"][0]["id"].as_str().unwrap().to_owned();
     let (out, _) = harness.done(&["job", "show", &job]).await;
     assert!(out.contains("completed") && out.contains("wordpress_install"), "{out}");
-    harness.done(&["job", "watch", &job]).await;
+    let (out, _) = harness.done(&["job", "watch", &job, "--json"]).await;
+    assert_eq!(json(&out)["state"], "completed");
 
     let (_, err) = harness.done(&["site", "destroy", "hello", "--yes", "--wait"]).await;
     assert!(err.contains("removed") && err.contains("nothing of it is left"), "{err}");
@@ -177,15 +178,6 @@ async fn help_names_no_secret_of_the_environment() {
 }
 
 #[tokio::test]
-async fn a_running_job_is_watched_to_its_end() {
-    let harness = Harness::running().await;
-    let job = harness.create("hello").await;
-    let (out, _) = harness.done(&["job", "watch", &job, "--json"]).await;
-    assert_eq!(json(&out)["state"], "completed");
-    assert_eq!(harness.ended(&job).await, JobState::Completed);
-}
-
-#[tokio::test]
 async fn a_provision_can_be_cancelled() {
     let harness = Harness::running().await;
     let (job, held) = harness.in_the_middle("hello").await;
@@ -255,26 +247,4 @@ async fn a_cancel_that_ends_otherwise_ends_with_1() {
     assert_eq!(code, Some(1), "{err}");
     assert!(err.contains("needs an operator") && err.contains("DROP command denied"), "{err}");
     assert!(err.contains("hostplane job retry") && err.contains("hostplane site destroy hello"), "{err}");
-}
-
-#[tokio::test]
-async fn a_stuck_site_can_be_destroyed() {
-    let harness = Harness::running().await;
-    let stuck = harness.stuck_provision("hello").await;
-    let (code, _, err) = harness.cli(&["job", "watch", &stuck]).await;
-    assert_eq!(code, Some(1));
-    assert!(err.contains("hostplane site destroy hello"), "{err}");
-    harness.done(&["site", "destroy", "hello", "--yes", "--wait"]).await;
-}
-
-#[tokio::test]
-async fn a_collected_orphan_is_shown_as_a_job() {
-    let harness = Harness::running().await;
-    let job = harness.collected("hello").await;
-    let (_, out, _) = harness.cli(&["job", "list", "--site", "hello"]).await;
-    let row = out.lines().nth(1).unwrap();
-    assert!(row.starts_with(&job) && row.contains("collect    completed"), "{out}");
-    let (out, _) = harness.done(&["job", "show", &job]).await;
-    assert!(out.contains("collect") && out.contains("network left_over"), "{out}");
-    harness.done(&["job", "watch", &job]).await;
 }

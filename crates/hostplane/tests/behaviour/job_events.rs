@@ -199,14 +199,6 @@ async fn streams_are_bounded_and_come_free_again() {
 }
 
 #[tokio::test]
-async fn absent_jobs_are_not_followed() {
-    let harness = Harness::idle().await;
-    assert_eq!(problem(&harness.get(&format!("/api/v1/jobs/{ABSENT}/events")).await, 404), "job-not-found");
-    assert_eq!(problem(&harness.get("/api/v1/jobs/1/events").await, 400), "invalid-parameter");
-    assert_eq!(problem(&harness.get(&format!("/api/v1/jobs/{ABSENT}/events?from=1")).await, 400), "invalid-parameter");
-}
-
-#[tokio::test]
 async fn a_watch_outlives_a_restart() {
     let harness = Harness::running().await;
     let (job, held) = harness.in_the_middle("hello").await;

@@ -86,18 +86,6 @@ async fn a_foreign_container_is_neither_shown_nor_used() {
 }
 
 #[tokio::test]
-async fn invalid_log_queries_are_refused() {
-    let harness = Harness::idle().await;
-    for query in
-        ["container=mariadb", "container=", "lines=0", "lines=1001", "lines=x", "after=now", "after=0", "since=1"]
-    {
-        let answer = harness.get(&format!("/api/v1/sites/hello/logs?{query}")).await;
-        assert_eq!(problem(&answer, 400), "invalid-parameter", "{query}");
-    }
-    assert_eq!(problem(&harness.get("/api/v1/sites/hello/logs").await, 404), "site-not-found");
-}
-
-#[tokio::test]
 async fn a_program_runs_as_the_site_s_user() {
     let harness = Harness::with_hello().await;
     let answer = harness.exec(&json!({ "argv": ["id", "--user"] })).await;

@@ -3,7 +3,6 @@
 use hostplane_domain::job::{JobState, OperationName};
 use hostplane_engine::store::JobFilter;
 use hostplane_testing::fake::FakeNetwork;
-use reqwest::StatusCode;
 
 use crate::harness::{Harness, assert_snapshot};
 
@@ -14,9 +13,8 @@ impl Harness {
         let is_its = |network: &FakeNetwork| network.name == format!("site_{name}");
         let networks = self.world.state().containers.networks.clone();
         let (id, late) = networks.into_iter().find(|(_, network)| is_its(network)).unwrap();
-        let destroy = self.delete(&format!("/api/v1/sites/{name}?confirm={name}")).await;
-        assert_eq!(destroy.status, StatusCode::ACCEPTED, "{}", destroy.body);
-        assert_eq!(self.ended(destroy.body["id"].as_str().unwrap()).await, JobState::Completed);
+        let destroy = self.destroy(name).await;
+        assert_eq!(self.ended(&destroy).await, JobState::Completed);
         self.world.state().containers.networks.insert(id, late);
 
         let newest = JobFilter { limit: 1, ..JobFilter::default() };
@@ -39,4 +37,10 @@ async fn a_late_network_is_collected_by_a_job() {
     assert_snapshot("job_collect", &harness.get(&format!("/api/v1/jobs/{id}")).await.body);
     let of_site = harness.get("/api/v1/jobs?site=hello").await.body;
     assert_eq!(of_site["items"].as_array().unwrap().len(), 3, "{of_site}");
+    let (out, _) = harness.done(&["job", "list", "--site", "hello"]).await;
+    let row = out.lines().nth(1).unwrap();
+    assert!(row.starts_with(&id) && row.contains("collect    completed"), "{out}");
+    let (out, _) = harness.done(&["job", "show", &id]).await;
+    assert!(out.contains("collect") && out.contains("network left_over"), "{out}");
+    harness.done(&["job", "watch", &id]).await;
 }

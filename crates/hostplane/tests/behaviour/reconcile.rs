@@ -60,8 +60,8 @@ async fn an_orphan_is_removed_once_confirmed() {
     let before = harness.outside();
     harness.active("hello").await;
     let late = harness.world.state().containers.volumes["wp_hello"].clone();
-    let destroy = harness.delete("/api/v1/sites/hello?confirm=hello").await;
-    harness.ended(destroy.body["id"].as_str().unwrap()).await;
+    let destroy = harness.destroy("hello").await;
+    harness.ended(&destroy).await;
     harness.world.state().containers.volumes.insert("wp_hello".to_owned(), late);
     reconciled(&harness).await;
     let orphans = harness.get("/api/v1/orphans").await.body;
