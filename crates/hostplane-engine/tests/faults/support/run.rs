@@ -333,10 +333,7 @@ impl Run {
         match rival {
             Rival::Observer => {
                 app.site(&name(SITE)).await.ok();
-                app.sites(&hostplane_engine::store::SiteFilter { limit: 100, ..Default::default() })
-                    .await
-                    .unwrap()
-                    .rows;
+                app.sites(&hostplane_engine::store::SiteFilter { limit: 100, ..Default::default() }).await.unwrap();
                 app.readiness().await;
                 let _ = app.drift();
                 let _ = app.orphans();
