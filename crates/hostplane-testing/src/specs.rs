@@ -32,7 +32,7 @@ pub fn hello() -> DesiredSite {
     }
 }
 
-/// What `hello` has as a site with WordPress.
+/// The part of `hello` that only WordPress sites have.
 #[must_use]
 pub fn wordpress() -> WordpressSpec {
     WordpressSpec {

@@ -4,6 +4,7 @@ use hostplane_domain::job::JobState;
 use hostplane_infra::error::{Dependency, EffectError, Rejection};
 use hostplane_infra::gate::Verdict;
 use reqwest::{Method, StatusCode};
+use serde_json::json;
 
 use crate::bad_input::problem;
 use crate::harness::{Harness, answered};
@@ -45,5 +46,19 @@ async fn a_destroy_replaces_a_stuck_provision() {
     assert_eq!(harness.get(&format!("/api/v1/jobs/{stuck}")).await.body["state"], "failed");
     assert_eq!(harness.ended(id).await, JobState::Completed);
     assert_eq!(harness.get("/api/v1/sites/hello").await.status, StatusCode::NOT_FOUND);
+    assert_eq!(harness.outside(), before, "nothing is left");
+}
+
+#[tokio::test]
+async fn a_stuck_destroy_continues() {
+    let harness = Harness::running().await;
+    let before = harness.outside();
+    harness.active("hello").await;
+    harness.deny_drop();
+    let first = harness.destroy("hello").await;
+    assert_eq!(harness.ended(&first).await, JobState::NeedsOperator);
+    let again = harness.delete("/api/v1/sites/hello?confirm=hello").await;
+    assert_eq!((again.status, &again.body["id"]), (StatusCode::ACCEPTED, &json!(first)));
+    assert_eq!(harness.ended(&first).await, JobState::Completed);
     assert_eq!(harness.outside(), before, "nothing is left");
 }

@@ -203,3 +203,21 @@ async fn stopped_php_is_waited_for() {
         assert!(error.to_string().contains("doesn't run"), "{kind}: {error}");
     }
 }
+
+#[tokio::test]
+async fn only_the_container_with_another_spec_is_replaced() {
+    let (world, mut site) = whole().await;
+    let id = |name: &str| world.state().containers.container(name).map(|(id, _)| id.to_owned());
+    let (php, nginx) = (id("php_hello"), id("nginx_hello"));
+    world.state().containers.images.insert("php:2".to_owned());
+    site.want.kind.wordpress_mut().unwrap().images.php = "php:2".to_owned();
+    assert_eq!(
+        differs(&site, &site.want, ResourceKind::PhpContainer).await,
+        [("spec", Remedy::Upgrade), ("image", Remedy::Recreate)]
+    );
+    resource(ResourceKind::PhpContainer).ensure(&site.cx(), &site.want).await.unwrap();
+    assert_eq!(differs(&site, &site.want, ResourceKind::PhpContainer).await, []);
+    assert_ne!(id("php_hello"), php);
+    assert_eq!(id("nginx_hello"), nginx);
+    assert_eq!(world.state().containers.container("php_hello").unwrap().1.spec.image, "php:2");
+}
