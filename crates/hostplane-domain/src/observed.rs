@@ -96,6 +96,25 @@ pub struct Difference {
     pub remedy: Remedy,
 }
 
+impl Difference {
+    /// The difference of a resource that another release made, or that was made from an earlier description. What a
+    /// release would generate otherwise waits for an upgrade, as the resource works as it is; what keeps it from working
+    /// doesn't.
+    #[must_use]
+    pub fn of_another_release(mut self) -> Self {
+        let is_generated = match self.reason {
+            Reason::Image | Reason::Limits | Reason::Mounts | Reason::Configuration => true,
+            // A missing network is connected without a restart; for one too many the container is made again.
+            Reason::Network => self.remedy == Remedy::Recreate,
+            _ => false,
+        };
+        if is_generated {
+            self.remedy = Remedy::Upgrade;
+        }
+        self
+    }
+}
+
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {} instead of {}", self.field, self.found, self.wanted)
@@ -142,6 +161,22 @@ mod tests {
 
     fn ours(differs: Vec<Difference>) -> Observed {
         Observed::Present { owner: Owner::Ours(mark()), differs }
+    }
+
+    #[test]
+    fn only_what_a_release_generates_waits_for_an_upgrade() {
+        let after = |reason, remedy| {
+            let (wanted, found) = (String::new(), String::new());
+            Difference { reason, field: "x", wanted, found, remedy }.of_another_release().remedy
+        };
+        for reason in [Reason::Image, Reason::Limits, Reason::Mounts, Reason::Configuration, Reason::Network] {
+            assert_eq!(after(reason, Remedy::Recreate), Remedy::Upgrade, "{reason}");
+        }
+        assert_eq!(after(Reason::Network, Remedy::InPlace), Remedy::InPlace);
+        for reason in [Reason::Stopped, Reason::Unhealthy, Reason::NotLoaded, Reason::Grants, Reason::LeftOver] {
+            assert_eq!(after(reason, Remedy::Recreate), Remedy::Recreate, "{reason}");
+        }
+        assert_eq!(after(Reason::Data, Remedy::DataLoss), Remedy::DataLoss);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::drift::{Remediation, drifts};
 use crate::mark::Owner;
 use crate::naming::ResourceKind;
-use crate::observed::{Node, Observed};
+use crate::observed::{Difference, Node, Observed, Reason, Remedy};
 
 /// One of the two verbs that change something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
@@ -88,8 +88,33 @@ fn repair(nodes: &[Node]) -> Result<Vec<Step>, Held> {
     let unknown = nodes.iter().filter(|node| matches!(node.observed, Observed::Unknown(_)) && !node.holds_data);
     let drifted =
         drifts(nodes).into_iter().filter(|drift| drift.remediation == Remediation::Repair).map(|drift| drift.kind);
-    let due = unknown.map(|node| node.kind).chain(drifted).collect();
+    let mut due: BTreeSet<ResourceKind> = unknown.map(|node| node.kind).chain(drifted).collect();
+    let anew = nodes.iter().filter(|node| due.contains(&node.kind) && is_made_anew(nodes, node));
+    let read = anew.flat_map(|node| needed_content(nodes, node)).collect::<Vec<_>>();
+    due.extend(read);
     Ok(ensure(nodes, &due))
+}
+
+/// True when a repair can't keep what is there of a resource.
+fn is_made_anew(nodes: &[Node], node: &Node) -> bool {
+    let is_absent = |kind: &ResourceKind| nodes.iter().any(|n| n.kind == *kind && n.observed == Observed::Absent);
+    let is_replaced = |differs: &Difference| differs.remedy == Remedy::Recreate;
+    match &node.observed {
+        Observed::Absent => true,
+        Observed::Present { differs, .. } => differs.iter().any(is_replaced) || node.needs.iter().any(is_absent),
+        Observed::NotObserved | Observed::Unknown(_) => false,
+    }
+}
+
+/// The files that a resource reads, where they wait for an upgrade: what is made by this release reads those of this
+/// release.
+fn needed_content(nodes: &[Node], node: &Node) -> Vec<ResourceKind> {
+    let waits = |needed: &&Node| match &needed.observed {
+        Observed::Present { differs, .. } => differs.iter().any(|differs| differs.reason == Reason::Configuration),
+        _ => false,
+    };
+    let needed = nodes.iter().filter(|other| node.needs.contains(&other.kind));
+    needed.filter(waits).map(|needed| needed.kind).collect()
 }
 
 fn require_free(nodes: &[Node]) -> Result<(), Held> {
@@ -163,7 +188,6 @@ fn removed_before(nodes: &[Node], due: &BTreeSet<ResourceKind>, kind: ResourceKi
 mod tests {
     use super::*;
     use crate::mark::tests::mark;
-    use crate::observed::{Difference, Reason, Remedy};
 
     fn node(kind: ResourceKind, needs: &'static [ResourceKind], observed: Observed) -> Node {
         Node {
@@ -271,6 +295,34 @@ mod tests {
         assert_eq!(converge(&nodes, Goal::Repaired).unwrap(), steps);
         nodes[0].observed = Observed::Present { owner: Owner::Foreign, differs: vec![] };
         assert_eq!(converge(&nodes, Goal::Repaired).unwrap_err().kind, ResourceKind::Network);
+    }
+
+    #[test]
+    fn what_a_repair_makes_anew_reads_the_files_of_this_release() {
+        let differs = |reason, remedy| {
+            let difference = Difference { reason, field: "x", wanted: "y".into(), found: "z".into(), remedy };
+            Observed::Present { owner: Owner::Ours(mark()), differs: vec![difference] }
+        };
+        let steps = |network: Observed, container: Observed| {
+            let mut nodes = chain(&as_wanted());
+            nodes[0].observed = network;
+            nodes[1].observed = differs(Reason::Configuration, Remedy::Upgrade);
+            nodes[2].needs = &[ResourceKind::Network, ResourceKind::Settings];
+            nodes[2].observed = container;
+            let steps = converge(&nodes, Goal::Repaired).unwrap();
+            steps.iter().map(|step| step.kind).collect::<Vec<_>>()
+        };
+        let (network, settings, php) = (ResourceKind::Network, ResourceKind::Settings, ResourceKind::PhpContainer);
+        assert_eq!(steps(as_wanted(), as_wanted()), []);
+        assert_eq!(steps(as_wanted(), differs(Reason::Stopped, Remedy::InPlace)), [php], "it is started as it is");
+        assert_eq!(steps(as_wanted(), differs(Reason::Unhealthy, Remedy::Recreate)), [settings, php]);
+        assert_eq!(steps(as_wanted(), Observed::Absent), [settings, php]);
+        let stopped = differs(Reason::Stopped, Remedy::InPlace);
+        assert_eq!(
+            steps(Observed::Absent, stopped),
+            [network, settings, php],
+            "it was made for a network that is gone"
+        );
     }
 
     #[test]

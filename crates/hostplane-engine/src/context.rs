@@ -26,6 +26,8 @@ pub(crate) struct SiteCx<'a> {
     pub site: &'a SiteRef,
     pub job: JobId,
     pub pace: Pace,
+    /// True for a repair, which keeps what another release made as long as it can run.
+    pub is_repair: bool,
     /// Hashes of the desired site, where a scan has kept them.
     pub hashes: Option<&'a SpecHashes>,
 }

@@ -230,6 +230,7 @@ impl App {
         let signal = Signal::default();
         let orphans = Arc::new(Orphans::new(store.clone(), world.clone(), instance, signal.clone(), settings.pace));
         let staleness = Staleness::new(store.clone(), Arc::clone(&orphans));
+        let drift_cache = Arc::new(DriftCache::default());
         let runner = crate::jobs::Runner {
             store: store.clone(),
             world: world.clone(),
@@ -237,6 +238,7 @@ impl App {
             secrets: secrets.clone(),
             settings: settings.clone(),
             staleness: staleness.clone(),
+            drift_cache: Arc::clone(&drift_cache),
         };
         let worker = Worker::new(runner, signal.clone(), settings.concurrency);
         let wp_cron = WpCron::new(store.clone(), world.clone(), instance, settings.pace);
@@ -250,7 +252,6 @@ impl App {
             staleness: staleness.clone(),
             pace: settings.pace,
         };
-        let drift_cache = Arc::new(DriftCache::default());
         let (request_scan, scan_requests) = mpsc::channel(1);
         let reconciler = Reconciler {
             store: store.clone(),

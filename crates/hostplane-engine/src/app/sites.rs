@@ -28,7 +28,8 @@ pub struct SiteView {
     pub url: SiteUrl,
     /// The job that holds it.
     pub active_job: Option<JobId>,
-    /// True if new sites are made with other images, or with another mail server.
+    /// True if new sites are made with other images or another mail server, or if this release would generate something
+    /// otherwise.
     pub upgrade_pending: bool,
 }
 
@@ -231,11 +232,12 @@ impl App {
     fn view(&self, record: SiteRecord, active_job: Option<JobId>) -> SiteView {
         let url = record.spec.as_ref().map_or_else(|| self.settings.url(&record.site), |spec| spec.url.clone());
         let SiteSettings { images, mail, .. } = &self.settings;
-        let upgrade_pending = record.spec.as_ref().is_some_and(|spec| {
+        let is_made_otherwise = record.spec.as_ref().is_some_and(|spec| {
             let mut upgraded = spec.kind.clone();
             upgraded.upgrade(images, mail.as_ref());
             upgraded != spec.kind
         });
+        let upgrade_pending = is_made_otherwise || self.drift_cache.waits_for_upgrade(record.site.id);
         SiteView { record, url, active_job, upgrade_pending }
     }
 
@@ -277,6 +279,7 @@ impl App {
             site: &record.site,
             job,
             pace: self.settings.pace,
+            is_repair: false,
             hashes: None,
         };
         let want = record.spec.as_ref().filter(|_| record.status == SiteStatus::Active);

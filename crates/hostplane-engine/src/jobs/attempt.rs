@@ -34,7 +34,7 @@ impl Runner {
             Goal::Absent => None,
         };
         let (ring, blueprint) = (self.secrets.now(), blueprint(claim));
-        let cx = self.context(claim, &ring)?;
+        let cx = SiteCx { is_repair: goal == Goal::Repaired, ..self.context(claim, &ring)? };
         // Only a snapshot shows what an earlier job of this site left: this is also the recovery.
         let depth = if goal == Goal::Absent { Depth::Shallow } else { Depth::Deep };
         let seen = blueprint.snapshot(&cx, depth).await?;

@@ -125,7 +125,11 @@ impl Runner {
             (Direction::Forward, Goal::Absent) => (JobState::Completed, operation.completed, &None),
             (Direction::Forward, Goal::Repaired) => (JobState::Completed, operation.completed, before),
         };
-        Ok(match self.store.finish(claim, state, event, spec, now).await? {
+        let state = self.store.finish(claim, state, event, spec, now).await?;
+        if operation.goal == Goal::Present {
+            self.drift_cache.upgraded(claim.job.site_id);
+        }
+        Ok(match state {
             JobState::Completed => End::Completed,
             JobState::Cancelled => End::Cancelled,
             _ => End::Failed,

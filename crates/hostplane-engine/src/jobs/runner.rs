@@ -1,5 +1,7 @@
 //! The runner of jobs as data. The other files of this module do its work.
 
+use std::sync::Arc;
+
 use hostplane_domain::ids::{HostId, InstanceId};
 use hostplane_domain::job::OperationName;
 use hostplane_domain::observed::Node;
@@ -8,6 +10,7 @@ use hostplane_infra::error::{Dependency, Effect};
 use hostplane_infra::world::World;
 
 use crate::context::SiteCx;
+use crate::reconciler::DriftCache;
 use crate::secrets::Secrets;
 use crate::site_settings::SiteSettings;
 use crate::sites::{self, Blueprint};
@@ -22,6 +25,8 @@ pub(crate) struct Runner {
     pub secrets: Secrets,
     pub settings: SiteSettings,
     pub staleness: Staleness,
+    /// What a job makes is no drift any more, before the next scan says so.
+    pub drift_cache: Arc<DriftCache>,
 }
 
 impl Runner {
@@ -36,6 +41,7 @@ impl Runner {
             site: &claim.site.site,
             job: claim.job.id,
             pace: self.settings.pace,
+            is_repair: false,
             hashes: None,
         })
     }

@@ -99,6 +99,7 @@ impl Orphans {
             site: &mark.site,
             job: mark.job,
             pace: self.pace,
+            is_repair: false,
             hashes: None,
         };
         warn!(found = %orphan.found, site = %mark.site.name, job = %mark.job, "removing an orphan of an unknown job by hand");

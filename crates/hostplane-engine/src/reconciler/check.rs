@@ -137,6 +137,7 @@ impl Reconciler {
             // Any job will do: only the marks of new objects name one, and observing makes none.
             job: JobId::new(want.site.id.uuid()),
             pace: self.settings.pace,
+            is_repair: false,
             hashes: None,
         })
     }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use hostplane_domain::drift::Drift;
+use hostplane_domain::drift::{Drift, Remediation};
 use hostplane_domain::ids::SiteId;
 use hostplane_domain::mark::SiteRef;
 use hostplane_domain::observed::Reason;
@@ -65,12 +65,20 @@ fn is_deep(drift: &Drift) -> bool {
     (shown_by == Depth::Deep && drift.reason != Reason::LeftOver) || drift.reason == Reason::Limits
 }
 
+/// True for a drift that waits for an upgrade.
+fn waits(drift: &Drift) -> bool {
+    drift.remediation == Remediation::Upgrade
+}
+
 impl DriftCache {
     /// Records the result of a shallow scan of a site. Drift that only a deep scan shows stays.
     pub fn record_shallow(&self, site: &SiteRef, mut drifts: Vec<Drift>, at: Timestamp) {
         let mut inner = self.lock();
         let before = inner.sites.get(&site.id);
-        let kept = before.iter().flat_map(|before| &before.drifts).filter(|drift| is_deep(drift));
+        // What waits for an upgrade shows in marks too: without such a mark, the upgrade has been made since.
+        let any_waits = drifts.iter().any(waits);
+        let is_kept = |drift: &&Drift| is_deep(drift) && (any_waits || !waits(drift));
+        let kept = before.iter().flat_map(|before| &before.drifts).filter(is_kept);
         let kept: Vec<Drift> =
             kept.filter(|kept| !drifts.iter().any(|drift| drift.kind == kept.kind)).cloned().collect();
         drifts.extend(kept);
@@ -128,6 +136,22 @@ impl DriftCache {
     /// The drift of one site; `None` when none is known.
     pub fn of_site(&self, site: SiteId) -> Option<SiteDrift> {
         self.lock().sites.get(&site).map(CachedSite::shown)
+    }
+
+    /// True when a resource of the site waits for an upgrade.
+    pub fn waits_for_upgrade(&self, site: SiteId) -> bool {
+        self.lock().sites.get(&site).is_some_and(|site| site.drifts.iter().any(waits))
+    }
+
+    /// Notes that a job has made everything of the site by this release.
+    pub fn upgraded(&self, site: SiteId) {
+        let mut inner = self.lock();
+        if let Some(known) = inner.sites.get_mut(&site) {
+            known.drifts.retain(|drift| !waits(drift));
+            if known.drifts.is_empty() {
+                inner.sites.remove(&site);
+            }
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {

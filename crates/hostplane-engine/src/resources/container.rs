@@ -13,7 +13,8 @@ use hostplane_domain::spec_hash::SpecHash;
 use hostplane_infra::containers::{ContainerFacts, ContainerState, NetworkFacts, Scope, Tuning};
 use hostplane_infra::error::{Effect, EffectError, Rejection, absent_is_done};
 
-use super::{Resource, came_late, present, taken};
+use super::network::Network;
+use super::{Resource, came_late, of_another_release, present, taken, wanted_hash};
 use crate::context::SiteCx;
 use crate::inventory::lookup;
 use crate::inventory::snapshot::{Fact, Snapshot, own_volume_exists};
@@ -69,17 +70,25 @@ impl Resource for Container {
             Fact::Known(tunings) => tunings.get(&name),
             Fact::Unknown(_) | Fact::NotObserved => None,
         };
-        let differs = want.map(|want| differences(&(self.spec)(want), &(self.networks)(want), found, tuning));
+        let differs = want.map(|want| {
+            let mut differs = differences(&(self.spec)(want), &(self.networks)(want), found, tuning);
+            differs.extend(network_of_another_release(cx, want, found, seen));
+            differs
+        });
         present(self, cx, cx.owner(found.mark.as_ref()), want, differs.unwrap_or_default())
     }
 
-    /// Replaces a container of ours that was made from another spec, or whose differences can't be repaired in place.
+    /// Replaces a container of ours that was made from another spec, or whose differences can't be repaired in place. A
+    /// repair brings up what another release made, as long as it can run.
     async fn ensure(&self, cx: &SiteCx<'_>, want: &DesiredSite) -> Effect<()> {
         let (spec, networks, mark) = ((self.spec)(want), (self.networks)(want), self.mark(cx, want));
         let mut kept = None;
         for found in find(cx, &spec.name).await? {
             match cx.owner(found.mark.as_ref()) {
-                Owner::Ours(made) if made.spec == mark.spec && is_kept(cx, &spec, &networks, &found).await? => {
+                Owner::Ours(made)
+                    if (made.spec == mark.spec || cx.is_repair)
+                        && is_kept(cx, (&spec, &networks), &found, made.spec != mark.spec).await? =>
+                {
                     kept = Some(found);
                 }
                 Owner::Ours(_) => {
@@ -188,12 +197,33 @@ fn mounts(mounts: &[VolumeMount]) -> String {
     words.into_iter().collect::<Vec<_>>().join("; ")
 }
 
-/// True when a container of the wanted spec can stay: all its differences can be repaired in place.
+/// The network that a container is on is to be made again, and goes only when no container is on it.
+fn network_of_another_release(
+    cx: &SiteCx<'_>,
+    want: &DesiredSite,
+    found: &ContainerFacts,
+    seen: &Snapshot,
+) -> Option<Difference> {
+    let name = naming::network(&cx.site.name);
+    if !found.networks.contains(&name) {
+        return None;
+    }
+    let wanted = wanted_hash(&Network, cx, want);
+    seen.networks.iter().filter(|network| network.name == name).find_map(|network| {
+        match cx.owner(network.mark.as_ref()) {
+            Owner::Ours(mark) if mark.spec != wanted => Some(of_another_release("network", wanted, mark.spec)),
+            _ => None,
+        }
+    })
+}
+
+/// True when a container can stay: all its differences from the spec and networks can be repaired in place, or wait for
+/// an upgrade.
 async fn is_kept(
     cx: &SiteCx<'_>,
-    spec: &ContainerSpec,
-    networks: &BTreeSet<String>,
+    (spec, networks): (&ContainerSpec, &BTreeSet<String>),
     found: &ContainerFacts,
+    of_another_release: bool,
 ) -> Effect<bool> {
     if found.state == ContainerState::Removing {
         return Ok(false);
@@ -203,8 +233,11 @@ async fn is_kept(
         Err(EffectError::NotFound(_)) => return Ok(false),
         Err(error) => return Err(error),
     };
-    let differs = differences(spec, networks, found, Some(&tuning));
-    Ok(differs.iter().all(|difference| difference.remedy == Remedy::InPlace))
+    let mut differs = differences(spec, networks, found, Some(&tuning));
+    if of_another_release {
+        differs = differs.into_iter().map(Difference::of_another_release).collect();
+    }
+    Ok(differs.iter().all(|difference| matches!(difference.remedy, Remedy::InPlace | Remedy::Upgrade)))
 }
 
 /// Connects and starts a container that is kept.
@@ -233,7 +266,7 @@ async fn create(cx: &SiteCx<'_>, spec: &ContainerSpec, mark: &Mark) -> Effect<St
 }
 
 /// Requires the image, without which a serving container must not be removed.
-async fn require_image(cx: &SiteCx<'_>, image: &str) -> Effect<()> {
+pub(super) async fn require_image(cx: &SiteCx<'_>, image: &str) -> Effect<()> {
     let exists = cx.host.containers.image_exists(image).await?;
     if exists { Ok(()) } else { Err(Rejection::ImageMissing(image.to_owned()).into()) }
 }

@@ -115,23 +115,26 @@ fn present(
     mut differs: Vec<Difference>,
 ) -> Observed {
     if let (Owner::Ours(mark), Some(want)) = (&owner, want) {
-        let kept = cx.hashes.and_then(|hashes| hashes.get(resource.kind()));
-        let wanted = kept.unwrap_or_else(|| resource.spec_hash(want));
+        let wanted = wanted_hash(resource, cx, want);
         if mark.spec != wanted {
-            differs.insert(
-                0,
-                Difference {
-                    reason: Reason::Release,
-                    field: "spec",
-                    wanted: wanted.to_string(),
-                    found: mark.spec.to_string(),
-                    remedy: Remedy::Upgrade,
-                },
-            );
+            differs = differs.into_iter().map(Difference::of_another_release).collect();
+            differs.insert(0, of_another_release("spec", wanted, mark.spec));
         }
     }
     let differs = if want.is_some() { differs } else { Vec::new() };
     Observed::Present { owner, differs }
+}
+
+/// The hash of a resource's desired state, as a scan has kept it or computed anew.
+fn wanted_hash(resource: &dyn Resource, cx: &SiteCx<'_>, want: &DesiredSite) -> SpecHash {
+    let kept = cx.hashes.and_then(|hashes| hashes.get(resource.kind()));
+    kept.unwrap_or_else(|| resource.spec_hash(want))
+}
+
+/// The difference between the hash in a mark and the wanted one.
+fn of_another_release(field: &'static str, wanted: SpecHash, found: SpecHash) -> Difference {
+    let (wanted, found) = (wanted.to_string(), found.to_string());
+    Difference { reason: Reason::Release, field, wanted, found, remedy: Remedy::Upgrade }
 }
 
 /// A resource without a mark of its own, within one of ours.

@@ -11,6 +11,7 @@ use hostplane_domain::spec_hash::SpecHash;
 use hostplane_infra::containers::{NetworkFacts, NetworkSpec, Scope};
 use hostplane_infra::error::{Effect, EffectError, Rejection, absent_is_done};
 
+use super::container::require_image;
 use super::{Resource, came_late, present, taken};
 use crate::context::SiteCx;
 use crate::inventory::ObjectKind;
@@ -56,14 +57,21 @@ impl Resource for Network {
         }
     }
 
+    /// Replaces a network of ours that was made from another spec, with the containers that are on it; a repair keeps
+    /// what another release made.
     async fn ensure(&self, cx: &SiteCx<'_>, want: &DesiredSite) -> Effect<()> {
         let mark = self.mark(cx, want);
         let mut kept = false;
         for network in find(cx).await? {
             match cx.owner(network.mark.as_ref()) {
                 // A second one of ours comes from a request whose reply was lost.
-                Owner::Ours(found) if found.spec == mark.spec && !kept => kept = true,
-                Owner::Ours(_) => absent_is_done(cx.host.containers.remove_network(&network.id).await)?,
+                Owner::Ours(found) if (found.spec == mark.spec || cx.is_repair) && !kept => kept = true,
+                Owner::Ours(found) => {
+                    if found.spec != mark.spec && !cx.is_repair {
+                        remove_containers_on(cx, want).await?;
+                    }
+                    absent_is_done(cx.host.containers.remove_network(&network.id).await)?;
+                }
                 owner => return Err(taken(ObjectKind::Network, &network.name, &owner)),
             }
         }
@@ -93,6 +101,23 @@ impl Resource for Network {
         }
         Ok(())
     }
+}
+
+/// Removes the site's containers from its network, which the Engine removes only then. They are made again by steps of
+/// their own, for which their images have to be there.
+async fn remove_containers_on(cx: &SiteCx<'_>, want: &DesiredSite) -> Effect<()> {
+    let images = &want.wordpress().images;
+    for image in [&images.php, &images.nginx] {
+        require_image(cx, image).await?;
+    }
+    let network = naming::network(&cx.site.name);
+    let names = vec![naming::php_container(&cx.site.name), naming::nginx_container(&cx.site.name)];
+    for found in cx.host.containers.containers(&Scope::Names(names)).await? {
+        if found.networks.contains(&network) && matches!(cx.owner(found.mark.as_ref()), Owner::Ours(_)) {
+            absent_is_done(cx.host.containers.remove_container(&found.id).await)?;
+        }
+    }
+    Ok(())
 }
 
 async fn find(cx: &SiteCx<'_>) -> Effect<Vec<NetworkFacts>> {

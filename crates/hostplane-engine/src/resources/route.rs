@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use hostplane_domain::desired::DesiredSite;
+use hostplane_domain::mark::Owner;
 use hostplane_domain::naming::ResourceKind;
 use hostplane_domain::observed::Reason;
 use hostplane_domain::observed::{Difference, Observed, Remedy};
@@ -24,6 +25,12 @@ impl Route {
     /// A route to the containers that it needs.
     pub const fn to(needs: &'static [ResourceKind]) -> Self {
         Self { needs }
+    }
+
+    /// The hash of this release's route of the site in service, if it is suspended, and the other way round. A site
+    /// whose data is gone has the maintenance page, and its own route again after that: no release explains it.
+    fn other_hash(&self, want: &DesiredSite) -> SpecHash {
+        self.spec_hash(&DesiredSite { suspended: !want.suspended, ..want.clone() })
     }
 }
 
@@ -72,7 +79,13 @@ impl Resource for Route {
                 differ(Reason::NotLoaded, "loaded", "yes", "unknown");
             }
         }
-        present(self, cx, cx.owner(snippet.mark.as_ref()), want, differs)
+        let owner = cx.owner(snippet.mark.as_ref());
+        match (&owner, want) {
+            (Owner::Ours(mark), Some(want)) if mark.spec == self.other_hash(want) => {
+                Observed::Present { owner, differs }
+            }
+            _ => present(self, cx, owner, want, differs),
+        }
     }
 
     async fn ensure(&self, cx: &SiteCx<'_>, want: &DesiredSite) -> Effect<()> {

@@ -22,8 +22,8 @@ use hostplane_infra::containers::{ArchiveEntry, Scope};
 use hostplane_infra::error::{Effect, absent_is_done};
 use secrecy::ExposeSecret;
 
-use super::container::require_volumes;
-use super::{Resource, taken, within_ours};
+use super::container::{Container, require_volumes};
+use super::{Resource, taken, wanted_hash, within_ours};
 use crate::context::SiteCx;
 use crate::inventory::snapshot::{Depth, Fact, SettingsFound, Snapshot};
 use crate::inventory::{ObjectKind, ScanTargets};
@@ -32,7 +32,60 @@ use crate::inventory::{ObjectKind, ScanTargets};
 const FILE_MODE: u32 = 0o400;
 
 /// The files in `php_<site>` and `nginx_<site>`.
-pub(crate) struct SettingsFiles;
+pub(crate) struct SettingsFiles {
+    readers: &'static [(SettingsVolume, &'static Container)],
+}
+
+impl SettingsFiles {
+    /// The files of these volumes, with the container that reads each.
+    pub const fn read_by(readers: &'static [(SettingsVolume, &'static Container)]) -> Self {
+        Self { readers }
+    }
+
+    /// True when the container that reads a volume is of another release, and with it the files: they have no mark.
+    fn is_of_another_release(
+        &self,
+        cx: &SiteCx<'_>,
+        want: &DesiredSite,
+        seen: &Snapshot,
+        volume: SettingsVolume,
+    ) -> bool {
+        self.readers.iter().filter(|(read, _)| *read == volume).any(|(_, reader)| {
+            let name = reader.object_name(&cx.site.name);
+            let found = seen.containers.iter().find(|container| container.name == name);
+            let owner = found.map(|found| cx.owner(found.mark.as_ref()));
+            matches!(owner, Some(Owner::Ours(mark)) if mark.spec != wanted_hash(*reader, cx, want))
+        })
+    }
+
+    fn any_of_another_release(&self, cx: &SiteCx<'_>, want: &DesiredSite, seen: &Snapshot) -> bool {
+        self.readers.iter().any(|(volume, _)| self.is_of_another_release(cx, want, seen, *volume))
+    }
+
+    /// The differences of the files. Their contents are never shown.
+    fn differences(
+        &self,
+        cx: &SiteCx<'_>,
+        want: &DesiredSite,
+        seen: &Snapshot,
+        found: &SettingsFound,
+    ) -> Vec<Difference> {
+        let files = files(cx, want);
+        let wanted: BTreeMap<_, _> = files.iter().map(|file| ((file.volume, file.name.to_owned()), file)).collect();
+        let changed = wanted.iter().filter_map(|(key, file)| {
+            let differs = match found.get(key) {
+                None => difference(file.name, "present", "absent"),
+                Some(contents) if contents != file.contents.expose_secret().as_bytes() => {
+                    difference(file.name, "as generated", "changed")
+                }
+                Some(_) => return None,
+            };
+            let waits = self.is_of_another_release(cx, want, seen, file.volume);
+            Some(if waits { differs.of_another_release() } else { differs })
+        });
+        changed.collect()
+    }
+}
 
 #[async_trait]
 impl Resource for SettingsFiles {
@@ -59,10 +112,7 @@ impl Resource for SettingsFiles {
 
     fn scan_targets(&self, site: &SiteName, targets: &mut ScanTargets) {
         targets.add(ObjectKind::Container, self.object_name(site));
-        targets.settings = vec![
-            (SettingsVolume::Php, naming::php_container(site)),
-            (SettingsVolume::Nginx, naming::nginx_container(site)),
-        ];
+        targets.settings = self.readers.iter().map(|(volume, reader)| (*volume, reader.object_name(site))).collect();
     }
 
     fn spec_hash(&self, want: &DesiredSite) -> SpecHash {
@@ -81,9 +131,14 @@ impl Resource for SettingsFiles {
         let Some(volume) = seen.volumes.iter().find(|found| found.name == volume) else { return Observed::Absent };
         match (&seen.settings, &volume.mark) {
             (Fact::NotObserved, _) => Observed::NotObserved,
+            // Another release's container may have no such directory.
+            (Fact::Unknown(why), Some(mark)) if self.any_of_another_release(cx, want, seen) => {
+                let differs = difference("files", "readable", why).of_another_release();
+                within_ours(mark.clone(), vec![differs])
+            }
             (Fact::Unknown(why), _) => Observed::Unknown(why.clone()),
             (Fact::Known(_), None) => Observed::Absent,
-            (Fact::Known(found), Some(mark)) => within_ours(mark.clone(), differences(&files(cx, want), found)),
+            (Fact::Known(found), Some(mark)) => within_ours(mark.clone(), self.differences(cx, want, seen, found)),
         }
     }
 
@@ -124,19 +179,6 @@ fn files(cx: &SiteCx<'_>, want: &DesiredSite) -> Vec<SettingsFile> {
         mail_password: cx.mail_password(want).cloned(),
     };
     render::settings(want, &secrets)
-}
-
-/// The names of the files that are not as wanted. Their contents are never shown.
-fn differences(files: &[SettingsFile], found: &SettingsFound) -> Vec<Difference> {
-    let wanted: BTreeMap<_, _> = files.iter().map(|file| ((file.volume, file.name.to_owned()), file)).collect();
-    let changed = wanted.iter().filter_map(|(key, file)| match found.get(key) {
-        None => Some(difference(file.name, "present", "absent")),
-        Some(contents) if contents != file.contents.expose_secret().as_bytes() => {
-            Some(difference(file.name, "as generated", "changed"))
-        }
-        Some(_) => None,
-    });
-    changed.collect()
 }
 
 fn difference(field: &'static str, wanted: &str, found: &str) -> Difference {

@@ -12,6 +12,7 @@ mod platform;
 mod promises;
 mod provision;
 mod recovery;
+mod release;
 mod rotation;
 mod support;
 mod unreadable;

@@ -213,7 +213,7 @@ async fn only_the_container_with_another_spec_is_replaced() {
     site.want.kind.wordpress_mut().unwrap().images.php = "php:2".to_owned();
     assert_eq!(
         differs(&site, &site.want, ResourceKind::PhpContainer).await,
-        [("spec", Remedy::Upgrade), ("image", Remedy::Recreate)]
+        [("spec", Remedy::Upgrade), ("image", Remedy::Upgrade)]
     );
     resource(ResourceKind::PhpContainer).ensure(&site.cx(), &site.want).await.unwrap();
     assert_eq!(differs(&site, &site.want, ResourceKind::PhpContainer).await, []);

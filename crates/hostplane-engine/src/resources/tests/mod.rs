@@ -88,6 +88,7 @@ impl Site {
             site: &self.want.site,
             job: JobId::new(Uuid::from_u128(1)),
             pace: Pace { serving_patience: std::time::Duration::ZERO, ..Pace::default() },
+            is_repair: false,
             hashes: None,
         }
     }

@@ -5,6 +5,7 @@ mod containers;
 mod tests;
 
 use hostplane_domain::naming::ResourceKind as Kind;
+use hostplane_domain::render::SettingsVolume;
 use hostplane_domain::site_kind::{KindSpec, SiteDetails, SiteKind};
 use hostplane_domain::wordpress::WordpressSpec;
 use ipnet::Ipv4Net;
@@ -30,7 +31,7 @@ const RESOURCES: &[&dyn Resource] = &[
     &Volume::of_settings(Kind::PhpVolume),
     &Volume::of_settings(Kind::NginxVolume),
     &Database,
-    &SettingsFiles,
+    &SettingsFiles::read_by(&[(SettingsVolume::Php, &containers::PHP), (SettingsVolume::Nginx, &containers::NGINX)]),
     &containers::PHP,
     &containers::NGINX,
     &WordpressFiles,
