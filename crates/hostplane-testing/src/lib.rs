@@ -5,6 +5,7 @@
 
 pub mod certificates;
 pub mod contract;
+pub mod earlier_release;
 pub mod fake;
 pub mod harness;
 pub mod specs;

@@ -1,11 +1,10 @@
 //! A release that generates things otherwise changes no site by itself.
 
 use hostplane_domain::drift::Remediation;
-use hostplane_domain::mark::{LABEL_SPEC, Mark};
 use hostplane_domain::naming::ResourceKind;
 use hostplane_domain::observed::Reason;
-use hostplane_domain::spec_hash::SpecHash;
 use hostplane_infra::containers::ContainerState;
+use hostplane_testing::earlier_release;
 use hostplane_testing::fake::State;
 use hostplane_testing::harness::name;
 
@@ -19,35 +18,10 @@ const PENDING: &[(ResourceKind, Reason, Remediation)] = &[
     (ResourceKind::Route, Reason::Release, Remediation::Upgrade),
 ];
 
-/// Leaves `hello` as a release would have made it that had another nginx template, mount, network, volume and route.
-fn made_by_another_release(state: &mut State) {
-    let earlier = SpecHash::of(&"earlier");
-    let containers = &mut state.containers;
-    for container in ["php_hello", "nginx_hello"] {
-        let container = containers.container_mut(container).unwrap();
-        container.labels.insert(LABEL_SPEC.to_owned(), earlier.to_string());
-    }
-    containers.container_mut("nginx_hello").unwrap().spec.mounts.pop().unwrap();
-    for network in containers.networks.values_mut().filter(|network| network.name == "site_hello") {
-        network.labels.insert(LABEL_SPEC.to_owned(), earlier.to_string());
-    }
-    for volume in ["wp_hello", "php_hello", "nginx_hello"] {
-        containers.volumes.get_mut(volume).unwrap().labels.insert(LABEL_SPEC.to_owned(), earlier.to_string());
-    }
-    let files = &mut containers.volumes.get_mut("nginx_hello").unwrap().files;
-    files.get_mut("default.conf").unwrap().contents = Some("an earlier template".into());
-    let (first, _) = state.proxy.snippets["hello.caddy"].split_once('\n').unwrap();
-    let mark = Mark { spec: earlier, ..Mark::from_comment(first).unwrap() };
-    let snippet = format!("{}\nhttp://hello.localhost {{\n\trespond earlier\n}}\n", mark.to_comment());
-    for files in [&mut state.proxy.snippets, &mut state.proxy.loaded] {
-        files.insert("hello.caddy".to_owned(), snippet.clone());
-    }
-}
-
 #[tokio::test]
 async fn what_a_release_generates_otherwise_waits_for_the_upgrade() {
     let (harness, running) = new_in_service().await;
-    made_by_another_release(&mut harness.world.state());
+    earlier_release::leave(&mut harness.world.state(), &name("hello"));
     let before = harness.state();
     scan_finds(&running, PENDING).await;
     scan_finds(&running, PENDING).await;
@@ -66,7 +40,7 @@ async fn what_a_release_generates_otherwise_waits_for_the_upgrade() {
 #[tokio::test]
 async fn a_repair_keeps_what_can_run() {
     let (harness, running) = new_in_service().await;
-    made_by_another_release(&mut harness.world.state());
+    earlier_release::leave(&mut harness.world.state(), &name("hello"));
     harness.world.state().containers.container_mut("nginx_hello").unwrap().state = ContainerState::Exited;
     let before = harness.state();
     running.scan_deeply().await;
@@ -82,7 +56,7 @@ async fn a_repair_keeps_what_can_run() {
 async fn what_a_repair_makes_anew_is_of_this_release_with_its_files() {
     let (harness, running) = new_in_service().await;
     let made = harness.state();
-    made_by_another_release(&mut harness.world.state());
+    earlier_release::leave(&mut harness.world.state(), &name("hello"));
     harness.world.state().containers.containers.retain(|_, container| container.spec.name != "nginx_hello");
     running.scan_deeply().await;
     repair_completes(&running, 1).await;

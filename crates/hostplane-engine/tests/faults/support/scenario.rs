@@ -16,6 +16,7 @@ use hostplane_domain::wordpress::SiteImages;
 use hostplane_engine::app::{App, AppError, AppResult};
 use hostplane_engine::operations::OPERATIONS;
 use hostplane_engine::store::NewSite;
+use hostplane_testing::earlier_release;
 use hostplane_testing::fake::State;
 use hostplane_testing::harness::{name, new_site, new_site_of};
 
@@ -132,6 +133,7 @@ impl Scenario {
         let mut stage = harness.leave(running).await;
         match (self.operation, self.from) {
             (OperationName::Repair, _) => wreck(&mut stage.state),
+            (OperationName::Upgrade, _) => earlier_release::leave(&mut stage.state, &name(SITE)),
             (OperationName::Collect, _) => plant(&made.expect("something was made"), &mut stage.state),
             _ => {}
         }
