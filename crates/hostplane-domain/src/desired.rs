@@ -181,11 +181,11 @@ impl SiteLimits {
     }
 
     /// PHP-FPM worker processes that the other limits have room for: memory, processes, and connections to the
-    /// database, of which two are kept for work besides the visitors' requests.
+    /// database, of which three are kept for work besides the visitors' requests: due events, and updates.
     #[must_use]
     pub fn workers_that_fit(&self, php: &PhpSettings) -> u32 {
         let memory = self.php.memory_mib.saturating_sub(u32::from(php.opcache_mib)) / WORKER_MIB;
-        let connections = u32::from(self.database_connections.saturating_sub(2));
+        let connections = u32::from(self.database_connections.saturating_sub(3));
         u32::from(self.php_workers).min(memory).min(self.php.pids / 4).min(connections).max(1)
     }
 }
@@ -293,7 +293,7 @@ pub(crate) mod tests {
         assert_eq!(workers(|_| {}), 50);
         assert_eq!(workers(|limits| limits.php.memory_mib = 64 + 3 * 64), 3);
         assert_eq!(workers(|limits| limits.php.pids = 16), 4);
-        assert_eq!(workers(|limits| limits.database_connections = 9), 7);
+        assert_eq!(workers(|limits| limits.database_connections = 9), 6);
         assert_eq!(workers(|limits| limits.php.memory_mib = 1), 1, "a site without workers would not answer");
     }
 }

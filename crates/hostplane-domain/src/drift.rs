@@ -40,7 +40,7 @@ pub struct Drift {
 /// The drifts of a site. A resource that was not observed has none.
 #[must_use]
 pub fn drifts(nodes: &[Node]) -> Vec<Drift> {
-    nodes.iter().filter(|node| !goes_with_another(nodes, node)).filter_map(|node| drift(nodes, node)).collect()
+    nodes.iter().filter(|node| !goes_with_another(nodes, node)).filter_map(drift).collect()
 }
 
 /// True when a resource lies within another that is gone: only the other one is a drift.
@@ -49,7 +49,7 @@ fn goes_with_another(nodes: &[Node], node: &Node) -> bool {
     holder.is_some_and(|holder| holder.holds_data && holder.observed == Observed::Absent)
 }
 
-fn drift(nodes: &[Node], node: &Node) -> Option<Drift> {
+fn drift(node: &Node) -> Option<Drift> {
     let kind = node.kind;
     match &node.observed {
         Observed::NotObserved => None,
@@ -57,7 +57,7 @@ fn drift(nodes: &[Node], node: &Node) -> Option<Drift> {
             Some(Drift { kind, reason: Reason::Unknown, remediation: Remediation::Nothing, detail: why.clone() })
         }
         Observed::Absent => {
-            let remediation = if node.holds_data { lost(nodes, node) } else { Remediation::Repair };
+            let remediation = if node.holds_data { Remediation::Restore } else { Remediation::Repair };
             Some(Drift { kind, reason: Reason::Absent, remediation, detail: "it is not there".to_owned() })
         }
         Observed::Present { owner: Owner::Ours(_), differs } => {
@@ -67,7 +67,7 @@ fn drift(nodes: &[Node], node: &Node) -> Option<Drift> {
                 Remedy::InPlace | Remedy::Recreate => Remediation::Repair,
                 Remedy::Upgrade => Remediation::Upgrade,
                 Remedy::Operator => Remediation::Operator,
-                Remedy::DataLoss => lost(nodes, node),
+                Remedy::DataLoss => Remediation::Restore,
             };
             Some(Drift { kind, reason: most.reason, remediation, detail: in_words(differs) })
         }
@@ -87,14 +87,6 @@ fn weight(remedy: Remedy) -> u8 {
         Remedy::Recreate => 3,
         Remedy::DataLoss => 4,
     }
-}
-
-/// The remediation of lost data. A marker can be lost without the data around it, so the site stays in service until
-/// its front page is seen to fail.
-fn lost(nodes: &[Node], node: &Node) -> Remediation {
-    let fails = |node: &Node| matches!(&node.observed, Observed::Present { differs, .. } if !differs.is_empty());
-    let page_fails = nodes.iter().any(|node| node.is_visitors_view && fails(node));
-    if node.within.is_none() || page_fails { Remediation::Restore } else { Remediation::Operator }
 }
 
 fn in_words(differs: &[Difference]) -> String {
@@ -189,16 +181,14 @@ mod tests {
     }
 
     #[test]
-    fn a_lost_marker_takes_no_serving_site_down() {
-        let (files, serving) = (ResourceKind::WordpressFiles, ResourceKind::Serving);
-        let way = |page: Observed| {
-            let nodes =
-                [node(ResourceKind::FilesVolume, differs(&[])), node(files, Observed::Absent), node(serving, page)];
-            of(&nodes)[0]
-        };
-        assert_eq!(way(Observed::NotObserved), (files, Reason::Absent, Remediation::Operator));
-        assert_eq!(way(differs(&[])), (files, Reason::Absent, Remediation::Operator));
-        assert_eq!(way(differs(&[(Reason::Page, Remedy::Operator)])), (files, Reason::Absent, Remediation::Restore));
+    fn the_data_within_a_place_is_lost_too() {
+        let files = ResourceKind::WordpressFiles;
+        let nodes = [node(ResourceKind::FilesVolume, differs(&[])), node(files, Observed::Absent)];
+        assert_eq!(of(&nodes), [(files, Reason::Absent, Remediation::Restore)]);
+        assert_eq!(
+            one(files, differs(&[(Reason::Marker, Remedy::InPlace)])),
+            [(files, Reason::Marker, Remediation::Repair)]
+        );
     }
 
     #[test]

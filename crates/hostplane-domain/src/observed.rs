@@ -35,8 +35,12 @@ text_enum!(
         LeftOver = "left_over",
         /// The resource was made by an earlier release, or from an earlier description.
         Release = "release",
-        /// The resource holds another site's data.
+        /// The data is not where the site's configuration says.
         Data = "data",
+        /// The data is there and its marker of ours isn't, as after a restore by the owner.
+        Marker = "marker",
+        /// An update of WordPress, of a plugin or of a theme was interrupted.
+        HalfUpdate = "half_update",
         /// The front page fails or is blank.
         Page = "page",
         /// Another owner's object has its name.
@@ -69,6 +73,13 @@ impl Observed {
     #[must_use]
     pub fn is_as_wanted(&self) -> bool {
         matches!(self, Self::Present { owner: Owner::Ours(_), differs } if differs.is_empty())
+    }
+
+    /// True when Hostplane can change nothing about it: as wanted but for what only an operator or the owner can repair.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        let can_be_changed = |differs: &Difference| differs.remedy != Remedy::Operator;
+        matches!(self, Self::Present { owner: Owner::Ours(_), differs } if !differs.iter().any(can_be_changed))
     }
 
     /// True when nothing of this site is there: seen absent, or another's.
@@ -185,8 +196,11 @@ mod tests {
             |remedy| Difference { reason: Reason::Stopped, field: "x", wanted: "y".into(), found: "z".into(), remedy };
         assert!(ours(vec![]).is_as_wanted());
         assert!(!ours(vec![differs(Remedy::InPlace)]).is_as_wanted());
+        assert!(ours(vec![differs(Remedy::Operator)]).is_settled() && ours(vec![]).is_settled());
+        assert!(!ours(vec![differs(Remedy::Operator), differs(Remedy::Upgrade)]).is_settled());
         let foreign = Observed::Present { owner: Owner::Foreign, differs: vec![] };
         assert!(!foreign.is_as_wanted() && !Observed::Absent.is_as_wanted());
+        assert!(!foreign.is_settled() && !Observed::Absent.is_settled());
     }
 
     #[test]

@@ -64,7 +64,7 @@ pub struct Held {
 
 /// The steps that converge on `goal`. Steps that don't wait for one another may run at the same time.
 ///
-/// A resource as wanted gets no step. An unknown one does, as verbs are idempotent.
+/// A resource that nothing can be changed about gets no step. An unknown one does, as verbs are idempotent.
 ///
 /// # Errors
 /// [`Held`], when the goal is presence and one of the names is not free.
@@ -78,7 +78,7 @@ pub fn converge(nodes: &[Node], goal: Goal) -> Result<Vec<Step>, Held> {
 
 fn ensure_all(nodes: &[Node]) -> Result<Vec<Step>, Held> {
     require_free(nodes)?;
-    let due = nodes.iter().filter(|node| !node.observed.is_as_wanted()).map(|node| node.kind).collect();
+    let due = nodes.iter().filter(|node| !node.observed.is_settled()).map(|node| node.kind).collect();
     Ok(ensure(nodes, &due))
 }
 

@@ -14,6 +14,17 @@ use crate::fingerprint::SpecHashes;
 use crate::pace::Pace;
 use crate::secrets;
 
+/// What the verbs of a job are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Intent {
+    /// A new site, which is nobody's yet: its data is made.
+    New,
+    /// A site in service, or a scan of it: its data is its owner's, and never made or made anew.
+    Change,
+    /// The same, and what another release made is kept as long as it can run.
+    Repair,
+}
+
 /// The context of one job's verbs.
 pub(crate) struct SiteCx<'a> {
     pub world: &'a World,
@@ -26,8 +37,7 @@ pub(crate) struct SiteCx<'a> {
     pub site: &'a SiteRef,
     pub job: JobId,
     pub pace: Pace,
-    /// True for a repair, which keeps what another release made as long as it can run.
-    pub is_repair: bool,
+    pub intent: Intent,
     /// Hashes of the desired site, where a scan has kept them.
     pub hashes: Option<&'a SpecHashes>,
 }

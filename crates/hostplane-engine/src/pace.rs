@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use hostplane_infra::containers::CREATE_DEADLINE;
+use hostplane_infra::wordpress::UPDATE_PATIENCE;
 
 use crate::background::backoff::Backoff;
 
@@ -29,6 +30,8 @@ pub struct Pace {
     pub serving_patience: Duration,
     /// Pause between two requests for that page.
     pub serving_pause: Duration,
+    /// Time that jobs wait for an update that a site's own WordPress runs.
+    pub update_patience: Duration,
     /// Pause between two full scans.
     pub scan_interval: Duration,
     /// Age at which Hostplane removes an orphan without data.
@@ -53,6 +56,7 @@ impl Default for Pace {
             subnet_block: Duration::from_hours(1),
             serving_patience: Duration::from_secs(30),
             serving_pause: Duration::from_millis(50),
+            update_patience: UPDATE_PATIENCE,
             scan_interval: Duration::from_mins(1),
             orphan_grace: Duration::from_mins(5),
             repair_backoff: Duration::from_secs(5),

@@ -47,6 +47,46 @@ $GLOBALS['wp_filter']['http_request_args'][10][] = array(
 );
 "#;
 
+/// The updater's lock is the one that `wordpress/scripts/common.php` asks for. The file says that an update runs, so that
+/// one that was killed shows.
+const UPDATES: &str = r"
+// While an update of WordPress, of a plugin or of a theme runs, Hostplane ends nothing of this site: the updater holds a
+// lock until its process ends, however it ends. A browser that goes away doesn't end it either.
+$GLOBALS['wp_filter']['upgrader_pre_download'][1][] = array(
+	'accepted_args' => 1,
+	'function'      => static function ( $answer ) {
+		static $lock = null;
+		if ( null !== $lock ) {
+			return $answer;
+		}
+		ignore_user_abort( true );
+		$lock = fopen( '/tmp/hostplane-update.lock', 'c' );
+		if ( ! $lock || ! flock( $lock, LOCK_SH ) ) {
+			return $answer;
+		}
+		ftruncate( $lock, 0 );
+		fwrite( $lock, 'running' );
+		fflush( $lock );
+		register_shutdown_function(
+			static function () use ( &$lock ) {
+				$broke_off = defined( 'HOSTPLANE_TERMINATED' ) || in_array( error_get_last()['type'] ?? 0, array( E_ERROR, E_CORE_ERROR ), true );
+				if ( ! $broke_off ) {
+					ftruncate( $lock, 0 );
+				}
+			}
+		);
+		return $answer;
+	},
+);
+// Only the site's owner decides on a new main version of WordPress: it may be more than his plugins can do.
+$GLOBALS['wp_filter']['allow_major_auto_core_updates'][PHP_INT_MAX][] = array(
+	'accepted_args' => 1,
+	'function'      => static function () {
+		return false;
+	},
+);
+";
+
 /// A plugin with its own mailer is recognised by its hook on `phpmailer_init`.
 const NO_MAIL: &str = r"
 // Without a mail server, mail fails at once and says why.
@@ -121,6 +161,7 @@ pub fn file(want: &DesiredSite, secrets: &SettingsSecrets) -> SecretString {
         &constant("HOSTPLANE_SITE", &want.site.id.to_string()),
         &constant("HOSTPLANE_LOOPBACK", &loopback),
         LOOPBACK,
+        UPDATES,
         &mail(want, secrets),
     ]
     .concat()

@@ -239,6 +239,7 @@ impl App {
             settings: settings.clone(),
             staleness: staleness.clone(),
             drift_cache: Arc::clone(&drift_cache),
+            updates_awaited: Mutex::default(),
         };
         let worker = Worker::new(runner, signal.clone(), settings.concurrency);
         let wp_cron = WpCron::new(store.clone(), world.clone(), instance, settings.pace);

@@ -12,7 +12,7 @@ use hostplane_domain::url::SiteUrl;
 use hostplane_infra::error::Effect;
 
 use super::{App, AppError, AppResult, JobView, SiteDrift};
-use crate::context::SiteCx;
+use crate::context::{Intent, SiteCx};
 use crate::inventory::snapshot::Depth;
 use crate::operations;
 use crate::site_settings::SiteSettings;
@@ -279,7 +279,7 @@ impl App {
             site: &record.site,
             job,
             pace: self.settings.pace,
-            is_repair: false,
+            intent: Intent::Change,
             hashes: None,
         };
         let want = record.spec.as_ref().filter(|_| record.status == SiteStatus::Active);

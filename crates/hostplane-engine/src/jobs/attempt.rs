@@ -3,18 +3,20 @@
 use hostplane_domain::desired::DesiredSite;
 use hostplane_domain::job::Direction;
 use hostplane_domain::naming::{self, ResourceKind};
-use hostplane_domain::plan::{Goal, Held, converge};
+use hostplane_domain::observed::Node;
+use hostplane_domain::plan::{Goal, Held, Step, converge};
 use hostplane_infra::containers::Scope;
 use hostplane_infra::databases::TenantKey;
 use hostplane_infra::error::Rejection;
 use ipnet::Ipv4Net;
+use tracing::warn;
 
 use super::execute::Plan;
 use super::failure::{Failure, RunError};
 use super::runner::{Runner, blueprint, concerns, host};
 use super::{data_loss, verify};
-use crate::context::SiteCx;
-use crate::inventory::snapshot::Depth;
+use crate::context::{Intent, SiteCx};
+use crate::inventory::snapshot::{Depth, Snapshot};
 use crate::operations::Operation;
 use crate::sites;
 use crate::store::Claim;
@@ -34,7 +36,7 @@ impl Runner {
             Goal::Absent => None,
         };
         let (ring, blueprint) = (self.secrets.now(), blueprint(claim));
-        let cx = SiteCx { is_repair: goal == Goal::Repaired, ..self.context(claim, &ring)? };
+        let cx = SiteCx { intent: intent(claim, goal), ..self.context(claim, &ring)? };
         // Only a snapshot shows what an earlier job of this site left: this is also the recovery.
         let depth = if goal == Goal::Absent { Depth::Shallow } else { Depth::Deep };
         let seen = blueprint.snapshot(&cx, depth).await?;
@@ -46,11 +48,14 @@ impl Runner {
         // No job, whatever its operation, makes an object of a site in service in the place of lost data.
         if claim.job.before.is_some()
             && let Some(want) = want
-            && let Some(lost) = data_loss::find(&cx, blueprint, want, seen, &nodes).await
+            && let Some(lost) = data_loss::find(&nodes)
         {
             return self.hold(&cx, claim, want, &lost).await;
         }
         let steps = converge(&nodes, goal).map_err(|held| name_taken(&cx, &held))?;
+        if claim.job.before.is_some() && ends_php(&nodes, &steps, want) {
+            self.wait_for_update(&cx, claim, &seen).await?;
+        }
         let plan = Plan { claim, direction: claim.job.direction, want, pivot: operation.pivot };
         self.execute(&cx, &plan, steps).await?;
         match goal {
@@ -59,6 +64,19 @@ impl Runner {
             Goal::Absent => self.verify_gone(&cx, claim).await,
             Goal::Repaired => verify::repaired(&cx, blueprint, want).await,
         }
+    }
+
+    /// Lets an update that the site's own WordPress runs come to its end. It is waited for once, and not for ever.
+    async fn wait_for_update(&self, cx: &SiteCx<'_>, claim: &Claim, seen: &Snapshot) -> Result<(), RunError> {
+        // A site whose PHP doesn't answer runs none that could be waited for.
+        if !blueprint(claim).is_updating(cx, seen).await.unwrap_or(false) {
+            return Ok(());
+        }
+        if self.waited_for_update(claim.job.id) < self.settings.pace.update_patience {
+            return Err(Failure::Updating.into());
+        }
+        warn!(site = %cx.site.name, "an update of the site's WordPress doesn't end; going on without it");
+        Ok(())
     }
 
     /// Decides the desired state of a new site: its subnet above all, chosen beside those in use.
@@ -98,12 +116,30 @@ impl Runner {
     }
 }
 
+/// True when steps end what runs in the site's PHP, or keep its visitors from it.
+fn ends_php(nodes: &[Node], steps: &[Step], want: Option<&DesiredSite>) -> bool {
+    let is_there = |kind| nodes.iter().any(|node| node.kind == kind && !node.observed.is_none_of_ours());
+    steps.iter().any(|step| match step.kind {
+        ResourceKind::PhpContainer | ResourceKind::Network => is_there(step.kind),
+        ResourceKind::Route => want.is_none_or(|want| want.suspended),
+        _ => false,
+    })
+}
+
 /// The goal of the direction in which the job goes.
 fn goal(claim: &Claim, operation: &Operation) -> Goal {
     match (claim.job.direction, &claim.job.before) {
         (Direction::Forward, _) => operation.goal,
         (Direction::Back, Some(_)) => Goal::Present,
         (Direction::Back, None) => Goal::Absent,
+    }
+}
+
+fn intent(claim: &Claim, goal: Goal) -> Intent {
+    match (&claim.job.before, goal) {
+        (None, _) => Intent::New,
+        (Some(_), Goal::Repaired) => Intent::Repair,
+        (Some(_), Goal::Present | Goal::Absent) => Intent::Change,
     }
 }
 

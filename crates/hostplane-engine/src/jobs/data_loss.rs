@@ -13,28 +13,13 @@ use super::failure::{Failure, RunError};
 use super::runner::{Runner, blueprint};
 use crate::context::SiteCx;
 use crate::inventory::ObjectKind;
-use crate::inventory::snapshot::Snapshot;
 use crate::resources::Resource;
-use crate::sites::Blueprint;
 use crate::store::Claim;
 
-/// The drifts by which data is lost, if there are any. Where only a marker is missing, the front page decides.
-pub(super) async fn find(
-    cx: &SiteCx<'_>,
-    blueprint: &dyn Blueprint,
-    want: &DesiredSite,
-    mut seen: Snapshot,
-    nodes: &[Node],
-) -> Option<Vec<Drift>> {
-    let is_lost = |drift: &Drift| drift.remediation == Remediation::Restore;
-    let is_marker = |kind| nodes.iter().any(|node| node.kind == kind && node.holds_data && node.within.is_some());
+/// The drifts by which data is lost, if there are any.
+pub(super) fn find(nodes: &[Node]) -> Option<Vec<Drift>> {
     let mut found = drifts(nodes);
-    let lacks_marker = found.iter().any(|drift| is_marker(drift.kind) && drift.remediation == Remediation::Operator);
-    if lacks_marker && !found.iter().any(is_lost) {
-        seen.read_page(cx, want).await;
-        found = drifts(&blueprint.observe(cx, Some(want), &seen));
-    }
-    found.retain(is_lost);
+    found.retain(|drift| drift.remediation == Remediation::Restore);
     (!found.is_empty()).then_some(found)
 }
 

@@ -48,6 +48,8 @@ pub(super) enum Failure {
     },
     /// The operator asked for the job to be cancelled.
     Cancelled,
+    /// An update of the site's own WordPress runs, which nothing ends.
+    Updating,
     /// Data of the site is gone, and no step could bring it back.
     DataLost {
         /// The first resource that lacks it.
@@ -82,6 +84,7 @@ impl Failure {
     pub fn is_permanent(&self) -> bool {
         match self {
             Self::Effect { error, .. } => matches!(error, EffectError::Rejected(_)),
+            Self::Updating => false,
             Self::Cancelled | Self::DataLost { .. } | Self::StaleDatabase { .. } => true,
         }
     }
@@ -91,10 +94,11 @@ impl Failure {
         matches!(self, Self::Effect { step: None, .. })
     }
 
-    /// The dependency that is known to be down.
+    /// The dependency that is known to be down, or busy.
     pub fn down(&self) -> Option<Dependency> {
         match self {
             Self::Effect { error: EffectError::Transient { down, .. }, .. } => *down,
+            Self::Updating => Some(Dependency::Site),
             _ => None,
         }
     }
@@ -109,7 +113,7 @@ impl Failure {
         match self {
             Self::Effect { step, .. } => *step,
             Self::DataLost { kind, .. } | Self::StaleDatabase { kind, .. } => Some(*kind),
-            Self::Cancelled => None,
+            Self::Cancelled | Self::Updating => None,
         }
     }
 
@@ -118,6 +122,7 @@ impl Failure {
         match self {
             Self::Effect { error, .. } => error.to_string(),
             Self::Cancelled => "cancelled by request".to_owned(),
+            Self::Updating => "an update of the site's WordPress runs, and is waited for".to_owned(),
             Self::DataLost { what, how, .. } => format!(
                 "data of the site is gone ({what}), so nothing was made in its place and visitors get a maintenance page; \
                  bring it back from a backup{how}, or destroy the site"

@@ -37,7 +37,11 @@ impl Runner {
         );
         async {
             let (begun, operation) = (Instant::now(), claim.job.operation.as_str());
+            let job = claim.job.id;
             let ended = self.drive(claim).await;
+            if !matches!(ended, Ok(End::PutBack)) {
+                self.waits_no_more(job);
+            }
             count(operation, &ended, begun.elapsed());
             let elapsed_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
             match ended {

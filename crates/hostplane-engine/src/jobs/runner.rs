@@ -1,15 +1,18 @@
 //! The runner of jobs as data. The other files of this module do its work.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use hostplane_domain::ids::{HostId, InstanceId};
+use hostplane_domain::ids::{HostId, InstanceId, JobId};
 use hostplane_domain::job::OperationName;
 use hostplane_domain::observed::Node;
 use hostplane_domain::secret::Keyring;
 use hostplane_infra::error::{Dependency, Effect};
 use hostplane_infra::world::World;
+use tokio::time::Instant;
 
-use crate::context::SiteCx;
+use crate::context::{Intent, SiteCx};
 use crate::reconciler::DriftCache;
 use crate::secrets::Secrets;
 use crate::site_settings::SiteSettings;
@@ -27,6 +30,8 @@ pub(crate) struct Runner {
     pub staleness: Staleness,
     /// What a job makes is no drift any more, before the next scan says so.
     pub drift_cache: Arc<DriftCache>,
+    /// Jobs that wait for an update of their site, and since when.
+    pub updates_awaited: Mutex<BTreeMap<JobId, Instant>>,
 }
 
 impl Runner {
@@ -41,9 +46,20 @@ impl Runner {
             site: &claim.site.site,
             job: claim.job.id,
             pace: self.settings.pace,
-            is_repair: false,
+            intent: Intent::Change,
             hashes: None,
         })
+    }
+
+    /// The time that a job has waited for an update of its site.
+    pub(super) fn waited_for_update(&self, job: JobId) -> Duration {
+        let mut awaited = self.updates_awaited.lock().unwrap_or_else(PoisonError::into_inner);
+        awaited.entry(job).or_insert_with(Instant::now).elapsed()
+    }
+
+    /// Forgets that a job waited: it has ended.
+    pub(super) fn waits_no_more(&self, job: JobId) {
+        self.updates_awaited.lock().unwrap_or_else(PoisonError::into_inner).remove(&job);
     }
 
     /// The first dependency whose ping fails.

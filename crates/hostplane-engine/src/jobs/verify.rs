@@ -26,7 +26,7 @@ pub(super) async fn present(
     let seen = blueprint.snapshot(cx, Depth::Deep).await?;
     let nodes = blueprint.observe(cx, want, &seen);
     // No snapshot shows the site as visitors see it; a step has requested it.
-    let differs = nodes.iter().filter(|node| !node.is_visitors_view && !node.observed.is_as_wanted());
+    let differs = nodes.iter().filter(|node| !node.is_visitors_view && !node.observed.is_settled());
     none_left(differs, "not as wanted after the change")
 }
 

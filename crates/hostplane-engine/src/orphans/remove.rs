@@ -9,7 +9,7 @@ use tracing::warn;
 
 use super::collect::left_over;
 use super::{Orphan, OrphanClass, OrphanId, Orphans};
-use crate::context::SiteCx;
+use crate::context::{Intent, SiteCx};
 use crate::inventory::{Inventory, ScanError};
 use crate::operations;
 use crate::sites;
@@ -99,7 +99,7 @@ impl Orphans {
             site: &mark.site,
             job: mark.job,
             pace: self.pace,
-            is_repair: false,
+            intent: Intent::Change,
             hashes: None,
         };
         warn!(found = %orphan.found, site = %mark.site.name, job = %mark.job, "removing an orphan of an unknown job by hand");

@@ -12,7 +12,7 @@ use tracing::{debug, error, info, warn};
 
 use super::Reconciler;
 use super::repair_policy::{RepairDecision, WINDOW, decide, repairable};
-use crate::context::SiteCx;
+use crate::context::{Intent, SiteCx};
 use crate::inventory::ScanError;
 use crate::inventory::snapshot::Depth;
 use crate::operations;
@@ -137,7 +137,7 @@ impl Reconciler {
             // Any job will do: only the marks of new objects name one, and observing makes none.
             job: JobId::new(want.site.id.uuid()),
             pace: self.settings.pace,
-            is_repair: false,
+            intent: Intent::Change,
             hashes: None,
         })
     }

@@ -15,7 +15,7 @@ use hostplane_infra::error::{Effect, EffectError, Rejection, absent_is_done};
 
 use super::network::Network;
 use super::{Resource, came_late, of_another_release, present, taken, wanted_hash};
-use crate::context::SiteCx;
+use crate::context::{Intent, SiteCx};
 use crate::inventory::lookup;
 use crate::inventory::snapshot::{Fact, Snapshot, own_volume_exists};
 use crate::inventory::{ObjectKind, ScanTargets};
@@ -86,7 +86,7 @@ impl Resource for Container {
         for found in find(cx, &spec.name).await? {
             match cx.owner(found.mark.as_ref()) {
                 Owner::Ours(made)
-                    if (made.spec == mark.spec || cx.is_repair)
+                    if (made.spec == mark.spec || cx.intent == Intent::Repair)
                         && is_kept(cx, (&spec, &networks), &found, made.spec != mark.spec).await? =>
                 {
                     kept = Some(found);

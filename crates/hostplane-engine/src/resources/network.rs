@@ -13,7 +13,7 @@ use hostplane_infra::error::{Effect, EffectError, Rejection, absent_is_done};
 
 use super::container::require_image;
 use super::{Resource, came_late, present, taken};
-use crate::context::SiteCx;
+use crate::context::{Intent, SiteCx};
 use crate::inventory::ObjectKind;
 use crate::inventory::snapshot::Snapshot;
 
@@ -65,9 +65,9 @@ impl Resource for Network {
         for network in find(cx).await? {
             match cx.owner(network.mark.as_ref()) {
                 // A second one of ours comes from a request whose reply was lost.
-                Owner::Ours(found) if (found.spec == mark.spec || cx.is_repair) && !kept => kept = true,
+                Owner::Ours(found) if (found.spec == mark.spec || cx.intent == Intent::Repair) && !kept => kept = true,
                 Owner::Ours(found) => {
-                    if found.spec != mark.spec && !cx.is_repair {
+                    if found.spec != mark.spec && cx.intent != Intent::Repair {
                         remove_containers_on(cx, want).await?;
                     }
                     absent_is_done(cx.host.containers.remove_network(&network.id).await)?;

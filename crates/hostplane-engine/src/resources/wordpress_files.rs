@@ -4,13 +4,14 @@ use async_trait::async_trait;
 use hostplane_domain::desired::DesiredSite;
 use hostplane_domain::name::SiteName;
 use hostplane_domain::naming::{self, ResourceKind};
-use hostplane_domain::observed::Observed;
+use hostplane_domain::observed::{Difference, Observed, Reason, Remedy};
 use hostplane_domain::spec_hash::SpecHash;
 use hostplane_infra::error::Effect;
+use hostplane_infra::wordpress::{FilesFound, UpdateState, WordpressFacts};
 
-use super::wordpress_install::observe_marker;
+use super::wordpress_install::{marker, observe_within};
 use super::{Resource, container};
-use crate::context::SiteCx;
+use crate::context::{Intent, SiteCx};
 use crate::inventory::snapshot::Snapshot;
 use crate::inventory::{ObjectKind, ScanTargets};
 
@@ -50,17 +51,56 @@ impl Resource for WordpressFiles {
     fn observe(&self, cx: &SiteCx<'_>, want: Option<&DesiredSite>, seen: &Snapshot) -> Observed {
         let volume = naming::files_volume(&cx.site.name);
         let volume = seen.volumes.iter().find(|found| found.name == volume);
-        observe_marker(cx, self.kind(), volume.map(|volume| cx.owner(volume.mark.as_ref())), want, seen, |facts| {
-            facts.unpacked
-        })
+        observe_within(volume.map(|volume| cx.owner(volume.mark.as_ref())), want, seen, |facts| differences(cx, facts))
     }
 
+    /// Unpacks WordPress for a new site. The files of a site in service are its owner's: they are marked again, and
+    /// core is laid again where an update was interrupted.
     async fn ensure(&self, cx: &SiteCx<'_>, _want: &DesiredSite) -> Effect<()> {
         let php = container::running(cx, ResourceKind::PhpContainer).await?;
-        cx.host.wordpress.unpack(&php.id, cx.site.id).await
+        let wordpress = &cx.host.wordpress;
+        if cx.intent == Intent::New {
+            return wordpress.unpack(&php.id, cx.site.id).await;
+        }
+        let facts = wordpress.facts(&php.id).await?;
+        if facts.unpacked != Some(cx.site.id) && !facts.read_only {
+            wordpress.mark_files(&php.id, cx.site.id).await?;
+        }
+        if facts.update == UpdateState::Core && !facts.read_only {
+            wordpress.repair_core(&php.id).await?;
+        }
+        Ok(())
     }
 
     async fn remove(&self, _cx: &SiteCx<'_>) -> Effect<()> {
         Ok(())
     }
+}
+
+/// The differences of the files from WordPress's, marked; `None` when they aren't there.
+fn differences(cx: &SiteCx<'_>, facts: &WordpressFacts) -> Option<Vec<Difference>> {
+    let is_marked = facts.unpacked == Some(cx.site.id);
+    // Without its marker, the copy of a new site broke off.
+    if facts.files == FilesFound::Nothing || (cx.intent == Intent::New && !is_marked) {
+        return None;
+    }
+    let remedy = if facts.read_only { Remedy::Operator } else { Remedy::InPlace };
+    let mut differs = Vec::new();
+    if !is_marked {
+        let remedy = if facts.files == FilesFound::Other { Remedy::Operator } else { remedy };
+        differs.push(marker("unpacked", facts.unpacked, cx, remedy));
+    }
+    let version = match &facts.files {
+        FilesFound::Wordpress(version) => version.as_str(),
+        FilesFound::Nothing | FilesFound::Other => "unknown",
+    };
+    let found = match facts.update {
+        UpdateState::None | UpdateState::Running => return Some(differs),
+        UpdateState::Core => format!("core {version} half updated"),
+        UpdateState::Other => format!("an interrupted update, with core {version}"),
+    };
+    let remedy = if facts.update == UpdateState::Core { remedy } else { Remedy::Operator };
+    let wanted = "whole updates".to_owned();
+    differs.push(Difference { reason: Reason::HalfUpdate, field: "update", wanted, found, remedy });
+    Some(differs)
 }

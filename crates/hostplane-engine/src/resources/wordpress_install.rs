@@ -10,10 +10,10 @@ use hostplane_domain::observed::Reason;
 use hostplane_domain::observed::{Difference, Observed, Remedy};
 use hostplane_domain::spec_hash::SpecHash;
 use hostplane_infra::error::Effect;
-use hostplane_infra::wordpress::{Installation, WordpressFacts};
+use hostplane_infra::wordpress::{Installation, TablesFound, WordpressFacts};
 
 use super::{Resource, container, within_ours};
-use crate::context::SiteCx;
+use crate::context::{Intent, SiteCx};
 use crate::inventory::snapshot::{Fact, Snapshot};
 use crate::inventory::{ObjectKind, ScanTargets};
 use crate::secrets;
@@ -58,11 +58,15 @@ impl Resource for WordpressInstall {
             Fact::NotObserved => return Observed::NotObserved,
         };
         let owner = tenant.as_ref().map(|tenant| cx.owner(tenant.ledger.as_ref()));
-        observe_marker(cx, self.kind(), owner, want, seen, |facts| facts.installed)
+        observe_within(owner, want, seen, |facts| differences(cx, facts))
     }
 
+    /// Installs WordPress for a new site. The tables of a site in service are its owner's: they are marked again.
     async fn ensure(&self, cx: &SiteCx<'_>, want: &DesiredSite) -> Effect<()> {
         let php = container::running(cx, ResourceKind::PhpContainer).await?;
+        if cx.intent != Intent::New {
+            return cx.host.wordpress.mark_tables(&php.id, cx.site.id).await;
+        }
         let installation = Installation {
             site: cx.site.id,
             url: want.url.clone(),
@@ -77,33 +81,43 @@ impl Resource for WordpressInstall {
     }
 }
 
-/// Compares a marker: the owner of its volume or database, and the site id that it holds.
-pub(super) fn observe_marker(
-    cx: &SiteCx<'_>,
-    kind: ResourceKind,
-    container_owner: Option<Owner>,
+/// The differences of the tables from WordPress's, marked; `None` when they aren't there.
+fn differences(cx: &SiteCx<'_>, facts: &WordpressFacts) -> Option<Vec<Difference>> {
+    let is_marked = facts.installed == Some(cx.site.id);
+    if facts.tables == TablesFound::Nothing || (cx.intent == Intent::New && !is_marked) {
+        return None;
+    }
+    if facts.tables == TablesFound::Other {
+        let (wanted, found) = ("the site's prefix", "another prefix");
+        return Some(vec![Difference {
+            reason: Reason::Data,
+            field: "tables",
+            wanted: wanted.to_owned(),
+            found: found.to_owned(),
+            remedy: Remedy::Operator,
+        }]);
+    }
+    Some(if is_marked { Vec::new() } else { vec![marker("installed", facts.installed, cx, Remedy::InPlace)] })
+}
+
+/// The difference of a marker that is missing, or is another site's.
+pub(super) fn marker(field: &'static str, found: Option<SiteId>, cx: &SiteCx<'_>, remedy: Remedy) -> Difference {
+    let found = found.map_or_else(|| "none".to_owned(), |id| id.to_string());
+    Difference { reason: Reason::Marker, field, wanted: cx.site.id.to_string(), found, remedy }
+}
+
+/// Compares what lies within a volume or database of ours, by the facts that only the site's PHP shows.
+pub(super) fn observe_within(
+    owner: Option<Owner>,
     want: Option<&DesiredSite>,
     seen: &Snapshot,
-    marker: fn(&WordpressFacts) -> Option<SiteId>,
+    differences: impl Fn(&WordpressFacts) -> Option<Vec<Difference>>,
 ) -> Observed {
     // Another owner's volume or database is reported there.
-    let (Some(Owner::Ours(mark)), Some(_)) = (container_owner, want) else { return Observed::Absent };
+    let (Some(Owner::Ours(mark)), Some(_)) = (owner, want) else { return Observed::Absent };
     match &seen.wordpress {
         Fact::NotObserved => Observed::NotObserved,
         Fact::Unknown(why) => Observed::Unknown(why.clone()),
-        Fact::Known(facts) => match marker(facts) {
-            None => Observed::Absent,
-            Some(id) if id == cx.site.id => within_ours(mark, Vec::new()),
-            Some(id) => within_ours(
-                mark,
-                vec![Difference {
-                    reason: Reason::Data,
-                    field: if kind == ResourceKind::WordpressFiles { "unpacked" } else { "installed" },
-                    wanted: cx.site.id.to_string(),
-                    found: id.to_string(),
-                    remedy: Remedy::DataLoss,
-                }],
-            ),
-        },
+        Fact::Known(facts) => differences(facts).map_or(Observed::Absent, |differs| within_ours(mark, differs)),
     }
 }

@@ -12,6 +12,7 @@ use hostplane_domain::name::SiteName;
 use hostplane_domain::naming::ResourceKind;
 use hostplane_domain::observed::Node;
 use hostplane_domain::site_kind::{KindSpec, SiteDetails, SiteKind};
+use hostplane_infra::containers::ContainerState;
 use hostplane_infra::error::Effect;
 use ipnet::Ipv4Net;
 
@@ -82,6 +83,22 @@ impl dyn Blueprint + '_ {
             resource.scan_targets(&cx.site.name, &mut targets);
         }
         Snapshot::of_site(cx, &targets, depth).await
+    }
+
+    /// True when an update of core, of a plugin or of a theme runs in a site.
+    ///
+    /// # Errors
+    /// When its PHP doesn't answer.
+    pub async fn is_updating(&self, cx: &SiteCx<'_>, seen: &Snapshot) -> Effect<bool> {
+        let mut targets = ScanTargets::default();
+        for resource in self.resources() {
+            resource.scan_targets(&cx.site.name, &mut targets);
+        }
+        let php = targets.wordpress.and_then(|name| seen.own(cx, &name).cloned());
+        match php.filter(|php| php.state == ContainerState::Running) {
+            Some(php) => cx.host.wordpress.is_updating(&php.id).await,
+            None => Ok(false),
+        }
     }
 
     /// Every resource, observed.

@@ -6,7 +6,7 @@
 
 mod turns;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use hostplane_domain::desired::DesiredSite;
@@ -15,7 +15,7 @@ use hostplane_domain::naming::ResourceKind;
 use hostplane_infra::containers::ContainerState;
 use hostplane_infra::databases::NextEvent;
 use hostplane_infra::error::{Effect, EffectError, chain};
-use hostplane_infra::wordpress::EventsRun;
+use hostplane_infra::wordpress::{EventsLimits, EventsRun};
 use hostplane_infra::world::World;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
@@ -28,6 +28,8 @@ use turns::Turns;
 
 /// Sites whose events run at once.
 const RUNS: usize = 4;
+/// Time after which a run that goes on is an update: the limit of other runs, and this for their end.
+const UPDATE_MARGIN: Duration = Duration::from_secs(20);
 /// Least pause before a scan for an event that is due later: among many sites one is due at any moment.
 const SHORTEST_PAUSE: Duration = Duration::from_secs(10);
 /// Failed scans in a row after which the failure is logged as a warning.
@@ -51,7 +53,7 @@ struct Ended {
 #[derive(Default)]
 struct Runs {
     tasks: JoinSet<Ended>,
-    sites: BTreeSet<SiteId>,
+    sites: BTreeMap<SiteId, Instant>,
     turns: Turns,
     /// True when a due event had to wait for a place.
     lacked_room: bool,
@@ -111,10 +113,10 @@ impl WpCron {
         let (due, later): (Vec<NextEvent>, Vec<NextEvent>) = events.into_iter().partition(|event| event.due <= now);
         runs.lacked_room = false;
         for event in runs.turns.in_turn(due) {
-            if runs.sites.contains(&event.site.id) {
+            if runs.sites.contains_key(&event.site.id) {
                 continue;
             }
-            if runs.tasks.len() >= RUNS {
+            if runs.places_taken() >= RUNS {
                 runs.lacked_room = true;
                 break;
             }
@@ -141,7 +143,7 @@ impl WpCron {
     fn start(&self, runs: &mut Runs, event: &NextEvent, want: DesiredSite) {
         let (world, instance, began) = (self.world.clone(), self.instance, Instant::now());
         let is_known = runs.turns.begin(event);
-        runs.sites.insert(want.site.id);
+        runs.sites.insert(want.site.id, began);
         runs.tasks.spawn(async move {
             let result = run_events(&world, instance, &want).await;
             let elapsed_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -159,6 +161,12 @@ impl WpCron {
 }
 
 impl Runs {
+    /// Runs that count against [`RUNS`]: those that take longer are updates, which nobody is to wait for.
+    fn places_taken(&self) -> usize {
+        let longest = EventsLimits::default().event + UPDATE_MARGIN;
+        self.sites.values().filter(|began| began.elapsed() < longest).count()
+    }
+
     fn note(&mut self, ended: &Ended, shortest: Duration) {
         self.sites.remove(&ended.site);
         self.turns.end(ended.site, ended.began.elapsed(), shortest);
@@ -171,7 +179,11 @@ async fn run_events(world: &World, instance: InstanceId, want: &DesiredSite) -> 
     let found = lookup::container(host, instance, &want.site, ResourceKind::PhpContainer).await?;
     let running = found.filter(|container| container.state == ContainerState::Running);
     let php = running.ok_or_else(|| EffectError::NotFound("the running PHP container of this site".to_owned()))?;
-    let run = EventsRun { url: want.url.clone(), memory_mib: want.wordpress().php.memory_mib };
+    let run = EventsRun {
+        url: want.url.clone(),
+        memory_mib: want.wordpress().php.memory_mib,
+        limits: EventsLimits::default(),
+    };
     host.wordpress.run_events(&php.id, &run).await
 }
 

@@ -38,7 +38,15 @@ async fn a_failing_or_blank_front_page_needs_an_operator() {
 #[tokio::test]
 async fn data_that_is_gone_is_never_made_anew_and_visitors_get_a_maintenance_page() {
     type Loss = (ResourceKind, Wreck, fn(&mut State, &State));
-    let losses: [Loss; 3] = [
+    let losses: [Loss; 4] = [
+        (
+            // Whatever a page says: neither files nor a core are where they belong.
+            ResourceKind::WordpressFiles,
+            |state| state.containers.volumes.get_mut("wp_hello").unwrap().files.clear(),
+            |state, before| {
+                state.containers.volumes.insert("wp_hello".to_owned(), before.containers.volumes["wp_hello"].clone());
+            },
+        ),
         (
             ResourceKind::FilesVolume,
             |state| {
@@ -88,16 +96,6 @@ async fn data_that_is_gone_is_never_made_anew_and_visitors_get_a_maintenance_pag
         until_known(&running, &[]).await;
         running.stop().await;
     }
-}
-
-#[tokio::test]
-async fn a_lost_marker_of_a_serving_site_needs_an_operator() {
-    let (harness, running) = new_in_service().await;
-    harness.world.state().containers.delete_file("wp_hello", ".hostplane-site");
-    scan_finds(&running, &[(ResourceKind::WordpressFiles, Reason::Absent, Remediation::Operator)]).await;
-    assert_eq!(repairs(&running).await.len(), 0);
-    assert!(!harness.world.state().proxy.loaded["hello.caddy"].contains(MAINTENANCE_PAGE));
-    running.stop().await;
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ mod drift_repairs;
 mod drift_scans;
 mod journal;
 mod orphans;
+mod owner;
 mod platform;
 mod promises;
 mod provision;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use hostplane_domain::ids::SiteId;
 
-use super::{EVENTS_DEADLINE, EventsRun, Installation, Wordpress, WordpressFacts};
+use super::{EventsRun, Installation, UPDATE_PATIENCE, Wordpress, WordpressFacts};
 use crate::error::{Dependency, Effect};
 use crate::gate::{Call, Gate, pass};
 
@@ -14,9 +14,14 @@ const FACTS: Call = Call::read("wordpress.facts", Dependency::Site, Duration::fr
 const UNPACK: Call = Call::change("wordpress.unpack", Dependency::Site, Duration::from_mins(2));
 const INSTALL: Call = Call::change("wordpress.install", Dependency::Site, Duration::from_mins(2));
 
-/// Longer than the limit of the program itself, which ends first.
+const MARK_FILES: Call = Call::change("wordpress.mark_files", Dependency::Site, Duration::from_secs(20));
+const MARK_TABLES: Call = Call::change("wordpress.mark_tables", Dependency::Site, Duration::from_secs(20));
+const IS_UPDATING: Call = Call::read("wordpress.is_updating", Dependency::Site, Duration::from_secs(20));
+const REPAIR_CORE: Call = Call::change("wordpress.repair_core", Dependency::Site, Duration::from_mins(2));
+
+/// Longer than the limits of the program itself, which ends first.
 const RUN_EVENTS: Call =
-    Call::change("wordpress.run_events", Dependency::Site, EVENTS_DEADLINE.saturating_add(Duration::from_secs(10)));
+    Call::change("wordpress.run_events", Dependency::Site, UPDATE_PATIENCE.saturating_add(Duration::from_mins(1)));
 
 /// Any [`Wordpress`], with every call passed through the gate.
 pub struct GatedWordpress {
@@ -48,6 +53,26 @@ impl Wordpress for GatedWordpress {
         let inner = Arc::clone(&self.inner);
         let (php_container, installation) = (php_container.to_owned(), installation.clone());
         pass(&*self.gate, INSTALL, async move { inner.install(&php_container, &installation).await }).await
+    }
+
+    async fn mark_files(&self, php_container: &str, site: SiteId) -> Effect<()> {
+        let (inner, php_container) = (Arc::clone(&self.inner), php_container.to_owned());
+        pass(&*self.gate, MARK_FILES, async move { inner.mark_files(&php_container, site).await }).await
+    }
+
+    async fn mark_tables(&self, php_container: &str, site: SiteId) -> Effect<()> {
+        let (inner, php_container) = (Arc::clone(&self.inner), php_container.to_owned());
+        pass(&*self.gate, MARK_TABLES, async move { inner.mark_tables(&php_container, site).await }).await
+    }
+
+    async fn is_updating(&self, php_container: &str) -> Effect<bool> {
+        let (inner, php_container) = (Arc::clone(&self.inner), php_container.to_owned());
+        pass(&*self.gate, IS_UPDATING, async move { inner.is_updating(&php_container).await }).await
+    }
+
+    async fn repair_core(&self, php_container: &str) -> Effect<()> {
+        let (inner, php_container) = (Arc::clone(&self.inner), php_container.to_owned());
+        pass(&*self.gate, REPAIR_CORE, async move { inner.repair_core(&php_container).await }).await
     }
 
     async fn run_events(&self, php_container: &str, run: &EventsRun) -> Effect<()> {

@@ -14,8 +14,8 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use super::{
-    ANOTHER_SITES_FILES, ANOTHER_SITES_TABLES, EVENTS_DEADLINE, EventsRun, Installation, UNMARKED_TABLES, Wordpress,
-    WordpressFacts, occupied,
+    ANOTHER_SITES_FILES, ANOTHER_SITES_TABLES, EventsLimits, EventsRun, FilesFound, Installation, NO_FILES, NO_SOURCE,
+    NO_TABLES, TablesFound, UNMARKED_TABLES, UpdateState, Wordpress, WordpressFacts, occupied,
 };
 use crate::containers::{Containers, Exec, ExecOutput};
 use crate::error::{Effect, EffectError};
@@ -24,7 +24,13 @@ const COMMON: &str = include_str!("scripts/common.php");
 const FACTS: &str = include_str!("scripts/facts.php");
 const UNPACK: &str = include_str!("scripts/unpack.php");
 const INSTALL: &str = include_str!("scripts/install.php");
-const EVENTS: &str = include_str!("scripts/events.php");
+const CORE: &str = include_str!("scripts/core.php");
+const MARK_FILES: &str = include_str!("scripts/mark_files.php");
+const MARK_TABLES: &str = include_str!("scripts/mark_tables.php");
+const UPDATING: &str = include_str!("scripts/updating.php");
+const REPAIR_CORE: &str = include_str!("scripts/repair_core.php");
+const RUN_EVENTS: &str = include_str!("scripts/run_events.php");
+const WATCH_EVENTS: &str = include_str!("scripts/watch_events.php");
 
 /// Prefix of the answer. No code that the scripts load prints it by chance; a tenant who prints it falsifies only its
 /// own site's facts.
@@ -48,11 +54,10 @@ impl PhpWordpress {
         &self,
         call: &'static str,
         container: &str,
-        (script, deadline): (&str, Option<Duration>),
-        mut input: serde_json::Value,
+        (script, deadline): (&[&str], Option<Duration>),
+        input: serde_json::Value,
     ) -> Effect<T> {
-        input["token"] = TOKEN.into();
-        let script = format!("{COMMON}\n$in = json_decode({}, true);\n{script}", quote(&input.to_string()));
+        let script = program(script, input);
         // An exec outlives its client, so `timeout` ends the script inside the container.
         let deadline =
             deadline.map(|deadline| ["timeout".into(), "--signal=KILL".into(), deadline.as_secs().to_string()]);
@@ -63,6 +68,12 @@ impl PhpWordpress {
             EffectError::transient_message(call, format!("php ended with {}: {}", output.code, complaint(&output)))
         })
     }
+}
+
+/// A program for PHP: the common part, its input, and its scripts.
+fn program(scripts: &[&str], mut input: serde_json::Value) -> String {
+    input["token"] = TOKEN.into();
+    format!("{COMMON}\n$in = json_decode({}, true);\n{}", quote(&input.to_string()), scripts.concat())
 }
 
 /// Parses the answer in the last line with the prefix.
@@ -85,23 +96,54 @@ fn complaint(output: &ExecOutput) -> String {
     line.chars().filter(|c| !c.is_control()).take(QUOTED).collect()
 }
 
+/// Time that the watcher of a run has besides the run's limit.
+const WATCHER_GRACE: Duration = Duration::from_secs(40);
+/// Time after which a short program ends by itself, inside the container.
+const SHORT: Option<Duration> = Some(Duration::from_secs(60));
+/// Most characters of a version in an answer.
+const VERSION: usize = 32;
+
 #[derive(Deserialize)]
 struct FactsAnswer {
     unpacked: Option<String>,
+    core: Option<String>,
+    index: bool,
+    writable: bool,
+    update: UpdateState,
     installed: Option<String>,
+    tables: TablesFound,
+}
+
+impl From<FactsAnswer> for WordpressFacts {
+    fn from(found: FactsAnswer) -> Self {
+        let id = |text: Option<String>| text.and_then(|text| text.parse::<SiteId>().ok());
+        let printable = |text: String| text.chars().filter(char::is_ascii_graphic).take(VERSION).collect();
+        Self {
+            unpacked: id(found.unpacked),
+            files: match found.core {
+                Some(version) => FilesFound::Wordpress(printable(version)),
+                None if found.index => FilesFound::Other,
+                None => FilesFound::Nothing,
+            },
+            read_only: !found.writable,
+            installed: id(found.installed),
+            tables: found.tables,
+            update: found.update,
+        }
+    }
 }
 
 #[async_trait]
 impl Wordpress for PhpWordpress {
     async fn facts(&self, php_container: &str) -> Effect<WordpressFacts> {
-        let found: FactsAnswer = self.run("wordpress.facts", php_container, (FACTS, None), json!({})).await?;
-        let id = |text: Option<String>| text.and_then(|text| text.parse::<SiteId>().ok());
-        Ok(WordpressFacts { unpacked: id(found.unpacked), installed: id(found.installed) })
+        let script: &[&str] = &[CORE, FACTS];
+        let found: FactsAnswer = self.run("wordpress.facts", php_container, (script, SHORT), json!({})).await?;
+        Ok(found.into())
     }
 
     async fn unpack(&self, php_container: &str, site: SiteId) -> Effect<()> {
         let input = json!({ "site": site, "wp_config": WP_CONFIG_STUB });
-        let answer: String = self.run("wordpress.unpack", php_container, (UNPACK, None), input).await?;
+        let answer: String = self.run("wordpress.unpack", php_container, (&[UNPACK], None), input).await?;
         if answer == "unpacked" { Ok(()) } else { Err(occupied(ANOTHER_SITES_FILES)) }
     }
 
@@ -115,7 +157,7 @@ impl Wordpress for PhpWordpress {
             "email": installation.details.admin_email,
             "password": installation.admin_password.expose_secret(),
         });
-        let answer: String = self.run("wordpress.install", php_container, (INSTALL, None), input).await?;
+        let answer: String = self.run("wordpress.install", php_container, (&[INSTALL], None), input).await?;
         match answer.as_str() {
             "installed" => Ok(()),
             "another" => Err(occupied(ANOTHER_SITES_TABLES)),
@@ -123,13 +165,42 @@ impl Wordpress for PhpWordpress {
         }
     }
 
+    async fn mark_files(&self, php_container: &str, site: SiteId) -> Effect<()> {
+        let script = (&[MARK_FILES][..], SHORT);
+        let answer: String = self.run("wordpress.mark_files", php_container, script, json!({ "site": site })).await?;
+        if answer == "marked" { Ok(()) } else { Err(occupied(NO_FILES)) }
+    }
+
+    async fn mark_tables(&self, php_container: &str, site: SiteId) -> Effect<()> {
+        let script = (&[MARK_TABLES][..], SHORT);
+        let answer: String = self.run("wordpress.mark_tables", php_container, script, json!({ "site": site })).await?;
+        if answer == "marked" { Ok(()) } else { Err(occupied(NO_TABLES)) }
+    }
+
+    async fn is_updating(&self, php_container: &str) -> Effect<bool> {
+        self.run("wordpress.is_updating", php_container, (&[UPDATING], SHORT), json!({})).await
+    }
+
+    async fn repair_core(&self, php_container: &str) -> Effect<()> {
+        let script: &[&str] = &[CORE, REPAIR_CORE];
+        let answer: String = self.run("wordpress.repair_core", php_container, (script, None), json!({})).await?;
+        if answer == "laid" { Ok(()) } else { Err(occupied(NO_SOURCE)) }
+    }
+
     async fn run_events(&self, php_container: &str, run: &EventsRun) -> Effect<()> {
-        let input = json!({
+        let EventsLimits { event, update } = run.limits;
+        let events = json!({
             "host": run.url.host,
             "authority": run.url.authority(),
             "memory": format!("{}M", run.memory_mib),
         });
-        let script = (EVENTS, Some(EVENTS_DEADLINE));
+        let input = json!({
+            "script": program(&[RUN_EVENTS], events),
+            "event_seconds": event.as_secs(),
+            "update_seconds": update.as_secs(),
+        });
+        // The watcher has its own limits; this one is for a watcher that hangs.
+        let script = (&[WATCH_EVENTS][..], Some(update.max(event) + WATCHER_GRACE));
         self.run::<String>("wordpress.run_events", php_container, script, input).await.map(drop)
     }
 }

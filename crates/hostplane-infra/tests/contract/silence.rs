@@ -18,7 +18,7 @@ use hostplane_infra::error::{Dependency, Effect, EffectError};
 use hostplane_infra::gate::{Call, Gate, LiveGate, Verdict};
 use hostplane_infra::probe::HttpProbe;
 use hostplane_infra::proxy::{Caddy, CaddyLocation, RouteSpec};
-use hostplane_infra::wordpress::{EventsRun, Installation, PhpWordpress};
+use hostplane_infra::wordpress::{EventsLimits, EventsRun, Installation, PhpWordpress};
 use hostplane_infra::world::{Adapters, HostWorld, World};
 use hostplane_testing::fake::{FakeWorld, ScriptedGate};
 use hostplane_testing::specs;
@@ -56,7 +56,7 @@ async fn each_call(world: &World) -> Vec<(&'static str, bool, EffectError)> {
         admin_password: SECRET.into(),
     };
 
-    let events = EventsRun { url: url.clone(), memory_mib: 64 };
+    let events = EventsRun { url: url.clone(), memory_mib: 64, limits: EventsLimits::default() };
 
     let (reads, changes) = (false, true);
     let calls: Vec<(&'static str, bool, LocalBoxFuture<'_, Effect<()>>)> = vec![
@@ -94,6 +94,10 @@ async fn each_call(world: &World) -> Vec<(&'static str, bool, EffectError)> {
         ("facts", reads, wordpress.facts(id).map(none).boxed_local()),
         ("unpack", changes, wordpress.unpack(id, mark.site.id)),
         ("install", changes, wordpress.install(id, &installation)),
+        ("mark_files", changes, wordpress.mark_files(id, mark.site.id)),
+        ("mark_tables", changes, wordpress.mark_tables(id, mark.site.id)),
+        ("is_updating", reads, wordpress.is_updating(id).map(none).boxed_local()),
+        ("repair_core", changes, wordpress.repair_core(id)),
         ("run_events", changes, wordpress.run_events(id, &events)),
         ("get", reads, probe.get(&url, "/").map(none).boxed_local()),
         // Pings come last: one that fails keeps the other calls from being made.

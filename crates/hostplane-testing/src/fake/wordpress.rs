@@ -1,4 +1,5 @@
-//! WordPress in the in-memory world: two markers, one in the files volume, one in the database.
+//! WordPress in the in-memory world: a few of its files and two markers, one in the files volume, one in the database.
+//! A file `.maintenance` with the text `running` stands for an update that runs.
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -12,11 +13,17 @@ use hostplane_infra::clock::Clock;
 use hostplane_infra::containers::ContainerState;
 use hostplane_infra::error::{Effect, EffectError};
 use hostplane_infra::wordpress::{
-    ANOTHER_SITES_FILES, ANOTHER_SITES_TABLES, EventsRun, Installation, UNMARKED_TABLES, Wordpress, WordpressFacts,
-    occupied,
+    ANOTHER_SITES_FILES, ANOTHER_SITES_TABLES, EventsRun, FilesFound, Installation, NO_FILES, NO_TABLES, TablesFound,
+    UNMARKED_TABLES, UpdateState, Wordpress, WordpressFacts, occupied,
 };
 
 const MARKER: &str = ".hostplane-site";
+/// The file by which a core is known.
+const VERSION: &str = "wp-includes/version.php";
+/// The file that says what updates do.
+const MAINTENANCE: &str = ".maintenance";
+/// What a file of core says.
+const CORE: &[u8] = b"<?php";
 /// The table that an installer makes first and drops last: with it, all tables are an installer's that
 /// broke off.
 pub(super) const INSTALLING: &str = "hostplane_installing";
@@ -55,6 +62,39 @@ pub(super) fn database(state: &State, container: &str, call: &'static str) -> Ef
     if may && state.databases.databases.contains_key(&name) { Ok(name) } else { Err(refused()) }
 }
 
+/// The prefix of a site's tables, by its own configuration.
+fn prefix(state: &State, volume: &str) -> String {
+    let config = state.containers.read_file(volume, "wp-config.php").unwrap_or_default();
+    let config = String::from_utf8_lossy(&config).into_owned();
+    let named = config.split_once("$table_prefix = '").and_then(|(_, rest)| rest.split_once('\''));
+    named.map_or("wp_", |(prefix, _)| prefix).to_owned()
+}
+
+/// The tables of a database, by WordPress's options.
+fn found_tables(state: &State, volume: &str, database: &str) -> TablesFound {
+    let options = prefix(state, volume) + "options";
+    let tables = &state.databases.databases[database].tables;
+    if tables.contains_key(&options) {
+        TablesFound::Wordpress
+    } else if tables.keys().any(|table| table.ends_with("options")) {
+        TablesFound::Other
+    } else {
+        TablesFound::Nothing
+    }
+}
+
+/// The state of updates. The index page stands for the files of core.
+fn update(state: &State, volume: &str) -> UpdateState {
+    match state.containers.read_file(volume, MAINTENANCE).as_deref() {
+        Some(b"running") => UpdateState::Running,
+        Some(since) if since.starts_with(b"<?php $upgrading = 1") => {
+            let index = state.containers.read_file(volume, "index.php");
+            if index.as_deref() == Some(CORE) { UpdateState::Other } else { UpdateState::Core }
+        }
+        _ => UpdateState::None,
+    }
+}
+
 /// The text of the marker, if it is there.
 fn marker(state: &State, volume: &str) -> Option<String> {
     let text = state.containers.read_file(volume, MARKER)?;
@@ -66,10 +106,22 @@ impl Wordpress for FakeWorld {
     async fn facts(&self, php_container: &str) -> Effect<WordpressFacts> {
         let call = "wordpress.facts";
         let state = self.view();
-        let marker = marker(&state, &volume_at(&state, php_container, naming::DOCROOT, call)?);
+        let volume = volume_at(&state, php_container, naming::DOCROOT, call)?;
         let database = database(&state, php_container, call)?;
-        let unpacked = marker.and_then(|text| text.parse().ok());
-        Ok(WordpressFacts { unpacked, installed: state.databases.databases[&database].installed })
+        let tables = found_tables(&state, &volume, &database);
+        let has = |file: &str| state.containers.read_file(&volume, file).is_some();
+        Ok(WordpressFacts {
+            unpacked: marker(&state, &volume).and_then(|text| text.parse().ok()),
+            files: match (has(VERSION), has("index.html")) {
+                (true, _) => FilesFound::Wordpress("6.8".to_owned()),
+                (false, true) => FilesFound::Other,
+                (false, false) => FilesFound::Nothing,
+            },
+            read_only: false,
+            installed: state.databases.databases[&database].installed.filter(|_| tables == TablesFound::Wordpress),
+            tables,
+            update: update(&state, &volume),
+        })
     }
 
     async fn unpack(&self, php_container: &str, site: SiteId) -> Effect<()> {
@@ -83,8 +135,9 @@ impl Wordpress for FakeWorld {
             None => {}
         }
         let files = [
-            ("index.php", Bytes::from_static(b"<?php")),
-            ("wp-login.php", Bytes::from_static(b"<?php")),
+            ("index.php", Bytes::from_static(CORE)),
+            ("wp-login.php", Bytes::from_static(CORE)),
+            (VERSION, Bytes::from_static(CORE)),
             ("wp-config.php", Bytes::from_static(WP_CONFIG_STUB.as_bytes())),
             (MARKER, Bytes::from(format!("{site}\n"))),
         ];
@@ -125,6 +178,49 @@ impl Wordpress for FakeWorld {
         parts.next()?;
         database.installed = Some(installation.site);
         database.tables.remove(INSTALLING);
+        Ok(())
+    }
+
+    async fn mark_files(&self, php_container: &str, site: SiteId) -> Effect<()> {
+        let mut state = self.state();
+        let volume = volume_at(&state, php_container, naming::DOCROOT, "wordpress.mark_files")?;
+        if state.containers.read_file(&volume, VERSION).is_none() {
+            return Err(occupied(NO_FILES));
+        }
+        state.containers.write_file(&volume, MARKER, Bytes::from(format!("{site}\n")));
+        Ok(())
+    }
+
+    async fn mark_tables(&self, php_container: &str, site: SiteId) -> Effect<()> {
+        let mut state = self.state();
+        let call = "wordpress.mark_tables";
+        let name = database(&state, php_container, call)?;
+        let volume = volume_at(&state, php_container, naming::DOCROOT, call)?;
+        if found_tables(&state, &volume, &name) != TablesFound::Wordpress {
+            return Err(occupied(NO_TABLES));
+        }
+        state.databases.databases.entry(name).or_default().installed = Some(site);
+        Ok(())
+    }
+
+    async fn is_updating(&self, php_container: &str) -> Effect<bool> {
+        let state = self.view();
+        let volume = volume_at(&state, php_container, naming::DOCROOT, "wordpress.is_updating")?;
+        Ok(update(&state, &volume) == UpdateState::Running)
+    }
+
+    async fn repair_core(&self, php_container: &str) -> Effect<()> {
+        let call = "wordpress.repair_core";
+        let mut state = self.state();
+        let volume = volume_at(&state, php_container, naming::DOCROOT, call)?;
+        match update(&state, &volume) {
+            UpdateState::Running => return Err(EffectError::transient_message(call, "an update runs")),
+            UpdateState::Core | UpdateState::Other => {
+                state.containers.delete_file(&volume, MAINTENANCE);
+                state.containers.write_file(&volume, "index.php", Bytes::from_static(CORE));
+            }
+            UpdateState::None => {}
+        }
         Ok(())
     }
 

@@ -17,6 +17,12 @@ async fn reconciled(harness: &Harness) -> Value {
     scanned.body
 }
 
+/// Leaves a plugin of `hello` half updated, which only its owner can repair.
+fn interrupt_an_update(harness: &Harness) {
+    let interrupted = "<?php $upgrading = 1500000000; ?>";
+    harness.world.state().containers.write_file("wp_hello", ".maintenance", interrupted);
+}
+
 #[tokio::test]
 async fn a_drift_is_reported_and_repaired_by_a_job() {
     let harness = Harness::running().await;
@@ -41,11 +47,11 @@ async fn a_drift_is_reported_and_repaired_by_a_job() {
 async fn drift_for_an_operator_stays_listed() {
     let harness = Harness::with_hello().await;
     harness.active("other").await;
-    harness.world.state().containers.delete_file("wp_hello", ".hostplane-site");
+    interrupt_an_update(&harness);
     assert_snapshot("drift_for_operator", &reconciled(&harness).await);
     let of_other = harness.get("/api/v1/drift?site=other").await.body;
     assert_eq!(of_other["items"], json!([]));
-    assert_eq!(harness.get("/api/v1/sites/hello").await.body["drift"][0]["reason"], "absent");
+    assert_eq!(harness.get("/api/v1/sites/hello").await.body["drift"][0]["reason"], "half_update");
     let (code, out, _) = harness.cli(&["drift"]).await;
     assert!(code == Some(0) && out.contains("wordpress_files") && out.contains("operator"), "{out}");
     let (_, out, _) = harness.cli(&["site", "show", "hello"]).await;
@@ -106,7 +112,7 @@ async fn the_doctor_gives_hints() {
         assert!(out.contains(&format!("ok       {check}")), "{check}: {out}");
     }
     harness.world.state().containers.images.remove("hostplane/nginx:test");
-    harness.world.state().containers.delete_file("wp_hello", ".hostplane-site");
+    interrupt_an_update(&harness);
     let (code, out, _) = harness.cli(&["doctor", "--json"]).await;
     assert_eq!(code, Some(1), "{out}");
     let report: Value = serde_json::from_str(&out).unwrap();
@@ -141,7 +147,7 @@ fn names(text: &str) -> BTreeSet<&str> {
 #[tokio::test]
 async fn metrics_match_the_alerts_and_the_dashboard() {
     let harness = Harness::with_hello().await;
-    harness.world.state().containers.delete_file("wp_hello", ".hostplane-site");
+    interrupt_an_update(&harness);
     let late = harness.world.state().containers.volumes["wp_hello"].clone();
     harness.world.state().containers.volumes.insert("mine".to_owned(), late);
     reconciled(&harness).await;
@@ -157,7 +163,7 @@ async fn metrics_match_the_alerts_and_the_dashboard() {
     assert_eq!(reported, listed, "{text}");
     for line in [
         "hostplane_sites{status=\"ACTIVE\"} 1",
-        "hostplane_drifts{reason=\"absent\",remediation=\"operator\"} 1",
+        "hostplane_drifts{reason=\"half_update\",remediation=\"operator\"} 1",
         "hostplane_orphans{kind=\"volume\",reason=\"misnamed\"} 1",
         "hostplane_dependency_up{dependency=\"docker\"} 1",
         "hostplane_dependency_up{dependency=\"caddy\"} 0",

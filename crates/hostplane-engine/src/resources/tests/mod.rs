@@ -20,7 +20,7 @@ use hostplane_testing::fake::{FakeWorld, LedgerRow, State};
 use hostplane_testing::harness::{NGINX_IMAGE, PHP_IMAGE, SHARED_NETWORK, world as empty};
 use uuid::Uuid;
 
-use crate::context::SiteCx;
+use crate::context::{Intent, SiteCx};
 use crate::pace::Pace;
 use crate::site_settings::SiteSettings;
 use crate::sites::{self, Blueprint};
@@ -67,6 +67,7 @@ struct Site {
     world: World,
     secrets: Keyring,
     want: DesiredSite,
+    intent: Intent,
 }
 
 impl Site {
@@ -75,6 +76,7 @@ impl Site {
             world: world.behind(LiveGate::new()),
             secrets: Keyring::new(MasterSecret::new([7; 32])),
             want: hello(kind, SiteId::new(Uuid::from_u128(1))),
+            intent: Intent::New,
         }
     }
 
@@ -88,7 +90,7 @@ impl Site {
             site: &self.want.site,
             job: JobId::new(Uuid::from_u128(1)),
             pace: Pace { serving_patience: std::time::Duration::ZERO, ..Pace::default() },
-            is_repair: false,
+            intent: self.intent,
             hashes: None,
         }
     }

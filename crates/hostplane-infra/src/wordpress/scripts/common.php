@@ -8,6 +8,9 @@ ini_set('zend.exception_ignore_args', '1');
 set_time_limit(0);
 mysqli_report(MYSQLI_REPORT_ERROR | MYSQLI_REPORT_STRICT);
 
+const HOSTPLANE_ROOT = '/var/www/html';
+const HOSTPLANE_UPDATE = '/tmp/hostplane-update.lock';
+
 function hostplane_answer($value) {
     global $in;
     echo "\n", $in['token'], json_encode($value), "\n";
@@ -17,6 +20,12 @@ function hostplane_answer($value) {
 function hostplane_fail($why) {
     fwrite(STDERR, $why . "\n");
     exit(70);
+}
+
+// What a file says, at most. Null without one: what isn't a file might never end.
+function hostplane_read($path, $bytes) {
+    $found = is_file($path) ? @file_get_contents($path, false, null, 0, $bytes) : false;
+    return $found === false ? null : $found;
 }
 
 function hostplane_connect() {
@@ -29,6 +38,59 @@ function hostplane_connect() {
 
 // What the marker of the files says, at most; null without one.
 function hostplane_marker() {
-    $found = @file_get_contents('/var/www/html/.hostplane-site', false, null, 0, 64);
-    return $found === false ? null : trim($found);
+    $found = hostplane_read(HOSTPLANE_ROOT . '/.hostplane-site', 64);
+    return $found === null ? null : trim($found);
+}
+
+// Writes a file whole or not at all.
+function hostplane_write($path, $contents) {
+    $temporary = $path . '.new';
+    $file = fopen($temporary, 'w') ?: hostplane_fail('can\'t write ' . $temporary);
+    if (fwrite($file, $contents) !== strlen($contents) || !fsync($file) || !fclose($file)) {
+        hostplane_fail('can\'t write ' . $temporary);
+    }
+    rename($temporary, $path) || hostplane_fail('can\'t rename ' . $temporary);
+}
+
+// The directory of WordPress's core: the site's own, or one in it. Null without one.
+function hostplane_core() {
+    $found = array_merge([HOSTPLANE_ROOT . '/wp-includes/version.php'],
+        glob(HOSTPLANE_ROOT . '/*/wp-includes/version.php') ?: []);
+    foreach ($found as $version) {
+        if (is_file($version)) {
+            return dirname($version, 2);
+        }
+    }
+    return null;
+}
+
+// The version that a core says it is. Its text is read and never run.
+function hostplane_version($core) {
+    $text = (string) hostplane_read($core . '/wp-includes/version.php', 65536);
+    return preg_match('/^\$wp_version\s*=\s*\'([0-9A-Za-z.+-]{1,32})\'/m', $text, $match) ? $match[1] : null;
+}
+
+// True while an update of core, of a plugin or of a theme runs: each holds this lock until its process ends.
+function hostplane_is_updating() {
+    $lock = is_file(HOSTPLANE_UPDATE) ? @fopen(HOSTPLANE_UPDATE, 'r') : false;
+    return $lock !== false && !flock($lock, LOCK_EX | LOCK_NB);
+}
+
+// The prefix of the site's tables. Its own configuration is read and never run.
+function hostplane_prefix() {
+    $text = (string) hostplane_read(HOSTPLANE_ROOT . '/wp-config.php', 65536);
+    $found = preg_match_all('/^\s*\$table_prefix\s*=\s*[\'"](\w{1,40})[\'"]\s*;/m', $text, $matches);
+    return $found ? end($matches[1]) : 'wp_';
+}
+
+// The site's table of options: its name, '' when tables are there but not this one, null without any.
+function hostplane_options($db) {
+    $tables = array_column($db->query('SHOW TABLES')->fetch_all(), 0);
+    $options = hostplane_prefix() . 'options';
+    if (in_array($options, $tables, true)) {
+        $columns = array_column($db->query("SHOW COLUMNS FROM `$options`")->fetch_all(), 0);
+        // Another program may have a table of that name.
+        return array_diff(['option_name', 'option_value', 'autoload'], $columns) === [] ? $options : '';
+    }
+    return preg_grep('/options$/', $tables) ? '' : null;
 }

@@ -1,10 +1,20 @@
-// Prints whose WordPress is unpacked and whose is installed. None of the site's own code is loaded.
-$facts = ['unpacked' => hostplane_marker(), 'installed' => null];
+// Prints what of WordPress is there. None of the site's own code is loaded.
+$core = hostplane_core();
+$facts = [
+    'unpacked' => hostplane_marker(),
+    'core' => $core === null ? null : (hostplane_version($core) ?? 'unknown'),
+    'index' => (bool) glob(HOSTPLANE_ROOT . '/index.{html,htm}', GLOB_BRACE),
+    'writable' => is_writable(HOSTPLANE_ROOT),
+    'update' => hostplane_update($core),
+    'installed' => null,
+    'tables' => 'nothing',
+];
 require '/etc/hostplane/wp-config.php';
 $db = hostplane_connect();
-$tables = $db->query("SHOW TABLES LIKE 'wp\\_options'");
-if ($tables->num_rows > 0) {
-    $rows = $db->query("SELECT LEFT(option_value, 64) FROM wp_options WHERE option_name = 'hostplane_installed'");
+$options = hostplane_options($db);
+$facts['tables'] = match ($options) { null => 'nothing', '' => 'other', default => 'wordpress' };
+if ($options) {
+    $rows = $db->query("SELECT LEFT(option_value, 64) FROM `$options` WHERE option_name = 'hostplane_installed'");
     $row = $rows->fetch_row();
     $facts['installed'] = $row === null ? null : $row[0];
 }

@@ -1,8 +1,5 @@
 // Copies WordPress from the image into the site's empty volume. The marker is written last: without it
 // the next run copies everything again.
-const ROOT = '/var/www/html';
-const MARKER = ROOT . '/.hostplane-site';
-
 // An exec outlives its client, so an earlier run may still be copying.
 $lock = fopen('/tmp/hostplane-unpack.lock', 'c') ?: hostplane_fail('no lock file');
 flock($lock, LOCK_EX);
@@ -29,17 +26,8 @@ function copy_tree($from, $to) {
     }
 }
 
-function write_file($path, $contents) {
-    $temporary = $path . '.new';
-    $file = fopen($temporary, 'w') ?: hostplane_fail('can\'t write ' . $temporary);
-    if (fwrite($file, $contents) !== strlen($contents) || !fsync($file) || !fclose($file)) {
-        hostplane_fail('can\'t write ' . $temporary);
-    }
-    rename($temporary, $path) || hostplane_fail('can\'t rename ' . $temporary);
-}
-
 umask(0022);
-copy_tree('/usr/src/wordpress', ROOT);
-write_file(ROOT . '/wp-config.php', $in['wp_config']);
-write_file(MARKER, $in['site'] . "\n");
+copy_tree('/usr/src/wordpress', HOSTPLANE_ROOT);
+hostplane_write(HOSTPLANE_ROOT . '/wp-config.php', $in['wp_config']);
+hostplane_write(HOSTPLANE_ROOT . '/.hostplane-site', $in['site'] . "\n");
 hostplane_answer('unpacked');

@@ -1,17 +1,22 @@
 //! Real servers for real sites.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::FutureExt;
 use hostplane_infra::clock::SystemClock;
 use hostplane_infra::containers::Containers;
+use hostplane_infra::error::Effect;
 use hostplane_infra::gate::LiveGate;
 use hostplane_infra::probe::HttpProbe;
 use hostplane_infra::proxy::Caddy;
-use hostplane_infra::wordpress::PhpWordpress;
+use hostplane_infra::wordpress::{EventsLimits, EventsRun, PhpWordpress, UpdateState};
 use hostplane_infra::world::{Adapters, World};
 
-use super::{Ground, Harness, run};
+use super::site::Site;
+use super::{Ground, Harness, run as run_all};
 use crate::mariadb::Server;
 use crate::server::{TestContainer, TestNetwork, eventually, image};
 use crate::{caddy, server};
@@ -121,5 +126,71 @@ impl Harness for Real {
 #[tokio::test(flavor = "multi_thread")]
 async fn real_sites_keep_to_the_contract() {
     let harness: Arc<dyn Harness> = Arc::new(Real::start().await);
-    run(&harness).await;
+    run_all(&harness).await;
+    a_run_of_events_is_ended_but_no_update(harness).await;
+}
+
+/// A part of the site that runs in each run of due events.
+const PLUGIN: &str = "wp-content/mu-plugins/test.php";
+/// Writes what happened to it below the site's files.
+const REPORTS: &str = "<?php
+function report($what) { file_put_contents(ABSPATH . 'report.txt', $what . \"\\n\", FILE_APPEND); }
+if (!wp_doing_cron()) { return; }
+register_shutdown_function(static fn() => report('its end'));
+";
+
+/// Limits as short as can be while WordPress is surely loaded within the first.
+const LIMITS: EventsLimits = EventsLimits { event: Duration::from_secs(4), update: Duration::from_secs(9) };
+
+async fn run(site: &Site, php: &str, plugin: &str) -> (Effect<()>, String) {
+    site.write_file("report.txt", "").await;
+    site.write_file(PLUGIN, &format!("{REPORTS}{plugin}")).await;
+    let run = EventsRun { url: site.want.url.clone(), memory_mib: 256, limits: LIMITS };
+    let ended = site.world().local().wordpress.run_events(php, &run).await;
+    (ended, site.read_file(php, "report.txt").await.expect("the report is there"))
+}
+
+/// What WordPress calls before it downloads an update.
+const BEGINS: &str = "apply_filters('upgrader_pre_download', false, 'package', null, []);";
+
+/// What needs a real program that runs for a while.
+async fn a_run_of_events_is_ended_but_no_update(harness: Arc<dyn Harness>) {
+    let site = Site::new(harness);
+    let passed = AssertUnwindSafe(async {
+        let php = site.ready().await;
+        site.unpack(&php).await.unwrap();
+        site.install(&php).await.unwrap();
+        let wordpress = &site.world().local().wordpress;
+
+        let (ended, report) = run(&site, &php, "report('began'); sleep(30); report('went on');").await;
+        assert!(ended.unwrap_err().to_string().contains("ended after 4 s"), "a run that hangs");
+        assert_eq!(report, "began\nits end\n", "SIGTERM comes first");
+        let (ended, report) = run(&site, &php, "pcntl_signal(SIGTERM, SIG_IGN); while (true) { sleep(1); }").await;
+        assert!(ended.is_err() && report.is_empty(), "SIGKILL ends it: {report}");
+
+        // While it runs it shows, and core isn't touched.
+        let running = async {
+            eventually("it updates", async || wordpress.is_updating(&php).await.unwrap()).await;
+            assert_eq!(site.facts(&php).await.update, UpdateState::Running);
+            wordpress.repair_core(&php).await.unwrap_err();
+        };
+        let updates = format!("{BEGINS} sleep(6); report('updated');");
+        let ((ended, report), ()) = tokio::join!(run(&site, &php, &updates), running);
+        ended.expect("an update has more time");
+        assert_eq!(report, "updated\nits end\n");
+        assert!(!wordpress.is_updating(&php).await.unwrap());
+        assert_eq!(site.facts(&php).await.update, UpdateState::None);
+
+        let (ended, report) = run(&site, &php, &format!("{BEGINS} sleep(30); report('updated');")).await;
+        assert!(ended.unwrap_err().to_string().contains("ended after 9 s"), "nor is an update endless");
+        assert_eq!(report, "its end\n");
+        assert_eq!(site.facts(&php).await.update, UpdateState::Other, "that it broke off is known");
+        let (ended, _) = run(&site, &php, BEGINS).await;
+        ended.unwrap();
+        assert_eq!(site.facts(&php).await.update, UpdateState::None, "the next one ends that");
+    })
+    .catch_unwind()
+    .await;
+    site.clear().await;
+    passed.unwrap();
 }

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use hostplane_domain::details::SiteTitle;
 use hostplane_infra::error::{Effect, EffectError, Rejection};
-use hostplane_infra::wordpress::{Installation, WordpressFacts};
+use hostplane_infra::wordpress::{FilesFound, Installation, TablesFound, UpdateState, WordpressFacts};
 use hostplane_testing::cases;
 
-use super::site::{ADMIN_PASSWORD, DATABASE_PASSWORD, Site, TITLE, another};
+use super::site::{ADMIN_PASSWORD, DATABASE_PASSWORD, Site, TITLE, VERSION, another};
 use crate::containers::harness::{not_found, rejected, transient};
 
 cases!(pub(super) CASES: Site = [
@@ -23,6 +23,11 @@ cases!(pub(super) CASES: Site = [
     a_database_that_cannot_be_used_is_transient,
     settings_that_cannot_be_used_are_transient,
     more_privileges_than_needed_hinder_nothing,
+    what_is_there_is_marked_again,
+    nothing_is_marked_where_nothing_is,
+    tables_with_another_prefix_are_not_the_site_s,
+    an_interrupted_update_of_core_is_made_whole,
+    an_interrupted_update_of_a_plugin_is_left_alone,
     events_run_once_wordpress_is_installed,
 ]);
 
@@ -31,11 +36,17 @@ const MARKER: &str = ".hostplane-site";
 const INSTALLING: &str = "hostplane_installing";
 
 fn unpacked(site: &Site) -> WordpressFacts {
-    WordpressFacts { unpacked: Some(site.want.site.id), installed: None }
+    let files = FilesFound::Wordpress(VERSION.to_owned());
+    WordpressFacts { unpacked: Some(site.want.site.id), files, ..WordpressFacts::default() }
 }
 
 fn whole(site: &Site) -> WordpressFacts {
-    WordpressFacts { installed: Some(site.want.site.id), ..unpacked(site) }
+    WordpressFacts { installed: Some(site.want.site.id), ..unmarked(site) }
+}
+
+/// WordPress installed, without the marker that says so.
+fn unmarked(site: &Site) -> WordpressFacts {
+    WordpressFacts { tables: TablesFound::Wordpress, ..unpacked(site) }
 }
 
 #[track_caller]
@@ -47,9 +58,18 @@ fn would_lose_data(result: Effect<()>) -> String {
 }
 
 /// Each call, as an error.
-async fn each_call(site: &Site, php: &str) -> [EffectError; 4] {
-    let facts = site.world().local().wordpress.facts(php).await.map(drop);
-    let results = [facts, site.unpack(php).await, site.install(php).await, site.run_events(php).await];
+async fn each_call(site: &Site, php: &str) -> [EffectError; 8] {
+    let wordpress = &site.world().local().wordpress;
+    let results = [
+        wordpress.facts(php).await.map(drop),
+        site.unpack(php).await,
+        site.install(php).await,
+        site.mark_files(php).await,
+        site.mark_tables(php).await,
+        wordpress.is_updating(php).await.map(drop),
+        wordpress.repair_core(php).await,
+        site.run_events(php).await,
+    ];
     let errors = results.map(Result::unwrap_err);
     for error in &errors {
         holds_no_secret(error);
@@ -104,7 +124,7 @@ async fn what_is_installed_is_kept(site: &Site, php: &str) {
     as_it_was().await;
     // ... and when the marker alone has gone.
     site.harness.delete_marker(&database).await;
-    assert_eq!(site.facts(php).await, unpacked(site));
+    assert_eq!(site.facts(php).await, unmarked(site));
     let message = would_lose_data(site.world().local().wordpress.install(php, &renamed).await);
     assert!(message.contains("tables that Hostplane didn't make"), "{message}");
     as_it_was().await;
@@ -128,7 +148,7 @@ async fn another_sites_files_are_not_touched(site: &Site) {
     // What can't be read may be another's too, and so may nothing at all.
     for (marker, seen) in [(another().to_string(), Some(another())), ("nonsense".into(), None), (String::new(), None)] {
         site.write_file(MARKER, &marker).await;
-        assert_eq!(site.facts(&php).await, WordpressFacts { unpacked: seen, installed: None });
+        assert_eq!(site.facts(&php).await, WordpressFacts { unpacked: seen, ..WordpressFacts::default() });
         would_lose_data(site.unpack(&php).await);
         assert_eq!(site.read_file(&php, MARKER).await, Some(marker));
         assert_eq!(site.read_file(&php, "index.php").await, None);
@@ -164,7 +184,7 @@ async fn an_installation_that_broke_off_is_done_again(site: &Site) {
     site.harness.make_table(&database, INSTALLING).await;
     site.harness.make_table(&database, "left_over").await;
     site.harness.delete_marker(&database).await;
-    assert_eq!(site.facts(&php).await, unpacked(site));
+    assert_eq!(site.facts(&php).await, unmarked(site));
     site.install(&php).await.unwrap();
     assert_eq!(site.facts(&php).await, whole(site));
     assert_eq!(site.harness.tables(&database).await, tables);
@@ -216,6 +236,7 @@ async fn a_container_that_is_not_there_is_not_found(site: &Site) {
 async fn a_database_that_cannot_be_used_is_transient(site: &Site) {
     let php = site.ready().await;
     site.write_file(MARKER, &site.want.site.id.to_string()).await;
+    let marked = WordpressFacts { files: FilesFound::Nothing, ..unpacked(site) };
     let unusable = async || {
         transient(site.world().local().wordpress.facts(&php).await);
         let error = site.install(&php).await.unwrap_err();
@@ -226,11 +247,11 @@ async fn a_database_that_cannot_be_used_is_transient(site: &Site) {
     site.harness.change_password(&site.database()).await;
     unusable().await;
     site.tenant().await;
-    assert_eq!(site.facts(&php).await, unpacked(site));
+    assert_eq!(site.facts(&php).await, marked);
     site.harness.drop_database(&site.database()).await;
     unusable().await;
     site.tenant().await;
-    assert_eq!(site.facts(&php).await, unpacked(site));
+    assert_eq!(site.facts(&php).await, marked);
 }
 
 async fn settings_that_cannot_be_used_are_transient(site: &Site) {
@@ -238,6 +259,75 @@ async fn settings_that_cannot_be_used_are_transient(site: &Site) {
     site.empty_settings().await;
     transient(site.world().local().wordpress.facts(&php).await);
     transient(site.install(&php).await);
+}
+
+async fn what_is_there_is_marked_again(site: &Site) {
+    let php = site.ready().await;
+    site.unpack(&php).await.unwrap();
+    site.install(&php).await.unwrap();
+    site.write_file("wp-config.php", "<?php // theirs").await;
+    site.write_file(MARKER, &another().to_string()).await;
+    site.harness.delete_marker(&site.database()).await;
+    assert_eq!(site.facts(&php).await, WordpressFacts { unpacked: Some(another()), ..unmarked(site) });
+    for _ in 0..2 {
+        site.mark_files(&php).await.unwrap();
+        site.mark_tables(&php).await.unwrap();
+        assert_eq!(site.facts(&php).await, whole(site));
+    }
+    assert_eq!(site.read_file(&php, "wp-config.php").await.as_deref(), Some("<?php // theirs"));
+    assert_eq!(site.harness.title(&site.database()).await.as_deref(), Some(TITLE));
+}
+
+async fn nothing_is_marked_where_nothing_is(site: &Site) {
+    let php = site.ready().await;
+    would_lose_data(site.mark_files(&php).await);
+    would_lose_data(site.mark_tables(&php).await);
+    assert_eq!(site.facts(&php).await, WordpressFacts::default());
+    site.write_file("index.html", "theirs").await;
+    would_lose_data(site.mark_files(&php).await);
+    assert_eq!(site.facts(&php).await, WordpressFacts { files: FilesFound::Other, ..WordpressFacts::default() });
+}
+
+async fn tables_with_another_prefix_are_not_the_site_s(site: &Site) {
+    let php = site.ready().await;
+    site.unpack(&php).await.unwrap();
+    site.install(&php).await.unwrap();
+    site.write_file("wp-config.php", "<?php\n$table_prefix = 'theirs_';\n").await;
+    let other = WordpressFacts { tables: TablesFound::Other, ..unpacked(site) };
+    assert_eq!(site.facts(&php).await, other);
+    would_lose_data(site.mark_tables(&php).await);
+}
+
+/// A time that is long past.
+const LONG_SINCE: &str = "<?php $upgrading = 1500000000; ?>";
+
+async fn an_interrupted_update_of_core_is_made_whole(site: &Site) {
+    let php = site.ready().await;
+    site.unpack(&php).await.unwrap();
+    let index = site.read_file(&php, "index.php").await;
+    site.write_file("index.php", "<?php // of the next version").await;
+    site.write_file("wp-config.php", "<?php // theirs").await;
+    assert_eq!(site.facts(&php).await, unpacked(site), "owners may change core");
+    site.write_file(".maintenance", LONG_SINCE).await;
+    assert_eq!(site.facts(&php).await, WordpressFacts { update: UpdateState::Core, ..unpacked(site) });
+    let wordpress = &site.world().local().wordpress;
+    assert!(!wordpress.is_updating(&php).await.unwrap());
+    for _ in 0..2 {
+        wordpress.repair_core(&php).await.unwrap();
+        assert_eq!(site.facts(&php).await, unpacked(site));
+    }
+    assert_eq!(site.read_file(&php, "index.php").await, index);
+    assert_eq!(site.read_file(&php, "wp-config.php").await.as_deref(), Some("<?php // theirs"));
+}
+
+async fn an_interrupted_update_of_a_plugin_is_left_alone(site: &Site) {
+    let php = site.ready().await;
+    site.unpack(&php).await.unwrap();
+    site.write_file(".maintenance", LONG_SINCE).await;
+    assert_eq!(site.facts(&php).await, WordpressFacts { update: UpdateState::Other, ..unpacked(site) });
+    // An owner's own maintenance is no update.
+    site.write_file(".maintenance", "<?php $upgrading = time(); ?>").await;
+    assert_eq!(site.facts(&php).await, unpacked(site));
 }
 
 async fn more_privileges_than_needed_hinder_nothing(site: &Site) {

@@ -21,7 +21,7 @@ use hostplane_infra::databases::TenantSpec;
 use hostplane_infra::error::Effect;
 use hostplane_infra::probe::Page;
 use hostplane_infra::proxy::RouteSpec;
-use hostplane_infra::wordpress::{EventsRun, Installation, WordpressFacts};
+use hostplane_infra::wordpress::{EventsLimits, EventsRun, FilesFound, Installation, WordpressFacts};
 use hostplane_infra::world::World;
 use hostplane_testing::specs;
 use secrecy::ExposeSecret;
@@ -35,6 +35,9 @@ pub const DATABASE_PASSWORD: &str = "database-s3cret";
 pub const ADMIN_PASSWORD: &str = "admin-s3cret";
 /// The site's title.
 pub const TITLE: &str = "It's a \\ \"title\" & <more>";
+
+/// What any version of WordPress is called in these facts.
+pub const VERSION: &str = "a version";
 
 /// A site with a name of its own.
 pub struct Site {
@@ -189,7 +192,20 @@ impl Site {
     }
 
     pub async fn facts(&self, php: &str) -> WordpressFacts {
-        self.world().local().wordpress.facts(php).await.unwrap()
+        let mut facts = self.world().local().wordpress.facts(php).await.unwrap();
+        if let FilesFound::Wordpress(version) = &mut facts.files {
+            assert!(version.starts_with(|first: char| first.is_ascii_digit()), "{version}");
+            VERSION.clone_into(version);
+        }
+        facts
+    }
+
+    pub async fn mark_files(&self, php: &str) -> Effect<()> {
+        self.world().local().wordpress.mark_files(php, self.want.site.id).await
+    }
+
+    pub async fn mark_tables(&self, php: &str) -> Effect<()> {
+        self.world().local().wordpress.mark_tables(php, self.want.site.id).await
     }
 
     pub async fn unpack(&self, php: &str) -> Effect<()> {
@@ -210,7 +226,7 @@ impl Site {
     }
 
     pub async fn run_events(&self, php: &str) -> Effect<()> {
-        let run = EventsRun { url: self.want.url.clone(), memory_mib: 256 };
+        let run = EventsRun { url: self.want.url.clone(), memory_mib: 256, limits: EventsLimits::default() };
         self.world().local().wordpress.run_events(php, &run).await
     }
 

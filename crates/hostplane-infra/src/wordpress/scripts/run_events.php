@@ -1,7 +1,10 @@
-// Runs the events that are due, as a request to wp-cron.php would. One run at a time: an exec outlives its client.
-$lock = fopen('/tmp/hostplane-events.lock', 'c') ?: hostplane_fail('no lock file');
-if (!flock($lock, LOCK_EX | LOCK_NB)) {
-    hostplane_answer('running');
+// Runs the events that are due, as a request to wp-cron.php would. The watcher ends it, and asks first.
+if (function_exists('pcntl_signal')) {
+    pcntl_async_signals(true);
+    pcntl_signal(SIGTERM, static function () {
+        define('HOSTPLANE_TERMINATED', true);
+        exit(143);
+    });
 }
 ini_set('memory_limit', $in['memory']);
 foreach (['HTTP_HOST' => $in['authority'], 'REQUEST_URI' => '/wp-cron.php', 'REQUEST_METHOD' => 'GET',
@@ -10,13 +13,19 @@ foreach (['HTTP_HOST' => $in['authority'], 'REQUEST_URI' => '/wp-cron.php', 'REQ
 }
 // WordPress ends the process by itself, and so may any event.
 $token = $in['token'];
-register_shutdown_function(static function () use ($token) {
+$end = static function () use ($token) {
     // Without its database, or in maintenance, it ends early and as if nothing were the matter.
     if (!function_exists('did_action') || !did_action('wp_loaded')) {
         fwrite(STDERR, "WordPress was not loaded\n");
         exit(70);
     }
-    echo "\n", $token, json_encode('ran'), "\n";
+    if (!defined('HOSTPLANE_TERMINATED')) {
+        echo "\n", $token, json_encode('ran'), "\n";
+    }
+};
+// The last of all: what WordPress and its plugins do at the end comes before.
+register_shutdown_function(static function () use ($end) {
+    register_shutdown_function($end);
 });
 chdir('/var/www/html');
 require '/var/www/html/wp-cron.php';

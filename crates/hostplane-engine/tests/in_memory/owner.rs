@@ -1,0 +1,183 @@
+//! What an owner does to his site: it is his, so no job undoes it, and nothing of it holds the site.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use hostplane_domain::drift::Remediation;
+use hostplane_domain::ids::SiteId;
+use hostplane_domain::job::JobState;
+use hostplane_domain::naming::ResourceKind;
+use hostplane_domain::observed::Reason;
+use hostplane_domain::site_change::{LimitsPatch, PhpPatch, SettingsPatch, SiteChange};
+use hostplane_domain::status::SiteStatus;
+use hostplane_infra::containers::{ArchiveEntry, ContainerState};
+use hostplane_testing::fake::State;
+use hostplane_testing::harness::{ControlPlane, name};
+
+use crate::drift::{Wreck, in_service, new_in_service, php, repair_completes, repairs, scan_finds};
+use crate::harness::Harness;
+
+const MARKER: &str = ".hostplane-site";
+const MAINTENANCE: &str = ".maintenance";
+/// What WordPress leaves in that file when its update breaks off.
+const INTERRUPTED: &str = "<?php $upgrading = 1500000000; ?>";
+
+/// The owner's files, without our marker.
+fn owned(state: &State) -> BTreeMap<String, ArchiveEntry> {
+    let mut files = state.containers.volumes["wp_hello"].files.clone();
+    files.remove(MARKER);
+    files
+}
+
+fn more_memory() -> SiteChange {
+    let php = PhpPatch { memory_mib: Some(128), ..PhpPatch::default() };
+    SiteChange::Settings(SettingsPatch { php, limits: LimitsPatch::default() })
+}
+
+async fn changes(running: &ControlPlane, change: &SiteChange) {
+    let job = running.change("hello", change).await;
+    running.completed(job).await;
+}
+
+/// Each of our markers, lost or another site's.
+const LOST: &[(ResourceKind, Wreck)] = &[
+    (ResourceKind::WordpressFiles, |state| state.containers.delete_file("wp_hello", MARKER)),
+    (ResourceKind::WordpressFiles, |state| {
+        state.containers.write_file("wp_hello", MARKER, "01a229af-abb4-721e-b0f5-d92f28d0b64f");
+    }),
+    (ResourceKind::WordpressInstall, |state| {
+        state.databases.databases.get_mut("wp_hello").unwrap().installed = None;
+    }),
+    (ResourceKind::WordpressInstall, |state| {
+        let other: SiteId = "01a229af-abb4-721e-b0f5-d92f28d0b64f".parse().unwrap();
+        state.databases.databases.get_mut("wp_hello").unwrap().installed = Some(other);
+    }),
+];
+
+/// A restore by the owner: his own configuration, and the files of a newer core.
+fn restore(state: &mut State) {
+    state.containers.write_file("wp_hello", "wp-config.php", "<?php // theirs");
+    state.containers.write_file("wp_hello", "wp-includes/newer.php", "<?php // of a newer core");
+}
+
+#[tokio::test]
+async fn a_marker_is_put_back_and_nothing_of_the_owner_s_is_written() {
+    for (kind, lose) in LOST {
+        let (harness, running) = new_in_service().await;
+        restore(&mut harness.world.state());
+        let (before, tables) =
+            (owned(&harness.state()), harness.state().databases.databases["wp_hello"].tables.clone());
+        lose(&mut harness.world.state());
+        running.scan_deeply().await;
+        let repair = repair_completes(&running, 1).await;
+        let why: Vec<_> = repair.record.why.iter().map(|why| (why.kind, why.reason, why.remediation)).collect();
+        assert_eq!(why, [(*kind, Reason::Marker, Remediation::Repair)]);
+        running.assert_whole("hello").await;
+        assert_eq!(owned(&harness.state()), before, "{kind}");
+        assert_eq!(harness.state().databases.databases["wp_hello"].tables, tables);
+        running.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_site_without_our_markers_is_changed_like_any_other() {
+    for (kind, lose) in LOST {
+        for change in [more_memory(), SiteChange::Suspended(true), SiteChange::Secrets { generation: 1 }] {
+            let (harness, running) = new_in_service().await;
+            restore(&mut harness.world.state());
+            let before = owned(&harness.state());
+            lose(&mut harness.world.state());
+            changes(&running, &change).await;
+            assert_eq!(owned(&harness.state()), before, "{kind} {change:?}");
+            assert_eq!(running.status("hello").await, SiteStatus::Active);
+            running.stop().await;
+        }
+    }
+}
+
+/// What only the owner can end: it is told, and hinders nothing.
+const THEIRS: &[(ResourceKind, Reason, Wreck)] = &[
+    (ResourceKind::WordpressFiles, Reason::HalfUpdate, |state| {
+        state.containers.write_file("wp_hello", MAINTENANCE, INTERRUPTED);
+    }),
+    (ResourceKind::WordpressInstall, Reason::Data, |state| {
+        state.containers.write_file("wp_hello", "wp-config.php", "<?php $table_prefix = 'theirs_';");
+    }),
+];
+
+#[tokio::test]
+async fn what_only_the_owner_can_end_is_told_and_hinders_no_change() {
+    for (kind, reason, wreck) in THEIRS {
+        let (harness, running) = new_in_service().await;
+        wreck(&mut harness.world.state());
+        let before = owned(&harness.state());
+        scan_finds(&running, &[(*kind, *reason, Remediation::Operator)]).await;
+        assert!(repairs(&running).await.is_empty());
+        for change in [more_memory(), SiteChange::Suspended(true), SiteChange::Suspended(false)] {
+            changes(&running, &change).await;
+        }
+        assert_eq!(owned(&harness.state()), before);
+        running.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_core_that_was_half_updated_is_made_whole() {
+    let (harness, running) = new_in_service().await;
+    let whole = owned(&harness.state());
+    {
+        let mut state = harness.world.state();
+        state.containers.write_file("wp_hello", "index.php", "<?php // of the next version");
+        state.containers.write_file("wp_hello", MAINTENANCE, INTERRUPTED);
+    }
+    running.scan_deeply().await;
+    repair_completes(&running, 1).await;
+    assert_eq!(owned(&harness.state()), whole);
+    scan_finds(&running, &[]).await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn no_job_ends_an_update_that_runs() {
+    for change in [Some(more_memory()), Some(SiteChange::Suspended(true)), None] {
+        let (harness, running) = new_in_service().await;
+        harness.world.state().containers.write_file("wp_hello", MAINTENANCE, "running");
+        let before = harness.state();
+        let job = match &change {
+            Some(change) => running.change("hello", change).await,
+            None => running.destroy("hello").await,
+        };
+        assert_eq!(running.waiting(job).await.record.waiting_for.as_deref(), Some("site"));
+        assert_eq!(harness.state(), before, "nothing was begun");
+        harness.world.state().containers.delete_file("wp_hello", MAINTENANCE);
+        running.completed(job).await;
+        running.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn an_update_is_not_waited_for_for_ever() {
+    let mut harness = Harness::new().await;
+    harness.settings.pace.update_patience = Duration::from_millis(20);
+    let running = in_service(&harness).await;
+    harness.world.state().containers.write_file("wp_hello", MAINTENANCE, "running");
+    changes(&running, &more_memory()).await;
+    running.destroyed("hello").await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_repair_that_ends_nothing_waits_for_no_update() {
+    let (harness, running) = new_in_service().await;
+    harness.world.state().containers.write_file("wp_hello", MAINTENANCE, "running");
+    let nginx = |state: &mut State, to| state.containers.container_mut("nginx_hello").unwrap().state = to;
+    nginx(&mut harness.world.state(), ContainerState::Exited);
+    running.scan(1).await;
+    repair_completes(&running, 1).await;
+    // PHP that is frozen is made again, and with it goes what runs in it.
+    php(&mut harness.world.state()).state = ContainerState::Paused;
+    running.scan(1).await;
+    let repair = repair_completes(&running, 2).await;
+    assert_eq!((repair.record.state, repair.site), (JobState::Completed, name("hello")));
+    running.stop().await;
+}

@@ -1,0 +1,25 @@
+// Lays the image's core over one of the same version that an interrupted update left as a mixture. What is replaced is
+// kept in a directory of its own, which nginx never serves.
+$lock = fopen(HOSTPLANE_UPDATE, 'c') ?: hostplane_fail('no lock file');
+if (!flock($lock, LOCK_EX | LOCK_NB)) {
+    hostplane_fail('an update runs');
+}
+$core = hostplane_core();
+if ($core === null || !hostplane_has_source($core)) {
+    hostplane_answer('no source');
+}
+umask(0022);
+$kept = HOSTPLANE_ROOT . '/.hostplane-replaced-' . gmdate('Ymd\THis\Z');
+foreach (hostplane_differing($core) as $file) {
+    if (is_file("$core/$file")) {
+        is_dir(dirname("$kept/$file")) || mkdir(dirname("$kept/$file"), 0755, true);
+        copy("$core/$file", "$kept/$file") || hostplane_fail("can't keep $file");
+    }
+    is_dir(dirname("$core/$file")) || mkdir(dirname("$core/$file"), 0755, true);
+    hostplane_write("$core/$file", (string) file_get_contents(HOSTPLANE_SOURCE . "/$file"));
+}
+if (hostplane_maintenance($core) !== null) {
+    unlink($core . '/.maintenance');
+}
+ftruncate($lock, 0);
+hostplane_answer('laid');

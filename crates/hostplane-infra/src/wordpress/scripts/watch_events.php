@@ -1,0 +1,26 @@
+// Starts a run of due events and ends it when it takes too long: soon, but not while an update runs. One run at a time:
+// an exec outlives its client.
+$lock = fopen('/tmp/hostplane-events.lock', 'c') ?: hostplane_fail('no lock file');
+if (!flock($lock, LOCK_EX | LOCK_NB)) {
+    hostplane_answer('running');
+}
+// The other descriptors are this process's own.
+$run = proc_open(['php'], [['pipe', 'r']], $pipes) ?: hostplane_fail('php can\'t be started');
+fwrite($pipes[0], $in['script']);
+fclose($pipes[0]);
+$began = hrtime(true);
+$signals = [15, 9];
+while (($status = proc_get_status($run))['running']) {
+    $seconds = (hrtime(true) - $began) / 1e9;
+    $limit = hostplane_is_updating() ? $in['update_seconds'] : $in['event_seconds'];
+    if ($seconds > $limit && $signals !== []) {
+        $signal = array_shift($signals);
+        fwrite(STDERR, "ended after {$limit} s\n");
+        proc_terminate($run, $signal);
+        // Time for what WordPress does at its end, before the next signal.
+        $began = hrtime(true);
+        $in['event_seconds'] = $in['update_seconds'] = 10;
+    }
+    usleep(20000);
+}
+exit($status['signaled'] ? 128 + $status['termsig'] : $status['exitcode']);
