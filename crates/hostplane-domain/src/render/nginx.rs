@@ -30,6 +30,7 @@ server {{
     # Between two parts of a body; the whole may take as long as it likes.
     client_body_timeout 30s;
     error_page 413 @too_large;
+    error_page 418 = @updates;
     server_tokens off;
     absolute_redirect off;
     resolver 127.0.0.11 valid=5s ipv6=off;
@@ -59,48 +60,40 @@ server {{
     if ($uri ~ ^/wp-admin/(?:network/)?update(?:-core)?\.php$) {{
         set $updates yes;
     }}
-    if ($asked ~ "^POST /wp-admin/admin-ajax\.php [^?]*/wp-admin/(?:network/)?(?:plugins|plugin-install|themes|theme-install|update-core|customize)\.php") {{
+    if ($asked ~ "^POST /wp-admin/admin-ajax\.php [^?]*/wp-admin/(?:network/)?(?:plugin|theme|update|customize)") {{
         set $updates yes;
     }}
     if ($asked ~ "^(?:POST|PUT|DELETE) (?:/index\.php)?/wp-json/wp/v2/(?:plugins|themes)") {{
         set $updates yes;
     }}
+
+    include fastcgi_params;
+    fastcgi_param SCRIPT_FILENAME $document_root$fastcgi_script_name;
+    # Some packages' fastcgi_params drop the port, and WordPress would redirect for ever.
+    fastcgi_param HTTP_HOST $http_host;
+    fastcgi_param HTTP_PROXY "";
+    fastcgi_param HTTP_X_HOSTPLANE_SITE "";
+    # Behind the catch-all name; plugins ask for it.
+    fastcgi_param SERVER_NAME $host;
+    # Plugins send long headers; a large answer waits in PHP and not in memory twice.
+    fastcgi_buffer_size 32k;
+    fastcgi_buffers 16 16k;
+    fastcgi_max_temp_file_size 0;
+
     location ~ \.php$ {{
-        error_page 418 = @updates;
         if ($updates) {{
             return 418;
         }}
         try_files $uri =404;
-        include fastcgi_params;
-        fastcgi_param SCRIPT_FILENAME $document_root$fastcgi_script_name;
-        # Some packages' fastcgi_params drop the port, and WordPress would redirect for ever.
-        fastcgi_param HTTP_HOST $http_host;
-        fastcgi_param HTTP_PROXY "";
-        fastcgi_param HTTP_X_HOSTPLANE_SITE "";
-        # Behind the catch-all name; plugins ask for it.
-        fastcgi_param SERVER_NAME $host;
         fastcgi_read_timeout {patience}s;
-        # Plugins send long headers; a large answer waits in PHP and not in memory twice.
-        fastcgi_buffer_size 32k;
-        fastcgi_buffers 16 16k;
-        fastcgi_max_temp_file_size 0;
         set $php {upstream}:{port};
         fastcgi_pass $php;
     }}
     location @updates {{
         try_files $uri =404;
-        include fastcgi_params;
-        fastcgi_param SCRIPT_FILENAME $document_root$fastcgi_script_name;
-        fastcgi_param HTTP_HOST $http_host;
-        fastcgi_param HTTP_PROXY "";
-        fastcgi_param HTTP_X_HOSTPLANE_SITE "";
-        fastcgi_param SERVER_NAME $host;
         # A browser that goes away ends no update.
         fastcgi_ignore_client_abort on;
         fastcgi_read_timeout {update_patience}s;
-        fastcgi_buffer_size 32k;
-        fastcgi_buffers 16 16k;
-        fastcgi_max_temp_file_size 0;
         set $php {upstream}:{updates_port};
         fastcgi_pass $php;
     }}

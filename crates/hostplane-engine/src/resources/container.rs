@@ -13,6 +13,7 @@ use hostplane_domain::spec_hash::SpecHash;
 use hostplane_infra::containers::{ContainerFacts, ContainerState, NetworkFacts, Scope, Tuning};
 use hostplane_infra::error::{Effect, EffectError, Rejection, absent_is_done};
 
+use super::image::require_image;
 use super::network::Network;
 use super::{Resource, came_late, of_another_release, present, taken, wanted_hash};
 use crate::context::{Intent, SiteCx};
@@ -263,12 +264,6 @@ async fn create(cx: &SiteCx<'_>, spec: &ContainerSpec, mark: &Mark) -> Effect<St
         }
     }
     created
-}
-
-/// Requires the image, without which a serving container must not be removed.
-pub(super) async fn require_image(cx: &SiteCx<'_>, image: &str) -> Effect<()> {
-    let exists = cx.host.containers.image_exists(image).await?;
-    if exists { Ok(()) } else { Err(Rejection::ImageMissing(image.to_owned()).into()) }
 }
 
 /// No container is made or started while its volumes are absent or unknown: the Engine would make empty

@@ -12,6 +12,7 @@
 
 pub(crate) mod container;
 pub(crate) mod database;
+mod image;
 pub(crate) mod network;
 pub(crate) mod route;
 pub(crate) mod serving;

@@ -11,7 +11,7 @@ use hostplane_domain::spec_hash::SpecHash;
 use hostplane_infra::containers::{NetworkFacts, NetworkSpec, Scope};
 use hostplane_infra::error::{Effect, EffectError, Rejection, absent_is_done};
 
-use super::container::require_image;
+use super::image::require_image;
 use super::{Resource, came_late, present, taken};
 use crate::context::{Intent, SiteCx};
 use crate::inventory::ObjectKind;

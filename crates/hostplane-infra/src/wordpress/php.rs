@@ -99,7 +99,7 @@ fn complaint(output: &ExecOutput) -> String {
 /// Time that the watcher of a run has besides the run's limit.
 const WATCHER_GRACE: Duration = Duration::from_secs(40);
 /// Time after which a short program ends by itself, inside the container.
-const SHORT: Option<Duration> = Some(Duration::from_secs(60));
+const SHORT: Option<Duration> = Some(Duration::from_mins(1));
 /// Most characters of a version in an answer.
 const VERSION: usize = 32;
 
