@@ -117,7 +117,7 @@ impl Snapshot {
     }
 
     /// The site's own container of a name.
-    pub fn own(&self, cx: &SiteCx<'_>, name: &str) -> Option<&ContainerFacts> {
+    fn own(&self, cx: &SiteCx<'_>, name: &str) -> Option<&ContainerFacts> {
         let mine = |c: &&ContainerFacts| c.name == name && matches!(cx.owner(c.mark.as_ref()), Owner::Ours(_));
         self.containers.iter().find(mine)
     }

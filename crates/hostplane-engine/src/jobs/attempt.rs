@@ -16,7 +16,7 @@ use super::failure::{Failure, RunError};
 use super::runner::{Runner, blueprint, concerns, host};
 use super::{data_loss, verify};
 use crate::context::{Intent, SiteCx};
-use crate::inventory::snapshot::{Depth, Snapshot};
+use crate::inventory::snapshot::Depth;
 use crate::operations::Operation;
 use crate::sites;
 use crate::store::Claim;
@@ -53,8 +53,8 @@ impl Runner {
             return self.hold(&cx, claim, want, &lost).await;
         }
         let steps = converge(&nodes, goal).map_err(|held| name_taken(&cx, &held))?;
-        if claim.job.before.is_some() && ends_php(&nodes, &steps, want) {
-            self.wait_for_update(&cx, claim, &seen).await?;
+        if claim.job.before.is_some() && ends_php(&nodes, &steps, want) && self.waits_for_update(&cx, claim).await {
+            return Err(Failure::Updating.into());
         }
         let plan = Plan { claim, direction: claim.job.direction, want, pivot: operation.pivot };
         self.execute(&cx, &plan, steps).await?;
@@ -66,17 +66,17 @@ impl Runner {
         }
     }
 
-    /// Lets an update that the site's own WordPress runs come to its end. It is waited for once, and not for ever.
-    async fn wait_for_update(&self, cx: &SiteCx<'_>, claim: &Claim, seen: &Snapshot) -> Result<(), RunError> {
+    /// True when an update of the site's own WordPress has to come to its end first. It is not waited for for ever.
+    pub(super) async fn waits_for_update(&self, cx: &SiteCx<'_>, claim: &Claim) -> bool {
         // A site whose PHP doesn't answer runs none that could be waited for.
-        if !blueprint(claim).is_updating(cx, seen).await.unwrap_or(false) {
-            return Ok(());
+        if !blueprint(claim).is_updating(cx).await.unwrap_or(false) {
+            return false;
         }
-        if self.waited_for_update(claim.job.id) < self.settings.pace.update_patience {
-            return Err(Failure::Updating.into());
+        let waits = self.waited_for_update(claim.job.id) < self.settings.pace.update_patience;
+        if !waits {
+            warn!(site = %cx.site.name, "an update of the site's WordPress doesn't end; going on without it");
         }
-        warn!(site = %cx.site.name, "an update of the site's WordPress doesn't end; going on without it");
-        Ok(())
+        waits
     }
 
     /// Decides the desired state of a new site: its subnet above all, chosen beside those in use.

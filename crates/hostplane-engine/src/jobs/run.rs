@@ -140,10 +140,17 @@ impl Runner {
         })
     }
 
-    /// The dependency that the job waits for, if it is still down.
+    /// The dependency that the job waits for, if it is still down, or busy.
     async fn still_waiting(&self, claim: &Claim) -> Option<Dependency> {
-        claim.job.waiting_for.as_ref()?;
-        self.which_is_down().await
+        let waiting_for = claim.job.waiting_for.as_ref()?;
+        if let Some(down) = self.which_is_down().await {
+            return Some(down);
+        }
+        let ring = self.secrets.now();
+        let is_busy = waiting_for == Dependency::Site.as_str()
+            && !claim.job.must_roll_back()
+            && self.waits_for_update(&self.context(claim, &ring).ok()?, claim).await;
+        is_busy.then_some(Dependency::Site)
     }
 
     async fn wait_for(&self, claim: &Claim, down: Dependency) -> Stored<End> {

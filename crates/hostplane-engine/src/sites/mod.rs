@@ -8,11 +8,12 @@ mod tiny;
 mod wordpress;
 
 use hostplane_domain::desired::DesiredSite;
+use hostplane_domain::mark::Owner;
 use hostplane_domain::name::SiteName;
 use hostplane_domain::naming::ResourceKind;
 use hostplane_domain::observed::Node;
 use hostplane_domain::site_kind::{KindSpec, SiteDetails, SiteKind};
-use hostplane_infra::containers::ContainerState;
+use hostplane_infra::containers::{ContainerFacts, ContainerState, Scope};
 use hostplane_infra::error::Effect;
 use ipnet::Ipv4Net;
 
@@ -89,13 +90,15 @@ impl dyn Blueprint + '_ {
     ///
     /// # Errors
     /// When its PHP doesn't answer.
-    pub async fn is_updating(&self, cx: &SiteCx<'_>, seen: &Snapshot) -> Effect<bool> {
+    pub async fn is_updating(&self, cx: &SiteCx<'_>) -> Effect<bool> {
         let mut targets = ScanTargets::default();
         for resource in self.resources() {
             resource.scan_targets(&cx.site.name, &mut targets);
         }
-        let php = targets.wordpress.and_then(|name| seen.own(cx, &name).cloned());
-        match php.filter(|php| php.state == ContainerState::Running) {
+        let Some(php) = targets.wordpress else { return Ok(false) };
+        let found = cx.host.containers.containers(&Scope::Names(vec![php])).await?;
+        let is_own = |found: &&ContainerFacts| matches!(cx.owner(found.mark.as_ref()), Owner::Ours(_));
+        match found.iter().find(is_own).filter(|php| php.state == ContainerState::Running) {
             Some(php) => cx.host.wordpress.is_updating(&php.id).await,
             None => Ok(false),
         }

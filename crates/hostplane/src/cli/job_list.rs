@@ -6,6 +6,7 @@ use hostplane_domain::name::SiteName;
 
 use super::failure::Failure;
 use super::output::OutputFormat;
+use super::progress::in_words;
 use super::target::Target;
 use crate::api::wire::{Job, Page};
 use crate::config::layers::Layers;
@@ -41,7 +42,7 @@ impl List {
         let page: Page<Job> = client.list(&format!("/api/v1/jobs?{}", query.join("&")), self.limit).await?;
         let row = |job: &Job| {
             let about = match (&job.waiting_for, &job.error) {
-                (Some(dependency), _) => format!("waits for {dependency}"),
+                (Some(dependency), _) => format!("waits for {}", in_words(dependency)),
                 (None, Some(error)) => error.message.clone(),
                 (None, None) => String::new(),
             };

@@ -52,7 +52,7 @@ impl Progress {
         }
         if job.waiting_for != self.waiting_for {
             if let Some(dependency) = &job.waiting_for {
-                self.say(&format!("waiting for {dependency}, which does not answer"));
+                self.say(&format!("waiting for {}", in_words(dependency)));
             }
             self.waiting_for.clone_from(&job.waiting_for);
         }
@@ -79,9 +79,17 @@ impl Drop for Progress {
     }
 }
 
+/// The cause of a wait.
+pub(super) fn in_words(waiting_for: &str) -> String {
+    match waiting_for {
+        "site" => "an update that the site's own WordPress runs".to_owned(),
+        dependency => format!("{dependency}, which does not answer"),
+    }
+}
+
 fn now(job: &Job) -> String {
     if let Some(dependency) = &job.waiting_for {
-        return format!("{} of {}: waiting for {dependency}", job.operation, job.site);
+        return format!("{} of {}: waiting for {}", job.operation, job.site, in_words(dependency));
     }
     let running = job.steps.iter().filter(|step| step.state == StepState::Intended).map(|step| step.resource.as_str());
     let running: Vec<_> = running.collect();

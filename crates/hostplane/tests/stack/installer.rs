@@ -15,11 +15,13 @@ use crate::instance::Instance;
 
 #[tokio::test]
 async fn unpacking_and_installing_twice_loses_nothing() {
-    let instance = Instance::up();
+    let mut instance = Instance::up();
     let name = instance.site("install");
     instance.create(&name);
     let id: SiteId =
         instance.done(&["site", "show", &name, "--json"]).json()["id"].as_str().expect("an id").parse().expect("an id");
+    // It would put back the marks that this test takes away.
+    instance.stop();
     let php = format!("php_{name}");
     let engine = Docker::connect("unix:///var/run/docker.sock", None).expect("the Engine's socket");
     let wordpress = PhpWordpress::new(Arc::new(engine));
