@@ -4,6 +4,7 @@
 //! outside its arguments. Start reading at [`desired`] (the desired state of a site), then [`site_kind`] (the kinds of
 //! site), [`naming`] (the resources and their names) and [`plan`] (the steps that converge on a desired state).
 
+pub mod baseline;
 pub mod bridges;
 pub mod container;
 pub mod desired;

@@ -1,5 +1,6 @@
 //! The context of a verb: the world, the secrets, the site and the job.
 
+use hostplane_domain::baseline::Baseline;
 use hostplane_domain::desired::DesiredSite;
 use hostplane_domain::ids::{InstanceId, JobId};
 use hostplane_domain::mark::{Mark, Owner, SiteRef};
@@ -38,6 +39,8 @@ pub(crate) struct SiteCx<'a> {
     pub job: JobId,
     pub pace: Pace,
     pub intent: Intent,
+    /// How the site answered before its change.
+    pub baseline: Option<&'a Baseline>,
     /// Hashes of the desired site, where a scan has kept them.
     pub hashes: Option<&'a SpecHashes>,
 }

@@ -280,6 +280,7 @@ impl App {
             job,
             pace: self.settings.pace,
             intent: Intent::Change,
+            baseline: None,
             hashes: None,
         };
         let want = record.spec.as_ref().filter(|_| record.status == SiteStatus::Active);

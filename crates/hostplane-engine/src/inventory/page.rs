@@ -1,21 +1,63 @@
-//! One page of a site, requested as a visitor would.
+//! Pages of a site, requested as a visitor would.
 
+use hostplane_domain::baseline::{Baseline, PageClass};
 use hostplane_domain::desired::DesiredSite;
 use hostplane_domain::render::caddy::MAINTENANCE_PAGE;
+use hostplane_infra::probe::Page;
+use tokio::time::sleep;
 
 use crate::context::SiteCx;
 
 /// The page that visitors see first.
 pub(crate) const FRONT_PAGE: &str = "/";
+/// Requests for a page that doesn't answer, before that is its class: a passing fault must not become the measure.
+const TRIES: u32 = 3;
 
 /// The fault of a page; `None` when it has content, or is the maintenance page of a suspended site.
 pub(crate) async fn fault(cx: &SiteCx<'_>, want: &DesiredSite, path: &str) -> Option<String> {
     match cx.world.probe.get(&want.url, path).await {
-        Ok(page) if want.suspended => {
-            let is_maintenance = page.status == 503 && page.body == MAINTENANCE_PAGE.as_bytes();
-            (!is_maintenance).then(|| format!("status {} and not the maintenance page", page.status))
-        }
+        Ok(page) if want.suspended => maintenance_fault(&page),
         Ok(page) => page.fault(),
         Err(error) => Some(error.to_string()),
     }
+}
+
+/// The fault of a page of a site that was changed: what is worse than before. `None` when nothing is.
+pub(crate) async fn worse(cx: &SiteCx<'_>, want: &DesiredSite, path: &str, baseline: &Baseline) -> Option<String> {
+    let found = cx.world.probe.get(&want.url, path).await;
+    if want.suspended {
+        return found.map_or_else(|error| Some(error.to_string()), |page| maintenance_fault(&page));
+    }
+    let class = found.as_ref().map_or(PageClass::Silent, Page::class);
+    if baseline.is_met_by(path, class) {
+        return None;
+    }
+    let answer = match found {
+        Ok(page) => page.fault().unwrap_or_else(|| format!("status {}", page.status)),
+        Err(error) => error.to_string(),
+    };
+    Some(format!("{answer}, which is worse than before the change ({})", baseline.of(path)))
+}
+
+/// How a site answers before its change.
+pub(crate) async fn baseline(cx: &SiteCx<'_>, before: &DesiredSite, paths: &[&str]) -> Baseline {
+    let mut classes = Vec::new();
+    // Behind the maintenance page nothing of the site shows.
+    for path in paths.iter().filter(|_| !before.suspended) {
+        let mut class = PageClass::Silent;
+        for _ in 0..TRIES {
+            class = cx.world.probe.get(&before.url, path).await.as_ref().map_or(PageClass::Silent, Page::class);
+            if class != PageClass::Silent {
+                break;
+            }
+            sleep(cx.pace.serving_pause).await;
+        }
+        classes.push(((*path).to_owned(), class));
+    }
+    Baseline::new(classes)
+}
+
+fn maintenance_fault(page: &Page) -> Option<String> {
+    let is_maintenance = page.status == 503 && page.body == MAINTENANCE_PAGE.as_bytes();
+    (!is_maintenance).then(|| format!("status {} and not the maintenance page", page.status))
 }

@@ -1,5 +1,6 @@
 //! One attempt of a job: observe, plan, carry out, verify.
 
+use hostplane_domain::baseline::Baseline;
 use hostplane_domain::desired::DesiredSite;
 use hostplane_domain::job::Direction;
 use hostplane_domain::naming::{self, ResourceKind};
@@ -16,6 +17,7 @@ use super::failure::{Failure, RunError};
 use super::runner::{Runner, blueprint, concerns, host};
 use super::{data_loss, verify};
 use crate::context::{Intent, SiteCx};
+use crate::inventory::page;
 use crate::inventory::snapshot::Depth;
 use crate::operations::Operation;
 use crate::sites;
@@ -52,10 +54,21 @@ impl Runner {
         {
             return self.hold(&cx, claim, want, &lost).await;
         }
-        let steps = converge(&nodes, goal).map_err(|held| name_taken(&cx, &held))?;
+        let mut steps = converge(&nodes, goal).map_err(|held| name_taken(&cx, &held))?;
         if claim.job.before.is_some() && ends_php(&nodes, &steps, want) && self.waits_for_update(&cx, claim).await {
             return Err(Failure::Updating.into());
         }
+        let baseline = match &claim.job.before {
+            Some(before) if forward && goal == Goal::Present => Some(self.baseline(&cx, claim, before).await?),
+            Some(_) => {
+                // A rollback is about our resources. What the site's pages say is its owner's.
+                let is_view = |kind| nodes.iter().any(|node| node.kind == kind && node.is_visitors_view);
+                steps.retain(|step| !is_view(step.kind));
+                None
+            }
+            None => None,
+        };
+        let cx = SiteCx { baseline: baseline.as_ref(), ..cx };
         let plan = Plan { claim, direction: claim.job.direction, want, pivot: operation.pivot };
         self.execute(&cx, &plan, steps).await?;
         match goal {
@@ -64,6 +77,18 @@ impl Runner {
             Goal::Absent => self.verify_gone(&cx, claim).await,
             Goal::Repaired => verify::repaired(&cx, blueprint, want).await,
         }
+    }
+
+    /// How the site answered before anything of it was changed: stored before the first step.
+    async fn baseline(&self, cx: &SiteCx<'_>, claim: &Claim, before: &DesiredSite) -> Result<Baseline, RunError> {
+        if let Some(known) = &claim.job.baseline {
+            return Ok(known.clone());
+        }
+        let paths: Vec<&str> =
+            blueprint(claim).resources().iter().flat_map(|resource| resource.paths()).copied().collect();
+        let baseline = page::baseline(cx, before, &paths).await;
+        self.store.set_baseline(claim, &baseline).await?;
+        Ok(baseline)
     }
 
     /// True when an update of the site's own WordPress has to come to its end first. It is not waited for for ever.

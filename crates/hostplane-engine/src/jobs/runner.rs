@@ -47,6 +47,7 @@ impl Runner {
             job: claim.job.id,
             pace: self.settings.pace,
             intent: Intent::Change,
+            baseline: None,
             hashes: None,
         })
     }

@@ -100,6 +100,7 @@ impl Orphans {
             job: mark.job,
             pace: self.pace,
             intent: Intent::Change,
+            baseline: None,
             hashes: None,
         };
         warn!(found = %orphan.found, site = %mark.site.name, job = %mark.job, "removing an orphan of an unknown job by hand");

@@ -138,6 +138,7 @@ impl Reconciler {
             job: JobId::new(want.site.id.uuid()),
             pace: self.settings.pace,
             intent: Intent::Change,
+            baseline: None,
             hashes: None,
         })
     }

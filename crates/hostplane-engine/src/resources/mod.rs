@@ -72,6 +72,11 @@ pub(crate) trait Resource: Send + Sync {
         false
     }
 
+    /// The paths that a visitor's view is of.
+    fn paths(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     /// The scan that shows it.
     fn shown_by(&self) -> Depth {
         if self.object().is_some() { Depth::Shallow } else { Depth::Deep }

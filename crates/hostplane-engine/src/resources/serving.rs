@@ -1,6 +1,7 @@
 //! The answer of a site from outside: content, or the maintenance page while it is suspended. It confirms the site.
 
 use async_trait::async_trait;
+use hostplane_domain::baseline::Baseline;
 use hostplane_domain::desired::DesiredSite;
 use hostplane_domain::naming::ResourceKind;
 use hostplane_domain::observed::Reason;
@@ -10,7 +11,7 @@ use hostplane_infra::error::{Effect, EffectError};
 use tokio::time::{Instant, sleep};
 
 use super::{Resource, within_ours};
-use crate::context::SiteCx;
+use crate::context::{Intent, SiteCx};
 use crate::inventory::ObjectKind;
 use crate::inventory::page;
 use crate::inventory::snapshot::{Fact, Snapshot};
@@ -25,6 +26,16 @@ impl Serving {
     /// A site that serves when these paths answer.
     pub const fn at(paths: &'static [&'static str], needs: &'static [ResourceKind]) -> Self {
         Self { needs, paths }
+    }
+
+    /// The fault of a page: of a new site, whatever keeps it from being one; of a site in service, what is worse than
+    /// before, as its owner decides about all else.
+    async fn fault(&self, cx: &SiteCx<'_>, want: &DesiredSite, path: &str) -> Option<String> {
+        match (cx.intent, cx.baseline) {
+            (Intent::New, _) => page::fault(cx, want, path).await,
+            (_, Some(baseline)) => page::worse(cx, want, path, baseline).await,
+            (_, None) => page::worse(cx, want, path, &Baseline::default()).await,
+        }
     }
 }
 
@@ -44,6 +55,10 @@ impl Resource for Serving {
 
     fn is_visitors_view(&self) -> bool {
         true
+    }
+
+    fn paths(&self) -> &'static [&'static str] {
+        self.paths
     }
 
     fn spec_hash(&self, want: &DesiredSite) -> SpecHash {
@@ -81,7 +96,7 @@ impl Resource for Serving {
     async fn ensure(&self, cx: &SiteCx<'_>, want: &DesiredSite) -> Effect<()> {
         let begun = Instant::now();
         for path in self.paths {
-            while let Some(fault) = page::fault(cx, want, path).await {
+            while let Some(fault) = self.fault(cx, want, path).await {
                 if begun.elapsed() >= cx.pace.serving_patience {
                     let message = format!("{}{path} answers with {fault}", want.url);
                     return Err(EffectError::transient_message("probe.get", message));

@@ -1,5 +1,6 @@
 //! Writes of the worker on claimed jobs. They are fenced: they count only while the claim is valid.
 
+use hostplane_domain::baseline::Baseline;
 use hostplane_domain::desired::DesiredSite;
 use hostplane_domain::job::{Direction, JobState, StepState};
 use hostplane_domain::naming::ResourceKind;
@@ -164,6 +165,17 @@ impl Store {
         let json = to_json(after, "jobs.after_spec")?;
         let mut tx = self.writing("set_after").await?;
         self.fenced(&mut tx, claim, "after_spec = $3", &[Some(json)]).await?;
+        tx.commit().await
+    }
+
+    /// Stores how the site answered before anything of it was changed.
+    ///
+    /// # Errors
+    /// [`StoreError::Fenced`] when the claim is void.
+    pub async fn set_baseline(&self, claim: &Claim, baseline: &Baseline) -> Stored<()> {
+        let json = to_json(baseline, "jobs.baseline")?;
+        let mut tx = self.writing("set_baseline").await?;
+        self.fenced(&mut tx, claim, "baseline = $3", &[Some(json)]).await?;
         tx.commit().await
     }
 

@@ -1,5 +1,6 @@
 //! Jobs, as they are read.
 
+use hostplane_domain::baseline::Baseline;
 use hostplane_domain::desired::DesiredSite;
 use hostplane_domain::drift::Drift;
 use hostplane_domain::ids::{JobId, SiteId};
@@ -39,6 +40,8 @@ pub struct JobRecord {
     pub before: Option<DesiredSite>,
     /// The state that it is to reach.
     pub after: Option<DesiredSite>,
+    /// How its site answered before it, if it changes one in service and has begun.
+    pub baseline: Option<Baseline>,
     /// Parameters of an operation that doesn't converge.
     pub params: Option<JobParams>,
     /// The findings that caused it, if the control plane enqueued it.
@@ -74,8 +77,8 @@ pub struct JobError {
 
 /// The columns of a job; with the table's name, as a join with sites has some of them twice.
 pub(super) const COLUMNS: &str = "jobs.id, jobs.site_id, jobs.operation, jobs.state, jobs.direction, jobs.past_pivot, \
-    jobs.claim, jobs.cancel_requested, jobs.attempt, jobs.waiting_for, jobs.before_spec, jobs.after_spec, jobs.params, \
-    jobs.why, jobs.settles_at, jobs.error, jobs.created_at, jobs.started_at, jobs.finished_at";
+    jobs.claim, jobs.cancel_requested, jobs.attempt, jobs.waiting_for, jobs.before_spec, jobs.after_spec, \
+    jobs.baseline, jobs.params, jobs.why, jobs.settles_at, jobs.error, jobs.created_at, jobs.started_at, jobs.finished_at";
 
 pub(super) fn read(row: &Row) -> Stored<JobRecord> {
     Ok(JobRecord {
@@ -91,6 +94,7 @@ pub(super) fn read(row: &Row) -> Stored<JobRecord> {
         waiting_for: get(row, "jobs.waiting_for")?,
         before: json(row, "jobs.before_spec")?,
         after: json(row, "jobs.after_spec")?,
+        baseline: json(row, "jobs.baseline")?,
         params: json(row, "jobs.params")?,
         why: json(row, "jobs.why")?.unwrap_or_default(),
         settles_at: time(row, "jobs.settles_at")?,

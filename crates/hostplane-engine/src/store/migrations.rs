@@ -7,13 +7,14 @@ use sqlx::SqlSafeStr;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 
 /// Version, description and text of each file in `migrations/`, as its name has them.
-const FILES: [(i64, &str, &str); 6] = [
+const FILES: [(i64, &str, &str); 7] = [
     (1, "first", include_str!("../../migrations/0001_first.sql")),
     (2, "claims and cancel", include_str!("../../migrations/0002_claims_and_cancel.sql")),
     (3, "broken off", include_str!("../../migrations/0003_broken_off.sql")),
     (4, "token scopes", include_str!("../../migrations/0004_token_scopes.sql")),
     (5, "why", include_str!("../../migrations/0005_why.sql")),
     (6, "lists and history", include_str!("../../migrations/0006_lists_and_history.sql")),
+    (7, "baseline", include_str!("../../migrations/0007_baseline.sql")),
 ];
 
 /// The migrator over all migrations.

@@ -11,7 +11,7 @@ use hostplane_domain::observed::Reason;
 use hostplane_domain::site_change::{LimitsPatch, PhpPatch, SettingsPatch, SiteChange};
 use hostplane_domain::status::SiteStatus;
 use hostplane_infra::containers::{ArchiveEntry, ContainerState};
-use hostplane_testing::fake::State;
+use hostplane_testing::fake::{ANSWERS, State};
 use hostplane_testing::harness::{ControlPlane, name};
 
 use crate::drift::{Wreck, in_service, new_in_service, php, repair_completes, repairs, scan_finds};
@@ -180,4 +180,52 @@ async fn a_repair_that_ends_nothing_waits_for_no_update() {
     let repair = repair_completes(&running, 2).await;
     assert_eq!((repair.record.state, repair.site), (JobState::Completed, name("hello")));
     running.stop().await;
+}
+
+/// What owners make of their pages: a hidden login, a redirect to a language, members only, coming soon, a plugin that
+/// fails.
+const PAGES: &[&str] = &[
+    "/wp-login.php 404",
+    "/ 302",
+    "/ 401\n/wp-login.php 401",
+    "/ 403",
+    "/ 503\n/wp-login.php 503",
+    "/ 500\n/wp-login.php 500",
+];
+
+#[tokio::test]
+async fn what_an_owner_makes_of_his_pages_hinders_no_change() {
+    for pages in PAGES {
+        let (harness, running) = new_in_service().await;
+        harness.world.state().containers.write_file("wp_hello", ANSWERS, *pages);
+        let suspended = [SiteChange::Suspended(true), SiteChange::Suspended(false)];
+        for change in [more_memory(), SiteChange::Secrets { generation: 1 }].iter().chain(&suspended) {
+            changes(&running, change).await;
+        }
+        running.assert_whole("hello").await;
+        running.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_change_that_makes_pages_worse_is_taken_back_without_a_question() {
+    for (before, after) in [("", "/ 500"), ("/ 302", "/ 404"), ("/ 503", "/ 500"), ("", "/wp-login.php 502")] {
+        let (harness, running) = new_in_service().await;
+        harness.world.state().containers.write_file("wp_hello", ANSWERS, before);
+        let spec = running.site("hello").await.record.spec;
+        // The new container brings the fault.
+        let world = harness.world.clone();
+        harness.gate.before("docker.create_container", move || {
+            world.state().containers.write_file("wp_hello", ANSWERS, after);
+        });
+        let job = running.change("hello", &more_memory()).await;
+        let job = running.ended(job).await;
+        assert_eq!(job.record.state, JobState::Failed, "{before} {after}: {:?}", job.record.error);
+        let message = job.record.error.expect("an error").message;
+        assert!(message.contains("worse than before the change"), "{message}");
+        // The page still fails, which is no reason not to end.
+        assert_eq!(running.site("hello").await.record.spec, spec);
+        running.assert_whole("hello").await;
+        running.stop().await;
+    }
 }

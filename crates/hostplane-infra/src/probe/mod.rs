@@ -5,6 +5,7 @@ mod http;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use hostplane_domain::baseline::PageClass;
 use hostplane_domain::url::SiteUrl;
 
 pub use gated::GatedProbe;
@@ -25,6 +26,21 @@ pub struct Page {
 pub const PAGE_LIMIT: usize = 512 * 1024;
 
 impl Page {
+    /// The class of the answer. 502 and 504 are those of Caddy and nginx, which don't reach what is behind them, and 421
+    /// is nginx's to a request for another site.
+    #[must_use]
+    pub fn class(&self) -> PageClass {
+        match self.status {
+            421 | 502 | 504 => PageClass::Silent,
+            503 => PageClass::Unavailable,
+            200..300 if self.fault().is_none() => PageClass::Full,
+            200..300 => PageClass::Blank,
+            300..400 => PageClass::Redirect,
+            400..500 => PageClass::Refused,
+            _ => PageClass::Error,
+        }
+    }
+
     /// The page's fault, or `None` for a page of a working site. Status 200 is not enough, as a WordPress without a
     /// theme answers 200 with an empty body.
     #[must_use]
@@ -61,6 +77,14 @@ mod tests {
         let good = format!("<html><BODY class=x>{}</body></html>", "word ".repeat(50));
         assert_eq!(page(200, &good).fault(), None);
         assert_eq!(page(503, &good).fault(), Some("status 503".into()));
+        let class = |status| page(status, &good).class();
+        assert_eq!(
+            [200, 302, 404, 503].map(class),
+            [PageClass::Full, PageClass::Redirect, PageClass::Refused, PageClass::Unavailable]
+        );
+        assert_eq!([500, 508].map(class), [PageClass::Error; 2]);
+        assert_eq!([421, 502, 504].map(class), [PageClass::Silent; 3]);
+        assert_eq!([page(200, "").class(), page(204, "").class()], [PageClass::Blank; 2]);
         assert_eq!(page(200, "").fault(), Some("status 200 without an HTML page".into()));
         assert_eq!(page(200, "<html><body></body></html>").fault(), Some("status 200 with an empty page".into()));
     }

@@ -22,6 +22,7 @@ struct Script {
     unreachable: BTreeSet<Dependency>,
     at: Vec<(usize, Verdict)>,
     named: Vec<(&'static str, Verdict)>,
+    before: Vec<(&'static str, Box<dyn FnOnce() + Send>)>,
 }
 
 impl ScriptedGate {
@@ -44,6 +45,11 @@ impl ScriptedGate {
     /// Sets the verdict on the next call of a name, once.
     pub fn next(&self, name: &'static str, verdict: Verdict) {
         self.script().named.push((name, verdict));
+    }
+
+    /// Has something happen before the next call of a name, once.
+    pub fn before(&self, name: &'static str, happens: impl FnOnce() + Send + 'static) {
+        self.script().before.push((name, Box::new(happens)));
     }
 
     /// Makes every call to a dependency, its ping too, fail as if nothing listened there.
@@ -73,6 +79,12 @@ impl ScriptedGate {
 impl Gate for ScriptedGate {
     fn admit(&self, call: &Call) -> Verdict {
         let mut script = self.script();
+        if let Some(found) = script.before.iter().position(|(name, _)| *name == call.name) {
+            let (_, happens) = script.before.remove(found);
+            drop(script);
+            happens();
+            script = self.script();
+        }
         let n = script.calls.len();
         if !call.is_ping {
             script.calls.push(*call);

@@ -23,6 +23,7 @@ pub use databases::{DatabaseState, DatabasesState, LedgerRow, UserState};
 use engine_events::EventBus;
 pub use gate::ScriptedGate;
 pub use injected::PARTS;
+pub use probe::ANSWERS;
 use proxy::ProxyKnowledge;
 pub use proxy::ProxyState;
 

@@ -12,6 +12,9 @@ use hostplane_infra::containers::ContainerState;
 use hostplane_infra::error::Effect;
 use hostplane_infra::probe::{Page, SiteProbe};
 
+/// A file of the site that stands for plugins which answer otherwise than WordPress.
+pub const ANSWERS: &str = "wp-content/plugins/answers";
+
 #[async_trait]
 impl SiteProbe for FakeWorld {
     async fn get(&self, url: &SiteUrl, path: &str) -> Effect<Page> {
@@ -68,6 +71,13 @@ fn served(state: &State, host: &str, path: &str) -> Result<String, u16> {
         return Err(502);
     }
     let database = wordpress::database(state, &php.spec.name, "probe.get").map_err(|_| 500_u16)?;
+    // What the owner's plugins make of a path: a line with it and a status.
+    let answers = state.containers.read_file(&naming::files_volume(site), ANSWERS).unwrap_or_default();
+    let answers = String::from_utf8_lossy(&answers).into_owned();
+    let answer = answers.lines().filter_map(|line| line.split_once(' ')).find(|(of, _)| *of == path);
+    if let Some(status) = answer.and_then(|(_, status)| status.parse().ok()) {
+        return Err(status);
+    }
     // Before the installation WordPress sends visitors to its installer.
     let title = state.databases.databases[&database].tables.get("wp_options").ok_or(302_u16)?;
     if matches!(path, "/" | "/wp-login.php") { Ok(title.clone()) } else { Err(404) }

@@ -91,6 +91,7 @@ impl Site {
             job: JobId::new(Uuid::from_u128(1)),
             pace: Pace { serving_patience: std::time::Duration::ZERO, ..Pace::default() },
             intent: self.intent,
+            baseline: None,
             hashes: None,
         }
     }
