@@ -216,7 +216,9 @@ impl App {
             let (id, operation) = (job.record.id, job.record.operation);
             let why = job.record.error.as_ref().map_or("", |error| error.message.as_str());
             let message = format!("the job {id} ({operation}) needs an operator and holds its site: {why}");
-            let hint = format!("hostplane job show {id}; remove the cause, then: hostplane job retry {id}");
+            let hint = format!(
+                "hostplane job show {id}; remove the cause, then: hostplane job retry {id}; or give it up: hostplane job cancel {id}"
+            );
             Finding::bad("jobs", Severity::Error, message, hint).of(&job.site)
         };
         Ok(stuck.iter().map(finding).collect())

@@ -4,6 +4,7 @@ use hostplane_domain::ids::JobId;
 use hostplane_domain::job::{JobState, OperationName};
 use hostplane_domain::name::SiteName;
 use hostplane_domain::status::SiteStatus;
+use hostplane_infra::databases::Tenants;
 use tokio::sync::watch;
 
 use super::{App, AppError, AppResult};
@@ -55,7 +56,7 @@ impl App {
         }
     }
 
-    /// Continues a job that needs an operator, or starts a failed provision again.
+    /// Continues a job that needs an operator, or starts a failed provision or repair again.
     ///
     /// # Errors
     /// [`AppError::NoJob`], [`AppError::NotRetriable`], [`AppError::Busy`].
@@ -75,22 +76,34 @@ impl App {
                     other => other?,
                 }
             }
+            (JobState::Failed | JobState::Cancelled, OperationName::Repair, SiteStatus::Active) => {
+                let repair = operations::of(OperationName::Repair);
+                match self.store.enqueue_for_findings(&job.why, site.site.id, repair, self.now()).await {
+                    Err(StoreError::JobActive) => return Err(self.busy(&site).await?),
+                    Err(StoreError::Illegal(_)) => return Err(AppError::NotRetriable),
+                    other => other?,
+                }
+            }
             _ => return Err(AppError::NotRetriable),
         };
         self.signal.wake();
         self.job(next).await
     }
 
-    /// Requests the rollback of a job, which then ends as cancelled; refused from the pivot on. A `collect` or
-    /// `repair` that needs an operator ends at once: Hostplane ordered it, and tries again later.
+    /// Requests the rollback of a job, which then ends as cancelled; refused from the pivot on. A job that needs an
+    /// operator is given up: it ends at once and frees its site, with the spec that it had before. A destroy is not.
     ///
     /// # Errors
     /// [`AppError::NoJob`], [`AppError::NotCancellable`].
     pub async fn cancel_job(&self, id: JobId) -> AppResult<JobView> {
         let job = self.job(id).await?.record;
-        let is_automatic = matches!(job.operation, OperationName::Collect | OperationName::Repair);
-        if is_automatic && job.state == JobState::NeedsOperator {
-            return match self.store.give_up(id, self.now()).await {
+        if job.state == JobState::NeedsOperator && job.operation != OperationName::Destroy {
+            if job.operation == OperationName::Provision && !self.was_never_confirmed(&job).await? {
+                let why = "the site may have been confirmed, so its provision isn't given up: retry the job";
+                return Err(AppError::NotCancellable(why));
+            }
+            let event = operations::of(job.operation).rolled_back;
+            return match self.store.give_up(&job, event, self.now()).await {
                 Err(StoreError::Missing(_)) => Err(AppError::NotCancellable("the job continues already")),
                 other => {
                     other?;
@@ -114,7 +127,7 @@ impl App {
                     Err(AppError::NotCancellable("the job has failed and is being rolled back already"))
                 }
                 JobState::NeedsOperator => {
-                    Err(AppError::NotCancellable("the job needs an operator: retry it, or destroy its site"))
+                    Err(AppError::NotCancellable("the job needs an operator now: cancel it once more"))
                 }
                 JobState::Completed | JobState::Failed | JobState::Cancelled => {
                     Err(AppError::NotCancellable("the job has ended"))
@@ -123,6 +136,14 @@ impl App {
         }
         self.signal.wake();
         self.job(id).await
+    }
+
+    /// True when a provision was surely never confirmed. One that was is known beside its database, even when the control
+    /// database is a copy from before.
+    async fn was_never_confirmed(&self, job: &JobRecord) -> AppResult<bool> {
+        let site = self.store.site_by_id(job.site_id).await?.site;
+        let tenants = self.world.databases.tenants(&Tenants::Of(site.name)).await;
+        Ok(tenants.is_ok_and(|tenants| !tenants.iter().any(|tenant| tenant.confirmed)))
     }
 
     /// Waits until `is_reached` holds for a job; tested at once and after each change.

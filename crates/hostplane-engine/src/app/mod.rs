@@ -175,7 +175,7 @@ fn busy(name: &SiteName, job: Option<JobId>, stuck: bool) -> String {
         }
         (Some(job), true) => format!(
             "site {name} is held by job {job}, which needs an operator: find the cause (`hostplane job show {job}`) and \
-             remove it, then `hostplane job retry {job}`"
+             remove it, then `hostplane job retry {job}`, or give it up with `hostplane job cancel {job}`"
         ),
     }
 }

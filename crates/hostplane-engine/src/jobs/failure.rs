@@ -89,6 +89,11 @@ impl Failure {
         }
     }
 
+    /// True when only an operator can end the cause.
+    pub fn needs_operator(&self) -> bool {
+        matches!(self, Self::DataLost { .. } | Self::StaleDatabase { .. })
+    }
+
     /// True when observing failed, which says nothing about the site.
     pub fn is_observation(&self) -> bool {
         matches!(self, Self::Effect { step: None, .. })

@@ -26,6 +26,8 @@ pub(super) enum FailureAction {
     RollBack,
     /// Tries again with another subnet.
     AnotherSubnet,
+    /// Ends as failed: the reconciler orders another, later.
+    TryLater,
     /// Waits for a dependency.
     Wait(Dependency),
     /// Waits for an operator, for a reason besides the failure if there is one.
@@ -40,6 +42,9 @@ impl Runner {
         operation: &Operation,
         failure: &Failure,
     ) -> Stored<FailureAction> {
+        if operation.goal == Goal::Repaired && !failure.needs_operator() {
+            return Ok(FailureAction::TryLater);
+        }
         // The pivot may have been passed in this very attempt.
         let job = self.store.job(claim.job.id).await?;
         let may_roll_back = operation.pivot.is_some() && !job.past_pivot && job.direction == Direction::Forward;
@@ -98,7 +103,7 @@ impl Runner {
         let first = claim.job.error.as_ref().map(|first| format!("; it began with: {}", first.message));
         let why = why.map(|why| format!("; {why}"));
         let message = format!(
-            "{}{}; {left}{}; fix the cause, then retry this job",
+            "{}{}; {left}{}; fix the cause, then retry this job or cancel it",
             failure.message(),
             why.unwrap_or_default(),
             first.unwrap_or_default()

@@ -87,6 +87,11 @@ impl Runner {
             }
             match self.failure_action(&claim, operation, &failure).await? {
                 FailureAction::Wait(down) => return self.wait_for(&claim, down).await,
+                FailureAction::TryLater => {
+                    let error = self.what_is_left(&claim, &failure, None).await;
+                    self.store.fail(&claim, &error, self.world.clock.now()).await?;
+                    return Ok(End::Failed);
+                }
                 FailureAction::Operator(why) => {
                     let error = self.what_is_left(&claim, &failure, why).await;
                     self.store.needs_operator(&claim, &error).await?;

@@ -17,7 +17,7 @@ use crate::inventory::ScanError;
 use crate::inventory::snapshot::Depth;
 use crate::operations;
 use crate::sites;
-use crate::store::{JobError, ReconcileTarget, StoreError};
+use crate::store::{ReconcileTarget, StoreError};
 
 /// Outcome of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,16 +107,14 @@ impl Reconciler {
                 }
                 self.signal.wake();
             }),
-            RepairDecision::At(at) => {
+            RepairDecision::At(at, history) => {
                 let wait_ms = u64::try_from(at.since(now).as_millis()).unwrap_or(u64::MAX);
-                info!(site = %want.site.name, drifts = in_words(), wait_ms, "repaired before; the next repair waits");
+                let (site, drifts) = (&want.site.name, in_words());
+                match history {
+                    Some(history) => warn!(%site, drifts, wait_ms, history, "drifts again and again; find the cause"),
+                    None => info!(%site, drifts, wait_ms, "repaired before; the next repair waits"),
+                }
                 return Ok(CheckOutcome::Later(at));
-            }
-            RepairDecision::Never(kind, history) => {
-                let error = JobError { step: Some(kind), message: history };
-                self.store.enqueue_operator_required(&due, site, repair, &error, now).await.map(|job| {
-                    warn!(site = %want.site.name, %job, drifts = in_words(), "repair limit reached; operator required");
-                })
             }
         };
         match ordered {

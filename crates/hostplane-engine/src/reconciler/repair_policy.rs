@@ -1,30 +1,29 @@
-//! Policy of automatic repairs: backoff between repairs of one drift, then an operator. Derived from the journal, so a
-//! restart forgets nothing.
+//! Policy of automatic repairs: ever longer pauses between repairs of one drift, up to hours. Derived from the journal,
+//! so a restart forgets nothing.
 
 use std::fmt::Write;
 use std::time::Duration;
 
 use hostplane_domain::drift::{Drift, Remediation};
-use hostplane_domain::naming::ResourceKind;
 use hostplane_infra::clock::Timestamp;
 
 use crate::background::backoff::Backoff;
 use crate::store::Repaired;
 
 /// Period in which repairs count.
-pub(super) const WINDOW: Duration = Duration::from_hours(1);
-/// Most automatic repairs of one drift per window.
-const REPAIRS: usize = 6;
+pub(super) const WINDOW: Duration = Duration::from_hours(24);
+/// The longest pause between repairs of one drift.
+const LONGEST: Duration = Duration::from_hours(6);
+/// Repairs of one drift after which the operator is told: what comes back so often has a cause.
+const TELLING: usize = 6;
 
 /// Decision on the repair of a site.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum RepairDecision {
     /// Repair now.
     Now,
-    /// Repair at this time.
-    At(Timestamp),
-    /// The repair limit of this resource is reached; with the history of its repairs.
-    Never(ResourceKind, String),
+    /// Repair at this time; with the history of its repairs, when there were many.
+    At(Timestamp, Option<String>),
 }
 
 /// The drifts that a repair can do something about.
@@ -36,46 +35,40 @@ pub(super) fn repairable(drifts: &[Drift]) -> Vec<Drift> {
         .collect()
 }
 
-/// Decides on the repair of these drifts after those repairs. The first pause is `first`, and it doubles.
+/// Decides on the repair of these drifts after those repairs, whatever came of them. The first pause is `first`, and it
+/// doubles.
 pub(super) fn decide(drifts: &[Drift], repaired: &[Repaired], now: Timestamp, first: Duration) -> RepairDecision {
-    let mut latest = None;
+    let mut latest: Option<(Timestamp, Option<String>)> = None;
     for drift in drifts {
         let same = |known: &Drift| (known.kind, known.reason) == (drift.kind, drift.reason);
-        let alike: Vec<&Repaired> = repaired.iter().filter(|repaired| repaired.why.iter().any(same)).collect();
-        let Some(last) = alike.last() else { continue };
-        // A repair that found nothing to do was ordered for a drift that had passed already: it is no failure.
         let times: Vec<Timestamp> =
-            alike.iter().filter(|repaired| repaired.has_worked).map(|repaired| repaired.at).collect();
-        if times.len() >= REPAIRS {
-            return RepairDecision::Never(drift.kind, history(drift, &times));
+            repaired.iter().filter(|repaired| repaired.why.iter().any(same)).map(|repaired| repaired.at).collect();
+        let Some(last) = times.last() else { continue };
+        let failures = u32::try_from(times.len() - 1).unwrap_or(u32::MAX);
+        let at = last.plus(Backoff { first, longest: LONGEST }.pause(failures));
+        if latest.as_ref().is_none_or(|(known, _)| *known < at) {
+            latest = Some((at, (times.len() >= TELLING).then(|| history(drift, &times))));
         }
-        let failures = u32::try_from(alike.len() - 1).unwrap_or(u32::MAX);
-        latest = latest.max(Some(last.at.plus(Backoff { first, longest: Duration::MAX }.pause(failures))));
     }
     match latest {
-        Some(at) if at > now => RepairDecision::At(at),
+        Some((at, history)) if at > now => RepairDecision::At(at, history),
         _ => RepairDecision::Now,
     }
 }
 
 fn history(drift: &Drift, times: &[Timestamp]) -> String {
-    let mut text = format!(
-        "{} ({}: {}) was repaired {} times within an hour, at",
-        drift.kind,
-        drift.reason,
-        drift.detail,
-        times.len()
-    );
+    let (kind, reason, detail) = (drift.kind, drift.reason, &drift.detail);
+    let mut text = format!("{kind} ({reason}: {detail}) was repaired {} times within a day, at", times.len());
     for (nth, at) in times.iter().enumerate() {
         // A string takes all that is written to it.
         let _ = write!(text, "{} {at}", if nth == 0 { "" } else { "," });
     }
-    text.push_str(", and drifted again each time; find the cause, then retry this job");
     text
 }
 
 #[cfg(test)]
 mod tests {
+    use hostplane_domain::naming::ResourceKind;
     use hostplane_domain::observed::Reason;
 
     use super::*;
@@ -96,7 +89,7 @@ mod tests {
 
     fn repaired(times: usize) -> Vec<Repaired> {
         let at = |nth: usize| seconds(i64::try_from(nth).unwrap() * 100);
-        (0..times).map(|nth| Repaired { at: at(nth), why: vec![stopped()], has_worked: true }).collect()
+        (0..times).map(|nth| Repaired { at: at(nth), why: vec![stopped()] }).collect()
     }
 
     #[test]
@@ -110,33 +103,29 @@ mod tests {
     #[test]
     fn the_backoff_doubles_with_each_repair() {
         let at = |times, now| decide(&[stopped()], &repaired(times), seconds(now), BACKOFF);
-        assert_eq!(at(1, 4), RepairDecision::At(seconds(5)));
+        let later = |at| RepairDecision::At(seconds(at), None);
+        assert_eq!(at(1, 4), later(5));
         assert_eq!(at(1, 5), RepairDecision::Now);
-        assert_eq!(at(2, 100), RepairDecision::At(seconds(110)));
-        assert_eq!(at(5, 400), RepairDecision::At(seconds(480)));
+        assert_eq!(at(2, 100), later(110));
+        assert_eq!(at(5, 400), later(480));
         let both = [drift(ResourceKind::PhpContainer, Reason::Absent), stopped()];
-        assert_eq!(
-            decide(&both, &repaired(1), seconds(0), BACKOFF),
-            RepairDecision::At(seconds(5)),
-            "the longest backoff counts"
-        );
+        assert_eq!(decide(&both, &repaired(1), seconds(0), BACKOFF), later(5), "the longest backoff counts");
     }
 
     #[test]
-    fn repairs_without_effect_only_back_off() {
-        let idle: Vec<Repaired> = repaired(9).into_iter().map(|it| Repaired { has_worked: false, ..it }).collect();
-        assert_eq!(decide(&[stopped()], &idle, seconds(801), BACKOFF), RepairDecision::At(seconds(800 + 5 * 256)));
-    }
-
-    #[test]
-    fn the_repair_limit_hands_the_history_to_an_operator() {
-        let RepairDecision::Never(kind, history) = decide(&[stopped()], &repaired(6), seconds(100_000), BACKOFF) else {
-            panic!("repairs go on");
+    fn repairs_never_end_and_the_operator_is_told() {
+        let RepairDecision::At(at, Some(history)) = decide(&[stopped()], &repaired(6), seconds(500), BACKOFF) else {
+            panic!("nothing is told");
         };
-        assert_eq!(kind, ResourceKind::NginxContainer);
-        for part in ["stopped", "exited", "6 times", "1970-01-01T00:00:00", "1970-01-01T00:08:20"] {
+        assert_eq!(at, seconds(500 + 5 * 32));
+        for part in ["nginx_container", "stopped", "exited", "6 times", "1970-01-01T00:00:00", "1970-01-01T00:08:20"] {
             assert!(history.contains(part), "{part}: {history}");
         }
+        let hours = i64::try_from(LONGEST.as_secs()).unwrap();
+        let RepairDecision::At(at, _) = decide(&[stopped()], &repaired(40), seconds(3900), BACKOFF) else {
+            panic!("it is repaired at once");
+        };
+        assert_eq!(at, seconds(3900 + hours));
     }
 
     #[test]

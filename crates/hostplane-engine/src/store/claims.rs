@@ -286,6 +286,18 @@ impl Store {
         tx.commit().await
     }
 
+    /// Ends the job as failed, and leaves its site as it is.
+    ///
+    /// # Errors
+    /// [`StoreError::Fenced`] when the claim is void.
+    pub async fn fail(&self, claim: &Claim, error: &JobError, now: Timestamp) -> Stored<()> {
+        let mut tx = self.writing("fail").await?;
+        let set = "state = 'failed', epoch = NULL, waiting_for = NULL, error = $3, finished_at = CAST($4 AS BIGINT)";
+        let values = [Some(to_json(error, "jobs.error")?), Some(now.0.to_string())];
+        self.fenced(&mut tx, claim, set, &values).await?;
+        tx.commit().await
+    }
+
     /// Ends the job and moves its site in one transaction: the site's spec becomes the state that the job converged on.
     /// A job that fails after its cancellation was requested is cancelled. Answers its state.
     ///

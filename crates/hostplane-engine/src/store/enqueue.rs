@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::dialect::{Connection, violates};
 use super::row::to_json;
-use super::{JobError, JobParams, JobRecord, Store, StoreError, Stored, sites, sql};
+use super::{JobParams, JobRecord, Store, StoreError, Stored, sites, sql};
 use crate::operations::{self, Operation};
 
 const NOT_STUCK: StoreError = StoreError::Missing("job that needs an operator");
@@ -111,29 +111,6 @@ impl Store {
         Ok(id)
     }
 
-    /// Adds such a job for an operator to decide on: it begins when it is retried.
-    ///
-    /// # Errors
-    /// Those of [`Store::enqueue`].
-    pub async fn enqueue_operator_required(
-        &self,
-        why: &[Drift],
-        site: SiteId,
-        operation: &Operation,
-        error: &JobError,
-        now: Timestamp,
-    ) -> Stored<JobId> {
-        let mut tx = self.writing("enqueue_operator_required").await?;
-        let id = begin(&mut tx, site, operation, JobInput { why: Some(why), ..JobInput::default() }, now).await?;
-        sql::query("UPDATE jobs SET state = 'needs_operator', error = $2 WHERE id = $1")
-            .bind(id.to_string())
-            .bind(to_json(error, "jobs.error")?)
-            .execute(&mut *tx)
-            .await?;
-        tx.commit().await?;
-        Ok(id)
-    }
-
     /// Adds a job that changes a site that is there: its state after follows from its state now.
     ///
     /// # Errors
@@ -173,13 +150,17 @@ impl Store {
         Ok(id)
     }
 
-    /// Ends a job that needs an operator, and frees its site as it stands.
+    /// Ends a job that needs an operator, and frees its site as it stands: with the spec of before, in the status that
+    /// follows from the event.
     ///
     /// # Errors
     /// [`StoreError::Missing`] when the job doesn't need an operator any more.
-    pub async fn give_up(&self, job: JobId, now: Timestamp) -> Stored<()> {
+    pub async fn give_up(&self, job: &JobRecord, event: Option<SiteEvent>, now: Timestamp) -> Stored<()> {
         let mut tx = self.writing("give_up").await?;
-        end_stuck(&mut tx, job, JobState::Cancelled, now).await?;
+        end_stuck(&mut tx, job.id, JobState::Cancelled, now).await?;
+        if let Some(event) = event {
+            sites::transition(&mut tx, job.site_id, event, None, now).await?;
+        }
         tx.commit().await
     }
 

@@ -29,8 +29,6 @@ pub struct Repaired {
     pub at: Timestamp,
     /// The drifts that caused it.
     pub why: Vec<Drift>,
-    /// It found something to repair.
-    pub has_worked: bool,
 }
 
 fn in_service() -> String {
@@ -50,8 +48,7 @@ fn read(row: &Row) -> Stored<ReconcileTarget> {
 
 fn read_repair(row: &Row) -> Stored<Repaired> {
     let at = Timestamp(get(row, "jobs.finished_at")?);
-    let why = json(row, "jobs.why")?.unwrap_or_default();
-    Ok(Repaired { at, why, has_worked: get::<Option<i64>>(row, "jobs.first_step")?.is_some() })
+    Ok(Repaired { at, why: json(row, "jobs.why")?.unwrap_or_default() })
 }
 
 impl Store {
@@ -92,16 +89,14 @@ impl Store {
         Ok(ids.iter().filter_map(|id| id.parse().ok()).collect())
     }
 
-    /// The repairs of a site that have completed since, the oldest first.
+    /// The repairs of a site that have ended since, whatever came of them, the oldest first.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn repairs(&self, site: SiteId, since: Timestamp) -> Stored<Listed<Repaired>> {
         let rows = sql::query(
-            "SELECT id, finished_at, why,
-                    (SELECT MIN(seq) FROM steps WHERE steps.job_id = jobs.id) AS first_step
-             FROM jobs
-             WHERE site_id = $1 AND operation = 'repair' AND state = 'completed' AND finished_at >= $2
+            "SELECT id, finished_at, why FROM jobs
+             WHERE site_id = $1 AND operation = 'repair' AND finished_at >= $2
              ORDER BY finished_at",
         )
         .bind(site.to_string())

@@ -119,34 +119,51 @@ async fn a_foreign_object_under_a_site_s_name_stays() {
         state.containers.volumes.insert("nginx_hello".to_owned(), FakeVolume::new(Labels::new()));
     }
     running.scan(1).await;
-    let stuck = repaired(&running, 1).await;
-    assert_eq!(stuck.record.state, JobState::NeedsOperator);
-    assert!(failure(&stuck).1.contains("nginx_hello"), "{:?}", failure(&stuck));
+    let failed = repaired(&running, 1).await;
+    assert_eq!(failed.record.state, JobState::Failed);
+    assert!(failure(&failed).1.contains("nginx_hello"), "{:?}", failure(&failed));
     assert_eq!(harness.world.state().containers.volumes["nginx_hello"].labels, Labels::new());
     running.stop().await;
 }
 
 #[tokio::test]
-async fn what_breaks_again_and_again_is_left_to_an_operator_with_its_history() {
+async fn what_breaks_again_and_again_is_repaired_ever_less_often_and_locks_nothing() {
     let mut harness = Harness::new().await;
     harness.settings.pace.repair_backoff = Duration::from_millis(1);
     let running = in_service(&harness).await;
-    for nth in 1..=6 {
+    for nth in 1..=7 {
         stop_php(&harness);
         running.scan(1).await;
         repair_completes(&running, nth).await;
         until_known(&running, &[]).await;
     }
-    stop_php(&harness);
+    assert_eq!(running.app.site(&name("hello")).await.unwrap().view.active_job, None);
+    running.assert_whole("hello").await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_repair_that_fails_locks_nothing_and_is_ordered_again() {
+    let mut harness = Harness::new().await;
+    harness.settings.pace.repair_backoff = Duration::from_millis(1);
+    let running = in_service(&harness).await;
+    let image = php(&mut harness.world.state()).spec.image.clone();
+    harness.world.state().containers.images.remove(&image);
+    harness.world.state().containers.containers.retain(|_, container| container.spec.name != "php_hello");
     running.scan(1).await;
-    let left = repaired(&running, 7).await;
-    assert_eq!(left.record.state, JobState::NeedsOperator);
-    let (step, history) = failure(&left);
-    assert_eq!(step, Some("php_container"));
-    assert!(history.contains("6 times") && history.contains("exited"), "{history}");
-    assert_eq!(left.steps.len(), 0, "it is left as it is");
-    // The operator ends the cause, and has it repaired.
-    running.retried(left.record.id).await;
+    let failed = repaired(&running, 1).await;
+    assert_eq!(failed.record.state, JobState::Failed);
+    assert!(failure(&failed).1.contains(&image), "{:?}", failure(&failed));
+    // Orders go on, ...
+    let change = SiteChange::Suspended(true);
+    let stuck = running.change("hello", &change).await;
+    assert_eq!(running.ended(stuck).await.record.state, JobState::NeedsOperator, "it can't be turned back either");
+    running.app.cancel_job(stuck).await.unwrap();
+    // ... and once the cause is gone, the next repair comes by itself, or at once when it is retried.
+    harness.world.state().containers.images.insert(image);
+    let next = running.app.retry_job(failed.record.id).await.unwrap().record.id;
+    assert_ne!(next, failed.record.id);
+    running.completed(next).await;
     running.assert_whole("hello").await;
     running.stop().await;
 }

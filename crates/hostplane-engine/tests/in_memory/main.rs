@@ -6,6 +6,7 @@ mod destroy;
 mod drift_for_operators;
 mod drift_repairs;
 mod drift_scans;
+mod give_up;
 mod journal;
 mod orphans;
 mod owner;

@@ -14,7 +14,7 @@ use crate::config::layers::Layers;
 
 /// Upgrade sites to the images of new sites, and wait until each has answered
 ///
-/// The first upgrade that fails is rolled back, and no other begins after it.
+/// An upgrade that fails is rolled back. After so many failures no other begins.
 #[derive(Debug, Args)]
 pub(super) struct Upgrade {
     /// Names of the sites
@@ -26,6 +26,9 @@ pub(super) struct Upgrade {
     /// Number of upgrades at once
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
     at_once: u16,
+    /// Failures after which no other upgrade begins
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
+    max_failures: u16,
     #[command(flatten)]
     timeout: Timeout,
     #[command(flatten)]
@@ -44,19 +47,19 @@ impl Upgrade {
         };
         let mut waiting = names.into_iter();
         let mut running = FuturesUnordered::new();
-        let (mut done, mut first_failure) = (Vec::new(), None);
+        let (mut done, mut failures) = (Vec::new(), Vec::new());
         loop {
-            while first_failure.is_none() && running.len() < usize::from(self.at_once) {
+            while failures.len() < usize::from(self.max_failures) && running.len() < usize::from(self.at_once) {
                 let Some(name) = waiting.next() else { break };
                 running.push(self.upgrade(&client, name));
             }
             match running.next().await {
                 None => break,
                 Some(Ok(job)) => {
-                    first_failure = first_failure.or(require_completed(&job).err());
+                    failures.extend(require_completed(&job).err());
                     done.push(job);
                 }
-                Some(Err(failure)) => first_failure = first_failure.or(Some(failure)),
+                Some(Err(failure)) => failures.push(failure),
             }
         }
         let rest: Vec<String> = waiting.collect();
@@ -65,14 +68,19 @@ impl Upgrade {
             table(&["site", "upgrade", "job"], jobs.iter().map(row))
         })?;
         report_unreadable(&unreadable);
-        match first_failure {
+        if !rest.is_empty() {
+            eprintln!("not started: {}", rest.join(", "));
+        }
+        // Each is said; the first decides how the command ends.
+        for failure in failures.iter().skip(1) {
+            if let Failure::Failed(message) = failure {
+                eprintln!("{message}");
+            }
+        }
+        match failures.into_iter().next() {
             None if unreadable.is_empty() => Ok(()),
             None => Err(Failure::Failed("the sites whose rows can't be read were not upgraded".to_owned())),
-            Some(failure) if rest.is_empty() => Err(failure),
-            Some(failure) => {
-                eprintln!("not started: {}", rest.join(", "));
-                Err(failure)
-            }
+            Some(failure) => Err(failure),
         }
     }
 

@@ -169,12 +169,16 @@ fn other_end(job: &Job) -> Failure {
     let did = format!("What it did: hostplane job show {id}");
     let retry = format!("hostplane job retry {id} --wait");
     let next = match (state, operation) {
-        (NeedsOperator, OperationName::Provision) => {
-            format!("When the cause is fixed: {retry}\nTo give it up instead: hostplane site destroy {site} --wait")
-        }
-        (NeedsOperator, _) => format!("When the cause is fixed: {retry}"),
-        // Only a provision can be retried after its end.
-        (Failed | Cancelled, OperationName::Provision) => format!("{did}\nTry again: {retry}"),
+        (NeedsOperator, OperationName::Destroy) => format!("When the cause is fixed: {retry}"),
+        (NeedsOperator, OperationName::Provision) => format!(
+            "When the cause is fixed: {retry}\nTo give it up instead: hostplane site destroy {site} --wait, \
+             or hostplane job cancel {id} to try it anew later"
+        ),
+        (NeedsOperator, _) => format!(
+            "When the cause is fixed: {retry}\nTo give it up instead: hostplane job cancel {id}; \
+             {site} keeps the settings that it had before"
+        ),
+        (Failed | Cancelled, OperationName::Provision | OperationName::Repair) => format!("{did}\nTry again: {retry}"),
         _ => did,
     };
     Failure::Failed(format!("the {operation} of {site} {end}\n{next}"))

@@ -243,8 +243,11 @@ async fn a_cancel_that_ends_otherwise_ends_with_1() {
     harness.deny_drop();
     harness.done(&["job", "cancel", &job]).await;
     held.notify_one();
-    let (code, _, err) = harness.cli(&["job", "cancel", &job, "--wait"]).await;
+    let (code, _, err) = harness.cli(&["job", "watch", &job]).await;
     assert_eq!(code, Some(1), "{err}");
     assert!(err.contains("needs an operator") && err.contains("DROP command denied"), "{err}");
     assert!(err.contains("hostplane job retry") && err.contains("hostplane site destroy hello"), "{err}");
+    assert!(err.contains("hostplane job cancel"), "{err}");
+    let (code, _, err) = harness.cli(&["job", "cancel", &job, "--wait"]).await;
+    assert_eq!(code, Some(0), "given up: {err}");
 }

@@ -91,7 +91,7 @@ fn a_change_that_does_not_serve_is_rolled_back() {
     instance.start();
     assert_eq!(shown(&instance, &site)["upgrade_pending"], true);
     instance.expect_whole(&site);
-    let refused = instance.run(&["site", "upgrade", &site, &other]);
+    let refused = instance.run(&["site", "upgrade", &site, &other, "--max-failures", "1"]);
     assert_eq!(refused.code, 1, "{}", refused.stderr);
     assert!(refused.stderr.contains(&format!("not started: {other}")), "{}", refused.stderr);
     assert_eq!(shown(&instance, &site)["upgrade_pending"], true);

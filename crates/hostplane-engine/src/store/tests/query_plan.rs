@@ -67,7 +67,9 @@ async fn exercise(home: &TempDir) {
     let id = provision(&store, "hello").await.site.id;
     let repair = operations::of(OperationName::Repair);
     let error = JobError { step: None, message: "stuck".to_owned() };
-    let stuck = store.enqueue_operator_required(&[], id, repair, &error, NOW).await.unwrap();
+    let stuck = store.enqueue_for_findings(&[], id, repair, NOW).await.unwrap();
+    let claim = store.claim(NOW).await.unwrap().unwrap();
+    store.needs_operator(&claim, &error).await.unwrap();
     let record = store.job(stuck).await.unwrap();
     let other = store.enqueue_instead(&record, None, repair, NOW).await.unwrap();
     store.request_cancel(other, NOW).await.unwrap();
@@ -76,12 +78,13 @@ async fn exercise(home: &TempDir) {
     store.intend(&claim, Direction::Back, ResourceKind::Network, Verb::Ensure, NOW).await.unwrap();
     store.requeue_lost(&[], NOW, SETTLE).await.unwrap();
     store.next_due().await.unwrap();
+    let given_up = store.job(other).await.unwrap();
     sqlx::query("UPDATE jobs SET run_at = 0, operation = 'nonsense' WHERE finished_at IS NULL")
         .execute(&store.write)
         .await
         .unwrap();
     assert!(store.claim(NOW).await.unwrap().is_none(), "it is set aside");
-    store.give_up(other, NOW).await.unwrap();
+    store.give_up(&given_up, None, NOW).await.unwrap();
     let found = store.enqueue_for_findings(&[], id, repair, NOW).await.unwrap();
     end(&store, found).await;
     let asked = store.enqueue(id, repair, NOW).await.unwrap();
