@@ -151,7 +151,7 @@ enum Refusal {
 }
 
 /// Most PHP workers of a site.
-const MOST_WORKERS: u16 = 256;
+const MOST_WORKERS: u16 = 240;
 /// Most memory of a container, in MiB: 1 TiB.
 const MOST_MEMORY_MIB: u32 = 1 << 20;
 /// Fewest processes of a container: the master, a worker, and one for an exec.
@@ -224,7 +224,7 @@ fn check_limits(limits: &SiteLimits, php: &PhpSettings) -> Result<(), RefusedSet
     within("limits.nginx.memory_mib", limits.nginx.memory_mib, limits.nginx_mib()..=MOST_MEMORY_MIB, buffers)?;
     within("limits.php.pids", limits.php.pids, LEAST_PIDS..=4096, "")?;
     within("limits.nginx.pids", limits.nginx.pids, LEAST_PIDS..=4096, "")?;
-    within("limits.database_connections", limits.database_connections, 3..=1000, "")?;
+    within("limits.database_connections", limits.database_connections, 4..=250, "")?;
     // PHP-FPM would start fewer workers without an error.
     let room = SiteLimits { php_workers: MOST_WORKERS, ..*limits }.workers_that_fit(php);
     let fit = if room < MOST_WORKERS.into() {
@@ -310,15 +310,15 @@ mod tests {
             (r#"{"php_workers":0}"#, "{}", "limits.php_workers"),
             (r#"{"php_workers":8}"#, "{}", "limits.php_workers"),
             (
-                r#"{"php_workers":257,"database_connections":1000,"php":{"memory_mib":100000,"pids":4096}}"#,
+                r#"{"php_workers":241,"database_connections":250,"php":{"memory_mib":100000,"pids":4096}}"#,
                 "{}",
                 "limits.php_workers",
             ),
             (r#"{"upload_mib":1}"#, "{}", "limits.upload_mib"),
             (r#"{"upload_mib":2049}"#, "{}", "limits.upload_mib"),
-            (r#"{"database_connections":2}"#, "{}", "limits.database_connections"),
+            (r#"{"database_connections":3}"#, "{}", "limits.database_connections"),
             (r#"{"database_connections":6}"#, "{}", "limits.php_workers"),
-            (r#"{"database_connections":1001}"#, "{}", "limits.database_connections"),
+            (r#"{"database_connections":251}"#, "{}", "limits.database_connections"),
             (r#"{"php":{"memory_mib":383}}"#, "{}", "limits.php.memory_mib"),
             ("{}", r#"{"memory_mib":385}"#, "limits.php.memory_mib"),
             ("{}", r#"{"opcache_mib":193}"#, "limits.php.memory_mib"),
@@ -345,7 +345,7 @@ mod tests {
             (r#"{"php_workers":7}"#, "{}"),
             (r#"{"php":{"cpu_milli":0,"memory_mib":384,"pids":20}}"#, "{}"),
             ("{}", r#"{"memory_mib":384}"#),
-            (r#"{"php_workers":256,"database_connections":1000,"php":{"memory_mib":100000,"pids":4096}}"#, "{}"),
+            (r#"{"php_workers":240,"database_connections":250,"php":{"memory_mib":100000,"pids":4096}}"#, "{}"),
         ] {
             patched(limits, php).unwrap();
         }

@@ -9,6 +9,11 @@ use crate::naming;
 /// reach another site's nginx, which refuses it by this header.
 pub const SITE_HEADER: &str = "X-Hostplane-Site";
 
+/// Bounds on what visitors may keep open: a header has 10 s and 64 KB, a connection without a request two minutes. A body
+/// may take as long as it likes; each site's nginx ends one that stands still.
+const SERVERS: &str = "\tservers {\n\t\ttimeouts {\n\t\t\tread_header 10s\n\t\t\tidle 2m\n\t\t}\n\
+    \t\tmax_header_size 64KB\n\t}\n";
+
 /// Renders the main configuration. `sites_dir` is the directory of the imported snippets, relative to the
 /// configuration's own.
 ///
@@ -16,7 +21,7 @@ pub const SITE_HEADER: &str = "X-Hostplane-Site";
 #[must_use]
 pub fn main_config(sites_dir: &str) -> String {
     format!(
-        "{{\n\tadmin localhost:2019\n\tauto_https off\n}}\n\n\
+        "{{\n\tadmin localhost:2019\n\tauto_https off\n{SERVERS}}}\n\n\
          http:// {{\n\trespond \"No site is served under this name.\" 404\n}}\n\n\
          import {sites_dir}/*.caddy\n"
     )

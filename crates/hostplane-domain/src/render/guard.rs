@@ -18,6 +18,10 @@ pub struct HostAccess {
     pub caddy: [u16; 2],
 }
 
+/// Most connections of one container to the installation's MariaDB. A site's own limit, which its user has, is lower: the
+/// rest is for connections that never say who they are, of which MariaDB ends each after three seconds.
+pub const MARIADB_CONNECTIONS: u32 = 300;
+
 /// Name of the installation's nftables table.
 #[must_use]
 pub fn table(instance: InstanceId) -> String {
@@ -34,11 +38,18 @@ pub fn table(instance: InstanceId) -> String {
 pub fn rules(instance: InstanceId, access: &HostAccess) -> String {
     let (table, prefix) = (table(instance), bridges::bridge_prefix(instance));
     let [http, https] = access.caddy;
-    let mariadb = access.mariadb.map(|(address, port)| format!("\t\tip daddr {address} tcp dport {port} accept\n"));
+    let mariadb = access.mariadb.map(|(address, port)| {
+        let to = format!("ip daddr {address} tcp dport {port}");
+        let count = format!("add @mariadb_sources {{ ip saddr ct count over {MARIADB_CONNECTIONS} }}");
+        format!("\t\t{to} ct state new {count} reject with tcp reset\n\t\t{to} accept\n")
+    });
     let named = access.named.iter().map(|port| format!("\t\ttcp dport {port} accept\n"));
     let servers = mariadb.into_iter().chain(named).collect::<String>();
     format!(
         "table inet {table} {{\n\
+         \tset mariadb_sources {{\n\
+         \t\ttype ipv4_addr; size 65535; flags dynamic;\n\
+         \t}}\n\
          \tchain to_host {{\n\
          \t\ttype filter hook input priority -10; policy accept;\n\
          \t\tiifname != \"{prefix}*\" accept\n\
@@ -71,11 +82,19 @@ mod tests {
     fn only_the_database_and_the_proxy_are_reachable() {
         let rules = rules(InstanceId::new(Uuid::from_u128(1)), &access());
         let (to_host, onward) = rules.split_once("chain onward").unwrap();
-        let verdicts: Vec<&str> = to_host.lines().skip(4).map(str::trim).take_while(|line| *line != "}").collect();
+        let verdicts: Vec<&str> = to_host
+            .lines()
+            .skip_while(|line| !line.contains("iifname"))
+            .skip(1)
+            .map(str::trim)
+            .take_while(|line| *line != "}")
+            .collect();
         assert_eq!(
             verdicts,
             [
                 "ct direction reply accept",
+                "ip daddr 172.17.0.1 tcp dport 3306 ct state new \
+                 add @mariadb_sources { ip saddr ct count over 300 } reject with tcp reset",
                 "ip daddr 172.17.0.1 tcp dport 3306 accept",
                 "meta nfproto ipv4 tcp dport { 8080, 8443 } accept",
                 "drop",

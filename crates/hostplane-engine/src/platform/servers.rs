@@ -73,9 +73,13 @@ pub(super) fn guard(settings: &PlatformSettings, gateway: Option<Ipv4Addr>, inst
     }
 }
 
+/// The file of statements that MariaDB runs at each start. The image's entrypoint leaves it alone.
+const START: &str = "start.init";
+
 /// MariaDB. Only the administrator's hash is written; `root` has no password and no way in from outside.
 pub(super) fn mariadb(settings: &PlatformSettings, gateway: &str, admin_hash: &str) -> Server {
     let name = &settings.mariadb_container;
+    let init_dir = "docker-entrypoint-initdb.d";
     let command = [
         "mariadbd".to_owned(),
         format!("--extra-port={MARIADB_EXTRA_PORT}"),
@@ -83,6 +87,27 @@ pub(super) fn mariadb(settings: &PlatformSettings, gateway: &str, admin_hash: &s
         "--max-connections=1000".to_owned(),
         "--skip-name-resolve".to_owned(),
         "--local-infile=0".to_owned(),
+        // A connection that doesn't say who it is keeps no place.
+        "--connect-timeout=3".to_owned(),
+        // No table outside of its database's directory.
+        "--skip-symbolic-links".to_owned(),
+        // Another engine that a plugin or an import names becomes InnoDB: see `start` below.
+        format!("--init-file=/{init_dir}/{START}"),
+        "--sql-mode=STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_AUTO_CREATE_USER".to_owned(),
+        // What a session may take, and no tenant can raise: MariaDB has 2 GiB for all. Versions before 11.5 don't know
+        // the loose ones.
+        "--maximum-max-heap-table-size=64M".to_owned(),
+        "--loose-maximum-tmp-memory-table-size=64M".to_owned(),
+        "--maximum-sort-buffer-size=16M".to_owned(),
+        "--maximum-join-buffer-size=16M".to_owned(),
+        "--maximum-read-buffer-size=16M".to_owned(),
+        "--maximum-read-rnd-buffer-size=16M".to_owned(),
+        "--max-session-mem-used=256M".to_owned(),
+        "--maximum-max-session-mem-used=256M".to_owned(),
+        "--loose-max-tmp-session-space-usage=1G".to_owned(),
+        "--loose-maximum-max-tmp-session-space-usage=1G".to_owned(),
+        "--loose-max-tmp-total-space-usage=8G".to_owned(),
+        "--innodb-temp-data-file-path=ibtmp1:12M:autoextend:max:4G".to_owned(),
         "--lock-wait-timeout=60".to_owned(),
         "--innodb-buffer-pool-size=256M".to_owned(),
         "--character-set-server=utf8mb4".to_owned(),
@@ -91,7 +116,8 @@ pub(super) fn mariadb(settings: &PlatformSettings, gateway: &str, admin_hash: &s
         "CREATE USER '{MARIADB_ADMIN}'@'%' IDENTIFIED VIA mysql_native_password USING '{admin_hash}';\n\
          GRANT ALL PRIVILEGES ON *.* TO '{MARIADB_ADMIN}'@'%' WITH GRANT OPTION;\n"
     );
-    let init_dir = "docker-entrypoint-initdb.d";
+    // At each start, and not while the data directory is made: its own tables have other engines.
+    let start = "SET GLOBAL enforce_storage_engine = 'InnoDB';\n";
     Server {
         spec: ContainerSpec {
             name: name.clone(),
@@ -102,11 +128,10 @@ pub(super) fn mariadb(settings: &PlatformSettings, gateway: &str, admin_hash: &s
             mounts: vec![
                 mount(format!("{name}_data"), "/var/lib/mysql"),
                 mount(format!("{name}_init"), &format!("/{init_dir}")),
+                // What sorts and changes of tables write would count as memory in a file system of that kind.
+                mount(format!("{name}_tmp"), "/tmp"),
             ],
-            tmpfs: vec![
-                ("/run".to_owned(), "rw,noexec,nosuid,nodev,size=16m,uid=999,gid=999,mode=0755".to_owned()),
-                ("/tmp".to_owned(), "rw,noexec,nosuid,nodev,size=1g,mode=1777".to_owned()),
-            ],
+            tmpfs: vec![("/run".to_owned(), "rw,noexec,nosuid,nodev,size=16m,uid=999,gid=999,mode=0755".to_owned())],
             // For the official image, which otherwise makes root@% or prints a password into its log.
             env: vec![
                 ("MARIADB_ROOT_HOST".to_owned(), "localhost".to_owned()),
@@ -128,6 +153,8 @@ pub(super) fn mariadb(settings: &PlatformSettings, gateway: &str, admin_hash: &s
             dir("var/lib/mysql", 0o750, 999),
             dir(init_dir, 0o500, 999),
             file(format!("{init_dir}/hostplane.sql"), 0o400, 999, init),
+            file(format!("{init_dir}/{START}"), 0o400, 999, start.to_owned()),
+            dir("tmp", 0o700, 999),
         ],
     }
 }
