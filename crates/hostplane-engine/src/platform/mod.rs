@@ -14,9 +14,11 @@ use futures_util::future::{ready, try_join_all};
 use futures_util::stream;
 use hostplane_domain::ids::InstanceId;
 use hostplane_domain::mark::{LABEL_INSTANCE, Mark};
+use hostplane_domain::naming::ResourceKind;
 use hostplane_domain::secret::{Keyring, mariadb_hash};
 use hostplane_infra::containers::{ContainerFacts, ContainerState, NetworkFacts, Scope};
 use hostplane_infra::error::{Dependency, Effect, EffectError};
+use hostplane_infra::wordpress::UPDATE_PATIENCE;
 use hostplane_infra::world::World;
 use secrecy::SecretString;
 use tokio::time::{Instant, sleep};
@@ -36,6 +38,10 @@ const MARIADB_EXTRA_PORT: u16 = 3307;
 const START_TIMEOUT: Duration = Duration::from_secs(90);
 /// Containers of sites that are started concurrently.
 const STARTED_AT_ONCE: usize = 8;
+/// Sites that are asked at once if they update themselves.
+const ASKED_AT_ONCE: usize = 16;
+/// Pause until they are asked again.
+const UPDATE_PAUSE: Duration = Duration::from_secs(2);
 /// Seconds that containers get to end before the Engine kills them.
 const SITE_GRACE_S: u16 = 10;
 const MARIADB_GRACE_S: u16 = 50;
@@ -171,7 +177,8 @@ impl Platform {
     }
 
     /// Stops every container of this installation: Caddy, then the sites, then MariaDB and the guard, whose rules
-    /// stay until [`clean`](Self::clean) or the machine's restart.
+    /// stay until [`clean`](Self::clean) or the machine's restart. Updates that sites' own WordPress runs come to their
+    /// end before, for at most [`UPDATE_PATIENCE`].
     ///
     /// # Errors
     /// When the Engine fails.
@@ -184,6 +191,7 @@ impl Platform {
             name if name == self.settings.mariadb_container || name == guard => 2,
             _ => 1,
         };
+        self.wait_for_updates(&running).await;
         for (at, grace) in [(0, SITE_GRACE_S), (1, SITE_GRACE_S), (2, MARIADB_GRACE_S)] {
             let group = running.iter().filter(|container| rank(container) == at);
             try_join_all(group.map(|container| {
@@ -193,6 +201,28 @@ impl Platform {
             .await?;
         }
         Ok(())
+    }
+
+    async fn wait_for_updates(&self, running: &[ContainerFacts]) {
+        let is_php = |container: &&ContainerFacts| {
+            container.mark.as_ref().is_some_and(|mark| mark.kind == ResourceKind::PhpContainer)
+        };
+        let mut updating: Vec<&ContainerFacts> = running.iter().filter(is_php).collect();
+        let deadline = Instant::now() + UPDATE_PATIENCE;
+        loop {
+            let wordpress = &self.world.local().wordpress;
+            let asked = updating.into_iter().map(|php| async move {
+                // PHP that doesn't answer runs none that could be waited for.
+                wordpress.is_updating(&php.id).await.unwrap_or(false).then_some(php)
+            });
+            updating = stream::iter(asked).buffer_unordered(ASKED_AT_ONCE).filter_map(ready).collect().await;
+            if updating.is_empty() || Instant::now() >= deadline {
+                return;
+            }
+            let names: Vec<&str> = updating.iter().map(|php| php.name.as_str()).collect();
+            info!(containers = names.join(", "), "WordPress updates itself in these; waiting, at most 15 minutes");
+            sleep(UPDATE_PAUSE).await;
+        }
     }
 
     async fn own_containers(&self) -> Effect<Vec<ContainerFacts>> {

@@ -110,9 +110,10 @@ impl Reconciler {
             RepairDecision::At(at, history) => {
                 let wait_ms = u64::try_from(at.since(now).as_millis()).unwrap_or(u64::MAX);
                 let (site, drifts) = (&want.site.name, in_words());
-                match history {
-                    Some(history) => warn!(%site, drifts, wait_ms, history, "drifts again and again; find the cause"),
-                    None => info!(%site, drifts, wait_ms, "repaired before; the next repair waits"),
+                if let Some(history) = history {
+                    warn!(%site, drifts, wait_ms, history, "drifts again and again; find the cause");
+                } else {
+                    info!(%site, drifts, wait_ms, "repaired before; the next repair waits");
                 }
                 return Ok(CheckOutcome::Later(at));
             }

@@ -14,8 +14,8 @@ use crate::store::Repaired;
 pub(super) const WINDOW: Duration = Duration::from_hours(24);
 /// The longest pause between repairs of one drift.
 const LONGEST: Duration = Duration::from_hours(6);
-/// Repairs of one drift after which the operator is told: what comes back so often has a cause.
-const TELLING: usize = 6;
+/// Repairs of one drift after which the log warns: what comes back so often has a cause.
+const MANY: usize = 6;
 
 /// Decision on the repair of a site.
 #[derive(Debug, PartialEq, Eq)]
@@ -47,7 +47,7 @@ pub(super) fn decide(drifts: &[Drift], repaired: &[Repaired], now: Timestamp, fi
         let failures = u32::try_from(times.len() - 1).unwrap_or(u32::MAX);
         let at = last.plus(Backoff { first, longest: LONGEST }.pause(failures));
         if latest.as_ref().is_none_or(|(known, _)| *known < at) {
-            latest = Some((at, (times.len() >= TELLING).then(|| history(drift, &times))));
+            latest = Some((at, (times.len() >= MANY).then(|| history(drift, &times))));
         }
     }
     match latest {
@@ -113,9 +113,9 @@ mod tests {
     }
 
     #[test]
-    fn repairs_never_end_and_the_operator_is_told() {
+    fn repairs_never_end_and_many_have_a_history() {
         let RepairDecision::At(at, Some(history)) = decide(&[stopped()], &repaired(6), seconds(500), BACKOFF) else {
-            panic!("nothing is told");
+            panic!("no history");
         };
         assert_eq!(at, seconds(500 + 5 * 32));
         for part in ["nginx_container", "stopped", "exited", "6 times", "1970-01-01T00:00:00", "1970-01-01T00:08:20"] {

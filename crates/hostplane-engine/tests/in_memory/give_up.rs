@@ -24,10 +24,9 @@ fn kept(operation: OperationName) -> Option<SiteStatus> {
         | OperationName::Resume
         | OperationName::Rotate
         | OperationName::Repair => Some(SiteStatus::Active),
-        // What it has removed can't be brought back, so it only goes on.
-        OperationName::Destroy => None,
-        // It concerns a site that is not in service; behaviour/orphan_gc.rs has one.
-        OperationName::Collect => None,
+        // What a destroy has removed can't be brought back, so it only goes on. A collect concerns a site that is not in
+        // service; recovery.rs has one.
+        OperationName::Destroy | OperationName::Collect => None,
     }
 }
 

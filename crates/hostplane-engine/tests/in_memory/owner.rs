@@ -95,7 +95,7 @@ async fn a_site_without_our_markers_is_changed_like_any_other() {
     }
 }
 
-/// What only the owner can end: it is told, and hinders nothing.
+/// What only the owner can end: it is reported, and hinders nothing.
 const THEIRS: &[(ResourceKind, Reason, Wreck)] = &[
     (ResourceKind::WordpressFiles, Reason::HalfUpdate, |state| {
         state.containers.write_file("wp_hello", MAINTENANCE, INTERRUPTED);
@@ -106,7 +106,7 @@ const THEIRS: &[(ResourceKind, Reason, Wreck)] = &[
 ];
 
 #[tokio::test]
-async fn what_only_the_owner_can_end_is_told_and_hinders_no_change() {
+async fn what_only_the_owner_can_end_is_reported_and_hinders_no_change() {
     for (kind, reason, wreck) in THEIRS {
         let (harness, running) = new_in_service().await;
         wreck(&mut harness.world.state());

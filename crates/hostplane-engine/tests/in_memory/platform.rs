@@ -99,6 +99,26 @@ async fn the_guard_has_one_right_and_other_ports_make_other_rules() {
 }
 
 #[tokio::test]
+async fn down_ends_no_update() {
+    let (harness, running) = crate::harness::with_hello().await;
+    running.stop().await;
+    let platform = platform(&harness, settings()).await;
+    harness.world.state().containers.write_file("wp_hello", ".maintenance", "running");
+    let asked = harness.gate.calls().len();
+    let owner = async {
+        // The list of containers, and then the question.
+        harness.gate.reached(asked + 1).await;
+        let php = harness.state().containers.container("php_hello").unwrap().1.state;
+        harness.world.state().containers.delete_file("wp_hello", ".maintenance");
+        php
+    };
+    let (down, php) = tokio::join!(platform.down(), owner);
+    down.unwrap();
+    assert_eq!(php, ContainerState::Running, "it was not stopped meanwhile");
+    assert!(harness.state().containers.containers.values().all(|c| c.state == ContainerState::Exited));
+}
+
+#[tokio::test]
 async fn down_stops_and_up_brings_back() {
     let harness = Harness::new().await;
     let platform = platform(&harness, settings()).await;

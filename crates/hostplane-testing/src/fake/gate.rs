@@ -16,13 +16,16 @@ pub struct ScriptedGate {
     made: watch::Sender<usize>,
 }
 
+/// What a test does to the world.
+type Happens = Box<dyn FnOnce() + Send>;
+
 #[derive(Default)]
 struct Script {
     calls: Vec<Call>,
     unreachable: BTreeSet<Dependency>,
     at: Vec<(usize, Verdict)>,
     named: Vec<(&'static str, Verdict)>,
-    before: Vec<(&'static str, Box<dyn FnOnce() + Send>)>,
+    before: Vec<(&'static str, Happens)>,
 }
 
 impl ScriptedGate {

@@ -131,24 +131,7 @@ fn a_hog_hurts_only_its_own_site() {
         });
     });
     case("tables in memory and outside", &mut || {
-        let said = php(&instance, &Place::Container(container.clone()), TABLES);
-        let said: serde_json::Value = serde_json::from_str(&said).expect("JSON");
-        for table in ["memory", "myisam", "outside", "temporary"] {
-            assert_eq!(said[table], "InnoDB", "{table}: {said}");
-        }
-        let most = [
-            ("max_heap_table_size", 64 << 20),
-            ("sort_buffer_size", 16 << 20),
-            ("join_buffer_size", 16 << 20),
-            ("max_session_mem_used", 256 << 20),
-            ("max_tmp_session_space_usage", 1 << 30),
-            ("tmp_memory_table_size", 64 << 20),
-        ];
-        for (name, most) in most {
-            assert!(said[name].as_i64().is_some_and(|value| value <= most), "{name}: {said}");
-        }
-        let outside = docker(&["exec", &format!("{}-mariadb", instance.tag), "find", "/tmp", "-name", "*hog*"]);
-        assert_eq!(outside, "");
+        tables_stay_where_they_belong(&instance, &container);
     });
     case("headers that never end", &mut || {
         let begun = Instant::now();
@@ -179,6 +162,27 @@ fn a_hog_hurts_only_its_own_site() {
         assert!((10 << 20..LOG_LIMIT).contains(&size), "45 MiB were written, and {size} bytes are kept");
     });
     println!("noisy neighbour: eight in {:?}", begun.elapsed());
+}
+
+fn tables_stay_where_they_belong(instance: &Instance, container: &str) {
+    let said = php(instance, &Place::Container(container.to_owned()), TABLES);
+    let said: serde_json::Value = serde_json::from_str(&said).expect("JSON");
+    for table in ["memory", "myisam", "outside", "temporary"] {
+        assert_eq!(said[table], "InnoDB", "{table}: {said}");
+    }
+    let most = [
+        ("max_heap_table_size", 64 << 20),
+        ("sort_buffer_size", 16 << 20),
+        ("join_buffer_size", 16 << 20),
+        ("max_session_mem_used", 256 << 20),
+        ("max_tmp_session_space_usage", 1 << 30),
+        ("tmp_memory_table_size", 64 << 20),
+    ];
+    for (name, most) in most {
+        assert!(said[name].as_i64().is_some_and(|value| value <= most), "{name}: {said}");
+    }
+    let outside = docker(&["exec", &format!("{}-mariadb", instance.tag), "find", "/tmp", "-name", "*hog*"]);
+    assert_eq!(outside, "");
 }
 
 /// Runs a program in a container until it has said a line, and holds it there meanwhile.

@@ -60,6 +60,7 @@ fn a_site_belongs_to_its_owner() {
         instance.create(site);
     }
     a_restore_without_dotfiles_is_the_owner_s(&Owned { instance: &instance, site: &restored });
+    pages_are_the_owner_s(&Owned { instance: &instance, site: &restored });
     nothing_ends_an_update(&Owned { instance: &instance, site: &updated });
     a_half_updated_core_is_made_whole(&Owned { instance: &instance, site: &updated });
     // Unless there are no files at all: then nothing is made in their place.
@@ -97,6 +98,38 @@ fn a_restore_without_dotfiles_is_the_owner_s(owned: &Owned<'_>) {
         instance.expect_front_page(site);
     }
     assert_eq!(owned.files(), before);
+    instance.expect_whole(site);
+}
+
+/// Plugins as owners have them: a hidden login, a front page that redirects, one for members only, one in maintenance,
+/// one that fails. Each site is changed all the same, rotated and suspended.
+fn pages_are_the_owner_s(owned: &Owned<'_>) {
+    let (instance, site) = (owned.instance, owned.site);
+    let only =
+        |path: &str, then: &str| format!("if (parse_url($_SERVER['REQUEST_URI'])['path'] === '{path}') {{ {then} }}");
+    let plugins = [
+        ("/wp-login.php", 404, only("/wp-login.php", "http_response_code(404); exit;")),
+        ("/", 302, only("/", "header('Location: /en/', true, 302); exit;")),
+        ("/", 401, "http_response_code(401); exit;".to_owned()),
+        ("/", 503, "http_response_code(503); exit('coming soon');".to_owned()),
+        ("/", 500, "this_function_is_not_there();".to_owned()),
+    ];
+    owned.sh("mkdir -p wp-content/mu-plugins");
+    for (nth, (path, status, plugin)) in plugins.iter().enumerate() {
+        let plugin = format!("<?php if (isset($_SERVER['HTTP_X_FORWARDED_FOR'])) {{ {plugin} }}");
+        owned.sh(&format!("cat > wp-content/mu-plugins/pages.php <<'END'\n{plugin}\nEND\n"));
+        let begins = format!("HTTP/1.1 {status} ");
+        instance.until("the plugin's answer", PATIENCE, |_| owned.curl(path, &[]).starts_with(&begins));
+        let files = owned.files();
+        owned.change(if nth % 2 == 0 { "200" } else { "192" });
+        instance.done(&["site", "rotate", site, "--wait"]);
+        assert!(owned.curl(path, &[]).starts_with(&begins), "{status}");
+        instance.done(&["site", "suspend", site, "--wait"]);
+        instance.done(&["site", "resume", site, "--wait"]);
+        assert!(owned.curl(path, &[]).starts_with(&begins), "{status}");
+        assert_eq!(owned.files(), files);
+    }
+    owned.sh("rm -r wp-content/mu-plugins");
     instance.expect_whole(site);
 }
 
