@@ -172,6 +172,13 @@ mod tests {
     }
 
     #[test]
+    fn a_drift_says_every_difference() {
+        let two = differs(&[(Reason::Release, Remedy::Upgrade), (Reason::Stopped, Remedy::InPlace)]);
+        let found = drifts(&[node(ResourceKind::PhpContainer, two)]);
+        assert_eq!(found[0].detail, "x: b instead of a; x: b instead of a");
+    }
+
+    #[test]
     fn a_name_held_by_another_needs_the_operator() {
         let foreign = Observed::Present { owner: Owner::Foreign, differs: vec![] };
         assert_eq!(

@@ -165,6 +165,14 @@ pub struct Node {
     pub observed: Observed,
 }
 
+impl Node {
+    /// True for data within a place of ours of which nothing is known: its owner can keep the site from saying.
+    #[must_use]
+    pub fn is_unknown_data(&self) -> bool {
+        self.holds_data && self.within.is_some() && matches!(self.observed, Observed::Unknown(_))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

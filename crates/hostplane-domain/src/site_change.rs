@@ -340,6 +340,10 @@ mod tests {
             assert_eq!(refused.field, field, "{limits} {php}");
             assert!(refused.to_string().starts_with(&format!("{field} is from ")), "{refused}");
         }
+        let message = |limits| patched(limits, "{}").unwrap_err().to_string();
+        assert!(message(r#"{"php_workers":8}"#).contains("these database connections"), "other limits are in the way");
+        let most = r#"{"php_workers":241,"database_connections":250,"php":{"memory_mib":100000,"pids":4096}}"#;
+        assert!(!message(most).contains("these database connections"));
         for (limits, php) in [
             (r#"{"upload_mib":64}"#, "{}"),
             (r#"{"php_workers":7}"#, "{}"),

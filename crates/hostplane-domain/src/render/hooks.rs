@@ -53,8 +53,8 @@ const UPDATES: &str = r"
 // While an update of WordPress, of a plugin or of a theme runs, Hostplane ends nothing of this site: the updater holds a
 // lock until its process ends, however it ends. A browser that goes away doesn't end it either.
 $GLOBALS['wp_filter']['upgrader_pre_download'][1][] = array(
-	'accepted_args' => 1,
-	'function'      => static function ( $answer ) {
+	'accepted_args' => 3,
+	'function'      => static function ( $answer, $package = null, $upgrader = null ) {
 		static $lock = null;
 		if ( null !== $lock ) {
 			return $answer;
@@ -65,11 +65,12 @@ $GLOBALS['wp_filter']['upgrader_pre_download'][1][] = array(
 			return $answer;
 		}
 		ftruncate( $lock, 0 );
-		fwrite( $lock, 'running' );
+		fwrite( $lock, $upgrader instanceof Core_Upgrader ? 'core' : 'other' );
 		fflush( $lock );
 		register_shutdown_function(
 			static function () use ( &$lock ) {
-				$broke_off = defined( 'HOSTPLANE_TERMINATED' ) || in_array( error_get_last()['type'] ?? 0, array( E_ERROR, E_CORE_ERROR ), true );
+				$fatal     = E_ERROR | E_PARSE | E_CORE_ERROR | E_COMPILE_ERROR | E_RECOVERABLE_ERROR;
+				$broke_off = defined( 'HOSTPLANE_TERMINATED' ) || ( $fatal & ( error_get_last()['type'] ?? 0 ) );
 				if ( ! $broke_off ) {
 					ftruncate( $lock, 0 );
 				}

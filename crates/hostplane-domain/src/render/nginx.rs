@@ -54,17 +54,21 @@ server {{
     location ~* ^/wp-content/uploads/.*\.ph(?:p[0-9]?|ar|t|tml)(?:/|$) {{
         return 403;
     }}
-    # Where WordPress updates itself: by pages of wp-admin, by a request that those send, and by its REST API.
+    # Where WordPress updates itself: by pages of wp-admin, by a request that those send, and by its REST API; of
+    # those who are logged in. What was asked for stays the same in nginx's own redirects.
     set $updates "";
-    set $asked "$request_method $uri $http_referer";
-    if ($uri ~ ^/wp-admin/(?:network/)?update(?:-core)?\.php$) {{
+    set $asked "$request_method $request_uri $http_referer";
+    if ($request_uri ~ ^/wp-admin/(?:network/)?update(?:-core)?\.php(?:\?|$)) {{
         set $updates yes;
     }}
-    if ($asked ~ "^POST /wp-admin/admin-ajax\.php [^?]*/wp-admin/(?:network/)?(?:plugin|theme|update|customize)") {{
+    if ($asked ~ "^POST /wp-admin/admin-ajax\.php\S* [^?]*/wp-admin/(?:network/)?(?:plugin|theme|update|customize)") {{
         set $updates yes;
     }}
-    if ($asked ~ "^(?:POST|PUT|DELETE) (?:/index\.php)?/wp-json/wp/v2/(?:plugins|themes)") {{
+    if ($asked ~ "^(?:POST|PUT|DELETE) /(?:index\.php/)?(?:wp-json|\?rest_route=)/wp/v2/(?:plugins|themes)") {{
         set $updates yes;
+    }}
+    if ($http_cookie$http_authorization !~ "wordpress_logged_in_|Basic ") {{
+        set $updates "";
     }}
 
     include fastcgi_params;

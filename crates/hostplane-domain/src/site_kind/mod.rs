@@ -168,9 +168,20 @@ impl KindSpec {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::desired::tests::wordpress;
+
+    #[test]
+    fn details_are_stored_and_read_back() {
+        let details = SiteDetails::Wordpress(wordpress().details);
+        assert_eq!(details.wordpress(), Some(&wordpress().details));
+        let stored = details.to_json().unwrap();
+        assert_eq!(SiteDetails::from_json(SiteKind::Wordpress, &stored).unwrap(), details);
+        assert!(SiteDetails::from_json(SiteKind::Wordpress, "{}").is_err());
+    }
 
     #[test]
     fn kinds_are_read_back() {
+        assert_eq!(SiteKind::Wordpress.to_string(), "wordpress");
         for kind in SiteKind::ALL {
             assert_eq!(kind.as_str().parse(), Ok(*kind));
         }

@@ -4,14 +4,12 @@ use hostplane_domain::baseline::{Baseline, PageClass};
 use hostplane_domain::desired::DesiredSite;
 use hostplane_domain::render::caddy::MAINTENANCE_PAGE;
 use hostplane_infra::probe::Page;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::context::SiteCx;
 
 /// The page that visitors see first.
 pub(crate) const FRONT_PAGE: &str = "/";
-/// Requests for a page that doesn't answer, before that is its class: a passing fault must not become the measure.
-const TRIES: u32 = 3;
 
 /// The fault of a page; `None` when it has content, or is the maintenance page of a suspended site.
 pub(crate) async fn fault(cx: &SiteCx<'_>, want: &DesiredSite, path: &str) -> Option<String> {
@@ -44,14 +42,15 @@ pub(crate) async fn baseline(cx: &SiteCx<'_>, before: &DesiredSite, paths: &[&st
     let mut classes = Vec::new();
     // Behind the maintenance page nothing of the site shows.
     for path in paths.iter().filter(|_| !before.suspended) {
-        let mut class = PageClass::Silent;
-        for _ in 0..TRIES {
-            class = cx.world.probe.get(&before.url, path).await.as_ref().map_or(PageClass::Silent, Page::class);
-            if class != PageClass::Silent {
-                break;
+        let begun = Instant::now();
+        let class = loop {
+            let class = cx.world.probe.get(&before.url, path).await.as_ref().map_or(PageClass::Silent, Page::class);
+            // A passing fault must not become the measure.
+            if class != PageClass::Silent || begun.elapsed() >= cx.pace.serving_patience / 3 {
+                break class;
             }
             sleep(cx.pace.serving_pause).await;
-        }
+        };
         classes.push(((*path).to_owned(), class));
     }
     Baseline::new(classes)

@@ -47,6 +47,10 @@ impl Runner {
             return Err(Failure::StaleDatabase { kind, job }.into());
         }
         nodes.retain(|node| concerns(claim, node));
+        if cx.intent != Intent::New {
+            // An owner may keep his PHP from saying what is there. That holds up nothing that isn't his.
+            nodes.retain(|node| !node.is_unknown_data());
+        }
         // No job, whatever its operation, makes an object of a site in service in the place of lost data.
         if claim.job.before.is_some()
             && let Some(want) = want
@@ -68,6 +72,10 @@ impl Runner {
             }
             None => None,
         };
+        // One may have begun while the site was asked for its pages.
+        if baseline.is_some() && ends_php(&nodes, &steps, want) && self.waits_for_update(&cx, claim).await {
+            return Err(Failure::Updating.into());
+        }
         let cx = SiteCx { baseline: baseline.as_ref(), ..cx };
         let plan = Plan { claim, direction: claim.job.direction, want, pivot: operation.pivot };
         self.execute(&cx, &plan, steps).await?;
@@ -93,8 +101,8 @@ impl Runner {
 
     /// True when an update of the site's own WordPress has to come to its end first. It is not waited for for ever.
     pub(super) async fn waits_for_update(&self, cx: &SiteCx<'_>, claim: &Claim) -> bool {
-        // A site whose PHP doesn't answer runs none that could be waited for.
-        if !blueprint(claim).is_updating(cx).await.unwrap_or(false) {
+        // PHP that runs and doesn't answer may be busy with one.
+        if !blueprint(claim).is_updating(cx).await.unwrap_or(true) {
             return false;
         }
         let waits = self.waited_for_update(claim.job.id) < self.settings.pace.update_patience;

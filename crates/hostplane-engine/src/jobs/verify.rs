@@ -11,7 +11,7 @@ use tracing::info;
 
 use super::failure::{Failure, RunError};
 use super::runner::{Runner, blueprint, concerns};
-use crate::context::SiteCx;
+use crate::context::{Intent, SiteCx};
 use crate::inventory::snapshot::Depth;
 use crate::resources::Resource;
 use crate::sites::Blueprint;
@@ -26,7 +26,9 @@ pub(super) async fn present(
     let seen = blueprint.snapshot(cx, Depth::Deep).await?;
     let nodes = blueprint.observe(cx, want, &seen);
     // No snapshot shows the site as visitors see it; a step has requested it.
-    let differs = nodes.iter().filter(|node| !node.is_visitors_view && !node.observed.is_settled());
+    let can_be_unknown = |node: &Node| cx.intent != Intent::New && node.is_unknown_data();
+    let differs =
+        nodes.iter().filter(|node| !node.is_visitors_view && !node.observed.is_settled() && !can_be_unknown(node));
     none_left(differs, "not as wanted after the change")
 }
 

@@ -191,8 +191,11 @@ impl Platform {
             name if name == self.settings.mariadb_container || name == guard => 2,
             _ => 1,
         };
-        self.wait_for_updates(&running).await;
         for (at, grace) in [(0, SITE_GRACE_S), (1, SITE_GRACE_S), (2, MARIADB_GRACE_S)] {
+            // No visitor begins one any more.
+            if at == 1 {
+                self.wait_for_updates(&running).await;
+            }
             let group = running.iter().filter(|container| rank(container) == at);
             try_join_all(group.map(|container| {
                 info!(container = container.name, "stopping");
@@ -207,15 +210,16 @@ impl Platform {
         let is_php = |container: &&ContainerFacts| {
             container.mark.as_ref().is_some_and(|mark| mark.kind == ResourceKind::PhpContainer)
         };
-        let mut updating: Vec<&ContainerFacts> = running.iter().filter(is_php).collect();
+        let php: Vec<&ContainerFacts> = running.iter().filter(is_php).collect();
         let deadline = Instant::now() + UPDATE_PATIENCE;
         loop {
             let wordpress = &self.world.local().wordpress;
-            let asked = updating.into_iter().map(|php| async move {
-                // PHP that doesn't answer runs none that could be waited for.
-                wordpress.is_updating(&php.id).await.unwrap_or(false).then_some(php)
-            });
-            updating = stream::iter(asked).buffer_unordered(ASKED_AT_ONCE).filter_map(ready).collect().await;
+            // Each time all of them: an event may have begun one.
+            let asked = php
+                .iter()
+                .map(|php| async move { wordpress.is_updating(&php.id).await.unwrap_or(true).then_some(*php) });
+            let updating: Vec<&ContainerFacts> =
+                stream::iter(asked).buffer_unordered(ASKED_AT_ONCE).filter_map(ready).collect().await;
             if updating.is_empty() || Instant::now() >= deadline {
                 return;
             }

@@ -176,6 +176,18 @@ mod tests {
     }
 
     #[test]
+    fn a_whole_site_has_no_container_that_exists_only_meanwhile() {
+        let of = |kind| -> Vec<(ObjectKind, String)> {
+            let all = objects(SiteKind::Wordpress, &SiteName::parse("hello").expect("a name"));
+            all.into_iter().filter(|(found, _)| *found == kind).collect()
+        };
+        let names = |kind| of(kind).into_iter().map(|(_, name)| name).collect::<Vec<_>>();
+        assert_eq!(names(ObjectKind::Container), ["php_hello", "nginx_hello"]);
+        assert_eq!(names(ObjectKind::Volume), ["wp_hello", "php_hello", "nginx_hello"]);
+        assert_eq!(names(ObjectKind::Network), ["site_hello"]);
+    }
+
+    #[test]
     fn every_kind_has_a_route_and_visitors_view() {
         for blueprint in BLUEPRINTS {
             assert!(blueprint.has(ResourceKind::Route) && blueprint.has(ResourceKind::Serving));

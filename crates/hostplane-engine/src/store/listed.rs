@@ -155,3 +155,28 @@ impl Filling {
         None
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_named_by_the_key_of_their_table() {
+        assert_eq!(["steps", "subnets", "jobs", "sites"].map(key), ["job_id", "subnet", "id", "id"]);
+    }
+
+    fn list(rows: usize, unreadable: usize) -> Listed<usize> {
+        let row = || UnreadableRow { table: "jobs", id: String::new(), site: None, field: "jobs.state" };
+        Listed { rows: (0..rows).collect(), unreadable: (0..unreadable).map(|_| row()).collect() }
+    }
+
+    #[test]
+    fn a_page_is_filled_past_unreadable_rows() {
+        let mut filling = Filling::new(3);
+        assert_eq!(filling.limit(), 3);
+        assert!(filling.done(list(2, 1)).is_none(), "one more is fetched");
+        assert_eq!(filling.limit(), 4);
+        assert_eq!(filling.done(list(3, 1)).unwrap().rows, [0, 1, 2]);
+        assert_eq!(Filling::new(3).done(list(1, 1)).unwrap().rows, [0], "there are no more rows");
+    }
+}

@@ -11,6 +11,8 @@ use hostplane_domain::observed::Reason;
 use hostplane_domain::site_change::{LimitsPatch, PhpPatch, SettingsPatch, SiteChange};
 use hostplane_domain::status::SiteStatus;
 use hostplane_infra::containers::{ArchiveEntry, ContainerState};
+use hostplane_infra::error::EffectError;
+use hostplane_infra::gate::Verdict;
 use hostplane_testing::fake::{ANSWERS, State};
 use hostplane_testing::harness::{ControlPlane, name};
 
@@ -102,6 +104,11 @@ const THEIRS: &[(ResourceKind, Reason, Wreck)] = &[
     }),
     (ResourceKind::WordpressInstall, Reason::Data, |state| {
         state.containers.write_file("wp_hello", "wp-config.php", "<?php $table_prefix = 'theirs_';");
+    }),
+    // Another program, or static pages, in WordPress's place.
+    (ResourceKind::WordpressFiles, Reason::Marker, |state| {
+        state.containers.delete_file("wp_hello", "wp-includes/version.php");
+        state.containers.delete_file("wp_hello", MARKER);
     }),
 ];
 
@@ -228,4 +235,17 @@ async fn a_change_that_makes_pages_worse_is_taken_back_without_a_question() {
         running.assert_whole("hello").await;
         running.stop().await;
     }
+}
+
+#[tokio::test]
+async fn a_site_that_does_not_say_what_is_there_is_changed_all_the_same() {
+    let (harness, running) = new_in_service().await;
+    for _ in 0..40 {
+        let fails = EffectError::transient_message("wordpress.facts", "php ended with 255");
+        harness.gate.next("wordpress.facts", Verdict::Fail(fails));
+    }
+    for change in [SiteChange::Suspended(true), SiteChange::Suspended(false), more_memory()] {
+        changes(&running, &change).await;
+    }
+    running.stop().await;
 }

@@ -37,12 +37,12 @@ pub struct WordpressFacts {
 /// What lies where WordPress's files belong.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum FilesFound {
-    /// Neither a core nor an index page.
+    /// Nothing but what is ours.
     #[default]
     Nothing,
     /// WordPress's core, at the root or in a directory of it, in the version that it says.
     Wordpress(String),
-    /// An index page without WordPress.
+    /// Files without a WordPress that is known by its place.
     Other,
 }
 
@@ -50,12 +50,12 @@ pub enum FilesFound {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TablesFound {
-    /// No table of a WordPress.
+    /// No table.
     #[default]
     Nothing,
     /// WordPress's tables, with the prefix that the site's configuration names.
     Wordpress,
-    /// WordPress's tables, with another prefix.
+    /// Tables, but not those of a WordPress with that prefix.
     Other,
 }
 
@@ -156,6 +156,12 @@ pub const NO_FILES: &str = "the volume holds no WordPress";
 pub const NO_TABLES: &str = "the database holds no tables of this site's WordPress";
 /// The refusal to lay a core of another version.
 pub const NO_SOURCE: &str = "the image has another version of WordPress than the site";
+
+/// Refusal to write where not what is expected is.
+#[must_use]
+pub fn unexpected(found: &str) -> EffectError {
+    Rejection::WouldLoseData(format!("{found}; nothing was changed")).into()
+}
 
 /// Refusal to overwrite data without this site's marker.
 #[must_use]

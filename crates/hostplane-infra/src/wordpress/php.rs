@@ -15,7 +15,7 @@ use serde_json::json;
 
 use super::{
     ANOTHER_SITES_FILES, ANOTHER_SITES_TABLES, EventsLimits, EventsRun, FilesFound, Installation, NO_FILES, NO_SOURCE,
-    NO_TABLES, TablesFound, UNMARKED_TABLES, UpdateState, Wordpress, WordpressFacts, occupied,
+    NO_TABLES, TablesFound, UNMARKED_TABLES, UpdateState, Wordpress, WordpressFacts, occupied, unexpected,
 };
 use crate::containers::{Containers, Exec, ExecOutput};
 use crate::error::{Effect, EffectError};
@@ -107,7 +107,7 @@ const VERSION: usize = 32;
 struct FactsAnswer {
     unpacked: Option<String>,
     core: Option<String>,
-    index: bool,
+    empty: bool,
     writable: bool,
     update: UpdateState,
     installed: Option<String>,
@@ -122,8 +122,8 @@ impl From<FactsAnswer> for WordpressFacts {
             unpacked: id(found.unpacked),
             files: match found.core {
                 Some(version) => FilesFound::Wordpress(printable(version)),
-                None if found.index => FilesFound::Other,
-                None => FilesFound::Nothing,
+                None if found.empty => FilesFound::Nothing,
+                None => FilesFound::Other,
             },
             read_only: !found.writable,
             installed: id(found.installed),
@@ -168,13 +168,13 @@ impl Wordpress for PhpWordpress {
     async fn mark_files(&self, php_container: &str, site: SiteId) -> Effect<()> {
         let script = (&[MARK_FILES][..], SHORT);
         let answer: String = self.run("wordpress.mark_files", php_container, script, json!({ "site": site })).await?;
-        if answer == "marked" { Ok(()) } else { Err(occupied(NO_FILES)) }
+        if answer == "marked" { Ok(()) } else { Err(unexpected(NO_FILES)) }
     }
 
     async fn mark_tables(&self, php_container: &str, site: SiteId) -> Effect<()> {
         let script = (&[MARK_TABLES][..], SHORT);
         let answer: String = self.run("wordpress.mark_tables", php_container, script, json!({ "site": site })).await?;
-        if answer == "marked" { Ok(()) } else { Err(occupied(NO_TABLES)) }
+        if answer == "marked" { Ok(()) } else { Err(unexpected(NO_TABLES)) }
     }
 
     async fn is_updating(&self, php_container: &str) -> Effect<bool> {
@@ -183,8 +183,8 @@ impl Wordpress for PhpWordpress {
 
     async fn repair_core(&self, php_container: &str) -> Effect<()> {
         let script: &[&str] = &[CORE, REPAIR_CORE];
-        let answer: String = self.run("wordpress.repair_core", php_container, (script, None), json!({})).await?;
-        if answer == "laid" { Ok(()) } else { Err(occupied(NO_SOURCE)) }
+        let answer: String = self.run("wordpress.repair_core", php_container, (script, SHORT), json!({})).await?;
+        if answer == "laid" { Ok(()) } else { Err(unexpected(NO_SOURCE)) }
     }
 
     async fn run_events(&self, php_container: &str, run: &EventsRun) -> Effect<()> {

@@ -14,7 +14,7 @@ use hostplane_infra::containers::ContainerState;
 use hostplane_infra::error::{Effect, EffectError};
 use hostplane_infra::wordpress::{
     ANOTHER_SITES_FILES, ANOTHER_SITES_TABLES, EventsRun, FilesFound, Installation, NO_FILES, NO_TABLES, TablesFound,
-    UNMARKED_TABLES, UpdateState, Wordpress, WordpressFacts, occupied,
+    UNMARKED_TABLES, UpdateState, Wordpress, WordpressFacts, occupied, unexpected,
 };
 
 const MARKER: &str = ".hostplane-site";
@@ -76,10 +76,10 @@ fn found_tables(state: &State, volume: &str, database: &str) -> TablesFound {
     let tables = &state.databases.databases[database].tables;
     if tables.contains_key(&options) {
         TablesFound::Wordpress
-    } else if tables.keys().any(|table| table.ends_with("options")) {
-        TablesFound::Other
-    } else {
+    } else if tables.is_empty() {
         TablesFound::Nothing
+    } else {
+        TablesFound::Other
     }
 }
 
@@ -112,10 +112,12 @@ impl Wordpress for FakeWorld {
         let has = |file: &str| state.containers.read_file(&volume, file).is_some();
         Ok(WordpressFacts {
             unpacked: marker(&state, &volume).and_then(|text| text.parse().ok()),
-            files: match (has(VERSION), has("index.html")) {
-                (true, _) => FilesFound::Wordpress("6.8".to_owned()),
-                (false, true) => FilesFound::Other,
-                (false, false) => FilesFound::Nothing,
+            files: if has(VERSION) {
+                FilesFound::Wordpress("6.8".to_owned())
+            } else if state.containers.volumes[&volume].files.keys().all(|file| file.starts_with(".hostplane-")) {
+                FilesFound::Nothing
+            } else {
+                FilesFound::Other
             },
             read_only: false,
             installed: state.databases.databases[&database].installed.filter(|_| tables == TablesFound::Wordpress),
@@ -185,7 +187,7 @@ impl Wordpress for FakeWorld {
         let mut state = self.state();
         let volume = volume_at(&state, php_container, naming::DOCROOT, "wordpress.mark_files")?;
         if state.containers.read_file(&volume, VERSION).is_none() {
-            return Err(occupied(NO_FILES));
+            return Err(unexpected(NO_FILES));
         }
         state.containers.write_file(&volume, MARKER, Bytes::from(format!("{site}\n")));
         Ok(())
@@ -197,7 +199,7 @@ impl Wordpress for FakeWorld {
         let name = database(&state, php_container, call)?;
         let volume = volume_at(&state, php_container, naming::DOCROOT, call)?;
         if found_tables(&state, &volume, &name) != TablesFound::Wordpress {
-            return Err(occupied(NO_TABLES));
+            return Err(unexpected(NO_TABLES));
         }
         state.databases.databases.entry(name).or_default().installed = Some(site);
         Ok(())
@@ -215,11 +217,11 @@ impl Wordpress for FakeWorld {
         let volume = volume_at(&state, php_container, naming::DOCROOT, call)?;
         match update(&state, &volume) {
             UpdateState::Running => return Err(EffectError::transient_message(call, "an update runs")),
-            UpdateState::Core | UpdateState::Other => {
+            UpdateState::Core => {
                 state.containers.delete_file(&volume, MAINTENANCE);
                 state.containers.write_file(&volume, "index.php", Bytes::from_static(CORE));
             }
-            UpdateState::None => {}
+            UpdateState::None | UpdateState::Other => {}
         }
         Ok(())
     }

@@ -135,6 +135,9 @@ fn pages_are_the_owner_s(owned: &Owned<'_>) {
 
 /// A plugin that says what a real updater says before it begins, and then takes its time.
 const UPDATER: &str = "<?php
+add_action('rest_api_init', static function () {
+    file_put_contents(ABSPATH . 'report.txt', 'api ' . ini_get('max_execution_time') . ' ', FILE_APPEND);
+});
 add_action('wp_ajax_nopriv_slow-update', static function () {
     apply_filters('upgrader_pre_download', false, 'package', null, []);
     $report = static fn($line) => file_put_contents(ABSPATH . 'report.txt', $line . ' ', FILE_APPEND);
@@ -152,8 +155,9 @@ fn nothing_ends_an_update(owned: &Owned<'_>) {
         "mkdir -p wp-content/mu-plugins; cat > wp-content/mu-plugins/updater.php <<'END'\n{UPDATER}END\n"
     ));
     let referer = format!("Referer: http://{}/wp-admin/plugins.php", instance.authority(owned.site));
+    let cookie = ["--header", "Cookie: wordpress_logged_in_0=x"];
     let update = ["--max-time", "1", "--data", "action=slow-update", "--header", &referer];
-    owned.curl("/wp-admin/admin-ajax.php", &update);
+    owned.curl("/wp-admin/admin-ajax.php", &[update.as_slice(), &cookie].concat());
     let report = || owned.sh("cat report.txt 2>/dev/null || true");
     instance.until("the update", PATIENCE, |_| report().contains("began with 900"));
     let change = instance.order(&["site", "update", owned.site, "--memory-limit", "192", "--wait"]);
@@ -161,9 +165,18 @@ fn nothing_ends_an_update(owned: &Owned<'_>) {
     assert!(change.wait_with_output().expect("it ends").status.success(), "{}", instance.log_text());
     assert_eq!(report().trim(), "began with 900 ended");
     // Anything else has the site's own limits.
-    let other = format!("Referer: http://{}/shop?from=/wp-admin/plugins.php", instance.authority(owned.site));
-    owned.curl("/wp-admin/admin-ajax.php", &["--max-time", "1", "--data", "action=slow-update", "--header", &other]);
+    let shop = format!("Referer: http://{}/shop?from=/wp-admin/plugins.php", instance.authority(owned.site));
+    let other = ["--max-time", "1", "--data", "action=slow-update", "--header", &shop];
+    owned.curl("/wp-admin/admin-ajax.php", &[other.as_slice(), &cookie].concat());
     instance.until("the other request", PATIENCE, |_| report().contains("ended began with 60"));
+    owned.sh("rm report.txt");
+    owned.curl("/wp-admin/admin-ajax.php", &update);
+    instance.until("a stranger's request", PATIENCE, |_| report().contains("began with 60"));
+    // By the REST API, which has no file of its own.
+    owned.sh("rm report.txt");
+    let rest = ["--max-time", "1", "--request", "PUT", "--user", "someone:x"];
+    owned.curl("/wp-json/wp/v2/plugins/akismet", &rest);
+    instance.until("the API's request", PATIENCE, |_| report().contains("api 900"));
     owned.sh("rm -r wp-content/mu-plugins report.txt");
 }
 

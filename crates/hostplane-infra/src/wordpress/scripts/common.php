@@ -39,13 +39,17 @@ function hostplane_connect() {
 // What the marker of the files says, at most; null without one.
 function hostplane_marker() {
     $found = hostplane_read(HOSTPLANE_ROOT . '/.hostplane-site', 64);
-    return $found === null ? null : trim($found);
+    $found = $found === null ? null : trim($found);
+    // It is the owner's to write, and anything may be in it.
+    return $found === null || preg_match('/^[0-9a-f-]{36}$/', $found) ? $found : '';
 }
 
 // Writes a file whole or not at all.
 function hostplane_write($path, $contents) {
     $temporary = $path . '.new';
-    $file = fopen($temporary, 'w') ?: hostplane_fail('can\'t write ' . $temporary);
+    // What another run, or the owner, has left there may be a pipe or a link.
+    @unlink($temporary);
+    $file = fopen($temporary, 'x') ?: hostplane_fail('can\'t write ' . $temporary);
     if (fwrite($file, $contents) !== strlen($contents) || !fsync($file) || !fclose($file)) {
         hostplane_fail('can\'t write ' . $temporary);
     }
@@ -62,6 +66,12 @@ function hostplane_core() {
         }
     }
     return null;
+}
+
+// True when nothing of the owner's is in the root of the files. A root that can't be read isn't empty.
+function hostplane_is_empty() {
+    $found = @scandir(HOSTPLANE_ROOT);
+    return $found !== false && preg_grep('/^(\.|\.\.|lost\+found|\.hostplane-.*)$/', $found, PREG_GREP_INVERT) === [];
 }
 
 // The version that a core says it is. Its text is read and never run.
@@ -83,7 +93,7 @@ function hostplane_prefix() {
     return $found ? end($matches[1]) : 'wp_';
 }
 
-// The site's table of options: its name, '' when tables are there but not this one, null without any.
+// The site's table of options: its name, '' when other tables are there, null without any table.
 function hostplane_options($db) {
     $tables = array_column($db->query('SHOW TABLES')->fetch_all(), 0);
     $options = hostplane_prefix() . 'options';
@@ -92,5 +102,5 @@ function hostplane_options($db) {
         // Another program may have a table of that name.
         return array_diff(['option_name', 'option_value', 'autoload'], $columns) === [] ? $options : '';
     }
-    return preg_grep('/options$/', $tables) ? '' : null;
+    return $tables === [] ? null : '';
 }

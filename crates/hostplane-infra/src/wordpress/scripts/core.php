@@ -21,10 +21,11 @@ function hostplane_has_source($core) {
     return $version !== null && $version === hostplane_version(HOSTPLANE_SOURCE);
 }
 
-// The files of a core that are not those of the image.
+// The files of a core that are not those of the image. Those that the owner has removed are his.
 function hostplane_differing($core) {
     return array_values(array_filter(hostplane_source_files(), static function ($file) use ($core) {
-        return @hash_file('xxh128', "$core/$file") !== hash_file('xxh128', HOSTPLANE_SOURCE . "/$file");
+        return is_file("$core/$file") && !is_link("$core/$file")
+            && @hash_file('xxh128', "$core/$file") !== hash_file('xxh128', HOSTPLANE_SOURCE . "/$file");
     }));
 }
 
@@ -43,8 +44,10 @@ function hostplane_update($core) {
     $began = $core === null ? null : hostplane_maintenance($core);
     // WordPress itself ignores the file after ten minutes.
     $stale = $began !== null && time() - $began > 600;
-    if (!$stale && (string) hostplane_read(HOSTPLANE_UPDATE, 64) === '') {
+    $ended = (string) hostplane_read(HOSTPLANE_UPDATE, 64);
+    if (!$stale && $ended === '') {
         return 'none';
     }
-    return $core !== null && hostplane_has_source($core) && hostplane_differing($core) !== [] ? 'core' : 'other';
+    // A plugin's or a theme's leaves core alone.
+    return $ended !== 'other' && $core !== null && hostplane_has_source($core) && hostplane_differing($core) !== [] ? 'core' : 'other';
 }

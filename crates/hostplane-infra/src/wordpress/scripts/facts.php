@@ -3,7 +3,7 @@ $core = hostplane_core();
 $facts = [
     'unpacked' => hostplane_marker(),
     'core' => $core === null ? null : (hostplane_version($core) ?? 'unknown'),
-    'index' => (bool) glob(HOSTPLANE_ROOT . '/index.{html,htm}', GLOB_BRACE),
+    'empty' => hostplane_is_empty(),
     'writable' => is_writable(HOSTPLANE_ROOT),
     'update' => hostplane_update($core),
     'installed' => null,
@@ -16,6 +16,6 @@ $facts['tables'] = match ($options) { null => 'nothing', '' => 'other', default 
 if ($options) {
     $rows = $db->query("SELECT LEFT(option_value, 64) FROM `$options` WHERE option_name = 'hostplane_installed'");
     $row = $rows->fetch_row();
-    $facts['installed'] = $row === null ? null : $row[0];
+    $facts['installed'] = preg_match('/^[0-9a-f-]{36}$/', $row[0] ?? '') ? $row[0] : null;
 }
 hostplane_answer($facts);

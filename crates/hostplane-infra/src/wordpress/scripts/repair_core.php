@@ -11,11 +11,8 @@ if ($core === null || !hostplane_has_source($core)) {
 umask(0022);
 $kept = HOSTPLANE_ROOT . '/.hostplane-replaced-' . gmdate('Ymd\THis\Z');
 foreach (hostplane_differing($core) as $file) {
-    if (is_file("$core/$file")) {
-        is_dir(dirname("$kept/$file")) || mkdir(dirname("$kept/$file"), 0755, true);
-        copy("$core/$file", "$kept/$file") || hostplane_fail("can't keep $file");
-    }
-    is_dir(dirname("$core/$file")) || mkdir(dirname("$core/$file"), 0755, true);
+    is_dir(dirname("$kept/$file")) || mkdir(dirname("$kept/$file"), 0755, true);
+    copy("$core/$file", "$kept/$file") || hostplane_fail("can't keep $file");
     hostplane_write("$core/$file", (string) file_get_contents(HOSTPLANE_SOURCE . "/$file"));
 }
 if (hostplane_maintenance($core) !== null) {

@@ -1,6 +1,6 @@
 // Starts a run of due events and ends it when it takes too long: soon, but not while an update runs. One run at a time:
 // an exec outlives its client.
-$lock = fopen('/tmp/hostplane-events.lock', 'c') ?: hostplane_fail('no lock file');
+$lock = fopen('/tmp/hostplane-events.lock', 'ce') ?: hostplane_fail('no lock file');
 if (!flock($lock, LOCK_EX | LOCK_NB)) {
     hostplane_answer('running');
 }
