@@ -82,7 +82,6 @@ fn a_hog_hurts_only_its_own_site() {
     instance.create(&hog);
     instance.create(&bystander);
     let container = format!("php_{hog}");
-    docker(&["exec", &container, "php", "-r", "posix_mkfifo('/tmp/hold', 0600);"]);
     let case = |what: &str, worst: &mut dyn FnMut()| {
         let probe = Probe::of(&instance, &bystander);
         worst();
@@ -188,6 +187,8 @@ fn tables_stay_where_they_belong(instance: &Instance, container: &str) {
 /// Runs a program in a container until it has said a line, and holds it there meanwhile.
 fn held(container: &str, program: &str, meanwhile: impl FnOnce(&str)) {
     use std::io::{BufRead, BufReader};
+    // A restart empties the directory.
+    docker(&["exec", container, "php", "-r", "file_exists('/tmp/hold') || posix_mkfifo('/tmp/hold', 0600);"]);
     let mut run = Command::new("docker");
     run.args(["exec", "--interactive", container, "php"]).stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut child = run.spawn().expect("docker runs");
@@ -198,7 +199,6 @@ fn held(container: &str, program: &str, meanwhile: impl FnOnce(&str)) {
     // It holds every process of the container that there may be, so it is let go from outside.
     docker(&["restart", "--time", "1", container]);
     let _ = child.wait();
-    docker(&["exec", container, "php", "-r", "file_exists('/tmp/hold') || posix_mkfifo('/tmp/hold', 0600);"]);
 }
 
 fn visit(instance: &Instance, site: &str, path: &str, seconds: &str) -> Child {
