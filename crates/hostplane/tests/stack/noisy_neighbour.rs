@@ -117,8 +117,10 @@ fn a_hog_hurts_only_its_own_site() {
     });
     case("all connections to the database", &mut || {
         held(&container, CONNECTIONS, |said| {
-            // 1226: the user has as many as it may.
-            assert_eq!(said.trim(), "20 1226");
+            // 1226: the user has as many as it may. A run of due events, or the last visitor's, may have one of them.
+            let (open, error) = said.trim().split_once(' ').expect("two numbers");
+            let open: u32 = open.parse().expect("a number");
+            assert!((18..=20).contains(&open) && error == "1226", "{said}");
             all_others_go_on(&instance, &bystander);
         });
     });
