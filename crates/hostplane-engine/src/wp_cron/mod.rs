@@ -6,7 +6,7 @@
 
 mod turns;
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use hostplane_domain::desired::DesiredSite;
@@ -28,8 +28,6 @@ use turns::Turns;
 
 /// Sites whose events run at once.
 const RUNS: usize = 4;
-/// Time after which a run that goes on is an update: the limit of other runs, and this for their end.
-const UPDATE_MARGIN: Duration = Duration::from_secs(20);
 /// Least pause before a scan for an event that is due later: among many sites one is due at any moment.
 const SHORTEST_PAUSE: Duration = Duration::from_secs(10);
 /// Failed scans in a row after which the failure is logged as a warning.
@@ -53,7 +51,7 @@ struct Ended {
 #[derive(Default)]
 struct Runs {
     tasks: JoinSet<Ended>,
-    sites: BTreeMap<SiteId, Instant>,
+    sites: BTreeSet<SiteId>,
     turns: Turns,
     /// True when a due event had to wait for a place.
     lacked_room: bool,
@@ -113,10 +111,10 @@ impl WpCron {
         let (due, later): (Vec<NextEvent>, Vec<NextEvent>) = events.into_iter().partition(|event| event.due <= now);
         runs.lacked_room = false;
         for event in runs.turns.in_turn(due) {
-            if runs.sites.contains_key(&event.site.id) {
+            if runs.sites.contains(&event.site.id) {
                 continue;
             }
-            if runs.places_taken() >= RUNS {
+            if runs.tasks.len() >= RUNS {
                 runs.lacked_room = true;
                 break;
             }
@@ -143,7 +141,7 @@ impl WpCron {
     fn start(&self, runs: &mut Runs, event: &NextEvent, want: DesiredSite) {
         let (world, instance, began) = (self.world.clone(), self.instance, Instant::now());
         let is_known = runs.turns.begin(event);
-        runs.sites.insert(want.site.id, began);
+        runs.sites.insert(want.site.id);
         runs.tasks.spawn(async move {
             let result = run_events(&world, instance, &want).await;
             let elapsed_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -161,12 +159,6 @@ impl WpCron {
 }
 
 impl Runs {
-    /// Runs that count against [`RUNS`]: those that take longer are updates, which nobody is to wait for.
-    fn places_taken(&self) -> usize {
-        let longest = EventsLimits::default().event + UPDATE_MARGIN;
-        self.sites.values().filter(|began| began.elapsed() < longest).count()
-    }
-
     fn note(&mut self, ended: &Ended, shortest: Duration) {
         self.sites.remove(&ended.site);
         self.turns.end(ended.site, ended.began.elapsed(), shortest);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use hostplane_domain::ids::SiteId;
 
-use super::{EventsRun, Installation, UPDATE_PATIENCE, Wordpress, WordpressFacts};
+use super::{EventsRun, Installation, Wordpress, WordpressFacts};
 use crate::error::{Dependency, Effect};
 use crate::gate::{Call, Gate, pass};
 
@@ -19,9 +19,8 @@ const MARK_TABLES: Call = Call::change("wordpress.mark_tables", Dependency::Site
 const IS_UPDATING: Call = Call::read("wordpress.is_updating", Dependency::Site, Duration::from_secs(20));
 const REPAIR_CORE: Call = Call::change("wordpress.repair_core", Dependency::Site, Duration::from_mins(2));
 
-/// Longer than the limits of the program itself, which ends first.
-const RUN_EVENTS: Call =
-    Call::change("wordpress.run_events", Dependency::Site, UPDATE_PATIENCE.saturating_add(Duration::from_mins(1)));
+/// Longer than a run may take that updates nothing. One that does goes on in its container, and ends by itself there.
+const RUN_EVENTS: Call = Call::change("wordpress.run_events", Dependency::Site, Duration::from_mins(2));
 
 /// Any [`Wordpress`], with every call passed through the gate.
 pub struct GatedWordpress {

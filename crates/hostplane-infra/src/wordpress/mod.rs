@@ -138,8 +138,8 @@ pub trait Wordpress: Send + Sync {
     /// Lays the image's core over a mixture that an interrupted update has left, and keeps what it replaces.
     /// `Transient` while an update runs, `Rejected(WouldLoseData)` when the image has another version.
     async fn repair_core(&self, php_container: &str) -> Effect<()>;
-    /// Runs due events; does nothing while an earlier run goes on. A run is ended when its limit is over.
-    /// `Transient` with PHP's message when an event failed.
+    /// Runs due events; does nothing while an earlier run goes on. A run is ended when its limit is over; one that takes
+    /// longer than the call, as an update may, goes on without it. `Transient` with PHP's message when an event failed.
     async fn run_events(&self, php_container: &str, run: &EventsRun) -> Effect<()>;
 }
 
