@@ -67,7 +67,8 @@ server {{
     if ($asked ~ "^(?:POST|PUT|DELETE) /(?:index\.php/)?(?:wp-json|\?rest_route=)/wp/v2/(?:plugins|themes)") {{
         set $updates yes;
     }}
-    if ($http_cookie$http_authorization !~ "wordpress_logged_in_|Basic ") {{
+    set $known "$http_cookie $http_authorization";
+    if ($known !~ "wordpress_logged_in_|Basic ") {{
         set $updates "";
     }}
 
