@@ -15,10 +15,10 @@ use crate::fingerprint::SpecHashes;
 use crate::pace::Pace;
 use crate::secrets;
 
-/// What the verbs of a job are for.
+/// The intent of a job's verbs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Intent {
-    /// A new site, which is nobody's yet: its data is made.
+    /// A new site, which has no owner yet: its data is made.
     New,
     /// A site in service, or a scan of it: its data is its owner's, and never made or made anew.
     Change,
@@ -39,7 +39,7 @@ pub(crate) struct SiteCx<'a> {
     pub job: JobId,
     pub pace: Pace,
     pub intent: Intent,
-    /// How the site answered before its change.
+    /// The site's answers before its change, by class.
     pub baseline: Option<&'a Baseline>,
     /// Hashes of the desired site, where a scan has kept them.
     pub hashes: Option<&'a SpecHashes>,

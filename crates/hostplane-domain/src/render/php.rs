@@ -42,8 +42,9 @@ pub(super) const PORT: u16 = 9000;
 pub(super) const UPDATES_PORT: u16 = 9001;
 /// Most workers of that pool: an update, and the page that shows it.
 const UPDATE_WORKERS: u32 = 2;
-/// Wall-clock limit of one request to that pool, in seconds: an update has 15 minutes, wherever it runs.
-pub(super) const UPDATE_SECONDS: u32 = 15 * 60;
+/// Time that an update of core, of a plugin or of a theme gets, wherever it runs, in seconds. Here it is the wall-clock
+/// limit of one request to that pool.
+pub const UPDATE_SECONDS: u64 = 15 * 60;
 
 /// Wall-clock limit of one request, in seconds. `max_execution_time` counts CPU time alone, without waits for the
 /// database or another server.

@@ -37,7 +37,7 @@ pub(crate) async fn worse(cx: &SiteCx<'_>, want: &DesiredSite, path: &str, basel
     Some(format!("{answer}, which is worse than before the change ({})", baseline.of(path)))
 }
 
-/// How a site answers before its change.
+/// The classes of a site's answers before its change.
 pub(crate) async fn baseline(cx: &SiteCx<'_>, before: &DesiredSite, paths: &[&str]) -> Baseline {
     let mut classes = Vec::new();
     // Behind the maintenance page nothing of the site shows.

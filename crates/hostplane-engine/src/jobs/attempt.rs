@@ -87,7 +87,7 @@ impl Runner {
         }
     }
 
-    /// How the site answered before anything of it was changed: stored before the first step.
+    /// The classes of the site's answers before its change, stored before the first step.
     async fn baseline(&self, cx: &SiteCx<'_>, claim: &Claim, before: &DesiredSite) -> Result<Baseline, RunError> {
         if let Some(known) = &claim.job.baseline {
             return Ok(known.clone());

@@ -28,7 +28,7 @@ pub(crate) struct Runner {
     pub secrets: Secrets,
     pub settings: SiteSettings,
     pub staleness: Staleness,
-    /// What a job makes is no drift any more, before the next scan says so.
+    /// A resource that a job has made is no drift any more, before the next scan says so.
     pub drift_cache: Arc<DriftCache>,
     /// Jobs that wait for an update of their site, and since when.
     pub updates_awaited: Mutex<BTreeMap<JobId, Instant>>,

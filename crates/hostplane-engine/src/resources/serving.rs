@@ -31,11 +31,11 @@ impl Serving {
     /// The fault of a page: of a new site, whatever keeps it from being one; of a site in service, what is worse than
     /// before, as its owner decides about all else.
     async fn fault(&self, cx: &SiteCx<'_>, want: &DesiredSite, path: &str) -> Option<String> {
-        match (cx.intent, cx.baseline) {
-            (Intent::New, _) => page::fault(cx, want, path).await,
-            (_, Some(baseline)) => page::worse(cx, want, path, baseline).await,
-            (_, None) => page::worse(cx, want, path, &Baseline::default()).await,
+        if cx.intent == Intent::New {
+            return page::fault(cx, want, path).await;
         }
+        let unknown = Baseline::default();
+        page::worse(cx, want, path, cx.baseline.unwrap_or(&unknown)).await
     }
 }
 

@@ -40,7 +40,7 @@ pub struct JobRecord {
     pub before: Option<DesiredSite>,
     /// The state that it is to reach.
     pub after: Option<DesiredSite>,
-    /// How its site answered before it, if it changes one in service and has begun.
+    /// The classes of its site's answers before it, if it changes one in service and has begun.
     pub baseline: Option<Baseline>,
     /// Parameters of an operation that doesn't converge.
     pub params: Option<JobParams>,

@@ -1,4 +1,4 @@
-//! What an owner does to his site: it is his, so no job undoes it, and nothing of it holds the site.
+//! Actions of an owner on his site: it is his, so no job undoes them, and none of them holds the site.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -21,7 +21,7 @@ use crate::harness::Harness;
 
 const MARKER: &str = ".hostplane-site";
 const MAINTENANCE: &str = ".maintenance";
-/// What WordPress leaves in that file when its update breaks off.
+/// The text of that file after an update of WordPress that broke off.
 const INTERRUPTED: &str = "<?php $upgrading = 1500000000; ?>";
 
 /// The owner's files, without our marker.
@@ -97,7 +97,7 @@ async fn a_site_without_our_markers_is_changed_like_any_other() {
     }
 }
 
-/// What only the owner can end: it is reported, and hinders nothing.
+/// States that only the owner can end: they are reported, and hinder nothing.
 const THEIRS: &[(ResourceKind, Reason, Wreck)] = &[
     (ResourceKind::WordpressFiles, Reason::HalfUpdate, |state| {
         state.containers.write_file("wp_hello", MAINTENANCE, INTERRUPTED);
@@ -189,7 +189,7 @@ async fn a_repair_that_ends_nothing_waits_for_no_update() {
     running.stop().await;
 }
 
-/// What owners make of their pages: a hidden login, a redirect to a language, members only, coming soon, a plugin that
+/// Pages as owners make them: a hidden login, a redirect to a language, members only, coming soon, a plugin that
 /// fails.
 const PAGES: &[&str] = &[
     "/wp-login.php 404",
@@ -248,4 +248,32 @@ async fn a_site_that_does_not_say_what_is_there_is_changed_all_the_same() {
         changes(&running, &change).await;
     }
     running.stop().await;
+}
+
+/// The calls that write among the owner's data, each with the drift that leads to it.
+const WRITES: &[(&str, Wreck)] = &[
+    ("wordpress.mark_files", |state| state.containers.delete_file("wp_hello", MARKER)),
+    ("wordpress.mark_tables", |state| {
+        state.databases.databases.get_mut("wp_hello").unwrap().installed = None;
+    }),
+    ("wordpress.repair_core", |state| {
+        state.containers.write_file("wp_hello", "index.php", "<?php // of the next version");
+        state.containers.write_file("wp_hello", MAINTENANCE, INTERRUPTED);
+    }),
+];
+
+#[tokio::test]
+async fn a_mark_or_a_core_that_can_not_be_written_is_tried_again() {
+    for (call, wreck) in WRITES {
+        let (harness, running) = new_in_service().await;
+        wreck(&mut harness.world.state());
+        harness.gate.next(call, Verdict::Fail(EffectError::transient_message(call, "php ended with 70")));
+        running.scan_deeply().await;
+        repair_completes(&running, 1).await;
+        let made = harness.gate.calls().iter().filter(|made| made.name == *call).count();
+        assert_eq!(made, 2, "{call}");
+        running.assert_whole("hello").await;
+        scan_finds(&running, &[]).await;
+        running.stop().await;
+    }
 }

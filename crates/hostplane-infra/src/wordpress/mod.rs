@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use hostplane_domain::ids::SiteId;
+use hostplane_domain::render::php::UPDATE_SECONDS;
 use hostplane_domain::url::SiteUrl;
 use hostplane_domain::wordpress::WordpressDetails;
 use secrecy::SecretString;
@@ -17,7 +18,7 @@ pub use php::PhpWordpress;
 
 use crate::error::{Effect, EffectError, Rejection};
 
-/// Facts of a deep scan: what of WordPress lies in the places of a site, whoever put it there.
+/// Facts of a deep scan: the parts of WordPress in the places of a site, of any origin.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct WordpressFacts {
     /// The site id in the marker that is written after the last file.
@@ -34,7 +35,7 @@ pub struct WordpressFacts {
     pub update: UpdateState,
 }
 
-/// What lies where WordPress's files belong.
+/// The content of the place where WordPress's files belong.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum FilesFound {
     /// Nothing but what is ours.
@@ -46,7 +47,7 @@ pub enum FilesFound {
     Other,
 }
 
-/// What lies where WordPress's tables belong.
+/// The content of the place where WordPress's tables belong.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TablesFound {
@@ -113,8 +114,8 @@ impl Default for EventsLimits {
     }
 }
 
-/// The time that an update of core, of a plugin or of a theme gets, wherever it runs: whoever would end it waits so long.
-pub const UPDATE_PATIENCE: Duration = Duration::from_mins(15);
+/// The time that an update of core, of a plugin or of a theme gets, wherever it runs. All that would end it waits so long.
+pub const UPDATE_PATIENCE: Duration = Duration::from_secs(UPDATE_SECONDS);
 
 /// WordPress in a running PHP container, by the container's id. Its output is hostile: parsed strictly, and quoted in
 /// errors only when shortened.

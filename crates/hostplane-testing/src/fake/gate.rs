@@ -16,7 +16,7 @@ pub struct ScriptedGate {
     made: watch::Sender<usize>,
 }
 
-/// What a test does to the world.
+/// A test's change of the world.
 type Happens = Box<dyn FnOnce() + Send>;
 
 #[derive(Default)]

@@ -22,7 +22,7 @@ const MARKER: &str = ".hostplane-site";
 const VERSION: &str = "wp-includes/version.php";
 /// The file that says what updates do.
 const MAINTENANCE: &str = ".maintenance";
-/// What a file of core says.
+/// The text of a file of core.
 const CORE: &[u8] = b"<?php";
 /// The table that an installer makes first and drops last: with it, all tables are an installer's that
 /// broke off.

@@ -150,10 +150,10 @@ async fn run(site: &Site, php: &str, plugin: &str) -> (Effect<()>, String) {
     (ended, site.read_file(php, "report.txt").await.expect("the report is there"))
 }
 
-/// What WordPress calls before it downloads an update.
+/// WordPress's own call before it downloads an update.
 const BEGINS: &str = "apply_filters('upgrader_pre_download', false, 'package', null, []);";
 
-/// What needs a real program that runs for a while.
+/// Runs of real programs that take a while.
 async fn a_run_of_events_is_ended_but_no_update(harness: Arc<dyn Harness>) {
     let site = Site::new(harness);
     let passed = AssertUnwindSafe(async {

@@ -36,7 +36,7 @@ pub const ADMIN_PASSWORD: &str = "admin-s3cret";
 /// The site's title.
 pub const TITLE: &str = "It's a \\ \"title\" & <more>";
 
-/// What any version of WordPress is called in these facts.
+/// The name of any version of WordPress in these facts.
 pub const VERSION: &str = "a version";
 
 /// A site with a name of its own.
