@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::health::Condition;
 use crate::text_enum::text_enum;
 
 text_enum!(
@@ -26,23 +27,35 @@ text_enum!(
     }
 );
 
-/// The classes of some paths of a site.
+/// The condition of a site's WordPress, and the classes of some of its paths.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Baseline(BTreeMap<String, PageClass>);
+pub struct Baseline {
+    /// The condition; `None` where it was not asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    condition: Option<Condition>,
+    /// The classes by path. A path begins with a slash, so none has the name of another field.
+    #[serde(flatten)]
+    paths: BTreeMap<String, PageClass>,
+}
 
 impl Baseline {
     /// The baseline of these paths.
     #[must_use]
-    pub fn new(classes: impl IntoIterator<Item = (String, PageClass)>) -> Self {
-        Self(classes.into_iter().collect())
+    pub fn new(condition: Option<Condition>, classes: impl IntoIterator<Item = (String, PageClass)>) -> Self {
+        Self { condition, paths: classes.into_iter().collect() }
+    }
+
+    /// The condition that WordPress had. Of one that was not asked, nothing is expected.
+    #[must_use]
+    pub fn condition(&self) -> Condition {
+        self.condition.unwrap_or(Condition::Silent)
     }
 
     /// The class that a path had. Of one that was not asked for, an answer of the site itself is all that is known to
     /// be right.
     #[must_use]
     pub fn of(&self, path: &str) -> PageClass {
-        self.0.get(path).copied().unwrap_or(PageClass::Error)
+        self.paths.get(path).copied().unwrap_or(PageClass::Error)
     }
 
     /// True when an answer to this path is no worse than before.
@@ -63,14 +76,14 @@ mod tests {
 
     #[test]
     fn an_answer_has_to_be_no_worse_than_before() {
-        let baseline = Baseline::new([("/".to_owned(), PageClass::Unavailable)]);
+        let baseline = Baseline::new(None, [("/".to_owned(), PageClass::Unavailable)]);
         for better in [PageClass::Full, PageClass::Redirect, PageClass::Refused, PageClass::Unavailable] {
             assert!(baseline.is_met_by("/", better), "{better}");
         }
         for worse in [PageClass::Blank, PageClass::Error, PageClass::Silent] {
             assert!(!baseline.is_met_by("/", worse), "{worse}");
         }
-        let silent = Baseline::new([("/".to_owned(), PageClass::Silent)]);
+        let silent = Baseline::new(None, [("/".to_owned(), PageClass::Silent)]);
         assert!(PageClass::ALL.iter().all(|class| silent.is_met_by("/", *class)), "it can't get worse");
     }
 
@@ -78,13 +91,18 @@ mod tests {
     fn of_an_unknown_path_the_site_s_own_answer_is_enough() {
         let none = Baseline::default();
         assert!(none.is_met_by("/", PageClass::Error) && !none.is_met_by("/", PageClass::Silent));
+        assert_eq!(none.condition(), Condition::Silent);
     }
 
     #[test]
     fn it_is_stored_by_path() {
-        let baseline = Baseline::new([("/".to_owned(), PageClass::Refused)]);
+        let baseline = Baseline::new(None, [("/".to_owned(), PageClass::Refused)]);
         let text = serde_json::to_string(&baseline).unwrap();
         assert_eq!(text, r#"{"/":"refused"}"#);
         assert_eq!(serde_json::from_str::<Baseline>(&text).unwrap(), baseline);
+        let asked = Baseline { condition: Some(Condition::Serving), ..baseline };
+        let text = serde_json::to_string(&asked).unwrap();
+        assert_eq!(text, r#"{"condition":"serving","/":"refused"}"#);
+        assert_eq!(serde_json::from_str::<Baseline>(&text).unwrap(), asked);
     }
 }

@@ -10,6 +10,7 @@ use sha1::Sha1;
 use sha2::{Digest, Sha256};
 
 use crate::ids::SiteId;
+use crate::probe_key::ProbeKey;
 
 /// 32 characters that can't be mistaken for one another: 5 bits each.
 const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
@@ -76,17 +77,20 @@ pub enum Purpose {
     SiteAdmin,
     /// WordPress's keys and salts.
     SiteKeys,
+    /// The key that signs questions to the site's WordPress.
+    SiteProbe,
 }
 
 impl Purpose {
     /// Every purpose.
-    pub const ALL: &[Self] = &[Self::SiteDatabase, Self::SiteAdmin, Self::SiteKeys];
+    pub const ALL: &[Self] = &[Self::SiteDatabase, Self::SiteAdmin, Self::SiteKeys, Self::SiteProbe];
 
     const fn as_str(self) -> &'static str {
         match self {
             Self::SiteDatabase => "site-database",
             Self::SiteAdmin => "site-admin",
             Self::SiteKeys => "site-keys",
+            Self::SiteProbe => "site-probe",
         }
     }
 }
@@ -120,6 +124,12 @@ impl MasterSecret {
                 hex::encode(key).into()
             })
             .collect()
+    }
+
+    /// Derives the key that signs questions to a site's WordPress.
+    #[must_use]
+    pub fn probe_key(&self, site: SiteId, version: u32) -> ProbeKey {
+        ProbeKey::from_seed(site, &self.derive(&format!("{}/{site}/{version}", Purpose::SiteProbe.as_str())))
     }
 
     /// Derives a password of the installation itself, such as the database administrator's.
@@ -188,7 +198,7 @@ mod tests {
                 }
             }
         }
-        assert_eq!(seen.len(), 24);
+        assert_eq!(seen.len(), Purpose::ALL.len() * 8);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use hostplane_domain::desired::DesiredSite;
 use hostplane_domain::ids::{InstanceId, JobId};
 use hostplane_domain::mark::{Mark, Owner, SiteRef};
 use hostplane_domain::naming::ResourceKind;
+use hostplane_domain::probe_key::ProbeKey;
 use hostplane_domain::secret::{Keyring, MasterSecret};
 use hostplane_domain::spec_hash::SpecHash;
 use hostplane_domain::wordpress::MailRelay;
@@ -49,6 +50,11 @@ impl SiteCx<'_> {
     /// The secret that the site's passwords are derived from.
     pub fn secret(&self, want: &DesiredSite) -> &MasterSecret {
         secrets::of(self.secrets, want.secret_generation)
+    }
+
+    /// The key that signs questions to the site's WordPress.
+    pub fn probe_key(&self, want: &DesiredSite) -> ProbeKey {
+        self.secret(want).probe_key(self.site.id, want.secret_version)
     }
 
     /// The password for the server that takes the site's mail. `None` when the operator has another server now: the

@@ -3,6 +3,7 @@
 use secrecy::{ExposeSecret, SecretString};
 
 use super::php_literal::quote;
+use super::probe::PROBE;
 use super::settings_file::SettingsSecrets;
 use crate::desired::DesiredSite;
 use crate::naming;
@@ -63,6 +64,12 @@ $GLOBALS['wp_filter']['upgrader_pre_download'][1][] = array(
 		$lock = fopen( '/tmp/hostplane-update.lock', 'c' );
 		if ( ! $lock || ! flock( $lock, LOCK_SH ) ) {
 			return $answer;
+		}
+		if ( time() - (int) @filemtime( '/tmp/hostplane-update.hold' ) < 120 ) {
+			fclose( $lock );
+			$lock = null;
+			// By this code WordPress tries again by itself.
+			return new WP_Error( 'download_failed', 'This site is being changed by its host. Please try again in two minutes.' );
 		}
 		ftruncate( $lock, 0 );
 		fwrite( $lock, $upgrader instanceof Core_Upgrader ? 'core' : 'other' );
@@ -161,6 +168,8 @@ pub fn file(want: &DesiredSite, secrets: &SettingsSecrets) -> SecretString {
         BEGIN,
         &constant("HOSTPLANE_SITE", &want.site.id.to_string()),
         &constant("HOSTPLANE_LOOPBACK", &loopback),
+        &constant("HOSTPLANE_PROBE_KEY", &secrets.probe_key),
+        PROBE,
         LOOPBACK,
         UPDATES,
         &mail(want, secrets),
@@ -184,6 +193,7 @@ mod tests {
             database_password: "".into(),
             keys: Vec::new(),
             mail_password: Some(r"it's {from}\".into()),
+            probe_key: "public".to_owned(),
         };
         file(want, &secrets).expose_secret().to_owned()
     }

@@ -6,6 +6,7 @@ pub mod hooks;
 pub mod nginx;
 pub mod php;
 pub mod php_literal;
+mod probe;
 mod settings_file;
 
 pub use settings_file::{SettingsFile, SettingsSecrets, SettingsVolume};
@@ -56,6 +57,7 @@ mod tests {
             database_password: "database-password".into(),
             keys: (0..8).map(|n| format!("key-{n}").into()).collect(),
             mail_password: None,
+            probe_key: "probe-key".to_owned(),
         };
         let files: Vec<String> = settings(&crate::desired::tests::hello(), &secrets)
             .iter()

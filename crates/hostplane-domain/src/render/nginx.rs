@@ -3,6 +3,7 @@
 use super::php;
 use crate::desired::DesiredSite;
 use crate::naming;
+use crate::probe_key::PROBE_PATH;
 
 /// Renders the server block.
 ///
@@ -45,6 +46,10 @@ server {{
         return 421;
     }}
 
+    # Signed questions are answered by WordPress's configuration, before any plugin.
+    location = {PROBE_PATH} {{
+        rewrite ^ /index.php last;
+    }}
     location ~* ^/wp-admin/(?:install|setup-config)\.php {{
         return 403;
     }}

@@ -165,6 +165,7 @@ mod tests {
             database_password: "pw".into(),
             keys: (0..8).map(|n| format!("key{n}").into()).collect(),
             mail_password: None,
+            probe_key: String::new(),
         };
         let config = wp_config(&hello(), &secrets);
         for (n, name) in KEY_NAMES.iter().enumerate() {

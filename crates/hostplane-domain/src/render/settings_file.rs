@@ -57,6 +57,8 @@ pub struct SettingsSecrets {
     pub keys: Vec<SecretString>,
     /// The mail server's password.
     pub mail_password: Option<SecretString>,
+    /// The public half of the key that signs questions to WordPress. It is no secret; it changes with those.
+    pub probe_key: String,
 }
 
 #[cfg(test)]

@@ -41,7 +41,7 @@ pub(crate) struct Snapshot {
     pub tunings: Fact<Tunings>,
     pub settings: Fact<SettingsFound>,
     pub wordpress: Fact<WordpressFacts>,
-    /// The fault of the front page; `None` when it has none.
+    /// The fault of WordPress or of the front page; `None` when it has none.
     pub page: Fact<Option<String>>,
 }
 
@@ -111,9 +111,9 @@ impl Snapshot {
         (self.tunings, self.settings, self.wordpress) = (tunings, settings, wordpress);
     }
 
-    /// Requests the front page, as a visitor would.
-    pub async fn read_page(&mut self, cx: &SiteCx<'_>, want: &DesiredSite) {
-        self.page = Fact::Known(page::fault(cx, want, page::FRONT_PAGE).await);
+    /// Asks WordPress how it is, in a site that has one, and requests the front page as a visitor would.
+    pub async fn read_page(&mut self, cx: &SiteCx<'_>, want: &DesiredSite, asks_wordpress: bool) {
+        self.page = Fact::Known(page::fault_in_service(cx, want, asks_wordpress).await);
     }
 
     /// The site's own container of a name.

@@ -87,14 +87,14 @@ impl Runner {
         }
     }
 
-    /// The classes of the site's answers before its change, stored before the first step.
+    /// The condition and the answers of the site before its change, stored before the first step.
     async fn baseline(&self, cx: &SiteCx<'_>, claim: &Claim, before: &DesiredSite) -> Result<Baseline, RunError> {
         if let Some(known) = &claim.job.baseline {
             return Ok(known.clone());
         }
         let paths: Vec<&str> =
             blueprint(claim).resources().iter().flat_map(|resource| resource.paths()).copied().collect();
-        let baseline = page::baseline(cx, before, &paths).await;
+        let baseline = page::baseline(cx, before, &paths, blueprint(claim).asks_wordpress()).await;
         self.store.set_baseline(claim, &baseline).await?;
         Ok(baseline)
     }
@@ -102,7 +102,7 @@ impl Runner {
     /// True when an update of the site's own WordPress has to come to its end first. It is not waited for for ever.
     pub(super) async fn waits_for_update(&self, cx: &SiteCx<'_>, claim: &Claim) -> bool {
         // PHP that runs and doesn't answer may be busy with one.
-        if !blueprint(claim).is_updating(cx).await.unwrap_or(true) {
+        if blueprint(claim).hold_updates(cx).await.unwrap_or(false) {
             return false;
         }
         let waits = self.waited_for_update(claim.job.id) < self.settings.pace.update_patience;

@@ -217,7 +217,7 @@ impl Platform {
             // Each time all of them: an event may have begun one.
             let asked = php
                 .iter()
-                .map(|php| async move { wordpress.is_updating(&php.id).await.unwrap_or(true).then_some(*php) });
+                .map(|php| async move { (!wordpress.hold_updates(&php.id).await.unwrap_or(false)).then_some(*php) });
             let updating: Vec<&ContainerFacts> =
                 stream::iter(asked).buffer_unordered(ASKED_AT_ONCE).filter_map(ready).collect().await;
             if updating.is_empty() || Instant::now() >= deadline {

@@ -67,7 +67,7 @@ impl Reconciler {
         let mut seen = blueprint.snapshot(&cx, depth).await?;
         seen.doubt_unsettled_route();
         if depth == Depth::Deep {
-            seen.read_page(&cx, &want).await;
+            seen.read_page(&cx, &want, blueprint.asks_wordpress()).await;
         }
         let found = drifts(&blueprint.observe(&cx, Some(&want), &seen));
         // A job that ran during the scan makes the snapshot a mix of before and after.

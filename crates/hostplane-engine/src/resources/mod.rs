@@ -72,6 +72,11 @@ pub(crate) trait Resource: Send + Sync {
         false
     }
 
+    /// True when WordPress itself says how the site is.
+    fn asks_wordpress(&self) -> bool {
+        false
+    }
+
     /// The paths that a visitor's view is of.
     fn paths(&self) -> &'static [&'static str] {
         &[]

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use hostplane_domain::baseline::Baseline;
 use hostplane_domain::desired::DesiredSite;
+use hostplane_domain::health::Condition;
 use hostplane_domain::naming::ResourceKind;
 use hostplane_domain::observed::Reason;
 use hostplane_domain::observed::{Difference, Observed, Remedy};
@@ -13,6 +14,7 @@ use tokio::time::{Instant, sleep};
 use super::{Resource, within_ours};
 use crate::context::{Intent, SiteCx};
 use crate::inventory::ObjectKind;
+use crate::inventory::health::{self, Judged};
 use crate::inventory::page;
 use crate::inventory::snapshot::{Fact, Snapshot};
 
@@ -20,17 +22,35 @@ use crate::inventory::snapshot::{Fact, Snapshot};
 pub(crate) struct Serving {
     needs: &'static [ResourceKind],
     paths: &'static [&'static str],
+    asks_wordpress: bool,
 }
 
 impl Serving {
     /// A site that serves when these paths answer.
     pub const fn at(paths: &'static [&'static str], needs: &'static [ResourceKind]) -> Self {
-        Self { needs, paths }
+        Self { needs, paths, asks_wordpress: false }
+    }
+
+    /// A site that serves when its WordPress says so and these paths answer.
+    pub const fn of_wordpress(paths: &'static [&'static str], needs: &'static [ResourceKind]) -> Self {
+        Self { needs, paths, asks_wordpress: true }
+    }
+
+    /// The fault of WordPress, judged like that of a page.
+    async fn wordpress_fault(&self, cx: &SiteCx<'_>, want: &DesiredSite) -> Option<String> {
+        if !self.asks_wordpress || want.suspended {
+            return None;
+        }
+        if cx.intent == Intent::New {
+            let Judged { condition, why } = health::ask(cx, want).await;
+            return if condition == Condition::Serving { None } else { why.or_else(|| Some(condition.to_string())) };
+        }
+        health::worse(cx, want, cx.baseline?).await
     }
 
     /// The fault of a page: of a new site, whatever keeps it from being one; of a site in service, what is worse than
     /// before, as its owner decides about all else.
-    async fn fault(&self, cx: &SiteCx<'_>, want: &DesiredSite, path: &str) -> Option<String> {
+    async fn page_fault(&self, cx: &SiteCx<'_>, want: &DesiredSite, path: &str) -> Option<String> {
         if cx.intent == Intent::New {
             return page::fault(cx, want, path).await;
         }
@@ -55,6 +75,10 @@ impl Resource for Serving {
 
     fn is_visitors_view(&self) -> bool {
         true
+    }
+
+    fn asks_wordpress(&self) -> bool {
+        self.asks_wordpress
     }
 
     fn paths(&self) -> &'static [&'static str] {
@@ -95,14 +119,22 @@ impl Resource for Serving {
 
     async fn ensure(&self, cx: &SiteCx<'_>, want: &DesiredSite) -> Effect<()> {
         let begun = Instant::now();
+        let failed = |path: &str, fault: String| {
+            let message = format!("{}{path} answers with {fault}", want.url);
+            if begun.elapsed() < cx.pace.serving_patience {
+                return Ok(());
+            }
+            Err(EffectError::transient_message("probe.get", message))
+        };
         for path in self.paths {
-            while let Some(fault) = self.fault(cx, want, path).await {
-                if begun.elapsed() >= cx.pace.serving_patience {
-                    let message = format!("{}{path} answers with {fault}", want.url);
-                    return Err(EffectError::transient_message("probe.get", message));
-                }
+            while let Some(fault) = self.page_fault(cx, want, path).await {
+                failed(path, fault)?;
                 sleep(cx.pace.serving_pause).await;
             }
+        }
+        while let Some(fault) = self.wordpress_fault(cx, want).await {
+            failed("", fault)?;
+            sleep(cx.pace.serving_pause).await;
         }
         Ok(())
     }

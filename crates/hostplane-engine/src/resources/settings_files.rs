@@ -165,7 +165,12 @@ impl Resource for SettingsFiles {
 
 /// The generated files of some volumes without their secrets: the part of a desired state that they are.
 pub(crate) fn files_of(want: &DesiredSite, volumes: &[SettingsVolume]) -> Vec<(&'static str, String)> {
-    let none = SettingsSecrets { database_password: "".into(), keys: Vec::new(), mail_password: None };
+    let none = SettingsSecrets {
+        database_password: "".into(),
+        keys: Vec::new(),
+        mail_password: None,
+        probe_key: String::new(),
+    };
     let files = render::settings(want, &none).into_iter().filter(|file| volumes.contains(&file.volume));
     files.map(|file| (file.name, file.contents.expose_secret().to_owned())).collect()
 }
@@ -177,6 +182,7 @@ fn files(cx: &SiteCx<'_>, want: &DesiredSite) -> Vec<SettingsFile> {
         database_password: cx.secret(want).site_password(Purpose::SiteDatabase, site, version),
         keys: cx.secret(want).site_keys(site, version, keys),
         mail_password: cx.mail_password(want).cloned(),
+        probe_key: cx.probe_key(want).public(),
     };
     render::settings(want, &secrets)
 }

@@ -8,6 +8,7 @@ use hostplane_domain::observed::{Difference, Observed, Reason, Remedy};
 use hostplane_domain::spec_hash::SpecHash;
 use hostplane_infra::error::Effect;
 use hostplane_infra::wordpress::{FilesFound, UpdateState, WordpressFacts};
+use tracing::debug;
 
 use super::wordpress_install::{marker, observe_within};
 use super::{Resource, container};
@@ -56,7 +57,7 @@ impl Resource for WordpressFiles {
 
     /// Unpacks WordPress for a new site. The files of a site in service are its owner's: they are marked again, and
     /// core is laid again where an update was interrupted.
-    async fn ensure(&self, cx: &SiteCx<'_>, _want: &DesiredSite) -> Effect<()> {
+    async fn ensure(&self, cx: &SiteCx<'_>, want: &DesiredSite) -> Effect<()> {
         let php = container::running(cx, ResourceKind::PhpContainer).await?;
         let wordpress = &cx.host.wordpress;
         if cx.intent == Intent::New {
@@ -68,6 +69,10 @@ impl Resource for WordpressFiles {
         }
         if facts.update == UpdateState::Core && !facts.read_only {
             wordpress.repair_core(&php.id).await?;
+            // Else PHP mixes old and new files until it reads their dates again, two seconds later.
+            if !cx.world.probe.reset_code(&want.url, &cx.probe_key(want)).await.is_ok_and(|done| done) {
+                debug!(site = %cx.site.name, "PHP didn't forget its compiled code");
+            }
         }
         Ok(())
     }

@@ -74,6 +74,11 @@ impl dyn Blueprint + '_ {
         self.resource(kind).is_some()
     }
 
+    /// True when the WordPress of a site of this kind says itself how it is.
+    pub fn asks_wordpress(&self) -> bool {
+        self.resources().iter().any(|resource| resource.asks_wordpress())
+    }
+
     /// Reads everything under a site's names.
     ///
     /// # Errors
@@ -86,21 +91,22 @@ impl dyn Blueprint + '_ {
         Snapshot::of_site(cx, &targets, depth).await
     }
 
-    /// True when an update of core, of a plugin or of a theme runs in a site.
+    /// Keeps updates of core, plugins and themes from beginning in a site whose PHP is about to end. `false` while one
+    /// runs.
     ///
     /// # Errors
     /// When its PHP doesn't answer.
-    pub async fn is_updating(&self, cx: &SiteCx<'_>) -> Effect<bool> {
+    pub async fn hold_updates(&self, cx: &SiteCx<'_>) -> Effect<bool> {
         let mut targets = ScanTargets::default();
         for resource in self.resources() {
             resource.scan_targets(&cx.site.name, &mut targets);
         }
-        let Some(php) = targets.wordpress else { return Ok(false) };
+        let Some(php) = targets.wordpress else { return Ok(true) };
         let found = cx.host.containers.containers(&Scope::Names(vec![php])).await?;
         let is_own = |found: &&ContainerFacts| matches!(cx.owner(found.mark.as_ref()), Owner::Ours(_));
         match found.iter().find(is_own).filter(|php| php.state == ContainerState::Running) {
-            Some(php) => cx.host.wordpress.is_updating(&php.id).await,
-            None => Ok(false),
+            Some(php) => cx.host.wordpress.hold_updates(&php.id).await,
+            None => Ok(true),
         }
     }
 

@@ -7,6 +7,7 @@ mod drift_for_operators;
 mod drift_repairs;
 mod drift_scans;
 mod give_up;
+mod health;
 mod journal;
 mod orphans;
 mod owner;

@@ -1,15 +1,21 @@
 //! The site probe over HTTP.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use async_trait::async_trait;
 use bytes::BytesMut;
+use hostplane_domain::health::Health;
+use hostplane_domain::probe_key::{PROBE_HEADER, PROBE_PATH, ProbeKey, ProbeMode, Question};
 use hostplane_domain::url::SiteUrl;
-use reqwest::header::HOST;
+use reqwest::RequestBuilder;
+use reqwest::header::{HOST, HeaderMap};
 use reqwest::redirect::Policy;
 
-use super::{PAGE_LIMIT, Page, SiteProbe};
+use super::{PAGE_LIMIT, Page, SiteProbe, verdict};
 use crate::error::{Effect, EffectError};
 
-const CALL: &str = "probe.get";
+/// The header of a page that has WordPress's health: JSON in base64.
+const PAGE_HEADER: &str = "x-hostplane-page";
 
 /// Gets the pages of every site from the proxy's address.
 pub struct HttpProbe {
@@ -34,21 +40,61 @@ impl HttpProbe {
     }
 }
 
+impl HttpProbe {
+    /// Sends a question, and returns the answer with the question's nonce.
+    async fn put(
+        &self,
+        call: &'static str,
+        url: &SiteUrl,
+        mode: ProbeMode,
+        path: &str,
+        key: &ProbeKey,
+    ) -> Effect<(String, HeaderMap, Page)> {
+        let nonce = format!("{:032x}", fastrand::u128(..));
+        let at = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let header = key.header(&Question { mode, url, path, at, nonce: &nonce });
+        let request = self.request(url, path).header(PROBE_HEADER, header);
+        let (headers, page) = answer(call, request).await?;
+        Ok((nonce, headers, page))
+    }
+
+    fn request(&self, url: &SiteUrl, path: &str) -> RequestBuilder {
+        self.client.get(format!("http://{}{path}", self.address)).header(HOST, url.authority())
+    }
+}
+
+/// Sends a request, and reads as much of the answer as a page may have.
+async fn answer(call: &'static str, request: RequestBuilder) -> Effect<(HeaderMap, Page)> {
+    let failed = |error: reqwest::Error| EffectError::transient(call, error);
+    let mut response = request.send().await.map_err(failed)?;
+    let (status, headers) = (response.status().as_u16(), response.headers().clone());
+    let mut body = BytesMut::new();
+    while let Some(chunk) = response.chunk().await.map_err(failed)? {
+        body.extend_from_slice(&chunk[..chunk.len().min(PAGE_LIMIT - body.len())]);
+        if body.len() == PAGE_LIMIT {
+            break;
+        }
+    }
+    Ok((headers, Page { status, body: body.freeze() }))
+}
+
 #[async_trait]
 impl SiteProbe for HttpProbe {
     async fn get(&self, url: &SiteUrl, path: &str) -> Effect<Page> {
-        let failed = |error: reqwest::Error| EffectError::transient(CALL, error);
-        let request = self.client.get(format!("http://{}{path}", self.address)).header(HOST, url.authority());
-        let mut response = request.send().await.map_err(failed)?;
-        let status = response.status().as_u16();
-        let mut body = BytesMut::new();
-        while let Some(chunk) = response.chunk().await.map_err(failed)? {
-            body.extend_from_slice(&chunk[..chunk.len().min(PAGE_LIMIT - body.len())]);
-            if body.len() == PAGE_LIMIT {
-                break;
-            }
-        }
-        Ok(Page { status, body: body.freeze() })
+        Ok(answer("probe.get", self.request(url, path)).await?.1)
+    }
+
+    async fn ask(&self, url: &SiteUrl, mode: ProbeMode, path: &str, key: &ProbeKey) -> Effect<Option<Health>> {
+        let (nonce, headers, page) = self.put("probe.ask", url, mode, path, key).await?;
+        Ok(match headers.get(PAGE_HEADER) {
+            Some(header) => verdict::health_of_page(header.as_bytes(), &nonce),
+            None => verdict::health(&page.body, &nonce),
+        })
+    }
+
+    async fn reset_code(&self, url: &SiteUrl, key: &ProbeKey) -> Effect<bool> {
+        let (nonce, _, page) = self.put("probe.reset_code", url, ProbeMode::Reset, PROBE_PATH, key).await?;
+        Ok(verdict::is_reset(&page.body, &nonce))
     }
 }
 

@@ -1,11 +1,14 @@
-//! Site probe: gets a site's pages through the proxy, as a visitor does.
+//! Site probe: gets a site's pages through the proxy, as a visitor does, and asks its WordPress how it is.
 
 mod gated;
 mod http;
+mod verdict;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use hostplane_domain::baseline::PageClass;
+use hostplane_domain::health::Health;
+use hostplane_domain::probe_key::{ProbeKey, ProbeMode};
 use hostplane_domain::url::SiteUrl;
 
 pub use gated::GatedProbe;
@@ -41,6 +44,13 @@ impl Page {
         }
     }
 
+    /// True for content that isn't HTML: a site may be one for programs.
+    #[must_use]
+    pub fn has_other_content(&self) -> bool {
+        let text = String::from_utf8_lossy(&self.body).to_lowercase();
+        !text.trim().is_empty() && !text.contains("<html") && !text.contains("<body")
+    }
+
     /// The page's fault, or `None` for a page of a working site. Status 200 is not enough, as a WordPress without a
     /// theme answers 200 with an empty body.
     #[must_use]
@@ -57,11 +67,22 @@ impl Page {
     }
 }
 
-/// Gets pages of sites.
+/// Gets pages of sites, and asks their WordPress.
 #[async_trait]
 pub trait SiteProbe: Send + Sync {
     /// Gets a path of a site through the proxy. `Transient` without an answer.
     async fn get(&self, url: &SiteUrl, path: &str) -> Effect<Page>;
+
+    /// Asks the site's WordPress how it is, by a signed request for a path: [`PROBE_PATH`] with the mode `alive`, any
+    /// page with `page` or `admin`. `None` without an answer to this very question: the site has not got the key, or
+    /// something answers before WordPress's configuration is read. `Transient` without any answer.
+    ///
+    /// [`PROBE_PATH`]: hostplane_domain::probe_key::PROBE_PATH
+    async fn ask(&self, url: &SiteUrl, mode: ProbeMode, path: &str, key: &ProbeKey) -> Effect<Option<Health>>;
+
+    /// Has the site's PHP forget its compiled code, so that files that were replaced are read at once. `false` when it
+    /// doesn't say that it did. `Transient` without any answer.
+    async fn reset_code(&self, url: &SiteUrl, key: &ProbeKey) -> Effect<bool>;
 }
 
 #[cfg(test)]
@@ -85,6 +106,8 @@ mod tests {
         assert_eq!([500, 508].map(class), [PageClass::Error; 2]);
         assert_eq!([421, 502, 504].map(class), [PageClass::Silent; 3]);
         assert_eq!([page(200, "").class(), page(204, "").class()], [PageClass::Blank; 2]);
+        assert!(page(200, "{}").has_other_content());
+        assert!(!page(200, " ").has_other_content() && !page(200, "<HTML>").has_other_content());
         assert_eq!(page(200, "").fault(), Some("status 200 without an HTML page".into()));
         assert_eq!(page(200, "<html><body></body></html>").fault(), Some("status 200 with an empty page".into()));
     }

@@ -16,7 +16,7 @@ const INSTALL: Call = Call::change("wordpress.install", Dependency::Site, Durati
 
 const MARK_FILES: Call = Call::change("wordpress.mark_files", Dependency::Site, Duration::from_secs(20));
 const MARK_TABLES: Call = Call::change("wordpress.mark_tables", Dependency::Site, Duration::from_secs(20));
-const IS_UPDATING: Call = Call::read("wordpress.is_updating", Dependency::Site, Duration::from_secs(20));
+const HOLD_UPDATES: Call = Call::change("wordpress.hold_updates", Dependency::Site, Duration::from_secs(20));
 const REPAIR_CORE: Call = Call::change("wordpress.repair_core", Dependency::Site, Duration::from_mins(2));
 
 /// Longer than a run may take that updates nothing. One that does goes on in its container, and ends by itself there.
@@ -64,9 +64,9 @@ impl Wordpress for GatedWordpress {
         pass(&*self.gate, MARK_TABLES, async move { inner.mark_tables(&php_container, site).await }).await
     }
 
-    async fn is_updating(&self, php_container: &str) -> Effect<bool> {
+    async fn hold_updates(&self, php_container: &str) -> Effect<bool> {
         let (inner, php_container) = (Arc::clone(&self.inner), php_container.to_owned());
-        pass(&*self.gate, IS_UPDATING, async move { inner.is_updating(&php_container).await }).await
+        pass(&*self.gate, HOLD_UPDATES, async move { inner.hold_updates(&php_container).await }).await
     }
 
     async fn repair_core(&self, php_container: &str) -> Effect<()> {

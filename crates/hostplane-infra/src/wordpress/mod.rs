@@ -134,8 +134,9 @@ pub trait Wordpress: Send + Sync {
     async fn mark_files(&self, php_container: &str, site: SiteId) -> Effect<()>;
     /// Marks the tables of a site in service again. `Rejected(WouldLoseData)` when WordPress's tables aren't there.
     async fn mark_tables(&self, php_container: &str, site: SiteId) -> Effect<()>;
-    /// True while an update of core, of a plugin or of a theme runs, in whichever process of the container.
-    async fn is_updating(&self, php_container: &str) -> Effect<bool>;
+    /// Keeps updates of core, plugins and themes from beginning for two minutes, or until PHP's container ends, as it is
+    /// about to. `false` while one runs, in whichever process of the container; then nothing is held.
+    async fn hold_updates(&self, php_container: &str) -> Effect<bool>;
     /// Lays the image's core over a mixture that an interrupted update has left, and keeps what it replaces.
     /// `Transient` while an update runs, `Rejected(WouldLoseData)` when the image has another version.
     async fn repair_core(&self, php_container: &str) -> Effect<()>;

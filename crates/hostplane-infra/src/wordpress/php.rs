@@ -27,7 +27,7 @@ const INSTALL: &str = include_str!("scripts/install.php");
 const CORE: &str = include_str!("scripts/core.php");
 const MARK_FILES: &str = include_str!("scripts/mark_files.php");
 const MARK_TABLES: &str = include_str!("scripts/mark_tables.php");
-const UPDATING: &str = include_str!("scripts/updating.php");
+const HOLD_UPDATES: &str = include_str!("scripts/hold_updates.php");
 const REPAIR_CORE: &str = include_str!("scripts/repair_core.php");
 const RUN_EVENTS: &str = include_str!("scripts/run_events.php");
 const WATCH_EVENTS: &str = include_str!("scripts/watch_events.php");
@@ -177,8 +177,8 @@ impl Wordpress for PhpWordpress {
         if answer == "marked" { Ok(()) } else { Err(unexpected(NO_TABLES)) }
     }
 
-    async fn is_updating(&self, php_container: &str) -> Effect<bool> {
-        self.run("wordpress.is_updating", php_container, (&[UPDATING], SHORT), json!({})).await
+    async fn hold_updates(&self, php_container: &str) -> Effect<bool> {
+        self.run("wordpress.hold_updates", php_container, (&[HOLD_UPDATES], SHORT), json!({})).await
     }
 
     async fn repair_core(&self, php_container: &str) -> Effect<()> {

@@ -10,6 +10,8 @@ use futures_util::future::LocalBoxFuture;
 use hostplane_domain::container::ContainerSpec;
 use hostplane_domain::ids::HostId;
 use hostplane_domain::mark::Labels;
+use hostplane_domain::probe_key::{PROBE_PATH, ProbeMode};
+use hostplane_domain::secret::MasterSecret;
 use hostplane_domain::url::SiteUrl;
 use hostplane_infra::clock::SystemClock;
 use hostplane_infra::containers::{Docker, Exec, GatedContainers, LogQuery, NetworkSpec, Scope};
@@ -56,6 +58,7 @@ async fn each_call(world: &World) -> Vec<(&'static str, bool, EffectError)> {
         admin_password: SECRET.into(),
     };
 
+    let probe_key = MasterSecret::new([7; 32]).probe_key(mark.site.id, 1);
     let events = EventsRun { url: url.clone(), memory_mib: 64, limits: EventsLimits::default() };
 
     let (reads, changes) = (false, true);
@@ -96,10 +99,12 @@ async fn each_call(world: &World) -> Vec<(&'static str, bool, EffectError)> {
         ("install", changes, wordpress.install(id, &installation)),
         ("mark_files", changes, wordpress.mark_files(id, mark.site.id)),
         ("mark_tables", changes, wordpress.mark_tables(id, mark.site.id)),
-        ("is_updating", reads, wordpress.is_updating(id).map(none).boxed_local()),
+        ("hold_updates", changes, wordpress.hold_updates(id).map(none).boxed_local()),
         ("repair_core", changes, wordpress.repair_core(id)),
         ("run_events", changes, wordpress.run_events(id, &events)),
         ("get", reads, probe.get(&url, "/").map(none).boxed_local()),
+        ("ask", reads, probe.ask(&url, ProbeMode::Alive, PROBE_PATH, &probe_key).map(none).boxed_local()),
+        ("reset_code", reads, probe.reset_code(&url, &probe_key).map(none).boxed_local()),
         // Pings come last: one that fails keeps the other calls from being made.
         ("ping of the engine", reads, containers.ping()),
         ("ping of the database server", reads, databases.ping()),

@@ -5,6 +5,8 @@
 mod fake;
 mod probe;
 #[cfg(feature = "stack")]
+mod questions;
+#[cfg(feature = "stack")]
 mod real;
 mod support;
 mod wordpress;

@@ -205,10 +205,10 @@ impl Wordpress for FakeWorld {
         Ok(())
     }
 
-    async fn is_updating(&self, php_container: &str) -> Effect<bool> {
+    async fn hold_updates(&self, php_container: &str) -> Effect<bool> {
         let state = self.view();
-        let volume = volume_at(&state, php_container, naming::DOCROOT, "wordpress.is_updating")?;
-        Ok(update(&state, &volume) == UpdateState::Running)
+        let volume = volume_at(&state, php_container, naming::DOCROOT, "wordpress.hold_updates")?;
+        Ok(update(&state, &volume) != UpdateState::Running)
     }
 
     async fn repair_core(&self, php_container: &str) -> Effect<()> {

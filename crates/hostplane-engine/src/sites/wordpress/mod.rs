@@ -38,7 +38,7 @@ const RESOURCES: &[&dyn Resource] = &[
     &WordpressInstall,
     &Route::to(&[Kind::NginxContainer]),
     // The front page, and the page that every administrator needs.
-    &Serving::at(&["/", "/wp-login.php"], &[Kind::WordpressInstall, Kind::Route]),
+    &Serving::of_wordpress(&["/", "/wp-login.php"], &[Kind::WordpressInstall, Kind::Route]),
 ];
 
 impl Blueprint for Wordpress {

@@ -10,6 +10,7 @@ mysqli_report(MYSQLI_REPORT_ERROR | MYSQLI_REPORT_STRICT);
 
 const HOSTPLANE_ROOT = '/var/www/html';
 const HOSTPLANE_UPDATE = '/tmp/hostplane-update.lock';
+const HOSTPLANE_HOLD = '/tmp/hostplane-update.hold';
 
 function hostplane_answer($value) {
     global $in;

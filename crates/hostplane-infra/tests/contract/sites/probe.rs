@@ -3,6 +3,9 @@
 use std::time::{Duration, Instant};
 
 use hostplane_domain::container;
+use hostplane_domain::health::Condition;
+use hostplane_domain::probe_key::{PROBE_PATH, ProbeMode};
+use hostplane_domain::secret::MasterSecret;
 use hostplane_testing::cases;
 
 use super::site::{Site, another};
@@ -18,6 +21,8 @@ cases!(pub(super) ALONE: Site = [without_a_listener_it_is_transient]);
 
 /// Longest time of a program's start or end.
 const PATIENCE: Duration = Duration::from_secs(15);
+/// WordPress's words without its database.
+const NO_DATABASE: &str = "WordPress reaches no database (status 500)";
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// The front page and the page that administrators need come to answer with these statuses, and with
@@ -44,21 +49,43 @@ async fn serves(site: &Site) {
     }
 }
 
+/// WordPress itself says that it is in this condition, for this reason.
+async fn says(site: &Site, condition: Condition, why: Option<&str>) {
+    let health = site.ask(ProbeMode::Alive, PROBE_PATH).await.expect("an answer");
+    assert_eq!((health.condition(), health.fault().as_deref()), (condition, why), "{health:?}");
+}
+
+/// Nothing answers the question, whatever answers the request.
+async fn says_nothing(site: &Site) {
+    assert_eq!(site.ask(ProbeMode::Alive, PROBE_PATH).await, None);
+}
+
 async fn a_site_answers_as_far_as_it_is_there(site: &Site) {
     let engine = &site.world().local().containers;
     answer_with(site, [404, 404], "no route").await;
+    says_nothing(site).await;
     site.route().await;
     answer_with(site, [502, 502], "no nginx").await;
+    says_nothing(site).await;
     site.settings().await;
     let php = site.php().await;
     let nginx = site.nginx().await;
     answer_with(site, [403, 404], "nothing unpacked").await;
+    says_nothing(site).await;
     site.unpack(&php).await.unwrap();
     answer_with(site, [500, 500], "no database").await;
+    says(site, Condition::Failing, Some(NO_DATABASE)).await;
     site.tenant().await;
     answer_with(site, [302, 302], "not installed").await;
+    says(site, Condition::Failing, Some("WordPress finds no tables of its own")).await;
     site.install(&php).await.unwrap();
     serves(site).await;
+    says(site, Condition::Serving, None).await;
+    assert_eq!(site.ask(ProbeMode::Page, "/").await.expect("the front page").status, 200);
+    assert!(site.world().probe.reset_code(&site.want.url, &site.probe_key()).await.unwrap());
+    let another = MasterSecret::new([8; 32]).probe_key(site.want.site.id, 1);
+    let asked = site.world().probe.ask(&site.want.url, ProbeMode::Alive, PROBE_PATH, &another).await;
+    assert_eq!(asked.unwrap(), None, "another key");
     // What follows is no page of a working site, whatever else works.
     for (path, status) in [("/no/such/page/", 404), ("/wp-admin/install.php", 403), ("/.hostplane-site", 403)] {
         let page = site.get(path).await;
@@ -68,8 +95,10 @@ async fn a_site_answers_as_far_as_it_is_there(site: &Site) {
     // And as it falls apart again.
     site.harness.change_password(&site.database()).await;
     answer_with(site, [500, 500], "refused by the database").await;
+    says(site, Condition::Failing, Some(NO_DATABASE)).await;
     site.tenant().await;
     serves(site).await;
+    says(site, Condition::Serving, None).await;
     site.harness.delete_marker(&site.database()).await;
     serves(site).await;
     site.harness.drop_database(&site.database()).await;
@@ -81,6 +110,7 @@ async fn a_site_answers_as_far_as_it_is_there(site: &Site) {
     engine.stop_container(&nginx, 0).await.unwrap();
     engine.start_container(&nginx).await.unwrap();
     answer_with(site, [502, 502], "no PHP").await;
+    says_nothing(site).await;
     engine.stop_container(&nginx, 0).await.unwrap();
     answer_with(site, [502, 502], "no nginx").await;
 }
@@ -114,7 +144,10 @@ async fn a_php_on_another_network_is_not_found(site: &Site) {
 
 async fn without_a_listener_it_is_transient(site: &Site) {
     site.harness.hide_proxy().await;
-    transient(site.world().probe.get(&site.want.url, "/").await);
+    let (probe, url, key) = (&site.world().probe, &site.want.url, site.probe_key());
+    transient(probe.get(url, "/").await);
+    transient(probe.ask(url, ProbeMode::Alive, PROBE_PATH, &key).await);
+    transient(probe.reset_code(url, &key).await);
     site.harness.show_proxy().await;
     answer_with(site, [404, 404], "no route").await;
 }

@@ -16,7 +16,7 @@ use hostplane_infra::wordpress::{EventsLimits, EventsRun, PhpWordpress, UpdateSt
 use hostplane_infra::world::{Adapters, World};
 
 use super::site::Site;
-use super::{Ground, Harness, run as run_all};
+use super::{Ground, Harness, questions, run as run_all};
 use crate::mariadb::Server;
 use crate::server::{TestContainer, TestNetwork, eventually, image};
 use crate::{caddy, server};
@@ -125,9 +125,29 @@ impl Harness for Real {
 /// The same servers for all cases: each has a site of its own.
 #[tokio::test(flavor = "multi_thread")]
 async fn real_sites_keep_to_the_contract() {
-    let harness: Arc<dyn Harness> = Arc::new(Real::start().await);
+    let real = Real::start().await;
+    let port = real.caddy.port;
+    let harness: Arc<dyn Harness> = Arc::new(real);
     run_all(&harness).await;
+    signed_questions_are_answered(harness.clone(), port).await;
     a_run_of_events_is_ended_but_no_update(harness).await;
+}
+
+async fn signed_questions_are_answered(harness: Arc<dyn Harness>, port: u16) {
+    let site = Site::new(harness);
+    let passed = AssertUnwindSafe(async {
+        let php = site.ready().await;
+        site.nginx().await;
+        site.route().await;
+        site.unpack(&php).await.unwrap();
+        site.install(&php).await.unwrap();
+        eventually("it serves", async || site.get("/").await.status == 200).await;
+        questions::are_answered(&site, port).await;
+    })
+    .catch_unwind()
+    .await;
+    site.clear().await;
+    passed.unwrap();
 }
 
 /// A part of the site that runs in each run of due events.
@@ -170,15 +190,22 @@ async fn a_run_of_events_is_ended_but_no_update(harness: Arc<dyn Harness>) {
 
         // While it runs it shows, and core isn't touched.
         let running = async {
-            eventually("it updates", async || wordpress.is_updating(&php).await.unwrap()).await;
-            assert_eq!(site.facts(&php).await.update, UpdateState::Running);
+            eventually("it updates", async || site.facts(&php).await.update == UpdateState::Running).await;
+            assert!(!wordpress.hold_updates(&php).await.unwrap(), "it can't be held any more");
             wordpress.repair_core(&php).await.unwrap_err();
         };
         let updates = format!("{BEGINS} sleep(6); report('updated');");
         let ((ended, report), ()) = tokio::join!(run(&site, &php, &updates), running);
         ended.expect("an update has more time");
         assert_eq!(report, "updated\nits end\n");
-        assert!(!wordpress.is_updating(&php).await.unwrap());
+
+        // While they are held, none begins.
+        let answers = format!("$e = {BEGINS} report(is_wp_error($e) ? $e->get_error_code() : 'began');");
+        assert_eq!(run(&site, &php, &answers).await.1, "began\nits end\n");
+        assert!(wordpress.hold_updates(&php).await.unwrap());
+        assert_eq!(run(&site, &php, &answers).await.1, "download_failed\nits end\n");
+        let ages = "touch('/tmp/hostplane-update.hold', time() - 120);";
+        assert_eq!(run(&site, &php, &format!("{ages} {answers}")).await.1, "began\nits end\n", "not for long");
         assert_eq!(site.facts(&php).await.update, UpdateState::None);
 
         let (ended, report) = run(&site, &php, &format!("{BEGINS} sleep(30); report('updated');")).await;

@@ -66,7 +66,7 @@ async fn each_call(site: &Site, php: &str) -> [EffectError; 8] {
         site.install(php).await,
         site.mark_files(php).await,
         site.mark_tables(php).await,
-        wordpress.is_updating(php).await.map(drop),
+        wordpress.hold_updates(php).await.map(drop),
         wordpress.repair_core(php).await,
         site.run_events(php).await,
     ];
@@ -314,7 +314,7 @@ async fn an_interrupted_update_of_core_is_made_whole(site: &Site) {
     site.write_file(".maintenance", LONG_SINCE).await;
     assert_eq!(site.facts(&php).await, WordpressFacts { update: UpdateState::Core, ..unpacked(site) });
     let wordpress = &site.world().local().wordpress;
-    assert!(!wordpress.is_updating(&php).await.unwrap());
+    assert!(wordpress.hold_updates(&php).await.unwrap());
     for _ in 0..2 {
         wordpress.repair_core(&php).await.unwrap();
         assert_eq!(site.facts(&php).await, unpacked(site));

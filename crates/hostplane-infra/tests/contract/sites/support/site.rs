@@ -6,12 +6,14 @@ use bytes::Bytes;
 use hostplane_domain::container;
 use hostplane_domain::desired::DesiredSite;
 use hostplane_domain::details::{AdminEmail, SiteTitle};
+use hostplane_domain::health::Health;
 use hostplane_domain::ids::{InstanceId, JobId, SiteId};
 use hostplane_domain::mark::{Mark, SiteRef};
 use hostplane_domain::name::SiteName;
 use hostplane_domain::naming::{self, ResourceKind};
+use hostplane_domain::probe_key::{ProbeKey, ProbeMode};
 use hostplane_domain::render::{self, SettingsSecrets, SettingsVolume};
-use hostplane_domain::secret::mariadb_hash;
+use hostplane_domain::secret::{MasterSecret, mariadb_hash};
 use hostplane_domain::site_kind::KindSpec;
 use hostplane_domain::spec_hash::SpecHash;
 use hostplane_domain::url::SiteUrl;
@@ -114,6 +116,7 @@ impl Site {
             database_password: DATABASE_PASSWORD.into(),
             keys: (0..8).map(|n| format!("key-{n}").into()).collect(),
             mail_password: None,
+            probe_key: self.probe_key().public(),
         };
         let directory = |path: &str, uid| ArchiveEntry { path: path.to_owned(), mode: 0o755, uid, contents: None };
         let mut entries = vec![directory("files", 33), directory("php", 33), directory("nginx", 101)];
@@ -124,6 +127,16 @@ impl Site {
             contents: Some(Bytes::copy_from_slice(file.contents.expose_secret().as_bytes())),
         }));
         self.write(&entries).await;
+    }
+
+    /// The key that signs questions to this site.
+    pub fn probe_key(&self) -> ProbeKey {
+        MasterSecret::new([7; 32]).probe_key(self.want.site.id, 1)
+    }
+
+    /// WordPress's answer to a question.
+    pub async fn ask(&self, mode: ProbeMode, path: &str) -> Option<Health> {
+        self.world().probe.ask(&self.want.url, mode, path, &self.probe_key()).await.unwrap()
     }
 
     /// A file in the volume of WordPress's files.
