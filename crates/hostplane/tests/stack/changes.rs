@@ -39,6 +39,20 @@ fn page(instance: &Instance, site: &str) -> (u16, bool) {
     (end.split(' ').next().unwrap().parse().expect("a status"), body.contains("under maintenance"))
 }
 
+/// Its repair fails and says why. Once the image is back, one succeeds that nobody has ordered.
+fn an_image_that_is_gone_for_a_while_locks_nothing(instance: &Instance, site: &str, image: &Tagged) {
+    docker(&["rmi", "--force", &image.0]);
+    docker(&["rm", "--force", &format!("php_{site}")]);
+    let is_repair = |job: &serde_json::Value, state| job["operation"] == "repair" && job["state"] == state;
+    let failed = instance.job_when(site, |job| is_repair(job, "failed"));
+    let message = failed["error"]["message"].as_str().expect("a message");
+    assert!(message.contains(&image.0) && message.contains("is not on the Docker host"), "{message}");
+    assert_eq!(shown(instance, site)["status"], "ACTIVE");
+    docker(&["tag", &images()["PHP_IMAGE"], &image.0]);
+    instance.job_when(site, |job| is_repair(job, "completed"));
+    instance.expect_whole(site);
+}
+
 #[test]
 fn a_change_that_does_not_serve_is_rolled_back() {
     let mut instance = Instance::up();
@@ -106,6 +120,7 @@ fn a_change_that_does_not_serve_is_rolled_back() {
         instance.expect_whole(site);
     }
     println!("upgrade of the other one: {}", bystander.end());
+    an_image_that_is_gone_for_a_while_locks_nothing(&instance, &other, &next);
     for site in [&site, &other] {
         instance.destroy(site);
         assert_eq!(instance.traces_of(site), Vec::<String>::new());
