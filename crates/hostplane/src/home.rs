@@ -14,7 +14,7 @@ use tempfile::NamedTempFile;
 const LOCK: &str = "hostplane.lock";
 const SECRET: &str = "secret";
 /// Permission bits of group and others.
-const NOT_THE_OWNER_S: u32 = 0o077;
+pub(crate) const NOT_THE_OWNER_S: u32 = 0o077;
 const TOKEN: &str = "token";
 const API_URL: &str = "api.url";
 const DATABASE: &str = "hostplane.db";

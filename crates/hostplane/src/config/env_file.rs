@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::fs;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+
+use crate::home::NOT_THE_OWNER_S;
 
 /// An unusable file. No variant holds a value, which may be a password.
 #[derive(Debug, thiserror::Error)]
@@ -17,14 +20,32 @@ pub(crate) enum EnvFileError {
     },
     #[error("{}, line {line}: {why}", path.display())]
     Malformed { path: PathBuf, line: usize, why: &'static str },
+    #[error(
+        "others can read {}, which sets {name}; `chmod go= {}` takes that from them, and if they may have read it, change \
+         the password or token",
+        path.display(), path.display()
+    )]
+    Readable { path: PathBuf, name: String },
 }
 
-/// The values of several files: a later file wins, and within a file a later line.
+/// Settings whose value is a secret, or has one in it. Other secrets are files of their own.
+const SECRETS: [&str; 2] = ["HOSTPLANE_TOKEN", "WP_DSN"];
+
+/// The values of several files: a later file wins, and within a file a later line. A file with a secret must be its
+/// owner's alone.
 pub(crate) fn read(paths: &[PathBuf]) -> Result<BTreeMap<String, String>, EnvFileError> {
     let mut values = BTreeMap::new();
     for path in paths {
         let unreadable = |source| EnvFileError::Unreadable { path: path.clone(), source };
-        for (key, value) in parse(&fs::read_to_string(path).map_err(unreadable)?, path)? {
+        let mut file = File::open(path).map_err(unreadable)?;
+        // The open file's mode: the path may have been replaced.
+        let is_private = file.metadata().map_err(unreadable)?.mode() & NOT_THE_OWNER_S == 0;
+        let mut text = String::new();
+        file.read_to_string(&mut text).map_err(unreadable)?;
+        for (key, value) in parse(&text, path)? {
+            if !is_private && !value.is_empty() && SECRETS.contains(&key.as_str()) {
+                return Err(EnvFileError::Readable { path: path.clone(), name: key });
+            }
             // A key without a value is not set, so it hides no other.
             if !value.is_empty() || !values.contains_key(&key) {
                 values.insert(key, value);
@@ -86,6 +107,9 @@ fn unquote(value: &str) -> Result<&str, &'static str> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     fn one(line: &str) -> Result<(String, String), &'static str> {
@@ -128,6 +152,28 @@ mod tests {
         fs::write(&second, "A=2\nB=\n").unwrap();
         let values = read(&[first, second]).unwrap();
         assert_eq!((values["A"].as_str(), values["B"].as_str()), ("2", "2"));
+    }
+
+    #[test]
+    fn a_file_with_a_secret_that_others_can_read_is_refused() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let path = dir.path().join(".env");
+        let read = |text: &str, mode| {
+            fs::write(&path, text).unwrap();
+            fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+            read(std::slice::from_ref(&path))
+        };
+        for name in SECRETS {
+            let text = format!("HTTP_PORT=80\nexport {name}='s3cret'\n");
+            for mode in [0o640, 0o604, 0o620] {
+                let error = read(&text, mode).unwrap_err().to_string();
+                assert!(error.contains(name) && error.contains("chmod go="), "{mode:o}: {error}");
+                assert!(!error.contains("s3cret"), "{error}");
+            }
+            assert_eq!(read(&text, 0o600).unwrap()[name], "s3cret");
+            read(&format!("{name}=\n"), 0o644).expect("nothing is no secret");
+        }
+        read("HTTP_PORT=80\n", 0o644).expect("a port is no secret");
     }
 
     #[test]
