@@ -113,9 +113,7 @@ pub enum Rejection {
     #[error("no subnet is free in the pool {0}; destroy a site or set SUBNET_POOL to a larger range")]
     PoolExhausted(String),
     /// A port to publish is taken on the host.
-    #[error(
-        "a port is taken on the Docker host: {0}; free it, or set HTTP_PORT, HTTPS_PORT, MARIADB_PORT or MARIADB_ADMIN_PORT"
-    )]
+    #[error("a port is taken on the Docker host: {0}")]
     PortTaken(String),
     /// The Engine can't make another network or attach another container.
     #[error("the Docker Engine has no room left: {0}")]

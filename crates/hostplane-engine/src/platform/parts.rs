@@ -94,7 +94,7 @@ impl Parts<'_> {
                     info!(container = spec.name, missing = what, "can't be started, and is made anew");
                     absent_is_done(self.world.local().containers.remove_container(&container.id).await)?;
                 }
-                Err(error) => return Err(error),
+                Err(error) => return Err(with_setting(error, &server.ports)),
                 Ok(()) => {
                     info!(container = spec.name, "started");
                     return Ok(());
@@ -105,12 +105,56 @@ impl Parts<'_> {
         if !server.files.is_empty() {
             self.world.local().containers.upload(&id, "/", &server.files).await?;
         }
-        self.world.local().containers.start_container(&id).await?;
+        let started = self.world.local().containers.start_container(&id).await;
+        started.map_err(|error| with_setting(error, &server.ports))?;
         info!(container = spec.name, "made and started");
         Ok(())
     }
 }
 
+/// Names the setting of a taken port: the Engine's message has the address and the port.
+fn with_setting(error: EffectError, ports: &[(&'static str, u16)]) -> EffectError {
+    let EffectError::Rejected(Rejection::PortTaken(message)) = error else { return error };
+    let numbers: Vec<u16> = message
+        .split(':')
+        .filter_map(|after| after.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok())
+        .collect();
+    let taken: Vec<&str> =
+        ports.iter().filter(|(_, port)| numbers.contains(port)).map(|(setting, _)| *setting).collect();
+    let all = || ports.iter().map(|(setting, _)| *setting).collect();
+    let settings = if taken.is_empty() { all() } else { taken }.join(" or ");
+    Rejection::PortTaken(format!("{message}; end what has it, or set {settings} to a free one")).into()
+}
+
 fn hash_of_file(file: &hostplane_infra::containers::ArchiveEntry) -> (String, u32, u32, Option<Vec<u8>>) {
     (file.path.clone(), file.mode, file.uid, file.contents.as_ref().map(|contents| contents.to_vec()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_engine_s_words_name_the_port() {
+        let ports = [("HTTP_PORT", 80), ("HTTPS_PORT", 8443)];
+        let endpoint = "driver failed programming external connectivity on endpoint caddy (1f80a8443c)";
+        for (message, expected) in [
+            (format!("{endpoint}: Bind for 0.0.0.0:8443 failed: port is already allocated"), "set HTTPS_PORT to"),
+            (
+                format!(
+                    "{endpoint}: Error starting userland proxy: listen tcp4 0.0.0.0:80: bind: address already in use"
+                ),
+                "set HTTP_PORT to",
+            ),
+            (
+                "failed to bind host port 0.0.0.0:80/tcp: address already in use: bind: address already in use"
+                    .to_owned(),
+                "set HTTP_PORT to",
+            ),
+            ("bind: address already in use".to_owned(), "set HTTP_PORT or HTTPS_PORT to"),
+        ] {
+            let error = with_setting(Rejection::PortTaken(message).into(), &ports).to_string();
+            assert!(error.contains(expected), "{error}");
+        }
+    }
 }

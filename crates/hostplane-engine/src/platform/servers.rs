@@ -17,6 +17,8 @@ pub(super) struct Server {
     pub spec: ContainerSpec,
     /// Relative to `/`.
     pub files: Vec<ArchiveEntry>,
+    /// Each published port with its setting.
+    pub ports: Vec<(&'static str, u16)>,
 }
 
 /// The network of MariaDB alone: sites reach it through the host, never directly.
@@ -70,6 +72,7 @@ pub(super) fn guard(settings: &PlatformSettings, gateway: Option<Ipv4Addr>, inst
             restart: true,
         },
         files: Vec::new(),
+        ports: Vec::new(),
     }
 }
 
@@ -156,6 +159,7 @@ pub(super) fn mariadb(settings: &PlatformSettings, gateway: &str, admin_hash: &s
             file(format!("{init_dir}/{START}"), 0o400, 999, start.to_owned()),
             dir("tmp", 0o700, 999),
         ],
+        ports: vec![("MARIADB_PORT", settings.mariadb_port), ("MARIADB_ADMIN_PORT", settings.mariadb_admin_port)],
     }
 }
 
@@ -209,6 +213,7 @@ pub(super) fn caddy(settings: &PlatformSettings, kernel: &str) -> Server {
             file(format!("{relative}/Caddyfile"), 0o644, 1000, render::caddy::main_config("sites")),
             dir("data", 0o700, 1000),
         ],
+        ports: vec![("HTTP_PORT", settings.http_port), ("HTTPS_PORT", settings.https_port)],
     }
 }
 

@@ -1,10 +1,12 @@
 //! The platform that sites share.
 
+use hostplane_domain::container::ContainerSpec;
 use hostplane_domain::mark::Labels;
 
 use hostplane_engine::platform::{Platform, PlatformSettings};
 use hostplane_infra::containers::{ContainerState, Containers};
 use hostplane_infra::error::{Dependency, EffectError, Rejection};
+use hostplane_testing::specs;
 
 use crate::harness::Harness;
 
@@ -199,4 +201,31 @@ async fn a_mariadb_elsewhere_is_not_made_and_is_cleaned_of_tenants() {
     let databases = harness.state().databases;
     assert_eq!(databases.databases.keys().collect::<Vec<_>>(), ["theirs"]);
     assert!(databases.users.is_empty() && databases.ledger.is_empty());
+}
+
+#[tokio::test]
+async fn a_busy_port_is_named_with_its_setting() {
+    for (address, port, setting) in [
+        ("0.0.0.0", 8080, "HTTP_PORT"),
+        ("0.0.0.0", 8443, "HTTPS_PORT"),
+        ("172.17.0.1", 3306, "MARIADB_PORT"),
+        ("127.0.0.1", 3307, "MARIADB_ADMIN_PORT"),
+    ] {
+        let harness = Harness::new().await;
+        let platform = platform(&harness, settings()).await;
+        let spec = ContainerSpec {
+            name: "another".to_owned(),
+            image: settings().caddy_image,
+            publish: vec![(address.to_owned(), port, 80)],
+            ..specs::container()
+        };
+        let id = harness.world.create_container(&spec, &Labels::new()).await.unwrap();
+        harness.world.start_container(&id).await.unwrap();
+        let error = platform.up().await.unwrap_err();
+        assert!(matches!(error, EffectError::Rejected(Rejection::PortTaken(_))), "{error}");
+        let says = error.to_string();
+        assert!(says.contains(&format!("{address}:{port}")) && says.contains(&format!("set {setting} to")), "{says}");
+        harness.world.remove_container(&id).await.unwrap();
+        platform.up().await.unwrap();
+    }
 }
