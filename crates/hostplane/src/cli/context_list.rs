@@ -1,5 +1,7 @@
 //! `hostplane context list`.
 
+use std::path::PathBuf;
+
 use clap::Args;
 use serde::Serialize;
 
@@ -21,6 +23,8 @@ struct Shown {
     name: String,
     api: String,
     in_use: bool,
+    ca_file: Option<PathBuf>,
+    plain_http: bool,
 }
 
 #[derive(Serialize)]
@@ -31,10 +35,12 @@ struct All {
 impl List {
     pub fn run(self, layers: &Layers) -> Result<(), Failure> {
         let contexts = Contexts::load(contexts::directory(layers).as_deref())?;
-        let items = contexts.all().map(|(name, api)| Shown {
+        let items = contexts.all().map(|(name, context)| Shown {
             name: name.to_string(),
-            api: api.to_owned(),
+            api: context.api.clone(),
             in_use: contexts.current() == Some(name),
+            ca_file: context.ca_file.clone(),
+            plain_http: context.plain_http,
         });
         self.format.print(&All { items: items.collect() }, |all| {
             let row = |shown: &Shown| {

@@ -62,7 +62,8 @@ impl From<ClientError> for Failure {
             ClientError::Unreachable { .. } => Self::Unreachable(text),
             // The control plane calls the input invalid.
             ClientError::Problem { problem, .. } if matches!(problem.status, 400 | 422) => Self::Usage(text),
-            ClientError::Problem { .. } | ClientError::Setup(_) => Self::Failed(text),
+            ClientError::Request(_) | ClientError::Trust(_) => Self::Usage(text),
+            ClientError::Problem { .. } => Self::Failed(text),
         }
     }
 }
@@ -74,6 +75,7 @@ impl From<EndpointError> for Failure {
             EndpointError::NotRunning(_) => Self::Unreachable(text),
             EndpointError::Context(error) => error.into(),
             EndpointError::BadAddress
+            | EndpointError::Clear(_)
             | EndpointError::NoToken(_)
             | EndpointError::BadToken
             | EndpointError::Both

@@ -165,7 +165,8 @@ enum ContextCommand {
 }
 
 /// Variables that belong to no argument.
-const OTHER_VARIABLES: [&str; 3] = ["HOSTPLANE_API", "HOSTPLANE_CONTEXT", "HOSTPLANE_TOKEN"];
+const OTHER_VARIABLES: [&str; 5] =
+    ["HOSTPLANE_API", "HOSTPLANE_CA_FILE", "HOSTPLANE_CONTEXT", "HOSTPLANE_PLAIN_HTTP", "HOSTPLANE_TOKEN"];
 
 /// Runs the program.
 #[must_use]

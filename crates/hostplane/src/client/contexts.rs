@@ -8,7 +8,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 
 use crate::config::layers::Layers;
@@ -61,9 +61,15 @@ impl fmt::Display for ContextName {
 /// One control plane. It has no `Debug`, so that no log prints the token.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Context {
-    api: String,
-    token: String,
+pub(crate) struct Context {
+    pub api: String,
+    pub token: String,
+    /// File with the CAs that may sign its certificate, instead of the public ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_file: Option<PathBuf>,
+    /// True if the token may go to another machine without encryption.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub plain_http: bool,
 }
 
 /// Every control plane that has a name.
@@ -141,17 +147,11 @@ impl Contexts {
         Ok(changed)
     }
 
-    pub fn add(
-        &mut self,
-        name: ContextName,
-        api: String,
-        token: &SecretString,
-        replace: bool,
-    ) -> Result<(), ContextError> {
+    pub fn add(&mut self, name: ContextName, context: Context, replace: bool) -> Result<(), ContextError> {
         if !replace && self.contexts.contains_key(&name) {
             return Err(ContextError::Exists(name));
         }
-        self.contexts.insert(name, Context { api, token: token.expose_secret().to_owned() });
+        self.contexts.insert(name, context);
         Ok(())
     }
 
@@ -174,15 +174,14 @@ impl Contexts {
         self.current.as_ref()
     }
 
-    /// Address and token of a context.
-    pub fn of(&self, name: &ContextName) -> Result<(&str, &str), ContextError> {
-        let context = self.contexts.get(name).ok_or_else(|| self.unknown(name))?;
-        Ok((&context.api, &context.token))
+    /// The context of a name.
+    pub fn of(&self, name: &ContextName) -> Result<&Context, ContextError> {
+        self.contexts.get(name).ok_or_else(|| self.unknown(name))
     }
 
-    /// Name and address of each context.
-    pub fn all(&self) -> impl Iterator<Item = (&ContextName, &str)> {
-        self.contexts.iter().map(|(name, context)| (name, context.api.as_str()))
+    /// Every context with its name.
+    pub fn all(&self) -> impl Iterator<Item = (&ContextName, &Context)> {
+        self.contexts.iter()
     }
 
     fn unknown(&self, name: &ContextName) -> ContextError {
@@ -202,8 +201,9 @@ mod tests {
     }
 
     fn add(dir: &Path, text: &str) -> Result<(), ContextError> {
-        let token = SecretString::from("hp_secret");
-        Contexts::change(Some(dir), |all| all.add(name(text), "http://cp:1".to_owned(), &token, false))
+        let context =
+            Context { api: "http://cp:1".to_owned(), token: "hp_secret".to_owned(), ca_file: None, plain_http: false };
+        Contexts::change(Some(dir), |all| all.add(name(text), context, false))
     }
 
     #[test]
@@ -213,7 +213,11 @@ mod tests {
         add(&dir, "prod").unwrap();
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!((mode(&dir), mode(&dir.join(FILE))), (0o700, 0o600));
-        assert_eq!(Contexts::load(Some(&dir)).unwrap().of(&name("prod")).unwrap(), ("http://cp:1", "hp_secret"));
+        let kept = Contexts::load(Some(&dir)).unwrap();
+        let prod = kept.of(&name("prod")).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!((prod.api.as_str(), prod.token.as_str()), ("http://cp:1", "hp_secret"));
+        let text = fs::read_to_string(dir.join(FILE)).unwrap();
+        assert!(!text.contains("plain_http") && !text.contains("ca_file"), "an earlier release can read it: {text}");
         fs::set_permissions(dir.join(FILE), fs::Permissions::from_mode(0o640)).unwrap();
         assert!(matches!(Contexts::load(Some(&dir)), Err(ContextError::File(HomeError::Readable(_)))));
     }

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use reqwest::Response;
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
@@ -14,14 +15,14 @@ const LONGEST: usize = 4 * 1024 * 1024;
 /// A stream of events.
 #[derive(Debug)]
 pub(crate) struct EventStream {
-    response: Response,
+    body: Incoming,
     /// Received bytes that form no whole event yet.
     rest: Vec<u8>,
 }
 
 impl EventStream {
-    pub(super) fn of(response: Response) -> Self {
-        Self { response, rest: Vec::new() }
+    pub(super) fn of(body: Incoming) -> Self {
+        Self { body, rest: Vec::new() }
     }
 
     /// Data of the next event; `None` once the stream has ended, broke or holds no valid data.
@@ -33,7 +34,8 @@ impl EventStream {
                 }
                 return serde_json::from_slice(&data).ok();
             }
-            let chunk = timeout(SILENCE, self.response.chunk()).await.ok()?.ok()??;
+            let frame = timeout(SILENCE, self.body.frame()).await.ok()??.ok()?;
+            let Ok(chunk) = frame.into_data() else { continue };
             if self.rest.len() + chunk.len() > LONGEST {
                 return None;
             }

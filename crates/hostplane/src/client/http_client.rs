@@ -2,23 +2,29 @@
 
 use std::time::Duration;
 
-use reqwest::{Method, StatusCode, redirect};
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, USER_AGENT};
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_rustls::HttpsConnector;
+use hyper_util::client::legacy::Client as HttpClient;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
 use secrecy::ExposeSecret;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::time::timeout;
 
 use super::endpoint::Endpoint;
 use super::event_stream::EventStream;
+use super::trust;
 use crate::api::problem::ProblemBody;
 use crate::api::wire::Page;
 
-/// Longest time to connect.
-const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
+const AGENT: &str = concat!("hostplane/", env!("CARGO_PKG_VERSION"));
 /// Longer than the control plane's own limit for an answer.
 const ANSWER_PATIENCE: Duration = Duration::from_secs(75);
-
-/// Longer than the control plane keeps any event stream open.
-const STREAM_PATIENCE: Duration = Duration::from_hours(1);
 
 /// Failure of a request.
 #[derive(Debug, thiserror::Error)]
@@ -36,9 +42,12 @@ pub(crate) enum ClientError {
         /// Name of the control plane that refuses.
         label: String,
     },
-    /// No client can be made of the token or the machine's settings.
-    #[error("the HTTP client can't be set up: {0}")]
-    Setup(String),
+    /// The arguments don't make a request.
+    #[error("the request can't be made: {0}")]
+    Request(String),
+    /// The CA's file can't be used.
+    #[error(transparent)]
+    Trust(#[from] trust::TrustError),
 }
 
 fn text(problem: &ProblemBody, label: &str) -> String {
@@ -50,24 +59,18 @@ fn text(problem: &ProblemBody, label: &str) -> String {
 
 type ClientResult<T> = Result<T, ClientError>;
 
-/// Client of one control plane.
+/// Client of one control plane. It follows no redirect and uses no proxy of the environment, which would get to see the
+/// token.
 #[derive(Debug)]
 pub(crate) struct Client {
-    http: reqwest::Client,
+    http: HttpClient<HttpsConnector<HttpConnector>, Full<Bytes>>,
     endpoint: Endpoint,
 }
 
 impl Client {
     pub fn new(endpoint: Endpoint) -> ClientResult<Self> {
-        // The control plane is near: a proxy of the environment would only get to see the token.
-        let http = reqwest::Client::builder()
-            .no_proxy()
-            .redirect(redirect::Policy::none())
-            .connect_timeout(CONNECT_PATIENCE)
-            .timeout(ANSWER_PATIENCE)
-            .user_agent(concat!("hostplane/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|error| ClientError::Setup(hostplane_infra::error::chain(&error)))?;
+        let connector = trust::connector(endpoint.ca_file.as_deref())?;
+        let http = HttpClient::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(connector);
         Ok(Self { http, endpoint })
     }
 
@@ -118,19 +121,54 @@ impl Client {
 
     /// Events from now on, until the control plane ends the stream or it breaks.
     pub async fn events(&self, path: &str) -> ClientResult<EventStream> {
-        let request = self.request(Method::GET, path).timeout(STREAM_PATIENCE);
-        let response = request.send().await.map_err(|error| self.unreachable(why(&error)))?;
+        let response = self.answer(Method::GET, path, None::<&()>).await?;
         if response.status() == StatusCode::OK {
-            return Ok(EventStream::of(response));
+            return Ok(EventStream::of(response.into_body()));
         }
         let status = response.status();
-        let bytes = response.bytes().await.map_err(|error| self.unreachable(why(&error)))?;
-        Err(self.refused(status, &bytes))
+        Err(self.refused(status, &self.body(response).await?))
     }
 
-    fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+    /// The head of the answer to a request.
+    async fn answer(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&impl Serialize>,
+    ) -> ClientResult<Response<Incoming>> {
+        let request = self.request(method, path, body).map_err(|error| ClientError::Request(error.to_string()))?;
+        match timeout(ANSWER_PATIENCE, self.http.request(request)).await {
+            Ok(answer) => answer.map_err(|error| self.unreachable(trust::why(&error))),
+            Err(_) => Err(self.late()),
+        }
+    }
+
+    fn request(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&impl Serialize>,
+    ) -> Result<Request<Full<Bytes>>, Box<dyn std::error::Error>> {
         let Endpoint { address, token, .. } = &self.endpoint;
-        self.http.request(method, format!("{address}{path}")).bearer_auth(token.expose_secret())
+        let mut credential = HeaderValue::from_str(&format!("Bearer {}", token.expose_secret()))?;
+        credential.set_sensitive(true);
+        // It escapes what an address can't hold.
+        let url = reqwest::Url::parse(&format!("{address}{path}"))?;
+        let request = Request::builder().method(method).uri(url.as_str());
+        let request = request.header(AUTHORIZATION, credential).header(USER_AGENT, AGENT);
+        Ok(match body {
+            Some(body) => {
+                request.header(CONTENT_TYPE, "application/json").body(Full::from(serde_json::to_vec(body)?))?
+            }
+            None => request.body(Full::default())?,
+        })
+    }
+
+    async fn body(&self, response: Response<Incoming>) -> ClientResult<Bytes> {
+        match timeout(ANSWER_PATIENCE, response.into_body().collect()).await {
+            Ok(body) => Ok(body.map_err(|error| self.unreachable(trust::why(&error)))?.to_bytes()),
+            Err(_) => Err(self.late()),
+        }
     }
 
     fn refused(&self, status: StatusCode, bytes: &[u8]) -> ClientError {
@@ -146,14 +184,9 @@ impl Client {
         path: &str,
         body: Option<&impl Serialize>,
     ) -> ClientResult<T> {
-        let request = self.request(method, path);
-        let request = match body {
-            Some(body) => request.json(body),
-            None => request,
-        };
-        let response = request.send().await.map_err(|error| self.unreachable(why(&error)))?;
+        let response = self.answer(method, path, body).await?;
         let status = response.status();
-        let bytes = response.bytes().await.map_err(|error| self.unreachable(why(&error)))?;
+        let bytes = self.body(response).await?;
         if status.is_success() {
             // An empty answer is read as `null`.
             let bytes = if status == StatusCode::NO_CONTENT { b"null".as_slice() } else { &bytes };
@@ -166,19 +199,11 @@ impl Client {
         ClientError::Unreachable { address: self.endpoint.label(), why }
     }
 
+    fn late(&self) -> ClientError {
+        self.unreachable("no answer in time".to_owned())
+    }
+
     fn not_ours(&self, status: StatusCode) -> ClientError {
         self.unreachable(format!("something else answers there ({status})"))
     }
-}
-
-/// Text of the innermost cause; the outer texts repeat the address.
-fn why(error: &reqwest::Error) -> String {
-    if error.is_timeout() {
-        return "no answer in time".to_owned();
-    }
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(next) = cause.source() {
-        cause = next;
-    }
-    cause.to_string()
 }

@@ -128,7 +128,7 @@ async fn bad_usage_ends_with_2_and_creates_nothing() {
         &["site", "create", "hello", "--admin-email", "absent"],
         &["site", "create", "hello", "--title", ""],
         &["site", "create", "hello", "--wait", "--timeout", "soon"],
-        &["site", "create", "hello", "--api", "https://127.0.0.1:1"],
+        &["site", "create", "hello", "--api", "ftp://127.0.0.1:1"],
         &["site", "list", "--status", "active"],
         &["site", "destroy", "hello"],
         &["job", "show", "hello"],

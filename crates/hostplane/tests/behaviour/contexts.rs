@@ -13,22 +13,22 @@ use tokio::process::Command;
 use crate::harness::Harness;
 
 /// A user with settings but without a control plane's home.
-struct User {
-    dir: TempDir,
+pub struct User {
+    pub dir: TempDir,
 }
 
 impl User {
-    fn new() -> Self {
+    pub fn new() -> Self {
         Self { dir: TempDir::new().unwrap() }
     }
 
-    fn command(&self) -> Command {
+    pub fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_hostplane"));
         command.env_clear().env("HOME", self.dir.path()).current_dir(self.dir.path()).stdin(Stdio::null());
         command
     }
 
-    async fn run(&self, arguments: &[&str]) -> (Option<i32>, String, String) {
+    pub async fn run(&self, arguments: &[&str]) -> (Option<i32>, String, String) {
         ended(self.command().args(arguments)).await
     }
 
@@ -37,7 +37,7 @@ impl User {
     }
 }
 
-async fn ended(command: &mut Command) -> (Option<i32>, String, String) {
+pub async fn ended(command: &mut Command) -> (Option<i32>, String, String) {
     let output = command.output().await.unwrap();
     (output.status.code(), String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
 }
@@ -120,7 +120,9 @@ async fn bad_usage_ends_with_2_and_keeps_nothing() {
     for arguments in [
         &["context", "add", "it"][..],
         &["context", "add", "it", "--api", "http://127.0.0.1:1"],
-        &["context", "add", "it", "--api", "https://127.0.0.1:1", "--token-file", "-"],
+        &["context", "add", "it", "--api", "ftp://127.0.0.1:1", "--token-file", "-"],
+        &["context", "add", "it", "--api", "http://192.0.2.1:1", "--token-file", "-"],
+        &["context", "add", "it", "--api", "https://127.0.0.1:1", "--ca-file", "nowhere", "--token-file", "-"],
         &["context", "add", "a b", "--api", "http://127.0.0.1:1", "--token-file", "-"],
         &["context", "add", "it", "--api", "http://127.0.0.1:1", "--token-file", "-"],
         &["context", "use"],

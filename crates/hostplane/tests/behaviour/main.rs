@@ -9,6 +9,7 @@ mod cli;
 mod connections;
 mod contexts;
 mod dev;
+mod encryption;
 mod hostile;
 mod job_events;
 mod logs_and_exec;
