@@ -21,6 +21,8 @@ pub struct SiteSettings {
     pub public_port: u16,
     /// The images of the sites' containers.
     pub images: SiteImages,
+    /// The images of what sites share, as far as the settings name them: the doctor checks them too.
+    pub platform_images: Vec<String>,
     /// Limits of new sites.
     pub limits: SiteLimits,
     /// Settings of new sites' PHP.

@@ -44,6 +44,7 @@ pub fn settings(pace: Pace) -> SiteSettings {
         base_domain: "localhost".parse().expect("a domain"),
         public_port: 8080,
         images: SiteImages { php: PHP_IMAGE.into(), nginx: NGINX_IMAGE.into() },
+        platform_images: Vec::new(),
         limits: SiteLimits::default(),
         php: PhpSettings::default(),
         mail: None,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use futures_util::join;
 use hostplane_domain::drift::{Drift, Remediation};
 use hostplane_domain::job::JobState;
@@ -9,7 +10,7 @@ use hostplane_domain::name::SiteName;
 use hostplane_domain::naming;
 use hostplane_domain::subnet::overlap;
 use hostplane_domain::wordpress::SiteImages;
-use hostplane_infra::containers::{EngineFacts, Scope};
+use hostplane_infra::containers::{EngineFacts, ImageFacts, Scope};
 use hostplane_infra::error::{Dependency, Effect};
 
 use super::{App, AppResult, JobView, OrphanReason};
@@ -75,6 +76,8 @@ impl Finding {
 const TESTED_ENGINES: [&str; 2] = ["20.10.", "26.1."];
 /// Tolerated difference between two clocks; tokens, logs and wp-cron depend on them.
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(5);
+/// Age of an image from which it is to be built anew.
+const IMAGE_AGE: Duration = Duration::from_hours(30 * 24);
 /// A pool is nearly full when fewer than one in this number of subnets are free.
 const FREE_SHARE: usize = 10;
 /// Most stuck jobs shown.
@@ -146,18 +149,24 @@ impl App {
         })
     }
 
-    async fn images(&self) -> [Finding; 2] {
+    async fn images(&self) -> Vec<Finding> {
         let SiteImages { php, nginx } = &self.settings.images;
-        join!(self.image(php), self.image(nginx)).into()
+        join_all([php, nginx].into_iter().chain(&self.settings.platform_images).map(|image| self.image(image))).await
     }
 
     async fn image(&self, image: &str) -> Finding {
-        match self.world.local().containers.image_exists(image).await {
-            Ok(true) => Finding::ok("images", format!("{image} is there")),
-            Ok(false) => Finding::bad(
+        match self.world.local().containers.image(image).await {
+            Ok(Some(ImageFacts { built: Some(built) })) if self.world.clock.now().since(built) > IMAGE_AGE => {
+                let days = self.world.clock.now().since(built).as_secs() / (24 * 60 * 60);
+                let message = format!("{image} was built {days} days ago and lacks the security updates since then");
+                let hint = "make images REFRESH=1   # then make up, and hostplane site upgrade --all";
+                Finding::bad("images", Severity::Warning, message, hint)
+            }
+            Ok(Some(_)) => Finding::ok("images", format!("{image} is there")),
+            Ok(None) => Finding::bad(
                 "images",
                 Severity::Error,
-                format!("{image} is not on the Engine's machine: no site can be made or remade from it"),
+                format!("{image} is not on the Engine's machine: nothing can be made or remade from it"),
                 "make images   # or load it with `docker load`",
             ),
             Err(error) => Finding::bad(

@@ -6,6 +6,8 @@ use crate::context::SiteCx;
 
 /// Requires the image, without which a serving container must not be removed.
 pub(super) async fn require_image(cx: &SiteCx<'_>, image: &str) -> Effect<()> {
-    let exists = cx.host.containers.image_exists(image).await?;
-    if exists { Ok(()) } else { Err(Rejection::ImageMissing(image.to_owned()).into()) }
+    match cx.host.containers.image(image).await? {
+        Some(_) => Ok(()),
+        None => Err(Rejection::ImageMissing(image.to_owned()).into()),
+    }
 }

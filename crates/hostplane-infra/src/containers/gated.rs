@@ -9,8 +9,8 @@ use hostplane_domain::ids::HostId;
 use hostplane_domain::mark::Labels;
 
 use super::{
-    ArchiveEntry, ContainerFacts, Containers, EngineEvents, EngineFacts, Exec, ExecOutput, LogLine, LogQuery,
-    NetworkFacts, NetworkSpec, Scope, Tuning, VolumeFacts,
+    ArchiveEntry, ContainerFacts, Containers, EngineEvents, EngineFacts, Exec, ExecOutput, ImageFacts, LogLine,
+    LogQuery, NetworkFacts, NetworkSpec, Scope, Tuning, VolumeFacts,
 };
 use crate::error::{Dependency, Effect};
 use crate::gate::{Call, Gate, pass};
@@ -26,7 +26,7 @@ const NETWORKS: Call = Call::read("docker.networks", Dependency::DOCKER, Duratio
 const TUNING: Call = Call::read("docker.tuning", Dependency::DOCKER, Duration::from_secs(15));
 const ABOUT: Call = Call::read("docker.about", Dependency::DOCKER, Duration::from_secs(15));
 const EVENTS: Call = Call::read("docker.events", Dependency::DOCKER, Duration::from_secs(15));
-const IMAGE_EXISTS: Call = Call::read("docker.image_exists", Dependency::DOCKER, Duration::from_secs(15));
+const IMAGE: Call = Call::read("docker.image", Dependency::DOCKER, Duration::from_secs(15));
 const CREATE_VOLUME: Call = Call::change("docker.create_volume", Dependency::DOCKER, CREATE_DEADLINE);
 const REMOVE_VOLUME: Call = Call::change("docker.remove_volume", Dependency::DOCKER, Duration::from_secs(30));
 const CREATE_NETWORK: Call = Call::change("docker.create_network", Dependency::DOCKER, CREATE_DEADLINE);
@@ -93,9 +93,9 @@ impl Containers for GatedContainers {
         pass(&*self.gate, EVENTS.on(self.host), async move { inner.events().await }).await
     }
 
-    async fn image_exists(&self, image: &str) -> Effect<bool> {
+    async fn image(&self, image: &str) -> Effect<Option<ImageFacts>> {
         let (inner, image) = (Arc::clone(&self.inner), image.to_owned());
-        pass(&*self.gate, IMAGE_EXISTS.on(self.host), async move { inner.image_exists(&image).await }).await
+        pass(&*self.gate, IMAGE.on(self.host), async move { inner.image(&image).await }).await
     }
 
     async fn create_volume(&self, name: &str, labels: &Labels) -> Effect<VolumeFacts> {

@@ -122,6 +122,13 @@ pub struct EngineFacts {
     pub data_dir: String,
 }
 
+/// Facts about an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ImageFacts {
+    /// The time of its build, as its label `hostplane.built` or else the engine has it; `None` when neither does.
+    pub built: Option<Timestamp>,
+}
+
 /// Event of a container, a volume or a network that may be drift.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EngineEvent {
@@ -245,8 +252,8 @@ pub trait Containers: Send + Sync {
     /// Subscribes to events. Some may be lost, so they are hints: the reconciler also runs full scans, the first right
     /// after subscribing.
     async fn events(&self) -> Effect<EngineEvents>;
-    /// True if an image is on the host.
-    async fn image_exists(&self, image: &str) -> Effect<bool>;
+    /// Inspects an image; `None` if it isn't on the host.
+    async fn image(&self, image: &str) -> Effect<Option<ImageFacts>>;
 
     /// Makes a volume. The labels of the answer are those of the existing volume of that name, which may have another
     /// owner: the caller compares.

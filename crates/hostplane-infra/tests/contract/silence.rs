@@ -69,7 +69,7 @@ async fn each_call(world: &World) -> Vec<(&'static str, bool, EffectError)> {
         ("tuning", reads, containers.tuning(id).map(none).boxed_local()),
         ("about", reads, containers.about().map(none).boxed_local()),
         ("events", reads, containers.events().map(none).boxed_local()),
-        ("image_exists", reads, containers.image_exists("php:1").map(none).boxed_local()),
+        ("image", reads, containers.image("php:1").map(none).boxed_local()),
         ("create_volume", changes, containers.create_volume("wp_a", &labels).map(none).boxed_local()),
         ("remove_volume", changes, containers.remove_volume("wp_a")),
         ("create_network", changes, containers.create_network(&network).map(none).boxed_local()),

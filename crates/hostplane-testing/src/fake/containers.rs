@@ -20,10 +20,10 @@ pub use named::{Name, Named};
 use serde::{Deserialize, Serialize};
 
 use super::FakeWorld;
-use hostplane_infra::clock::Clock;
+use hostplane_infra::clock::{Clock, Timestamp};
 use hostplane_infra::containers::{
-    ArchiveEntry, ContainerFacts, ContainerState, Containers, EngineEvents, EngineFacts, Exec, ExecOutput, LogLine,
-    LogQuery, LogTail, NetworkFacts, NetworkSpec, Scope, Tuning, VolumeFacts, paths,
+    ArchiveEntry, ContainerFacts, ContainerState, Containers, EngineEvents, EngineFacts, Exec, ExecOutput, ImageFacts,
+    LogLine, LogQuery, LogTail, NetworkFacts, NetworkSpec, Scope, Tuning, VolumeFacts, paths,
 };
 use hostplane_infra::error::{Dependency, Effect, EffectError, Rejection};
 
@@ -32,6 +32,9 @@ use hostplane_infra::error::{Dependency, Effect, EffectError, Rejection};
 pub struct ContainersState {
     /// The images on the host, by reference.
     pub images: BTreeSet<String>,
+    /// Times of their builds, of those that say one.
+    #[serde(default)]
+    pub built: BTreeMap<String, Timestamp>,
     /// Containers by id.
     pub containers: Named<FakeContainer>,
     /// Volumes by name.
@@ -311,8 +314,10 @@ impl Containers for FakeWorld {
         Ok(self.listen())
     }
 
-    async fn image_exists(&self, image: &str) -> Effect<bool> {
-        Ok(self.view().containers.images.contains(paths::segment(image)?))
+    async fn image(&self, image: &str) -> Effect<Option<ImageFacts>> {
+        let state = &self.view().containers;
+        let is_there = state.images.contains(paths::segment(image)?);
+        Ok(is_there.then(|| ImageFacts { built: state.built.get(image).copied() }))
     }
 
     async fn create_volume(&self, name: &str, labels: &Labels) -> Effect<VolumeFacts> {

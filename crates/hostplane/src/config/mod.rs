@@ -157,6 +157,7 @@ impl Config {
                 php: required(settings.php_image.as_ref(), "PHP_IMAGE")?,
                 nginx: required(settings.nginx_image.as_ref(), "NGINX_IMAGE")?,
             },
+            platform_images: self.platform_images(),
             limits: SiteLimits::fitting(settings.upload_mb, &php),
             php,
             mail_password: mail::password(settings)?,
@@ -171,6 +172,13 @@ impl Config {
                 ..Pace::default()
             },
         })
+    }
+
+    /// The images that are set of what sites share.
+    fn platform_images(&self) -> Vec<String> {
+        let settings = &self.settings;
+        let mariadb = settings.mariadb_image.as_ref().filter(|_| self.wp_dsn.is_none());
+        [mariadb, settings.caddy_image.as_ref(), settings.guard_image.as_ref()].into_iter().flatten().cloned().collect()
     }
 
     /// MariaDB as the sites' containers see it.

@@ -1,9 +1,12 @@
 //! Drift, orphans, the doctor and the metrics.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
+use hostplane_infra::clock::{Clock, Timestamp};
 use hostplane_infra::containers::ContainerState;
 use hostplane_infra::error::Dependency;
+use hostplane_testing::harness::{NGINX_IMAGE, PHP_IMAGE};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -119,6 +122,25 @@ async fn the_doctor_gives_hints() {
     assert_snapshot("doctor_with_errors", &report);
     let hints = report["findings"].as_array().unwrap().iter().filter_map(|finding| finding["hint"].as_str());
     assert!(hints.into_iter().any(|hint| hint.contains("make images")), "{report}");
+}
+
+#[tokio::test]
+async fn the_doctor_warns_of_old_images() {
+    let harness = Harness::running().await;
+    let day = Duration::from_hours(24);
+    let now = harness.world.clock().now();
+    let ago = |days: u32| Timestamp(now.0 - i64::try_from((day * days).as_micros()).unwrap());
+    harness.world.state().containers.built.extend([(PHP_IMAGE.to_owned(), ago(31)), (NGINX_IMAGE.to_owned(), ago(29))]);
+    let report = harness.get("/api/v1/doctor").await.body;
+    let found = report["findings"].as_array().unwrap().iter().filter(|finding| finding["check"] == "images");
+    let found: Vec<_> = found.map(|finding| (finding["severity"].as_str(), finding["message"].to_string())).collect();
+    assert_eq!(found.len(), 2, "{report:#}");
+    assert!(
+        found[0].0 == Some("warning") && found[0].1.contains("hostplane/php:test was built 31 days ago"),
+        "{found:?}"
+    );
+    assert_eq!(found[1].0, Some("ok"), "{found:?}");
+    assert!(report.to_string().contains("make images REFRESH=1"), "{report:#}");
 }
 
 #[tokio::test]

@@ -33,6 +33,7 @@ fn settings() -> SiteSettings {
         base_domain: "localhost".parse().unwrap(),
         public_port: 8080,
         images: SiteImages { php: PHP_IMAGE.into(), nginx: NGINX_IMAGE.into() },
+        platform_images: Vec::new(),
         limits: SiteLimits::default(),
         php: PhpSettings::default(),
         mail: None,

@@ -39,8 +39,8 @@ use self::archive::ArchiveError;
 use self::classify::{AnswerClass, CallSubject, class_of, effect_error, ends_session, invalid};
 use self::session::Session;
 use super::{
-    ArchiveEntry, ContainerFacts, ContainerState, Containers, EngineEvents, EngineFacts, Exec, ExecOutput, LogLine,
-    LogQuery, NetworkFacts, NetworkSpec, Scope, Tuning, VolumeFacts, paths,
+    ArchiveEntry, ContainerFacts, ContainerState, Containers, EngineEvents, EngineFacts, Exec, ExecOutput, ImageFacts,
+    LogLine, LogQuery, NetworkFacts, NetworkSpec, Scope, Tuning, VolumeFacts, paths,
 };
 use crate::clock::Timestamp;
 use crate::error::{Effect, EffectError, Rejection, absent_is_none};
@@ -211,11 +211,11 @@ impl Containers for Docker {
         Ok(engine_events::since(&client, info.system_time.as_deref().unwrap_or_default()))
     }
 
-    async fn image_exists(&self, image: &str) -> Effect<bool> {
-        let subject = CallSubject::read("docker.image_exists", "image", paths::segment(image)?);
+    async fn image(&self, image: &str) -> Effect<Option<ImageFacts>> {
+        let subject = CallSubject::read("docker.image", "image", paths::segment(image)?);
         match self.send(subject, async |client| client.inspect_image(image).await).await {
-            Ok(_) => Ok(true),
-            Err(EffectError::Rejected(Rejection::ImageMissing(_))) => Ok(false),
+            Ok(found) => Ok(Some(inspect::image(&found))),
+            Err(EffectError::Rejected(Rejection::ImageMissing(_))) => Ok(None),
             Err(error) => Err(error),
         }
     }

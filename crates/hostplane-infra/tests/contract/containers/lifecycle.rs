@@ -12,8 +12,11 @@ pub async fn ping(harness: &Harness) {
 }
 
 pub async fn images(harness: &Harness) {
-    assert!(harness.containers.image_exists(&harness.image).await.unwrap());
-    assert!(!harness.containers.image_exists("hostplane.test/no/such:image").await.unwrap());
+    let engine = &harness.containers;
+    let built = engine.image(&harness.image).await.unwrap().expect("it is there").built.expect("it says when");
+    let now = engine.about().await.unwrap().time.expect("the engine's time");
+    assert!(built <= now, "built at {built}, and it is {now}");
+    assert_eq!(engine.image("hostplane.test/no/such:image").await.unwrap(), None);
 }
 
 pub async fn made_and_listed(harness: &Harness) {
@@ -88,7 +91,7 @@ pub async fn bad_id(harness: &Harness) {
     let engine = &harness.containers;
     let exec = Exec { argv: vec!["true".to_owned()], user: None, stdin: bytes::Bytes::new() };
     for odd in ["", "a b", "..", "../volumes", "?x=y"] {
-        invalid(engine.image_exists(odd).await);
+        invalid(engine.image(odd).await);
         invalid(engine.start_container(odd).await);
         invalid(engine.stop_container(odd, 0).await);
         invalid(engine.remove_container(odd).await);

@@ -144,7 +144,7 @@ async fn a_lost_reply_leaves_a_change_unknown_and_a_read_transient() {
     unknown(docker.remove_container("container").await);
     unknown(docker.upload("container", "/data", &[]).await);
     transient(docker.volumes(&Scope::All).await);
-    transient(docker.image_exists("image").await);
+    transient(docker.image("image").await);
     transient(docker.tuning("container").await);
     transient(docker.about().await);
     transient(docker.events().await.map(drop));

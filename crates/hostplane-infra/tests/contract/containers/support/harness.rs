@@ -14,6 +14,7 @@ use hostplane_domain::mark::{Labels, Mark, SiteRef};
 use hostplane_domain::name::SiteName;
 use hostplane_domain::naming::ResourceKind;
 use hostplane_domain::spec_hash::SpecHash;
+use hostplane_infra::clock::Timestamp;
 use hostplane_infra::containers::{
     ArchiveEntry, ContainerFacts, ContainerState, Containers, Exec, ExecOutput, NetworkSpec, Scope,
 };
@@ -278,6 +279,7 @@ pub async fn on_fake(case: impl AsyncFnOnce(&Harness)) {
     let world = FakeWorld::default();
     let image = "hostplane/php:test".to_owned();
     world.state().containers.images.insert(image.clone());
+    world.state().containers.built.insert(image.clone(), Timestamp(1));
     on(Harness::new(Arc::new(world.clone()), Box::new(world), image), case).await;
 }
 

@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use hostplane_domain::container::ContainerSpec;
 use hostplane_domain::mark::Labels;
 use hostplane_infra::containers::{
-    ArchiveEntry, ContainerFacts, Containers, Docker, EngineEvents, EngineFacts, Exec, ExecOutput, LogLine, LogQuery,
-    NetworkFacts, NetworkSpec, Scope, Tuning, VolumeFacts,
+    ArchiveEntry, ContainerFacts, Containers, Docker, EngineEvents, EngineFacts, Exec, ExecOutput, ImageFacts, LogLine,
+    LogQuery, NetworkFacts, NetworkSpec, Scope, Tuning, VolumeFacts,
 };
 use hostplane_infra::error::{Effect, EffectError};
 
@@ -74,8 +74,8 @@ impl Containers for Counting {
         self.inner.events().await
     }
 
-    async fn image_exists(&self, image: &str) -> Effect<bool> {
-        self.inner.image_exists(image).await
+    async fn image(&self, image: &str) -> Effect<Option<ImageFacts>> {
+        self.inner.image(image).await
     }
 
     async fn create_volume(&self, name: &str, labels: &Labels) -> Effect<VolumeFacts> {
