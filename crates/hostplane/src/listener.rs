@@ -12,13 +12,15 @@ use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
-/// Connections at once; others wait in the listener's queue.
+/// Connections at once. More are closed: if they waited, those of this machine would wait behind them.
 const CONNECTIONS: usize = 256;
+/// Those of them that only this machine gets, so that no flood from outside keeps the operator out.
+const KEPT: usize = 32;
 /// Longest time for a request's head, and for an idle connection.
 const HEAD_PATIENCE: Duration = Duration::from_secs(15);
 /// Longest life of a connection. It ends between two requests.
@@ -61,21 +63,29 @@ pub async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// Serves until `stop` becomes true, then gives running requests 5 s to end.
-pub async fn serve(listener: TcpListener, router: Router, mut stop: watch::Receiver<bool>) {
-    let permits = Arc::new(Semaphore::new(CONNECTIONS));
+pub async fn serve(listener: TcpListener, router: Router, stop: watch::Receiver<bool>) {
+    serve_within(&Places::new(CONNECTIONS, KEPT), listener, router, stop).await;
+}
+
+async fn serve_within(places: &Places, listener: TcpListener, router: Router, mut stop: watch::Receiver<bool>) {
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {
             _ = stop.wait_for(|stop| *stop) => break,
-            accepted = accept(&listener, &permits) => accepted,
+            accepted = listener.accept() => accepted,
             Some(_) = connections.join_next(), if !connections.is_empty() => continue,
         };
         match accepted {
-            Ok((stream, peer, permit)) => {
+            Ok((stream, peer)) => {
+                let is_local = is_local(peer.ip(), stream.local_addr().ok().map(|address| address.ip()));
+                let Some(place) = places.take(is_local) else {
+                    debug!(%peer, "closed a connection: there are too many");
+                    continue;
+                };
                 let (router, stop) = (router.clone(), stop.clone());
                 connections.spawn(async move {
-                    connection(stream, peer, router, stop).await;
-                    drop(permit);
+                    connection(stream, peer.ip(), router, stop).await;
+                    drop(place);
                 });
             }
             Err(error) => {
@@ -92,13 +102,28 @@ pub async fn serve(listener: TcpListener, router: Router, mut stop: watch::Recei
     }
 }
 
-async fn accept(
-    listener: &TcpListener,
-    permits: &Arc<Semaphore>,
-) -> io::Result<(TcpStream, IpAddr, tokio::sync::OwnedSemaphorePermit)> {
-    let permit = Arc::clone(permits).acquire_owned().await.map_err(io::Error::other)?;
-    let (stream, peer) = listener.accept().await?;
-    Ok((stream, peer.ip(), permit))
+/// True if a connection comes from this machine: from a loopback address, or from the address that it came to.
+fn is_local(peer: IpAddr, to: Option<IpAddr>) -> bool {
+    peer.to_canonical().is_loopback() || Some(peer) == to
+}
+
+/// Places for connections.
+struct Places {
+    /// Taken by any connection.
+    shared: Arc<Semaphore>,
+    /// Taken by those of this machine alone, once no shared one is left.
+    kept: Arc<Semaphore>,
+}
+
+impl Places {
+    fn new(all: usize, kept: usize) -> Self {
+        Self { shared: Arc::new(Semaphore::new(all - kept)), kept: Arc::new(Semaphore::new(kept)) }
+    }
+
+    fn take(&self, is_local: bool) -> Option<OwnedSemaphorePermit> {
+        let take = |places: &Arc<Semaphore>| Arc::clone(places).try_acquire_owned().ok();
+        take(&self.shared).or_else(|| if is_local { take(&self.kept) } else { None })
+    }
 }
 
 async fn connection(stream: TcpStream, peer: IpAddr, router: Router, mut stop: watch::Receiver<bool>) {
@@ -133,5 +158,71 @@ async fn connection(stream: TcpStream, peer: IpAddr, router: Router, mut stop: w
     };
     if let Err(error) = ended {
         debug!(error = %hostplane_infra::error::chain(&error), "a connection broke off");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::get;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn this_machine_is_known_by_its_address() {
+        for (peer, to, expected) in [
+            ("127.0.0.1", "127.0.0.1", true),
+            ("127.0.0.9", "127.0.0.1", true),
+            ("::1", "::1", true),
+            ("::ffff:127.0.0.1", "::ffff:127.0.0.1", true),
+            ("192.0.2.1", "192.0.2.1", true),
+            ("192.0.2.2", "192.0.2.1", false),
+            ("2001:db8::2", "2001:db8::1", false),
+        ] {
+            assert_eq!(is_local(ip(peer), Some(ip(to))), expected, "{peer} to {to}");
+        }
+        assert!(!is_local(ip("192.0.2.1"), None));
+    }
+
+    #[test]
+    fn a_flood_from_outside_leaves_places_for_this_machine() {
+        let places = Places::new(4, 1);
+        let outside: Vec<_> = std::iter::from_fn(|| places.take(false)).collect();
+        assert_eq!(outside.len(), 3);
+        let local = places.take(true).expect("the kept one");
+        assert!(places.take(true).is_none() && places.take(false).is_none());
+        drop(local);
+        assert!(places.take(false).is_none(), "it stays this machine's");
+        drop(outside);
+        assert_eq!(std::iter::from_fn(|| places.take(true)).collect::<Vec<_>>().len(), 4);
+    }
+
+    #[tokio::test]
+    async fn connections_without_a_place_are_closed_at_once() {
+        let listener = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let stop = watch::Sender::new(false);
+        let (router, until) = (Router::new().route("/", get(async || "hi")), stop.subscribe());
+        let serving = tokio::spawn(async move { serve_within(&Places::new(2, 1), listener, router, until).await });
+        let ask = async || {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            // A connection that is closed already can't be written to.
+            let _ = stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await;
+            let mut answer = [0; 12];
+            let answered = stream.read_exact(&mut answer).await.is_ok_and(|_| &answer == b"HTTP/1.1 200");
+            answered.then_some(stream)
+        };
+        let (one, two) = (ask().await.expect("a place"), ask().await.expect("a kept place"));
+        assert!(ask().await.is_none(), "no place is left");
+        drop((one, two));
+        // The end of a connection is noticed a moment later.
+        let again = async { while ask().await.is_none() {} };
+        timeout(Duration::from_secs(20), again).await.expect("the places are free again");
+        stop.send_replace(true);
+        serving.await.unwrap();
     }
 }

@@ -34,7 +34,7 @@ async fn older(running: &ControlPlane, older: bool) -> String {
     let said = async || {
         let readiness = running.app.readiness().await;
         let said = readiness.checks.into_iter().find(|(name, _)| *name == "journal").and_then(|(_, said)| said);
-        (said.is_some() == older).then(|| said.unwrap_or_default())
+        (said.is_some() == older).then(|| said.unwrap_or_default().to_owned())
     };
     until("a scan", said).await
 }

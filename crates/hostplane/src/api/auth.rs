@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use tracing::Span;
 
 use super::auth_throttle::AuthThrottle;
+use super::metrics;
 use super::problem::{Problem, ProblemKind};
 use crate::listener::Connection;
 
@@ -24,40 +25,75 @@ pub(super) struct AuthState {
     pub app: App,
     /// Paths that need no token. Every other path needs one, even if it doesn't exist.
     pub open_paths: Arc<[&'static str]>,
-    pub throttle: Arc<AuthThrottle>,
+    pub wrong: Arc<AuthThrottle>,
+    pub anonymous: Arc<AuthThrottle>,
+}
+
+/// Fault of a request that shows no right token.
+#[derive(Clone, Copy)]
+enum Fault {
+    NoToken,
+    WrongToken,
 }
 
 impl AuthState {
-    /// Counts a wrong token, and answers 429 once there were too many.
-    fn count_wrong(&self, request: &Request) -> Option<Response> {
+    /// Counts a request with a fault; the error answers 429 once there were too many.
+    fn count(&self, fault: Fault, request: &Request) -> Result<(), Box<Response>> {
         let peer = request.extensions().get::<Connection>().map(Connection::peer);
         let peer = peer.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-        self.throttle.count(peer, Instant::now()).err().map(|wait| {
+        let (throttle, kind, what) = match fault {
+            Fault::NoToken => (&self.anonymous, ProblemKind::TooManyAnonymousRequests, "requests without a token"),
+            Fault::WrongToken => (&self.wrong, ProblemKind::TooManyWrongTokens, "wrong tokens"),
+        };
+        throttle.count(peer, Instant::now()).map_err(|wait| {
+            metrics::refused("throttled");
             // Whole seconds, and never too early.
             let seconds = wait.as_secs() + 1;
-            let detail = format!("too many wrong tokens came from {peer}; try again in {seconds} s");
-            let mut response = Problem::new(ProblemKind::TooManyWrongTokens, detail).into_response();
+            let detail = format!("too many {what} came from {peer}; try again in {seconds} s");
+            let mut response = Problem::new(kind, detail).into_response();
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
-            response
+            Box::new(response)
         })
+    }
+
+    /// The answer to a request that is refused for a fault.
+    fn refuse(&self, fault: Fault, request: &Request) -> Response {
+        if let Err(too_many) = self.count(fault, request) {
+            return *too_many;
+        }
+        let (reason, detail, challenge) = match fault {
+            Fault::NoToken => (
+                "no_token",
+                "send the header authorization: Bearer TOKEN; the first token is in the file `token` of HOSTPLANE_HOME",
+                r#"Bearer realm="hostplane""#,
+            ),
+            Fault::WrongToken => (
+                "wrong_token",
+                "this token is not valid here: it is malformed or unknown, was revoked or has expired; the first token \
+                 is in the file `token` of HOSTPLANE_HOME",
+                r#"Bearer realm="hostplane", error="invalid_token""#,
+            ),
+        };
+        metrics::refused(reason);
+        let mut response = Problem::new(ProblemKind::Unauthorized, detail).into_response();
+        response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        response
     }
 }
 
-/// Passes on requests with a valid token, and records it for the log and the handlers.
+/// Passes on requests with a valid token, and records it for the log and the handlers. An open path needs one only
+/// where too many requests without came from the same address, so that a health check can get past a flood.
 pub(super) async fn require_token(State(auth): State<AuthState>, mut request: Request, next: Next) -> Response {
     if auth.open_paths.contains(&request.uri().path()) {
-        return next.run(request).await;
+        match auth.count(Fault::NoToken, &request) {
+            Ok(()) => return next.run(request).await,
+            Err(too_many) if !request.headers().contains_key(AUTHORIZATION) => return *too_many,
+            Err(_) => {}
+        }
     }
     let Some(token) = bearer(request.headers()) else {
-        // A request without a token guesses none.
-        if request.headers().contains_key(AUTHORIZATION)
-            && let Some(problem) = auth.count_wrong(&request)
-        {
-            return problem;
-        }
-        let detail = "send the header authorization: Bearer TOKEN; the first token is in the file `token` of \
-                      HOSTPLANE_HOME";
-        return unauthorized(detail, r#"Bearer realm="hostplane""#);
+        let is_anonymous = !request.headers().contains_key(AUTHORIZATION);
+        return auth.refuse(if is_anonymous { Fault::NoToken } else { Fault::WrongToken }, &request);
     };
     match auth.app.shown_token(token).await {
         Ok(Some(token)) => {
@@ -65,14 +101,7 @@ pub(super) async fn require_token(State(auth): State<AuthState>, mut request: Re
             request.extensions_mut().insert(token);
             next.run(request).await
         }
-        Ok(None) => {
-            if let Some(problem) = auth.count_wrong(&request) {
-                return problem;
-            }
-            let detail = "this token is not valid here: it is unknown, was revoked or has expired; the first token is \
-                          in the file `token` of HOSTPLANE_HOME";
-            unauthorized(detail, r#"Bearer realm="hostplane", error="invalid_token""#)
-        }
+        Ok(None) => auth.refuse(Fault::WrongToken, &request),
         Err(error) => Problem::from(error).into_response(),
     }
 }
@@ -94,12 +123,6 @@ pub(super) async fn require_scope(State(needed): State<TokenScope>, request: Req
     if let Ok(challenge) = HeaderValue::from_str(&challenge) {
         response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
     }
-    response
-}
-
-fn unauthorized(detail: &str, challenge: &'static str) -> Response {
-    let mut response = Problem::new(ProblemKind::Unauthorized, detail).into_response();
-    response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
     response
 }
 

@@ -23,6 +23,9 @@ pub(super) async fn examine(State(api): State<Api>, params: Params) -> ApiResult
     if let Some(home) = &api.home {
         findings.insert(1, disk(home, free(home)));
     }
+    if let Some(obstacle) = api.platform.error() {
+        findings.insert(1, platform(&obstacle));
+    }
     Ok(Json(findings.into()))
 }
 
@@ -45,6 +48,12 @@ fn disk(home: &Path, free: io::Result<u64>) -> Finding {
         }
         Err(error) => Finding::bad("disk", Severity::Error, format!("the free space can't be read: {error}"), hint),
     }
+}
+
+/// Finding of a platform that `up` has not made yet.
+fn platform(obstacle: &str) -> Finding {
+    let message = format!("network, guard, MariaDB and Caddy are not up yet: {obstacle}");
+    Finding::bad("platform", Severity::Error, message, "remove the cause; `hostplane up` tries again by itself")
 }
 
 #[cfg(test)]

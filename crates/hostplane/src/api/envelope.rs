@@ -73,8 +73,8 @@ async fn respond(id: String, request: Request, next: Next) -> Response {
     let status = response.status().as_u16();
     match problem.as_ref().and_then(Problem::cause) {
         Some(cause) => error!(%method, path, status, elapsed_ms, error = cause, "request failed"),
-        // A client that guesses tokens must not fill the log.
-        None if response.status() == StatusCode::TOO_MANY_REQUESTS => {
+        // A client without a right token must not fill the log; the metrics count its requests.
+        None if matches!(response.status(), StatusCode::UNAUTHORIZED | StatusCode::TOO_MANY_REQUESTS) => {
             debug!(%method, path, status, elapsed_ms, "request");
         }
         // A client that waits for a job reads it several times a second.
@@ -117,7 +117,25 @@ mod tests {
     use axum::routing::get;
     use serde_json::Value;
     use std::future::pending;
+    use std::sync::{Arc, Mutex};
     use tower::ServiceExt;
+    use tracing::level_filters::LevelFilter;
+    use tracing_subscriber::layer::{Layer, SubscriberExt};
+
+    use crate::logging::{Format, Lines};
+
+    #[tokio::test]
+    async fn requests_without_a_right_token_are_not_logged_at_info() {
+        let lines = Arc::new(Mutex::new(String::new()));
+        let sink = Arc::clone(&lines);
+        let layer = Lines::new(Format::Text, move |line: &str| sink.lock().unwrap().push_str(line));
+        let layer = layer.with_filter(LevelFilter::INFO);
+        let _logged = tracing::subscriber::set_default(tracing_subscriber::registry().with(layer));
+        for (path, is_logged) in [("/unauthorized", false), ("/throttled", false), ("/plain", true)] {
+            ask(path).await;
+            assert_eq!(lines.lock().unwrap().contains(path), is_logged, "{path}");
+        }
+    }
 
     async fn ask(path: &str) -> (StatusCode, Value) {
         async fn boom() -> Response {
@@ -126,6 +144,8 @@ mod tests {
         let router = Router::new()
             .route("/panic", get(boom))
             .route("/never", get(async || pending::<Response>().await))
+            .route("/unauthorized", get(async || Problem::new(ProblemKind::Unauthorized, "no").into_response()))
+            .route("/throttled", get(async || Problem::new(ProblemKind::TooManyWrongTokens, "no").into_response()))
             .route("/plain", get(async || (StatusCode::BAD_REQUEST, "words of some library")))
             .layer(axum::middleware::from_fn(wrap));
         let request = Request::builder().uri(path).body(Body::empty()).unwrap();

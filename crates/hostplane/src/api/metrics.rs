@@ -24,6 +24,9 @@ const BUCKETS: [f64; 11] = [0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 3
 /// The metrics of this process; `None` if the process had another recorder already.
 static METRICS: LazyLock<Option<Metrics>> = LazyLock::new(Metrics::new);
 
+/// Requests that showed no right token.
+const REFUSED: &str = "hostplane_requests_refused_total";
+
 /// Names and values, all from our own code.
 type Labels = Vec<(&'static str, &'static str)>;
 
@@ -39,6 +42,11 @@ struct Metrics {
 /// Starts to count.
 pub(super) fn install() {
     LazyLock::force(&METRICS);
+}
+
+/// Counts a request that showed no right token.
+pub(super) fn refused(reason: &'static str) {
+    counter!(REFUSED, "reason" => reason).increment(1);
 }
 
 impl Metrics {
@@ -115,6 +123,9 @@ fn start_at_zero() {
     for reason in Reason::ALL {
         counter!("hostplane_drifts_detected_total", "reason" => reason.as_str()).absolute(0);
         counter!("hostplane_repairs_ordered_total", "reason" => reason.as_str()).absolute(0);
+    }
+    for reason in ["no_token", "wrong_token", "throttled"] {
+        counter!(REFUSED, "reason" => reason).absolute(0);
     }
     for outcome in ["ok", "failed"] {
         counter!("hostplane_scans_total", "outcome" => outcome).absolute(0);

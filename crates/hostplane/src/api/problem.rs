@@ -36,6 +36,7 @@ pub(crate) enum ProblemKind {
     InvalidField,
     KindNotAvailable,
     TooManyWrongTokens,
+    TooManyAnonymousRequests,
     TooManyStreams,
     Refused,
     InternalError,
@@ -74,6 +75,7 @@ impl ProblemKind {
         Self::InvalidField,
         Self::KindNotAvailable,
         Self::TooManyWrongTokens,
+        Self::TooManyAnonymousRequests,
         Self::TooManyStreams,
         Self::Refused,
         Self::InternalError,
@@ -125,6 +127,9 @@ impl ProblemKind {
             }
             Self::TooManyWrongTokens => {
                 ("too-many-wrong-tokens", StatusCode::TOO_MANY_REQUESTS, "Too many wrong tokens were shown")
+            }
+            Self::TooManyAnonymousRequests => {
+                ("too-many-anonymous-requests", StatusCode::TOO_MANY_REQUESTS, "Too many requests came without a token")
             }
             Self::TooManyStreams => {
                 ("too-many-streams", StatusCode::TOO_MANY_REQUESTS, "Too many streams of events are open")

@@ -9,6 +9,7 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{MethodFilter, MethodRouter, on};
 use hostplane_domain::token::TokenScope;
 
+use super::auth_throttle::AuthThrottle;
 use super::state::Api;
 use super::{
     auth, doctor, drift, envelope, exec, health, job_events, jobs, logs, metrics, orphans, secret, site_changes, sites,
@@ -21,7 +22,12 @@ impl Api {
         metrics::install();
         let all = routes();
         let open_paths = all.iter().filter(|route| route.needs.is_none()).map(|route| route.path).collect();
-        let auth = auth::AuthState { app: self.app.clone(), open_paths, throttle: Arc::default() };
+        let auth = auth::AuthState {
+            app: self.app.clone(),
+            open_paths,
+            wrong: Arc::new(AuthThrottle::of_wrong_tokens()),
+            anonymous: Arc::new(AuthThrottle::of_anonymous_requests()),
+        };
         let router = all.into_iter().fold(Router::new(), |router, route| router.route(route.path, route.handler));
         router.layer(from_fn_with_state(auth, auth::require_token)).layer(from_fn(envelope::wrap)).with_state(self)
     }

@@ -144,18 +144,21 @@ async fn readiness_names_the_failed_dependency() {
     let ready = answered(harness.without_token(Method::GET, "/readyz")).await;
     assert_eq!((ready.status, &ready.body["ready"]), (StatusCode::SERVICE_UNAVAILABLE, &json!(false)));
     assert_eq!(ready.body["checks"]["docker"], "ok");
-    assert_ne!(ready.body["checks"]["caddy"], "ok");
+    assert_eq!(ready.body["checks"]["caddy"], "doesn't answer");
 }
 
 #[tokio::test]
 async fn nothing_is_ready_before_the_platform_is_made() {
-    let progress = watch::Sender::new(Some("is being made".to_owned()));
-    let harness = Harness::new(false, PlatformProgress::watched(progress.subscribe())).await;
+    let obstacle = "no image at /var/lib/hostplane";
+    let progress = watch::Sender::new(Some(obstacle.to_owned()));
+    let harness = Harness::new(true, PlatformProgress::watched(progress.subscribe())).await;
     let ready = answered(harness.without_token(Method::GET, "/readyz")).await;
     assert_eq!(
         (ready.status, &ready.body["checks"]["platform"]),
-        (StatusCode::SERVICE_UNAVAILABLE, &json!("is being made"))
+        (StatusCode::SERVICE_UNAVAILABLE, &json!("not made yet"))
     );
+    let findings = harness.get("/api/v1/doctor").await.body.to_string();
+    assert!(findings.contains(obstacle), "a token gets the cause: {findings}");
     progress.send_replace(None);
     let ready = answered(harness.without_token(Method::GET, "/readyz")).await;
     assert_eq!((ready.status, ready.body["checks"].get("platform")), (StatusCode::OK, None));

@@ -1,8 +1,11 @@
-//! A client that sends many wrong tokens has to wait; no other client does.
+//! A client that sends many requests without a right token has to wait; no other client does.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
+use futures_util::future::join_all;
 use reqwest::{Method, StatusCode};
+use tokio::time::timeout;
 
 use crate::bad_input::problem;
 use crate::harness::{Answered, Harness, answered};
@@ -47,4 +50,61 @@ async fn too_many_wrong_tokens_have_to_wait() {
     let without = answered(harness.without_token(Method::GET, "/api/v1/sites")).await;
     assert_eq!(problem(&without, 401), "unauthorized", "a request without a token guesses none");
     assert_eq!(answered(harness.without_token(Method::GET, "/healthz")).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn too_many_requests_without_a_token_have_to_wait() {
+    let harness = Harness::idle().await;
+    let from = |last: u8| {
+        let address = IpAddr::from([127, 0, 0, last]);
+        reqwest::Client::builder().no_proxy().local_address(address).build().unwrap()
+    };
+    let (one, other) = (from(1), from(2));
+    let ask = async |http: &reqwest::Client, path: &str, token: Option<&str>| {
+        let request = http.get(format!("http://{}{path}", harness.address));
+        let request = match token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        };
+        answered(request).await
+    };
+    // They are answered faster than the allowance returns; only how long it takes to use it up depends on the machine.
+    for path in ["/api/v1/sites", "/healthz", "/readyz"] {
+        let refused = async {
+            loop {
+                let answers = join_all((0..32).map(|_| ask(&one, path, None))).await;
+                if let Some(refused) = answers.into_iter().find(|answer| answer.status == 429) {
+                    return refused;
+                }
+            }
+        };
+        let refused = timeout(Duration::from_mins(1), refused).await.expect("there is an end");
+        assert_eq!(problem(&refused, 429), "too-many-anonymous-requests", "{path}");
+        assert_eq!(refused.headers["retry-after"], "1", "{path}");
+        assert_eq!(
+            ask(&one, path, Some(&harness.token)).await.status,
+            StatusCode::OK,
+            "a right token gets past: {path}"
+        );
+        assert_ne!(ask(&other, path, None).await.status, StatusCode::TOO_MANY_REQUESTS, "{path}");
+    }
+    let wrong = join_all((0..64).map(|_| ask(&one, "/healthz", Some("hp_wrong")))).await;
+    assert!(wrong.iter().any(|answer| answer.status != StatusCode::OK), "a wrong token gets past nothing");
+}
+
+#[tokio::test]
+async fn requests_without_a_right_token_are_counted() {
+    let harness = Harness::idle().await;
+    let count = async |reason: &str| -> u64 {
+        let metrics = harness.get("/metrics").await.body;
+        let name = format!("hostplane_requests_refused_total{{reason=\"{reason}\"}} ");
+        let line = metrics.as_str().unwrap().lines().find_map(|line| line.strip_prefix(&name));
+        line.unwrap_or_else(|| panic!("{name}")).parse().unwrap()
+    };
+    let before = [count("no_token").await, count("wrong_token").await, count("throttled").await];
+    answered(harness.without_token(Method::GET, "/api/v1/sites")).await;
+    harness.exhaust([127, 0, 0, 3].into()).await;
+    let after = [count("no_token").await, count("wrong_token").await, count("throttled").await];
+    // Other tests of this process are counted too.
+    assert!(before.iter().zip(after).all(|(before, after)| *before < after), "{before:?} {after:?}");
 }
