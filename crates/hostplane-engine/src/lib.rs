@@ -22,5 +22,6 @@ pub mod secrets;
 pub mod site_settings;
 pub mod sites;
 mod staleness;
+mod statement_limit;
 pub mod store;
 mod wp_cron;

@@ -1,5 +1,7 @@
 //! The operator's settings for all sites.
 
+use std::time::Duration;
+
 use hostplane_domain::desired::{DesiredSite, SiteLimits};
 use hostplane_domain::ids::HostId;
 use hostplane_domain::mark::SiteRef;
@@ -39,6 +41,8 @@ pub struct SiteSettings {
     pub subnet_pool: SubnetPool,
     /// Jobs that run at once.
     pub concurrency: usize,
+    /// Time after which a site's statement in the database is ended; zero is no limit.
+    pub statement_limit: Duration,
     /// Timing of the background work.
     pub pace: Pace,
 }

@@ -46,6 +46,7 @@ use crate::rotation::Rotation;
 use crate::secrets::Secrets;
 use crate::site_settings::SiteSettings;
 use crate::staleness::Staleness;
+use crate::statement_limit::StatementLimit;
 use crate::store::{Store, StoreError, Stored};
 use crate::wp_cron::WpCron;
 
@@ -197,6 +198,7 @@ pub struct Background {
     wp_cron: WpCron,
     rotation: Rotation,
     retention: Retention,
+    statement_limit: StatementLimit,
 }
 
 impl Background {
@@ -210,6 +212,7 @@ impl Background {
             () = Box::pin(self.wp_cron.run()) => {}
             () = Box::pin(self.rotation.run()) => {}
             () = Box::pin(self.retention.run()) => {}
+            () = Box::pin(self.statement_limit.run()) => {}
         }
     }
 }
@@ -267,7 +270,9 @@ impl App {
             hashes: Mutex::default(),
         };
         let retention = Retention { store: store.clone(), world: world.clone() };
-        let background = Background { worker, reconciler, scan_requests, wp_cron, rotation, retention };
+        let statement_limit = StatementLimit { world: world.clone(), instance, limit: settings.statement_limit };
+        let background =
+            Background { worker, reconciler, scan_requests, wp_cron, rotation, retention, statement_limit };
         Ok((
             Self {
                 store,

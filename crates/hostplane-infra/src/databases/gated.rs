@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use hostplane_domain::ids::InstanceId;
 
-use super::{Databases, NextEvent, TenantFacts, TenantKey, TenantSpec, Tenants};
+use super::{Databases, EndedStatement, NextEvent, TenantFacts, TenantKey, TenantSpec, Tenants};
 use crate::error::{Dependency, Effect};
 use crate::gate::{Call, Gate, pass};
 
@@ -14,6 +14,8 @@ use crate::gate::{Call, Gate, pass};
 pub(super) const ENSURE_DEADLINE: Duration = Duration::from_secs(30);
 /// Time limit of confirming a tenant.
 pub(super) const CONFIRM_DEADLINE: Duration = Duration::from_secs(15);
+/// Time limit of ending statements.
+pub(super) const END_DEADLINE: Duration = Duration::from_secs(15);
 /// Time limit of removing a tenant.
 pub(super) const REMOVE_DEADLINE: Duration = Duration::from_mins(1);
 
@@ -22,6 +24,7 @@ const TENANTS: Call = Call::read("mariadb.tenants", Dependency::Mariadb, Duratio
 const NEXT_EVENTS: Call = Call::read("mariadb.next_events", Dependency::Mariadb, Duration::from_secs(15));
 const ENSURE_TENANT: Call = Call::change("mariadb.ensure_tenant", Dependency::Mariadb, ENSURE_DEADLINE);
 const CONFIRM_TENANT: Call = Call::change("mariadb.confirm_tenant", Dependency::Mariadb, CONFIRM_DEADLINE);
+const END_LONG_STATEMENTS: Call = Call::change("mariadb.end_long_statements", Dependency::Mariadb, END_DEADLINE);
 const REMOVE_TENANT: Call = Call::change("mariadb.remove_tenant", Dependency::Mariadb, REMOVE_DEADLINE);
 
 /// Any [`Databases`], with every call passed through the gate.
@@ -63,6 +66,11 @@ impl Databases for GatedDatabases {
     async fn next_events(&self, instance: InstanceId) -> Effect<Vec<NextEvent>> {
         let inner = Arc::clone(&self.inner);
         pass(&*self.gate, NEXT_EVENTS, async move { inner.next_events(instance).await }).await
+    }
+
+    async fn end_long_statements(&self, instance: InstanceId, limit_s: u32) -> Effect<Vec<EndedStatement>> {
+        let inner = Arc::clone(&self.inner);
+        pass(&*self.gate, END_LONG_STATEMENTS, async move { inner.end_long_statements(instance, limit_s).await }).await
     }
 
     async fn remove_tenant(&self, tenant: &TenantKey) -> Effect<()> {

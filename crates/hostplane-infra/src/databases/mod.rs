@@ -102,6 +102,11 @@ pub trait Databases: Send + Sync {
     /// of another form is left out, and costs the others nothing.
     async fn next_events(&self, instance: InstanceId) -> Effect<Vec<NextEvent>>;
 
+    /// Ends each statement of an instance's tenants that has run for a number of seconds, and lists them. The tenant's
+    /// connection stays. Statements of any other user go on, such as the control plane's own: what dumps or loads a
+    /// database runs as one of those.
+    async fn end_long_statements(&self, instance: InstanceId, limit_s: u32) -> Effect<Vec<EndedStatement>>;
+
     /// Removes user, database and, last, the ledger row, and ends the user's connections. Does nothing unless the
     /// ledger's row has this instance and site id.
     async fn remove_tenant(&self, tenant: &TenantKey) -> Effect<()>;
@@ -114,6 +119,17 @@ pub struct NextEvent {
     pub site: SiteRef,
     /// The time at which the event is due, often in the past.
     pub due: Timestamp,
+}
+
+/// Statement that was ended. Its text is left out, as it may hold secrets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EndedStatement {
+    /// The site, from the ledger.
+    pub site: SiteRef,
+    /// The time for which it ran, in seconds.
+    pub ran_s: u32,
+    /// Its first word, one of SQL's own, or `another`.
+    pub kind: &'static str,
 }
 
 /// Instance and site of a tenant.

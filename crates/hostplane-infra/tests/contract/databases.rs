@@ -6,6 +6,7 @@ mod fake;
 mod real;
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use hostplane_domain::ids::{InstanceId, JobId, SiteId};
@@ -48,6 +49,10 @@ trait Harness: Send + Sync {
     async fn narrow_grants(&self, name: &str);
     /// WordPress in this database keeps this as its scheduled events.
     async fn schedule(&self, database: &str, option: &str);
+    /// A user begins a statement that doesn't end by itself, in which there is a secret.
+    async fn begin_statement(&self, user: &str);
+    /// True while such a statement of the user runs.
+    async fn runs_statement(&self, user: &str) -> bool;
     /// All there is under a name, so that two answers are equal only if nothing was changed.
     async fn everything(&self, name: &str) -> String;
 }
@@ -66,6 +71,7 @@ cases!(CASES: dyn Harness = [
     a_confirmed_tenant_stays_so_until_it_is_removed,
     only_its_own_site_confirms_a_tenant,
     the_next_events_of_confirmed_tenants_are_listed,
+    long_statements_of_an_instance_s_tenants_are_ended,
     a_tenant_is_removed_and_removed_again,
     half_removed_states_are_removed,
     what_a_tenant_holds_is_kept_until_it_is_removed,
@@ -314,6 +320,40 @@ async fn the_next_events_of_confirmed_tenants_are_listed(harness: &dyn Harness) 
     assert_eq!(theirs.len(), 1, "{theirs:?}");
 }
 
+async fn long_statements_of_an_instance_s_tenants_are_ended(harness: &dyn Harness) {
+    let (ours, mut theirs) = (spec("slow"), spec("slow-theirs"));
+    theirs.mark.instance = instance(2);
+    let stranger = "wp_slow-by-hand";
+    for spec in [&ours, &theirs] {
+        harness.databases().ensure_tenant(spec).await.unwrap();
+    }
+    harness.plant_user(stranger).await;
+    let others = [tenant(&theirs), stranger.to_owned()];
+    for user in others.iter().chain([&tenant(&ours)]) {
+        harness.begin_statement(user).await;
+    }
+    let end = async |limit_s| harness.databases().end_long_statements(instance(1), limit_s).await.unwrap();
+    assert_eq!(end(60).await, []);
+    let begun = Instant::now();
+    let ended = loop {
+        let ended = end(1).await;
+        if !ended.is_empty() || begun.elapsed() > Duration::from_mins(1) {
+            break ended;
+        }
+        tokio::task::yield_now().await;
+    };
+    assert_eq!(ended.len(), 1, "{ended:?}");
+    assert_eq!((&ended[0].site, ended[0].kind), (&ours.mark.site, "SELECT"));
+    assert!((1..60).contains(&ended[0].ran_s), "{ended:?}");
+    while harness.runs_statement(&tenant(&ours)).await {
+        assert!(begun.elapsed() < Duration::from_mins(1), "it goes on");
+    }
+    assert_eq!(end(1).await, []);
+    for user in others {
+        assert!(harness.runs_statement(&user).await, "{user}");
+    }
+}
+
 async fn only_its_own_site_confirms_a_tenant(harness: &dyn Harness) {
     let spec = spec("unconfirmed");
     assert_eq!(owner_of(harness.databases().confirm_tenant(&key(&spec)).await), "another owner", "there is none");
@@ -396,6 +436,7 @@ async fn refused_credentials_are_access_denied(harness: &dyn Harness) {
         denied.tenants(&Tenants::Of(spec.mark.site.name.clone())).await.map(drop),
         denied.ensure_tenant(&other).await,
         denied.confirm_tenant(&key(&spec)).await,
+        denied.end_long_statements(instance(1), 1).await.map(drop),
         denied.remove_tenant(&key(&spec)).await,
     ] {
         match answer {

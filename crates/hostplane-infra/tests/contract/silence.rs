@@ -87,6 +87,7 @@ async fn each_call(world: &World) -> Vec<(&'static str, bool, EffectError)> {
         ("tenants", reads, databases.tenants(&Tenants::All).map(none).boxed_local()),
         ("ensure_tenant", changes, databases.ensure_tenant(&tenant)),
         ("confirm_tenant", changes, databases.confirm_tenant(&key)),
+        ("end_long_statements", changes, databases.end_long_statements(key.instance, 1).map(none).boxed_local()),
         ("remove_tenant", changes, databases.remove_tenant(&key)),
         ("next_events", reads, databases.next_events(key.instance).map(none).boxed_local()),
         ("routes", reads, proxy.routes().map(none).boxed_local()),

@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use super::FakeWorld;
 use super::injected::Parts;
-use hostplane_infra::clock::Timestamp;
+use hostplane_infra::clock::{Clock, Timestamp};
 use hostplane_infra::databases::{
-    Databases, NextEvent, TenantFacts, TenantKey, TenantSpec, TenantUser, Tenants, ownership,
+    Databases, EndedStatement, NextEvent, TenantFacts, TenantKey, TenantSpec, TenantUser, Tenants, ownership,
 };
 use hostplane_infra::error::{Dependency, Effect, Rejection};
 
@@ -25,8 +25,20 @@ pub struct DatabasesState {
     pub users: BTreeMap<String, UserState>,
     /// The ledger's rows by tenant.
     pub ledger: BTreeMap<String, LedgerRow>,
+    /// Statements that don't end by themselves.
+    #[serde(default)]
+    pub statements: Vec<StatementState>,
     /// The server refuses the control plane's own credentials.
     pub denies: bool,
+}
+
+/// A statement under way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatementState {
+    /// The user who runs it.
+    pub user: String,
+    /// Time of its beginning.
+    pub since: Timestamp,
 }
 
 /// A row of the ledger.
@@ -188,6 +200,22 @@ impl Databases for FakeWorld {
             Some(NextEvent { site: mark.site.clone(), due })
         });
         Ok(events.collect())
+    }
+
+    async fn end_long_statements(&self, instance: InstanceId, limit_s: u32) -> Effect<Vec<EndedStatement>> {
+        let now = self.clock.now();
+        let databases = &mut self.state().databases;
+        databases.log_in()?;
+        let DatabasesState { ledger, statements, .. } = databases;
+        let mut ended = Vec::new();
+        statements.retain(|statement| {
+            let ran_s = u32::try_from((now.0 - statement.since.0) / 1_000_000).unwrap_or(u32::MAX);
+            let mark = ledger.get(&statement.user).and_then(|row| row.mark.as_ref());
+            let mark = mark.filter(|mark| mark.instance == instance && ran_s >= limit_s);
+            ended.extend(mark.map(|mark| EndedStatement { site: mark.site.clone(), ran_s, kind: "SELECT" }));
+            mark.is_none()
+        });
+        Ok(ended)
     }
 
     async fn remove_tenant(&self, tenant: &TenantKey) -> Effect<()> {

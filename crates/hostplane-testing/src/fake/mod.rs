@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 pub use clock::FakeClock;
 pub use containers::{ContainersState, FakeContainer, FakeNetwork, FakeVolume, Name, Named};
-pub use databases::{DatabaseState, DatabasesState, LedgerRow, UserState};
+pub use databases::{DatabaseState, DatabasesState, LedgerRow, StatementState, UserState};
 use engine_events::EventBus;
 pub use gate::ScriptedGate;
 pub use injected::PARTS;

@@ -166,6 +166,7 @@ impl Config {
             database_host: self.site_db_host(),
             subnet_pool: settings.subnet_pool,
             concurrency: usize::from(settings.concurrency),
+            statement_limit: Duration::from_secs(settings.statement_seconds.into()),
             pace: Pace {
                 scan_interval: Duration::from_secs(settings.reconcile_interval.into()),
                 orphan_grace: Duration::from_secs(settings.orphan_grace.into()),

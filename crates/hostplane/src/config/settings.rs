@@ -114,6 +114,10 @@ pub(crate) struct Settings {
     /// Sender of mail for which a site names none.
     #[arg(long, env = "MAIL_FROM", value_name = "ADDRESS", value_parser = AdminEmail::parse, help_heading = "Sites")]
     pub mail_from: Option<AdminEmail>,
+    /// Seconds after which a site's statement in the database is ended; 0 is no limit.
+    #[arg(long, env = "STATEMENT_SECONDS", value_name = "SECONDS", default_value_t = 300,
+          value_parser = clap::value_parser!(u32).range(0..=86_400), help_heading = "Sites")]
+    pub statement_seconds: u32,
     /// Image with PHP-FPM and WordPress.
     #[arg(long, env = "PHP_IMAGE", value_name = "IMAGE", value_parser = image, help_heading = "Sites")]
     pub php_image: Option<String>,

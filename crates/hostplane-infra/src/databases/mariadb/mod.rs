@@ -9,6 +9,7 @@ mod confirm_tenant;
 mod due_events;
 mod ensure_tenant;
 mod ledger;
+mod long_statements;
 mod quote;
 mod remove_tenant;
 mod session;
@@ -28,8 +29,8 @@ use tokio::time::timeout;
 
 pub use address::{BadAddress, MariadbAddress};
 
-use super::gated::{CONFIRM_DEADLINE, ENSURE_DEADLINE, REMOVE_DEADLINE};
-use super::{Databases, NextEvent, TenantFacts, TenantKey, TenantSpec, Tenants};
+use super::gated::{CONFIRM_DEADLINE, END_DEADLINE, ENSURE_DEADLINE, REMOVE_DEADLINE};
+use super::{Databases, EndedStatement, NextEvent, TenantFacts, TenantKey, TenantSpec, Tenants};
 use crate::error::{Effect, EffectError, Rejection};
 use session::Session;
 
@@ -56,6 +57,7 @@ impl Budget {
 const READ: Budget = Budget { call: Duration::from_secs(14), statement: Duration::from_secs(8) };
 const ENSURE: Budget = Budget { call: Duration::from_secs(21), statement: Duration::from_secs(8) };
 const CONFIRM: Budget = Budget { call: Duration::from_secs(10), statement: Duration::from_secs(4) };
+const END: Budget = Budget { call: Duration::from_secs(10), statement: Duration::from_secs(4) };
 const REMOVE: Budget = Budget { call: Duration::from_secs(43), statement: Duration::from_secs(16) };
 
 /// Source of an account's possible passwords, the wanted one first. Each call asks it.
@@ -208,6 +210,16 @@ impl Databases for Mariadb {
         timeout(READ.call, work).await.map_err(late)?
     }
 
+    async fn end_long_statements(&self, instance: InstanceId, limit_s: u32) -> Effect<Vec<EndedStatement>> {
+        let work = async {
+            let mut session = self.open(long_statements::CALL, &END).await?;
+            let ended = long_statements::end(&mut session, instance, limit_s).await;
+            session.close().await;
+            ended
+        };
+        within(long_statements::CALL, &END, work).await
+    }
+
     async fn ensure_tenant(&self, spec: &TenantSpec) -> Effect<()> {
         within(ensure_tenant::CALL, &ENSURE, self.ensure(spec)).await
     }
@@ -224,11 +236,12 @@ impl Databases for Mariadb {
 const _: () = assert!(
     ENSURE.longest() < ENSURE_DEADLINE.as_secs()
         && CONFIRM.longest() < CONFIRM_DEADLINE.as_secs()
+        && END.longest() < END_DEADLINE.as_secs()
         && REMOVE.longest() < REMOVE_DEADLINE.as_secs()
 );
 
 /// Bounds a change: past its budget, no statement begins.
-async fn within(call: &'static str, budget: &Budget, work: impl Future<Output = Effect<()>>) -> Effect<()> {
+async fn within<T>(call: &'static str, budget: &Budget, work: impl Future<Output = Effect<T>>) -> Effect<T> {
     timeout(budget.call, work)
         .await
         .unwrap_or_else(|_| Err(EffectError::unknown_message(call, "the database server takes too long")))

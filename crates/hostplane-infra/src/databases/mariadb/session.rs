@@ -26,6 +26,8 @@ pub(super) const NO_SUCH_COLUMN: u16 = 1054;
 const NO_SUCH_TABLE: u16 = 1146;
 /// `ER_DUP_ENTRY`.
 pub(super) const DUPLICATE_ENTRY: u16 = 1062;
+/// `ER_NO_SUCH_QUERY`.
+pub(super) const NO_SUCH_QUERY: u16 = 1957;
 /// `ER_CANNOT_USER`: the user exists, or doesn't, as the case may be.
 pub(super) const CANNOT_USER: u16 = 1396;
 

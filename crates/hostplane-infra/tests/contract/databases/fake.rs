@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use hostplane_domain::due_events::first_due;
-use hostplane_infra::clock::Timestamp;
+use hostplane_infra::clock::{Clock, Timestamp};
 use hostplane_infra::databases::Databases;
 use hostplane_testing::contract::carry_out;
-use hostplane_testing::fake::{DatabasesState, FakeWorld, LedgerRow};
+use hostplane_testing::fake::{DatabasesState, FakeWorld, LedgerRow, StatementState};
 
 use super::{Harness, all_cases};
 
@@ -82,6 +82,15 @@ impl Harness for FakeWorld {
     async fn schedule(&self, database: &str, option: &str) {
         let due = first_due(option).map(|seconds| Timestamp(seconds * 1_000_000));
         self.state().databases.databases.get_mut(database).unwrap().next_event = due;
+    }
+
+    async fn begin_statement(&self, user: &str) {
+        let since = self.clock().now();
+        self.state().databases.statements.push(StatementState { user: user.to_owned(), since });
+    }
+
+    async fn runs_statement(&self, user: &str) -> bool {
+        self.state().databases.statements.iter().any(|statement| statement.user == user)
     }
 
     async fn everything(&self, name: &str) -> String {

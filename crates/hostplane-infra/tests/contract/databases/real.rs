@@ -110,6 +110,22 @@ impl Harness for Real {
         .await;
     }
 
+    async fn begin_statement(&self, user: &str) {
+        let mut session = match self.login(user, "secret").await {
+            Ok(session) => session,
+            Err(_) => self.login(user, "theirs").await.unwrap(),
+        };
+        // It ends with the server at the latest.
+        tokio::spawn(async move { execute(&mut session, "SELECT SLEEP(600), 's3cret'").await });
+        while !self.runs_statement(user).await {}
+    }
+
+    async fn runs_statement(&self, user: &str) -> bool {
+        let running =
+            format!("SELECT '' FROM information_schema.PROCESSLIST WHERE USER = '{user}' AND INFO LIKE '%s3cret%'");
+        !self.query(&running).await.is_empty()
+    }
+
     async fn everything(&self, name: &str) -> String {
         let ledger =
             self.query("SELECT SCHEMA_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = 'wp__hostplane'");

@@ -21,6 +21,7 @@ cases!(pub(super) CASES: Real = [
     a_tenant_that_holds_a_lock_does_not_stop_its_removal,
     a_ledger_of_an_earlier_version_is_brought_up_to_date,
     a_tenant_s_tables_cannot_hinder_the_scan_for_events,
+    a_statement_hides_from_no_limit,
 ]);
 
 /// The server's error number.
@@ -269,4 +270,38 @@ async fn a_tenant_s_tables_cannot_hinder_the_scan_for_events(harness: &Real) {
     // What is stored otherwise than WordPress does, and still found at once, counts.
     assert_eq!(listed, ["honest", "honest-too", "hostile-other"]);
     assert!(begun.elapsed() < std::time::Duration::from_secs(3), "no tenant was waited for: {:?}", begun.elapsed());
+}
+
+/// Each has found another way to hide its statement, or the time for which it runs.
+async fn a_statement_hides_from_no_limit(harness: &Real) {
+    let spec = made(harness, "timeless").await;
+    let hostile = [
+        ("SET SESSION max_statement_time = 0, timestamp = 4102444800", "/* DELETE */ SELECT SLEEP(600), 's3cret'"),
+        ("PREPARE odd FROM \"SELECT SLEEP(600), 's3cret'\"", "EXECUTE odd"),
+        ("SET NAMES latin1", "SELECT 'ä\u{1f980}s3cret', SLEEP(600)"),
+    ];
+    let mut running = Vec::new();
+    for (before, statement) in hostile {
+        let mut session = harness.login(&tenant(&spec), "secret").await.unwrap();
+        execute(&mut session, before).await.unwrap();
+        running.push(tokio::spawn(async move {
+            // A sleep that is ended answers 1.
+            execute(&mut session, statement).await.unwrap();
+            execute(&mut session, "DO 1").await
+        }));
+    }
+    let mut exempt = harness.login("hostplane", "contract-admin").await.unwrap();
+    let exempt = tokio::spawn(async move { execute(&mut exempt, "SELECT SLEEP(600), 'exempt'").await });
+    let mut ended = Vec::new();
+    let begun = std::time::Instant::now();
+    while ended.len() < hostile.len() && begun.elapsed() < std::time::Duration::from_mins(1) {
+        ended.extend(harness.adapter.end_long_statements(super::super::instance(1), 1).await.unwrap());
+    }
+    assert_eq!(ended.len(), hostile.len(), "{ended:?}");
+    assert!(!format!("{ended:?}").contains("s3cret"));
+    for connection in running {
+        connection.await.unwrap().expect("the connection stays");
+    }
+    assert!(!exempt.is_finished(), "the control plane's own");
+    exempt.abort();
 }
