@@ -137,13 +137,13 @@ mod tests {
             mariadb_image: "m:1".into(),
             mariadb_port: 3306,
             mariadb_admin_port: 3307,
-            named_ports: Vec::new(),
             guard_image: "g:1".into(),
             caddy_container: "caddy".into(),
             caddy_image: "c:1".into(),
             caddy_conf_dir: "/etc/caddy".into(),
             http_port: 8080,
             https_port: 8443,
+            ..PlatformSettings::default()
         };
         let (dir, world, gate) = (TempDir::new().unwrap(), FakeWorld::default(), ScriptedGate::new());
         world.state().containers.images.extend(["m:1", "c:1", "g:1"].map(str::to_owned));

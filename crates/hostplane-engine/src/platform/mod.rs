@@ -15,6 +15,7 @@ use futures_util::stream;
 use hostplane_domain::ids::InstanceId;
 use hostplane_domain::mark::{LABEL_INSTANCE, Mark};
 use hostplane_domain::naming::ResourceKind;
+use hostplane_domain::render::guard::NamedServer;
 use hostplane_domain::secret::{Keyring, mariadb_hash};
 use hostplane_infra::containers::{ContainerFacts, ContainerState, NetworkFacts, Scope};
 use hostplane_infra::error::{Dependency, Effect, EffectError};
@@ -28,6 +29,7 @@ use crate::pace::{Pace, STEP_TRIES};
 use crate::resources::Resource;
 use crate::secrets::Secrets;
 use crate::sites;
+use servers::MariadbShare;
 
 /// User of MariaDB as whom the control plane administers it.
 pub const MARIADB_ADMIN: &str = "hostplane";
@@ -47,7 +49,7 @@ const SITE_GRACE_S: u16 = 10;
 const MARIADB_GRACE_S: u16 = 50;
 
 /// The operator's settings of the platform.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct PlatformSettings {
     /// The network that sites share with Caddy.
     pub shared_network: String,
@@ -61,8 +63,18 @@ pub struct PlatformSettings {
     pub mariadb_port: u16,
     /// The port on the loopback address under which the control plane reaches MariaDB.
     pub mariadb_admin_port: u16,
-    /// The ports of servers that the operator names for the sites, which may be on the host.
-    pub named_ports: Vec<u16>,
+    /// Memory of MariaDB in MiB; by default it follows the machine's, as its buffer pool and its share of the CPU do.
+    pub mariadb_memory_mib: Option<u32>,
+    /// MariaDB's buffer pool, in MiB.
+    pub mariadb_buffer_pool_mib: Option<u32>,
+    /// CPU time of MariaDB, in thousandths of a core.
+    pub mariadb_cpu_milli: Option<u32>,
+    /// Servers that the operator names for the sites, which may be on the host.
+    pub named_servers: Vec<NamedServer>,
+    /// True if sites may reach port 25 of any machine.
+    pub allow_port_25: bool,
+    /// True if sites may reach private networks.
+    pub allow_private_networks: bool,
     /// The guard's image. Its container is named after the shared network.
     pub guard_image: String,
     /// Caddy's container; its volumes are named after it.
@@ -108,7 +120,7 @@ impl Platform {
         let network = parts.network(&self.settings.shared_network);
         let (network, engine) = futures_util::join!(network, self.world.local().containers.about());
         network?;
-        let kernel = engine?.kernel;
+        let engine = engine?;
         // A MariaDB elsewhere is neither made nor published here.
         let gateway = if self.settings.mariadb_elsewhere {
             None
@@ -122,8 +134,9 @@ impl Platform {
         // The oldest password: its hash is part of the container's spec, so another one would replace the container.
         // The first connection renews the password.
         let hash = Self::mariadb_passwords(&self.secrets.now()).last().map(mariadb_hash).unwrap_or_default();
-        let mariadb = gateway.map(|gateway| servers::mariadb(&self.settings, &gateway.to_string(), &hash));
-        let caddy = servers::caddy(&self.settings, &kernel);
+        let share = MariadbShare::of(&self.settings, &engine);
+        let mariadb = gateway.map(|gateway| servers::mariadb(&self.settings, share, &gateway.to_string(), &hash));
+        let caddy = servers::caddy(&self.settings, &engine.kernel);
         // Waits for both even if one fails: a dropped call has its effect all the same.
         let mariadb = async {
             match &mariadb {

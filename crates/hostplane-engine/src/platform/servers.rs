@@ -7,8 +7,8 @@ use hostplane_domain::container::{ContainerSpec, HOST_NETWORK, VolumeMount};
 use hostplane_domain::desired::ContainerLimits;
 use hostplane_domain::ids::InstanceId;
 use hostplane_domain::render;
-use hostplane_domain::render::guard::HostAccess;
-use hostplane_infra::containers::ArchiveEntry;
+use hostplane_domain::render::guard::Access;
+use hostplane_infra::containers::{ArchiveEntry, EngineFacts};
 
 use super::{MARIADB_ADMIN, MARIADB_EXTRA_PORT, PlatformSettings};
 
@@ -46,10 +46,12 @@ pub(super) fn guard_container(settings: &PlatformSettings) -> String {
 /// The guard. It has the machine's network, because the rules are the machine's, and of root's rights only that
 /// of changing them. The rules are arguments: they are no secret, and other rules make another container.
 pub(super) fn guard(settings: &PlatformSettings, gateway: Option<Ipv4Addr>, instance: InstanceId) -> Server {
-    let access = HostAccess {
+    let access = Access {
         mariadb: gateway.map(|gateway| (gateway, settings.mariadb_port)),
-        named: settings.named_ports.clone(),
+        named: settings.named_servers.clone(),
         caddy: [settings.http_port, settings.https_port],
+        port_25: settings.allow_port_25,
+        private: settings.allow_private_networks,
     };
     let table = render::guard::table(instance);
     let rules = render::guard::rules(instance, &access);
@@ -76,11 +78,43 @@ pub(super) fn guard(settings: &PlatformSettings, gateway: Option<Ipv4Addr>, inst
     }
 }
 
+/// Disk for what one session sorts or keeps in tables that the server makes meanwhile, and for those of all, in MiB.
+const SESSION_SPACE_MIB: u32 = 256;
+const TOTAL_SPACE_MIB: u32 = 8 * 1024;
 /// The file of statements that MariaDB runs at each start. The image's entrypoint leaves it alone.
 const START: &str = "start.init";
 
+/// MariaDB's share of its machine. It serves all sites, and none of them may take the whole machine through it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct MariadbShare {
+    memory_mib: u32,
+    buffer_pool_mib: u32,
+    cpu_milli: u32,
+}
+
+impl MariadbShare {
+    /// As the operator has set it. The defaults follow the machine: three quarters of its cores, and of its memory the
+    /// largest power of two within a quarter, so that another kernel, which reports some MiB more or less, makes no other
+    /// container.
+    pub fn of(settings: &PlatformSettings, engine: &EngineFacts) -> Self {
+        let of_machine = || (engine.memory_mib / 4).checked_ilog2().map_or(0, |bits| 1 << bits);
+        let memory_mib = settings.mariadb_memory_mib.unwrap_or_else(|| of_machine().max(MARIADB_MEMORY_MIB));
+        // Half of what there is beyond what sessions need.
+        let spare = memory_mib.saturating_sub(MARIADB_MEMORY_MIB);
+        let pool = || (memory_mib - spare) / 8 + spare / 2;
+        Self {
+            memory_mib,
+            buffer_pool_mib: settings.mariadb_buffer_pool_mib.unwrap_or_else(pool),
+            cpu_milli: settings.mariadb_cpu_milli.unwrap_or(engine.cores * 750),
+        }
+    }
+}
+
+/// Least default of MariaDB's memory, in MiB: what some hundred sessions need.
+const MARIADB_MEMORY_MIB: u32 = 2048;
+
 /// MariaDB. Only the administrator's hash is written; `root` has no password and no way in from outside.
-pub(super) fn mariadb(settings: &PlatformSettings, gateway: &str, admin_hash: &str) -> Server {
+pub(super) fn mariadb(settings: &PlatformSettings, share: MariadbShare, gateway: &str, admin_hash: &str) -> Server {
     let name = &settings.mariadb_container;
     let init_dir = "docker-entrypoint-initdb.d";
     let command = [
@@ -97,8 +131,8 @@ pub(super) fn mariadb(settings: &PlatformSettings, gateway: &str, admin_hash: &s
         // Another engine that a plugin or an import names becomes InnoDB: see `start` below.
         format!("--init-file=/{init_dir}/{START}"),
         "--sql-mode=STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_AUTO_CREATE_USER".to_owned(),
-        // What a session may take, and no tenant can raise: MariaDB has 2 GiB for all. Versions before 11.5 don't know
-        // the loose ones.
+        // What a session may take, and no tenant can raise, as all share MariaDB's memory and disk. Versions before
+        // 11.5 don't know the loose ones.
         "--maximum-max-heap-table-size=64M".to_owned(),
         "--loose-maximum-tmp-memory-table-size=64M".to_owned(),
         "--maximum-sort-buffer-size=16M".to_owned(),
@@ -107,12 +141,12 @@ pub(super) fn mariadb(settings: &PlatformSettings, gateway: &str, admin_hash: &s
         "--maximum-read-rnd-buffer-size=16M".to_owned(),
         "--max-session-mem-used=256M".to_owned(),
         "--maximum-max-session-mem-used=256M".to_owned(),
-        "--loose-max-tmp-session-space-usage=1G".to_owned(),
-        "--loose-maximum-max-tmp-session-space-usage=1G".to_owned(),
-        "--loose-max-tmp-total-space-usage=8G".to_owned(),
-        "--innodb-temp-data-file-path=ibtmp1:12M:autoextend:max:4G".to_owned(),
+        format!("--loose-max-tmp-session-space-usage={SESSION_SPACE_MIB}M"),
+        format!("--loose-maximum-max-tmp-session-space-usage={SESSION_SPACE_MIB}M"),
+        format!("--loose-max-tmp-total-space-usage={TOTAL_SPACE_MIB}M"),
+        "--innodb-temp-data-file-path=ibtmp1:12M:autoextend:max:2G".to_owned(),
         "--lock-wait-timeout=60".to_owned(),
-        "--innodb-buffer-pool-size=256M".to_owned(),
+        format!("--innodb-buffer-pool-size={}M", share.buffer_pool_mib),
         "--character-set-server=utf8mb4".to_owned(),
     ];
     let init = format!(
@@ -149,7 +183,12 @@ pub(super) fn mariadb(settings: &PlatformSettings, gateway: &str, admin_hash: &s
             ],
             sysctls: Vec::new(),
             capabilities: Vec::new(),
-            limits: ContainerLimits { memory_mib: 2048, cpu_milli: 0, pids: 1024, log_mib: 10 },
+            limits: ContainerLimits {
+                memory_mib: share.memory_mib,
+                cpu_milli: share.cpu_milli,
+                pids: 1024,
+                log_mib: 10,
+            },
             restart: true,
         },
         files: vec![
@@ -198,10 +237,8 @@ pub(super) fn caddy(settings: &PlatformSettings, kernel: &str) -> Server {
             env: Vec::new(),
             extra_hosts: Vec::new(),
             read_only_root: false,
-            publish: vec![
-                ("0.0.0.0".to_owned(), settings.http_port, 80),
-                ("0.0.0.0".to_owned(), settings.https_port, 443),
-            ],
+            // Without an address the Engine publishes on all, those of IPv6 among them where its host has any.
+            publish: vec![(String::new(), settings.http_port, 80), (String::new(), settings.https_port, 443)],
             sysctls: caddy_sysctls(kernel),
             capabilities: Vec::new(),
             limits: ContainerLimits { memory_mib: 1024, cpu_milli: 0, pids: 512, log_mib: 10 },
@@ -220,6 +257,47 @@ pub(super) fn caddy(settings: &PlatformSettings, kernel: &str) -> Server {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hostplane_domain::desired::SiteLimits;
+
+    #[test]
+    fn a_site_s_sessions_never_use_up_what_all_may_sort() {
+        let sessions = u32::from(SiteLimits::default().database_connections);
+        assert!(sessions * SESSION_SPACE_MIB <= TOTAL_SPACE_MIB * 2 / 3, "a third is left for the others");
+    }
+
+    fn share(memory_mib: u32, set: impl FnOnce(&mut PlatformSettings)) -> (u32, u32, u32) {
+        let mut settings = PlatformSettings::default();
+        set(&mut settings);
+        let engine = EngineFacts { memory_mib, cores: 4, ..EngineFacts::default() };
+        let share = MariadbShare::of(&settings, &engine);
+        (share.memory_mib, share.buffer_pool_mib, share.cpu_milli)
+    }
+
+    #[test]
+    fn mariadb_s_share_follows_the_machine() {
+        for (machine, memory, pool) in [
+            (0, 2048, 256),
+            (2000, 2048, 256),
+            (15_990, 2048, 256),
+            (24_105, 4096, 1280),
+            (32_000, 4096, 1280),
+            (64_200, 8192, 3328),
+        ] {
+            assert_eq!(share(machine, |_| ()), (memory, pool, 3000), "{machine}");
+        }
+    }
+
+    #[test]
+    fn mariadb_s_share_is_the_operator_s() {
+        let small = |settings: &mut PlatformSettings| settings.mariadb_memory_mib = Some(1024);
+        assert_eq!(share(64_200, small), (1024, 128, 3000));
+        let set = |settings: &mut PlatformSettings| {
+            settings.mariadb_memory_mib = Some(6000);
+            settings.mariadb_buffer_pool_mib = Some(4000);
+            settings.mariadb_cpu_milli = Some(1500);
+        };
+        assert_eq!(share(64_200, set), (6000, 4000, 1500));
+    }
 
     #[test]
     fn connections_migrate_where_the_kernel_can() {

@@ -2,7 +2,7 @@
 
 use hostplane_domain::container::ContainerSpec;
 use hostplane_domain::mark::Labels;
-
+use hostplane_domain::render::guard::NamedServer;
 use hostplane_engine::platform::{Platform, PlatformSettings};
 use hostplane_infra::containers::{ContainerState, Containers};
 use hostplane_infra::error::{Dependency, EffectError, Rejection};
@@ -18,13 +18,14 @@ fn settings() -> PlatformSettings {
         mariadb_image: "hostplane/mariadb:test".into(),
         mariadb_port: 3306,
         mariadb_admin_port: 3307,
-        named_ports: Vec::new(),
+        allow_private_networks: true,
         guard_image: "g:1".into(),
         caddy_container: "caddy".into(),
         caddy_image: "hostplane/caddy:test".into(),
         caddy_conf_dir: "/etc/caddy".into(),
         http_port: 8080,
         https_port: 8443,
+        ..PlatformSettings::default()
     }
 }
 
@@ -67,7 +68,7 @@ async fn other_settings_replace_a_server_and_keep_its_volumes() {
     platform(&harness, other).await.up().await.unwrap();
     let state = harness.state();
     let caddy = harness.world.state().containers.container("caddy").unwrap().1.clone();
-    assert!(caddy.spec.publish.contains(&("0.0.0.0".to_owned(), 80, 80)));
+    assert!(caddy.spec.publish.contains(&(String::new(), 80, 80)));
     assert_eq!(state.containers.volumes.keys().collect::<Vec<_>>(), volumes.keys().collect::<Vec<_>>());
     assert_eq!(state.containers.containers.len(), 3);
 }
@@ -93,7 +94,8 @@ async fn the_guard_has_one_right_and_other_ports_make_other_rules() {
     assert_eq!((first.capabilities, first.network.as_deref()), (vec!["NET_ADMIN".to_owned()], Some("host")));
     assert!(first.mounts.is_empty() && first.read_only_root);
     assert!(first.command[3].contains("ip daddr 172.17.0.1 tcp dport 3306 accept"), "{:?}", first.command);
-    let other = PlatformSettings { mariadb_port: 3316, named_ports: vec![3320], ..settings() };
+    let named_servers = vec![NamedServer { address: None, port: 3320 }];
+    let other = PlatformSettings { mariadb_port: 3316, named_servers, ..settings() };
     platform(&harness, other).await.up().await.unwrap();
     let rules = guard().command[3].clone();
     assert!(rules.contains("tcp dport 3316 accept") && rules.contains("tcp dport 3320 accept"), "{rules}");

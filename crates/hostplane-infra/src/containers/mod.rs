@@ -110,7 +110,7 @@ impl Tuning {
 }
 
 /// Facts about the container engine.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EngineFacts {
     /// The Engine's version.
     pub version: String,
@@ -120,6 +120,10 @@ pub struct EngineFacts {
     pub time: Option<Timestamp>,
     /// The Engine's data directory on its host.
     pub data_dir: String,
+    /// Memory of the host, in MiB.
+    pub memory_mib: u32,
+    /// Cores of the host.
+    pub cores: u32,
 }
 
 /// Facts about an image.

@@ -307,7 +307,8 @@ impl Containers for FakeWorld {
     async fn about(&self) -> Effect<EngineFacts> {
         let time = Some(self.clock.now());
         let (version, kernel) = ("20.10.24".to_owned(), "6.1.0-44-amd64".to_owned());
-        Ok(EngineFacts { version, kernel, time, data_dir: "/var/lib/docker".to_owned() })
+        let data_dir = "/var/lib/docker".to_owned();
+        Ok(EngineFacts { version, kernel, time, data_dir, memory_mib: 7936, cores: 2 })
     }
 
     async fn events(&self) -> Effect<EngineEvents> {

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hostplane_domain::desired::SiteLimits;
+use hostplane_domain::render::guard::NamedServer;
 use hostplane_domain::subnet::SubnetPool;
 use hostplane_domain::wordpress::{PhpSettings, SiteImages};
 use hostplane_engine::platform::{MARIADB_ADMIN, Platform, PlatformSettings};
@@ -56,6 +57,8 @@ pub(crate) enum ConfigError {
     Mail(#[from] mail::MailError),
     #[error("{0} and {1} are both {2}; give one of them another port")]
     SamePort(&'static str, &'static str, u16),
+    #[error("MARIADB_BUFFER_POOL_MB is set: set MARIADB_MEMORY_MB too, to at least a third more")]
+    BufferPool,
 }
 
 /// The settings, checked.
@@ -72,6 +75,7 @@ impl Config {
         let database = settings.database_url.as_ref().map(|url| database_file(url.expose_secret())).transpose()?;
         let config = Self { settings, wp_dsn, database };
         config.check_ports()?;
+        config.check_buffer_pool()?;
         config.check_machines()?;
         Ok(config)
     }
@@ -193,13 +197,13 @@ impl Config {
         self.settings.site_db_host.clone().unwrap_or_else(default)
     }
 
-    /// Ports of servers that the settings name for the sites; the servers may be on the sites' machine.
-    fn named_ports(&self) -> Vec<u16> {
+    /// Servers that the settings name for the sites, which may be on the sites' machine.
+    fn named_servers(&self) -> Vec<NamedServer> {
         let settings = &self.settings;
         let is_named = settings.site_db_host.is_some() || self.wp_dsn.is_some();
-        let database = is_named.then(|| port_of(&self.site_db_host())).flatten();
-        let mail = settings.smtp_host.as_ref().map(|_| settings.smtp_port);
-        database.into_iter().chain(mail).collect()
+        let database = is_named.then(|| self.site_db_host());
+        let mail = settings.smtp_host.as_ref().map(|host| format!("{host}:{}", settings.smtp_port));
+        database.into_iter().chain(mail).filter_map(|server| named_server(&server)).collect()
     }
 
     /// Settings to make the platform.
@@ -227,7 +231,12 @@ impl Config {
             mariadb_image: String::new(),
             mariadb_port: settings.mariadb_port,
             mariadb_admin_port: settings.mariadb_admin_port,
-            named_ports: self.named_ports(),
+            named_servers: self.named_servers(),
+            allow_port_25: settings.allow_port_25,
+            allow_private_networks: settings.allow_private_networks,
+            mariadb_memory_mib: settings.mariadb_memory_mb,
+            mariadb_buffer_pool_mib: settings.mariadb_buffer_pool_mb,
+            mariadb_cpu_milli: settings.mariadb_cpus,
             guard_image: String::new(),
             caddy_container: settings.caddy_container.clone(),
             caddy_image: String::new(),
@@ -244,6 +253,13 @@ impl Config {
             Some((interface, network)) => Err(ConfigError::PoolInUse { pool, network, interface }),
             None => Ok(()),
         }
+    }
+
+    /// Refuses a buffer pool that leaves no memory for sessions.
+    fn check_buffer_pool(&self) -> Result<(), ConfigError> {
+        let Some(pool) = self.settings.mariadb_buffer_pool_mb else { return Ok(()) };
+        let memory = self.settings.mariadb_memory_mb.unwrap_or_default();
+        if pool <= memory / 4 * 3 { Ok(()) } else { Err(ConfigError::BufferPool) }
     }
 
     fn check_ports(&self) -> Result<(), ConfigError> {
@@ -266,9 +282,10 @@ impl Config {
     }
 }
 
-/// The port of `HOST:PORT`.
-fn port_of(address: &str) -> Option<u16> {
-    address.rsplit_once(':')?.1.parse().ok()
+/// The server at `HOST:PORT`.
+fn named_server(server: &str) -> Option<NamedServer> {
+    let (host, port) = server.rsplit_once(':')?;
+    Some(NamedServer { address: host.parse().ok(), port: port.parse().ok()? })
 }
 
 fn required(image: Option<&String>, name: &'static str) -> Result<String, ConfigError> {

@@ -118,6 +118,14 @@ pub(crate) struct Settings {
     #[arg(long, env = "STATEMENT_SECONDS", value_name = "SECONDS", default_value_t = 300,
           value_parser = clap::value_parser!(u32).range(0..=86_400), help_heading = "Sites")]
     pub statement_seconds: u32,
+    /// Let sites reach port 25 of other machines, on which mail is delivered without a relay (of `up`).
+    #[arg(long, env = "ALLOW_PORT_25", value_name = "BOOL", action = ArgAction::Set, default_value_t = false,
+          help_heading = "Sites")]
+    pub allow_port_25: bool,
+    /// Let sites reach private networks, such as 10.0.0.0/8 (of `up`).
+    #[arg(long, env = "ALLOW_PRIVATE_NETWORKS", value_name = "BOOL", action = ArgAction::Set, default_value_t = true,
+          help_heading = "Sites")]
+    pub allow_private_networks: bool,
     /// Image with PHP-FPM and WordPress.
     #[arg(long, env = "PHP_IMAGE", value_name = "IMAGE", value_parser = image, help_heading = "Sites")]
     pub php_image: Option<String>,
@@ -191,6 +199,18 @@ pub(crate) struct Settings {
     #[arg(long, env = "MARIADB_ADMIN_PORT", value_name = "PORT", default_value_t = 3307, value_parser = port(),
           help_heading = "Platform")]
     pub mariadb_admin_port: u16,
+    /// Memory of MariaDB, in MB (MiB; of `up`). Default: 2048, and more on a machine with more than 16 GiB.
+    #[arg(long, env = "MARIADB_MEMORY_MB", value_name = "MB", value_parser = clap::value_parser!(u32).range(512..=4_194_304),
+          help_heading = "Platform")]
+    pub mariadb_memory_mb: Option<u32>,
+    /// MariaDB's buffer pool, in MB (MiB; of `up`): at most three quarters of its memory. Default: an eighth of 2048, and
+    /// half of what there is beyond.
+    #[arg(long, env = "MARIADB_BUFFER_POOL_MB", value_name = "MB",
+          value_parser = clap::value_parser!(u32).range(32..=3_145_728), help_heading = "Platform")]
+    pub mariadb_buffer_pool_mb: Option<u32>,
+    /// Cores that MariaDB may use at most (of `up`). Default: three quarters of the machine's.
+    #[arg(long, env = "MARIADB_CPUS", value_name = "CORES", value_parser = cores, help_heading = "Platform")]
+    pub mariadb_cpus: Option<u32>,
 }
 
 /// Encryption of connections to the mail server.
@@ -239,6 +259,19 @@ fn scheme(text: &str) -> Result<String, &'static str> {
         "https" => Err("only http is available in this version; https comes with TLS"),
         _ => Err("expected http"),
     }
+}
+
+/// Reads a number of cores, in thousandths.
+fn cores(text: &str) -> Result<u32, &'static str> {
+    let expected = "expected a number of cores from 0.1 to 1024, such as 1.5";
+    let (whole, part) = text.split_once('.').unwrap_or((text, "0"));
+    let is_number =
+        |text: &str, most| (1..=most).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+    if !is_number(whole, 4) || !is_number(part, 3) {
+        return Err(expected);
+    }
+    let milli = format!("{whole}{part:0<3}").parse().map_err(|_| expected)?;
+    if (100..=1_024_000).contains(&milli) { Ok(milli) } else { Err(expected) }
 }
 
 /// The Engine's rule for names.

@@ -106,6 +106,13 @@ fn bad_values_are_usage_errors() {
         ("CONCURRENCY", "0"),
         ("LOG_LEVEL", "loud"),
         ("API_ADDRESS", "localhost"),
+        ("STATEMENT_SECONDS", "-1"),
+        ("ALLOW_PORT_25", "x"),
+        ("MARIADB_CPUS", "0.05"),
+        ("MARIADB_CPUS", "1e3"),
+        ("MARIADB_CPUS", "1.2345"),
+        ("MARIADB_CPUS", ".5"),
+        ("MARIADB_MEMORY_MB", "511"),
     ] {
         let error = settings(&[(name, value)], &[]).expect_err(name);
         assert_eq!(error.exit_code(), 2, "{name}={value}");
@@ -205,6 +212,44 @@ fn a_database_server_elsewhere_is_the_sites_too() {
     assert_eq!(of("root:p@ss@tcp(db.example.com:3310)/"), "db.example.com:3310");
     assert_eq!(of("mysql://root:x@[fd00::3]"), "[fd00::3]:3306");
     assert_eq!(of("mysql://root:x@127.0.0.1:3310"), "host.docker.internal:3310");
+}
+
+#[test]
+fn servers_named_for_sites_are_known_by_address_where_they_have_one() {
+    let of = |files: &[(&str, &str)]| config(files).unwrap().platform_that_exists().named_servers;
+    let server = |address: Option<&str>, port| NamedServer { address: address.map(|text| text.parse().unwrap()), port };
+    assert_eq!(of(&[]), []);
+    let relay = [("SITE_DB_HOST", "10.0.0.3:3310"), ("SMTP_HOST", "mail.example.com"), ("SMTP_PORT", "25")];
+    assert_eq!(of(&relay), [server(Some("10.0.0.3"), 3310), server(None, 25)]);
+    // Sites have no IPv6.
+    assert_eq!(of(&[("SITE_DB_HOST", "[fd00::3]:3310")]), [server(None, 3310)]);
+}
+
+#[test]
+fn mariadb_s_memory_cpus_and_statements_are_settings() {
+    let platform = |files: &[(&str, &str)]| config(files).map(|config| config.platform_that_exists());
+    let unset = platform(&[]).unwrap();
+    assert_eq!((unset.mariadb_memory_mib, unset.mariadb_buffer_pool_mib, unset.mariadb_cpu_milli), (None, None, None));
+    let (memory, pool) = (("MARIADB_MEMORY_MB", "4096"), ("MARIADB_BUFFER_POOL_MB", "3072"));
+    let set = platform(&[memory, pool, ("MARIADB_CPUS", "1.5")]).unwrap();
+    assert_eq!(
+        (set.mariadb_memory_mib, set.mariadb_buffer_pool_mib, set.mariadb_cpu_milli),
+        (Some(4096), Some(3072), Some(1500))
+    );
+    assert_eq!(platform(&[pool]).unwrap_err(), ConfigError::BufferPool);
+    assert_eq!(platform(&[memory, ("MARIADB_BUFFER_POOL_MB", "3073")]).unwrap_err(), ConfigError::BufferPool);
+    assert_eq!(platform(&[("MARIADB_CPUS", "12")]).unwrap().mariadb_cpu_milli, Some(12_000));
+    let images = [("PHP_IMAGE", "p:1"), ("NGINX_IMAGE", "n:1")];
+    let limit = |more: &[(&str, &str)]| config(&[&images, more].concat()).unwrap().sites().unwrap().statement_limit;
+    assert_eq!((limit(&[]), limit(&[("STATEMENT_SECONDS", "0")])), (Duration::from_mins(5), Duration::ZERO));
+}
+
+#[test]
+fn port_25_is_closed_and_private_networks_are_open_unless_set() {
+    let of = |files: &[(&str, &str)]| config(files).unwrap().platform_that_exists();
+    assert_eq!((of(&[]).allow_port_25, of(&[]).allow_private_networks), (false, true));
+    let other = of(&[("ALLOW_PORT_25", "true"), ("ALLOW_PRIVATE_NETWORKS", "false")]);
+    assert_eq!((other.allow_port_25, other.allow_private_networks), (true, false));
 }
 
 #[test]

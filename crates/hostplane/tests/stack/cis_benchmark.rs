@@ -128,7 +128,7 @@ const CHECKS: &[Check] = &[
     Check {
         number: "5.11",
         what: "a limit of CPU",
-        waived: &["caddy", "mariadb"],
+        waived: &["caddy"],
         holds: |c| c.host("NanoCpus").as_u64() > Some(0),
     },
     Check {

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use crate::instance::{Instance, images};
+use crate::onward;
 use crate::own_engine::{DOCKER_PORT, OwnEngine};
 use crate::reach::{Place, files_with, php, reached};
 
@@ -16,6 +17,9 @@ const LISTEN: &str = "$s = stream_socket_server('tcp://[::]:PORT') ?: exit(1); \
                       while (true) { if ($c = @stream_socket_accept($s, -1)) { fwrite($c, 'reached'); fclose($c); } }";
 const LISTENER_PORT: u16 = 8099;
 const METADATA: &str = "169.254.169.254";
+/// Two more addresses of the machine beyond the host: one of the Internet, and a private one.
+pub const OUTSIDE: &str = "192.0.2.254";
+pub const PRIVATE: &str = "192.168.77.254";
 
 /// A forbidden destination: its name, the address that the site tries, and the place from which the same probe has to
 /// succeed, with the address that it has there.
@@ -25,13 +29,13 @@ struct Target {
     control: (Place, String),
 }
 
-struct Harness {
-    instance: Instance,
-    attacker: String,
-    victim: String,
+pub struct Harness {
+    pub instance: Instance,
+    pub attacker: String,
+    pub victim: String,
     /// Addresses of the host, IPv4 and IPv6, but for loopback ones.
     host: Vec<String>,
-    engine: OwnEngine,
+    pub engine: OwnEngine,
 }
 
 #[test]
@@ -44,6 +48,11 @@ fn a_hostile_site_reaches_nothing() {
     a_site_has_no_ipv6(&harness);
     databases_are_kept_apart_by_their_passwords(&harness);
     files_and_secrets_of_others_are_not_there(&harness);
+    onward::mail_goes_through_a_relay_alone(&harness);
+    onward::connections_to_caddy_are_counted(&harness);
+    onward::flows_between_containers_are_not_counted(&harness);
+    onward::new_flows_are_limited(&harness);
+    onward::an_operator_closes_private_networks_and_opens_port_25(&mut harness);
     rules_come_back_and_outlive_the_engine(&mut harness, &targets);
     println!("isolation: {} probes, all in {:?}", targets.len(), begun.elapsed());
     clean_removes_the_rules_and_nothing_of_others(harness);
@@ -69,10 +78,19 @@ impl Harness {
         instance.docker(&[&metadata[..], &[&listen(80)]].concat());
         let process = instance.docker(&["inspect", "--format", "{{.State.Pid}}", "metadata"]);
         engine.run(&["ip", "link", "add", "cable", "type", "veth", "peer", "name", "eth0", "netns", &process]);
-        engine.run(&["ip", "address", "add", "169.254.169.1/24", "dev", "cable"]);
+        for address in ["169.254.169.1", "192.0.2.1", "192.168.77.1"] {
+            engine.run(&["ip", "address", "add", &format!("{address}/24"), "dev", "cable"]);
+        }
         engine.run(&["ip", "link", "set", "cable", "up"]);
         let inside = format!("--net=/proc/{process}/ns/net");
-        engine.run(&["nsenter", &inside, "ip", "address", "add", &format!("{METADATA}/24"), "dev", "eth0"]);
+        for address in [METADATA, OUTSIDE, PRIVATE] {
+            engine.run(&["nsenter", &inside, "ip", "address", "add", &format!("{address}/24"), "dev", "eth0"]);
+        }
+        for port in [25, 53, 587] {
+            instance.docker(&["exec", "--detach", "metadata", "php", "-r", &listen(port)]);
+        }
+        let sink = "$s = stream_socket_server('udp://0.0.0.0:9999', $c, $w, STREAM_SERVER_BIND); fgets($s);";
+        instance.docker(&["exec", "--detach", "metadata", "php", "-r", &format!("{sink} sleep(9999);")]);
         engine.run(&["nsenter", &inside, "ip", "link", "set", "eth0", "up"]);
         engine.run(&["ip", "address", "add", "198.51.100.7/32", "dev", "lo"]);
         engine.run(&["ip", "address", "add", "2001:db8::7/128", "dev", "lo"]);

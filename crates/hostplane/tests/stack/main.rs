@@ -10,10 +10,12 @@ mod collisions;
 mod drift_repair;
 mod engine_restart;
 mod installer;
+mod ipv6;
 mod isolation;
 mod kills;
 mod life;
 mod noisy_neighbour;
+mod onward;
 mod outage;
 mod owner;
 mod random_kills;
@@ -29,4 +31,4 @@ mod three_hosts;
 mod tls;
 mod wordpress;
 
-use support::{browser, docker, host, instance, journal, killer, ledger, own_engine, probe, reach, relay};
+use support::{browser, datagrams, docker, host, instance, journal, killer, ledger, own_engine, probe, reach, relay};

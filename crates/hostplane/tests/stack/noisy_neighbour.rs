@@ -6,9 +6,12 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use crate::datagrams::{Flood, packets};
 use crate::docker::{docker, inspect};
+use crate::host::{Host, cable};
 use crate::instance::Instance;
 use crate::probe::Probe;
 use crate::reach::{Place, php};
@@ -42,9 +45,10 @@ fgets(fopen('/tmp/hold', 'r'));
 /// Opens connections without a word, until they are refused or there are more than MariaDB takes in all.
 const SILENT: &str = r#"<?php
 require '/etc/hostplane/wp-config.php';
-[$host, $port] = explode(':', DB_HOST); $open = [];
+[$host, $port] = explode(':', DB_HOST); $open = []; $begun = microtime(true);
 while (count($open) < 2000 && ($socket = @stream_socket_client("tcp://$host:$port", $code, $error, 5))) { $open[] = $socket; }
-echo count($open), "\n"; fflush(STDOUT);
+while (!feof($open[0]) && microtime(true) < $begun + 20) { fread($open[0], 1000); }
+echo count($open), ' ', (int) (microtime(true) - $begun), "\n"; fflush(STDOUT);
 fgets(fopen('/tmp/hold', 'r'));
 "#;
 
@@ -62,13 +66,34 @@ foreach (['memory' => 'ENGINE=MEMORY', 'myisam' => 'ENGINE=MyISAM', 'outside' =>
 }
 $said['temporary'] = $db->query('CREATE TEMPORARY TABLE hog_t (x INT) ENGINE=MEMORY') ? $engine('hog_t') : $db->error;
 foreach (['max_heap_table_size', 'sort_buffer_size', 'join_buffer_size', 'max_session_mem_used',
-    'max_tmp_session_space_usage', 'tmp_memory_table_size'] as $name) {
+    'max_tmp_session_space_usage', 'tmp_memory_table_size', 'read_buffer_size', 'read_rnd_buffer_size'] as $name) {
     $db->query("SET SESSION $name = 1099511627776");
     $said[$name] = (int) $db->query("SELECT @@$name")->fetch_row()[0];
 }
+$said['all'] = (int) $db->query('SELECT @@GLOBAL.max_tmp_total_space_usage')->fetch_row()[0];
 echo json_encode($said);
 "#;
 
+/// Sorts more than a session may, and then fills tables that only it sees, in portions of 100 MB until it is refused.
+const TEMPORARY: &str = r#"<?php
+require '/etc/hostplane/wp-config.php';
+mysqli_report(MYSQLI_REPORT_OFF); [$host, $port] = explode(':', DB_HOST);
+$db = mysqli_connect($host, DB_USER, DB_PASSWORD, DB_NAME, (int) $port);
+$sort = 'SELECT COUNT(*) FROM (SELECT SHA2(seq, 512) AS s FROM seq_1_to_ROWS ORDER BY 1 LIMIT 100000000) AS t';
+$few = $db->query(str_replace('ROWS', '1000000', $sort)) ? 0 : $db->errno;
+$many = $db->query(str_replace('ROWS', '8000000', $sort)) ? 0 : $db->errno;
+$db->query('CREATE TEMPORARY TABLE hog_space (x LONGTEXT)'); $full = 0;
+for ($filled = 0; $filled < 3000 && !$full; $filled += 100) {
+    $full = $db->query("INSERT INTO hog_space SELECT REPEAT('a', 1000000) FROM seq_1_to_100") ? 0 : $db->errno;
+}
+echo "$few $many $full $filled\n"; fflush(STDOUT);
+fgets(fopen('/tmp/hold', 'r'));
+"#;
+
+/// Time that Caddy gives a connection without a request, and some for a busy machine; its own default is five minutes.
+const IDLE_PATIENCE: Duration = Duration::from_secs(200);
+/// Time that nginx gives a body that stands still, and some for a busy machine; its own default is a minute.
+const BODY_PATIENCE: Duration = Duration::from_secs(50);
 /// Time that Caddy gives a header, and some for a busy machine.
 const HEADER_PATIENCE: Duration = Duration::from_secs(20);
 
@@ -81,6 +106,7 @@ fn a_hog_hurts_only_its_own_site() {
     let (hog, bystander) = (instance.site("hog"), instance.site("bystander"));
     instance.create(&hog);
     instance.create(&bystander);
+    let (idle, unfinished) = (idle_connection(&instance), unfinished_body(&instance, &bystander));
     let container = format!("php_{hog}");
     let case = |what: &str, worst: &mut dyn FnMut()| {
         let probe = Probe::of(&instance, &bystander);
@@ -126,8 +152,10 @@ fn a_hog_hurts_only_its_own_site() {
     });
     case("connections to the database without a word", &mut || {
         held(&container, SILENT, |said| {
-            let open: u32 = said.trim().parse().expect("a number");
+            let (open, seconds) = said.trim().split_once(' ').expect("two numbers");
+            let [open, seconds] = [open, seconds].map(|number| number.parse::<u32>().expect("a number"));
             assert!((200..=300).contains(&open), "{open} connections of one site");
+            assert!((2..8).contains(&seconds), "MariaDB waited {seconds} s for a word");
             all_others_go_on(&instance, &bystander);
         });
     });
@@ -148,6 +176,23 @@ fn a_hog_hurts_only_its_own_site() {
             let _ = visitor.read_to_end(&mut Vec::new());
         }
         assert!(begun.elapsed() < HEADER_PATIENCE, "Caddy keeps them for {:?}", begun.elapsed());
+        for (size, status) in [(30_000, "404"), (100_000, "431")] {
+            assert_eq!(status_with_header_of(&instance, size), status, "{size} bytes of header");
+        }
+    });
+    case("temporary tables", &mut || {
+        held(&container, TEMPORARY, |said| {
+            // 201: its own temporary space is used up; 1114: a table is full.
+            let words: Vec<&str> = said.split_whitespace().collect();
+            let filled: u32 = words[3].parse().expect("a number");
+            assert_eq!(words[..3], ["0", "201", "1114"], "{said}");
+            assert!((1000..=2200).contains(&filled), "{said}");
+            all_others_go_on(&instance, &bystander);
+        });
+    });
+    case("a flood of datagrams", &mut || {
+        datagrams_are_flows(&instance, &container);
+        all_others_go_on(&instance, &bystander);
     });
     case("all memory", &mut || {
         let ended =
@@ -162,7 +207,11 @@ fn a_hog_hurts_only_its_own_site() {
         let size = log_size(&container);
         assert!((10 << 20..LOG_LIMIT).contains(&size), "45 MiB were written, and {size} bytes are kept");
     });
-    println!("noisy neighbour: eight in {:?}", begun.elapsed());
+    let unfinished = unfinished.join().expect("a time");
+    assert!((Duration::from_secs(25)..BODY_PATIENCE).contains(&unfinished), "a body that stands still: {unfinished:?}");
+    let idle = idle.join().expect("a time");
+    assert!((Duration::from_secs(100)..IDLE_PATIENCE).contains(&idle), "a connection without a request: {idle:?}");
+    println!("noisy neighbour: ten in {:?}", begun.elapsed());
 }
 
 fn tables_stay_where_they_belong(instance: &Instance, container: &str) {
@@ -176,14 +225,77 @@ fn tables_stay_where_they_belong(instance: &Instance, container: &str) {
         ("sort_buffer_size", 16 << 20),
         ("join_buffer_size", 16 << 20),
         ("max_session_mem_used", 256 << 20),
-        ("max_tmp_session_space_usage", 1 << 30),
+        ("max_tmp_session_space_usage", 256 << 20),
         ("tmp_memory_table_size", 64 << 20),
+        ("read_buffer_size", 16 << 20),
+        ("read_rnd_buffer_size", 16 << 20),
+        ("all", 8 << 30),
     ];
     for (name, most) in most {
         assert!(said[name].as_i64().is_some_and(|value| value <= most), "{name}: {said}");
     }
     let outside = docker(&["exec", &format!("{}-mariadb", instance.tag), "find", "/tmp", "-name", "*hog*"]);
     assert_eq!(outside, "");
+    let kind = docker(&["exec", &format!("{}-mariadb", instance.tag), "stat", "--file-system", "--format=%T", "/tmp"]);
+    assert_ne!(kind, "tmpfs", "what MariaDB sorts is on disk");
+}
+
+/// One site's flows to elsewhere are a small part of those that the kernel can keep; a foreign container's aren't.
+fn datagrams_are_flows(instance: &Instance, container: &str) {
+    let outside = Host::new();
+    let address = cable(&outside, None).0.to_string();
+    let arrived = || {
+        let table = outside.within("cat").arg("/proc/net/dev").output().expect("cat runs").stdout;
+        packets(&String::from_utf8_lossy(&table), |name| name != "lo").0
+    };
+    let flood = Flood { address: &address, most: 1_000_000, seconds: 12, to_one_port: false };
+    let (sent, flows) = flood.from(instance, &Place::Container(container.to_owned()), arrived);
+    println!("noisy neighbour: of {sent} datagrams {flows} were flows");
+    assert!(sent > 6000 && (2500..=3100).contains(&flows), "of {sent} datagrams {flows} were flows");
+    let control = Flood { most: 6000, ..flood };
+    let (sent, flows) = control.from(instance, &Place::Network("bridge".to_owned()), arrived);
+    assert!(sent == 6000 && flows > 5500, "of {sent} datagrams {flows} were flows");
+}
+
+/// Asks Caddy for one page, and answers how long Caddy keeps the connection after that.
+fn idle_connection(instance: &Instance) -> JoinHandle<Duration> {
+    let mut visitor = asking(instance, "GET / HTTP/1.1\r\nHost: x\r\n\r\n", IDLE_PATIENCE);
+    timed(move || visitor.read_to_end(&mut Vec::new()))
+}
+
+/// Begins to send a body to a site, and answers how long it is waited for.
+fn unfinished_body(instance: &Instance, site: &str) -> JoinHandle<Duration> {
+    let (host, close) = (instance.authority(site), "Connection: close\r\nContent-Length: 1000");
+    let request = format!("POST /wp-login.php HTTP/1.1\r\nHost: {host}\r\n{close}\r\n\r\nlog=");
+    let mut visitor = asking(instance, &request, BODY_PATIENCE * 2);
+    timed(move || visitor.read(&mut [0; 1]))
+}
+
+fn asking(instance: &Instance, request: &str, patience: Duration) -> TcpStream {
+    let mut visitor = TcpStream::connect(("127.0.0.1", instance.http_port)).expect("Caddy listens");
+    visitor.set_read_timeout(Some(patience)).expect("a socket");
+    visitor.write_all(request.as_bytes()).expect("it is sent");
+    visitor
+}
+
+fn timed(read: impl FnOnce() -> std::io::Result<usize> + Send + 'static) -> JoinHandle<Duration> {
+    std::thread::spawn(move || {
+        let begun = Instant::now();
+        let _ = read();
+        begun.elapsed()
+    })
+}
+
+/// The status of Caddy's answer to a request with so large a header.
+fn status_with_header_of(instance: &Instance, size: usize) -> String {
+    let mut visitor = TcpStream::connect(("127.0.0.1", instance.http_port)).expect("Caddy listens");
+    let request = format!("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Large: {}\r\n\r\n", "a".repeat(size));
+    visitor.set_read_timeout(Some(HEADER_PATIENCE)).expect("a socket");
+    // Caddy may answer before it has read everything.
+    let _ = visitor.write_all(request.as_bytes());
+    let mut answer = [0; 12];
+    visitor.read_exact(&mut answer).expect("an answer");
+    String::from_utf8_lossy(&answer[9..]).into_owned()
 }
 
 /// Runs a program in a container until it has said a line, and holds it there meanwhile.

@@ -200,6 +200,8 @@ impl Containers for Docker {
             kernel: info.kernel_version.unwrap_or_default(),
             time: time.map(|time| Timestamp(time.as_microsecond())),
             data_dir: info.docker_root_dir.unwrap_or_default(),
+            memory_mib: info.mem_total.and_then(|bytes| u32::try_from(bytes / (1024 * 1024)).ok()).unwrap_or_default(),
+            cores: info.ncpu.and_then(|cores| u32::try_from(cores).ok()).unwrap_or_default(),
         })
     }
 

@@ -214,11 +214,12 @@ pub async fn removed_twice_at_once(harness: &Harness) {
 
 pub async fn port_taken(harness: &Harness) {
     let port = crate::port::free();
-    for (what, fits) in [("one", true), ("two", false)] {
+    // Without an address it is that of all.
+    for (what, address, fits) in [("one", "", true), ("two", "127.0.0.1", false)] {
         harness.network(what, 28).await;
         let mut spec = harness.spec(what);
         spec.network = Some(harness.name(what));
-        spec.publish = vec![("127.0.0.1".to_owned(), port, 80)];
+        spec.publish = vec![(address.to_owned(), port, 80)];
         let id = harness.create(&spec).await;
         let started = harness.containers.start_container(&id).await;
         if fits {

@@ -26,6 +26,7 @@ pub async fn about(harness: &Harness) {
     assert!(about.version.starts_with(|c: char| c.is_ascii_digit()), "{about:?}");
     assert!(about.kernel.starts_with(|c: char| c.is_ascii_digit()), "{about:?}");
     assert!(about.data_dir.starts_with('/') && about.time.is_some(), "{about:?}");
+    assert!(about.memory_mib > 256 && about.cores > 0, "{about:?}");
 }
 
 pub async fn mounts_and_health(harness: &Harness) {

@@ -92,7 +92,8 @@ impl ContainersState {
         let running = self.containers.values().filter(|other| other.state == ContainerState::Running);
         for (address, port, _) in running.flat_map(|other| &other.spec.publish) {
             let clash = |(wanted, wanted_port, _): &&(String, u16, u16)| {
-                wanted_port == port && (wanted == address || [wanted, address].iter().any(|any| *any == "0.0.0.0"))
+                let is_any = |address: &String| matches!(address.as_str(), "" | "0.0.0.0");
+                wanted_port == port && (wanted == address || is_any(wanted) || is_any(address))
             };
             if let Some((wanted, ..)) = starting.spec.publish.iter().find(clash) {
                 let message = format!("Bind for {wanted}:{port} failed: port is already allocated");

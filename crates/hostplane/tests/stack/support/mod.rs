@@ -1,6 +1,7 @@
 //! Installations, the servers that they meet, and hands that reach past the control plane.
 
 pub mod browser;
+pub mod datagrams;
 pub mod docker;
 pub mod host;
 pub mod instance;
