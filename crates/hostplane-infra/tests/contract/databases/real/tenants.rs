@@ -24,6 +24,9 @@ cases!(pub(super) CASES: Real = [
     a_statement_hides_from_no_limit,
 ]);
 
+/// `ER_QUERY_INTERRUPTED`.
+const INTERRUPTED: u16 = 1317;
+
 /// The server's error number.
 fn number<T: std::fmt::Debug>(result: Result<T, sqlx::Error>) -> u16 {
     match result {
@@ -104,7 +107,9 @@ async fn a_removed_tenants_connections_end(harness: &Real) {
     let mut idle = harness.login("wp_leaving", "secret").await.unwrap();
     harness.adapter.remove_tenant(&key(&spec)).await.unwrap();
     assert!(execute(&mut idle, "SELECT 1").await.is_err());
-    assert_eq!(number(harness.login("wp_leaving", "secret").await), 1045);
+    // To an unknown name the server pretends that it is another account, one with another way to log in among them.
+    let refusal = number(harness.login("wp_leaving", "secret").await);
+    assert!([1045, 1698].contains(&refusal), "{refusal}");
 }
 
 async fn an_account_for_another_host_is_foreign(harness: &Real) {
@@ -285,8 +290,7 @@ async fn a_statement_hides_from_no_limit(harness: &Real) {
         let mut session = harness.login(&tenant(&spec), "secret").await.unwrap();
         execute(&mut session, before).await.unwrap();
         running.push(tokio::spawn(async move {
-            // A sleep that is ended answers 1.
-            execute(&mut session, statement).await.unwrap();
+            assert_eq!(number(execute(&mut session, statement).await), INTERRUPTED);
             execute(&mut session, "DO 1").await
         }));
     }
