@@ -108,7 +108,7 @@ mod tests {
         let begun = Instant::now();
         begin(&world, "wp_hello");
         begin(&world, "hostplane");
-        start(&world, &gate, instance, Duration::from_secs(300));
+        start(&world, &gate, instance, Duration::from_mins(5));
         // The tenth call comes at the limit.
         gate.reached(8).await;
         assert_eq!(under_way(&world), ["wp_hello", "hostplane"]);

@@ -137,7 +137,7 @@ fn onward(access: &Access, prefix: &str) -> Vec<String> {
 }
 
 fn indented(rules: &[String]) -> String {
-    rules.iter().map(|rule| format!("\t\t{rule}\n")).collect()
+    rules.iter().flat_map(|rule| ["\t\t", rule, "\n"]).collect()
 }
 
 #[cfg(test)]

@@ -53,6 +53,8 @@ fn a_hostile_site_reaches_nothing() {
     onward::flows_between_containers_are_not_counted(&harness);
     onward::new_flows_are_limited(&harness);
     onward::an_operator_closes_private_networks_and_opens_port_25(&mut harness);
+    // The control plane was started anew, with another port.
+    let targets = harness.targets();
     rules_come_back_and_outlive_the_engine(&mut harness, &targets);
     println!("isolation: {} probes, all in {:?}", targets.len(), begun.elapsed());
     clean_removes_the_rules_and_nothing_of_others(harness);
