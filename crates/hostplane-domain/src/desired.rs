@@ -35,6 +35,8 @@ pub struct DesiredSite {
     pub admin_generation: u32,
     /// True while visitors get a maintenance page.
     pub suspended: bool,
+    /// True while its disk space is used up: its database takes no new rows, its route no uploads.
+    pub restricted: bool,
     /// The part that only sites of its kind have.
     pub kind: KindSpec,
 }
@@ -66,6 +68,8 @@ struct StoredSite {
     admin_generation: u32,
     #[serde(default)]
     suspended: bool,
+    #[serde(default)]
+    restricted: bool,
     kind: Option<KindSpec>,
     subnet: Option<Ipv4Net>,
     wordpress: Option<WordpressDetails>,
@@ -106,6 +110,7 @@ impl TryFrom<StoredSite> for DesiredSite {
             secret_generation: stored.secret_generation,
             admin_generation: stored.admin_generation,
             suspended: stored.suspended,
+            restricted: stored.restricted,
             kind,
         })
     }
@@ -215,6 +220,7 @@ pub(crate) mod tests {
             secret_generation: 1,
             admin_generation: 1,
             suspended: false,
+            restricted: false,
             kind: KindSpec::Wordpress(wordpress()),
         }
     }
@@ -261,7 +267,7 @@ pub(crate) mod tests {
     #[test]
     fn settings_unknown_when_stored_have_defaults() {
         let mut stored = stored_by_version_0_1();
-        for field in ["php", "mail", "secret_generation", "admin_generation"] {
+        for field in ["php", "mail", "secret_generation", "admin_generation", "restricted"] {
             stored.as_object_mut().unwrap().remove(field).unwrap();
         }
         assert_eq!(serde_json::from_value::<DesiredSite>(stored.clone()).unwrap(), hello());

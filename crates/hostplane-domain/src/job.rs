@@ -52,6 +52,10 @@ text_enum!(
         Suspend = "suspend",
         /// A maintenance page to the site.
         Resume = "resume",
+        /// A site to one that takes no new data: its disk space is used up.
+        Restrict = "restrict",
+        /// A restricted site to one that takes data again.
+        Lift = "lift",
         /// A site to the same with new passwords and keys.
         Rotate = "rotate",
         /// A site to itself: repairs drift.

@@ -9,6 +9,7 @@ pub mod bridges;
 pub mod container;
 pub mod desired;
 pub mod details;
+pub mod disk;
 pub mod drift;
 pub mod due_events;
 pub mod health;

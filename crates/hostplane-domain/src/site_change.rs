@@ -23,6 +23,8 @@ pub enum SiteChange {
     },
     /// Visitors get a maintenance page, or the site again.
     Suspended(bool),
+    /// The site takes no new data, or data again.
+    Restricted(bool),
     /// New passwords and keys for the log-ins of the site's containers.
     Secrets {
         /// The generation of the installation's secret that they are derived from.
@@ -39,6 +41,8 @@ impl SiteChange {
             Self::Upgrade { .. } => OperationName::Upgrade,
             Self::Suspended(true) => OperationName::Suspend,
             Self::Suspended(false) => OperationName::Resume,
+            Self::Restricted(true) => OperationName::Restrict,
+            Self::Restricted(false) => OperationName::Lift,
             Self::Secrets { .. } => OperationName::Rotate,
         }
     }
@@ -67,6 +71,7 @@ impl SiteChange {
             }
             Self::Upgrade { images, mail } => after.kind.upgrade(images, mail.as_ref()),
             Self::Suspended(suspended) => after.suspended = *suspended,
+            Self::Restricted(restricted) => after.restricted = *restricted,
             Self::Secrets { generation } => {
                 after.secret_version = before.secret_version.saturating_add(1);
                 after.secret_generation = *generation;
@@ -300,6 +305,9 @@ mod tests {
         let suspended = SiteChange::Suspended(true).apply(&hello()).unwrap();
         assert_eq!(suspended, DesiredSite { suspended: true, ..hello() });
         assert_eq!(SiteChange::Suspended(false).apply(&suspended).unwrap(), hello());
+        let restricted = SiteChange::Restricted(true).apply(&hello()).unwrap();
+        assert_eq!(restricted, DesiredSite { restricted: true, ..hello() });
+        assert_eq!(SiteChange::Restricted(false).apply(&restricted).unwrap(), hello());
         let rotated = SiteChange::Secrets { generation: 3 }.apply(&hello()).unwrap();
         assert_eq!(rotated, DesiredSite { secret_version: 2, secret_generation: 3, ..hello() });
     }
@@ -372,9 +380,11 @@ mod tests {
             SiteChange::Upgrade { images: wordpress().images, mail: None },
             SiteChange::Suspended(true),
             SiteChange::Suspended(false),
+            SiteChange::Restricted(true),
+            SiteChange::Restricted(false),
             SiteChange::Secrets { generation: 1 },
         ];
         let names = changes.map(|change| change.operation().as_str());
-        assert_eq!(names, ["update", "upgrade", "suspend", "resume", "rotate"]);
+        assert_eq!(names, ["update", "upgrade", "suspend", "resume", "restrict", "lift", "rotate"]);
     }
 }

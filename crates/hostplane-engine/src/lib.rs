@@ -7,6 +7,7 @@
 pub mod app;
 mod background;
 mod context;
+mod disk;
 mod fingerprint;
 mod inventory;
 mod jobs;

@@ -48,6 +48,9 @@ pub const OPERATIONS: &[Operation] = &[
     change(OperationName::Upgrade),
     change(OperationName::Suspend),
     change(OperationName::Resume),
+    // The control plane orders these two.
+    change(OperationName::Restrict),
+    change(OperationName::Lift),
     change(OperationName::Rotate),
     // The reconciler orders it. Rolling back to a broken site would help nothing.
     Operation {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use hostplane_domain::desired::{DesiredSite, SiteLimits};
+use hostplane_domain::disk::DiskLimits;
 use hostplane_domain::ids::HostId;
 use hostplane_domain::mark::SiteRef;
 use hostplane_domain::site_kind::KindSpec;
@@ -43,8 +44,23 @@ pub struct SiteSettings {
     pub concurrency: usize,
     /// Time after which a site's statement in the database is ended; zero is no limit.
     pub statement_limit: Duration,
+    /// Disk space.
+    pub disk: DiskSettings,
     /// Timing of the background work.
     pub pace: Pace,
+}
+
+/// Settings about disk space.
+#[derive(Debug, Clone)]
+pub struct DiskSettings {
+    /// The limits.
+    pub limits: DiskLimits,
+    /// The container through which the Engine's disk is measured.
+    pub seen_from: String,
+    /// Time between two measurements of a site that is near no limit; one that is near is measured 15 times as often.
+    pub interval: Duration,
+    /// Pause between two looks for sites that are due, and between two measurements of the Engine's disk.
+    pub tick: Duration,
 }
 
 impl SiteSettings {
@@ -72,6 +88,7 @@ impl SiteSettings {
             secret_generation,
             admin_generation: secret_generation,
             suspended: false,
+            restricted: false,
             kind,
         }
     }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hostplane_domain::desired::SiteLimits;
+use hostplane_domain::disk::DiskLimits;
 use hostplane_domain::ids::JobId;
 use hostplane_domain::job::{JobState, OperationName};
 use hostplane_domain::mark::Labels;
@@ -20,7 +21,8 @@ use hostplane_domain::wordpress::{PhpSettings, SiteImages};
 use hostplane_engine::app::{App, Background, JobView, ResourceState, SiteView};
 use hostplane_engine::secrets::Secrets;
 use hostplane_engine::store::{JobFilter, NewSite, Store};
-use hostplane_engine::{pace::Pace, site_settings::SiteSettings};
+use hostplane_engine::pace::Pace;
+use hostplane_engine::site_settings::{DiskSettings, SiteSettings};
 use hostplane_infra::containers::{Containers, NetworkSpec};
 use tokio::sync::oneshot;
 use tokio::task::{JoinError, JoinHandle};
@@ -55,6 +57,13 @@ pub fn settings(pace: Pace) -> SiteSettings {
         concurrency: 4,
         // Its calls would be among those that tests count.
         statement_limit: Duration::ZERO,
+        disk: DiskSettings {
+            limits: DiskLimits::default(),
+            seen_from: "caddy".into(),
+            // Tests that measure say when.
+            interval: Duration::from_hours(24 * 365),
+            tick: Duration::from_hours(24 * 365),
+        },
         pace,
     }
 }

@@ -28,6 +28,7 @@ pub fn hello() -> DesiredSite {
         secret_generation: 1,
         admin_generation: 1,
         suspended: false,
+        restricted: false,
         kind: KindSpec::Wordpress(wordpress()),
     }
 }

@@ -1,5 +1,6 @@
 //! Caddy's main configuration and the snippet of each site.
 
+use super::caddy_restricted;
 use crate::desired::DesiredSite;
 use crate::ids::SiteId;
 use crate::mark::Mark;
@@ -50,15 +51,24 @@ pub fn route(want: &DesiredSite) -> String {
              \trespond `{MAINTENANCE_PAGE}` 503\n}}\n"
         );
     }
-    route_to(&format!("{}:80", naming::nginx_container(&want.site.name)), host, want.site.id)
+    let upstream = format!("{}:80", naming::nginx_container(&want.site.name));
+    if want.restricted {
+        let rest = proxy_to(&upstream, want.site.id);
+        return format!("http://{host} {{\n{}}}\n", caddy_restricted::around(&rest));
+    }
+    route_to(&upstream, host, want.site.id)
 }
 
 /// Renders a route from a host name to `upstream` (`host:port`).
 #[must_use]
 pub fn route_to(upstream: &str, host: &str, site: SiteId) -> String {
+    format!("http://{host} {{\n{}}}\n", proxy_to(upstream, site))
+}
+
+fn proxy_to(upstream: &str, site: SiteId) -> String {
     format!(
-        "http://{host} {{\n\treverse_proxy {upstream} {{\n\t\theader_up {SITE_HEADER} {site}\n\
-         \t\t{RETRY_FOR}\n\t\t{RETRY_EVERY}\n\t\ttransport http {{\n\t\t\t{DIAL_TIMEOUT}\n\t\t}}\n\t}}\n}}\n"
+        "\treverse_proxy {upstream} {{\n\t\theader_up {SITE_HEADER} {site}\n\
+         \t\t{RETRY_FOR}\n\t\t{RETRY_EVERY}\n\t\ttransport http {{\n\t\t\t{DIAL_TIMEOUT}\n\t\t}}\n\t}}\n"
     )
 }
 
@@ -103,6 +113,16 @@ mod tests {
             )
         );
         assert!(!MAINTENANCE_PAGE.contains(['{', '}', '`', '\n']));
+    }
+
+    #[test]
+    fn a_restricted_site_refuses_uploads_before_all_else() {
+        let restricted = route(&DesiredSite { restricted: true, ..hello() });
+        let (refusals, rest) = restricted.split_once("\thandle {\n").expect("the rest is handled");
+        assert!(refusals.starts_with("http://hello.localhost {\n\t@media {") && refusals.contains("507"), "{refusals}");
+        assert_eq!(format!("http://hello.localhost {{\n{rest}"), route(&hello()).replace("\n}\n", "\n\t}\n}\n"));
+        let both = DesiredSite { restricted: true, suspended: true, ..hello() };
+        assert_eq!(route(&both), route(&DesiredSite { suspended: true, ..hello() }));
     }
 
     #[test]

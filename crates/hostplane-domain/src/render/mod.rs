@@ -1,6 +1,7 @@
 //! Generated configuration: from the desired state to the text of a file. Files are never patched.
 
 pub mod caddy;
+pub mod caddy_restricted;
 pub mod guard;
 pub mod hooks;
 pub mod nginx;

@@ -67,7 +67,7 @@ impl Finding {
         Self { check, site: None, severity, message: message.into(), hint: Some(hint.into()) }
     }
 
-    fn of(self, site: &SiteName) -> Self {
+    pub(super) fn of(self, site: &SiteName) -> Self {
         Self { site: Some(site.clone()), ..self }
     }
 }
@@ -113,6 +113,7 @@ impl App {
         findings.extend([mariadb, caddy]);
         findings.extend(images);
         findings.push(subnets);
+        findings.extend(self.disk_findings());
         findings.extend(self.unreadable_rows().await?);
         findings.extend(self.stuck_jobs().await?);
         findings.extend(self.sites_findings(is_complete).await?);

@@ -1,6 +1,7 @@
 //! All that a front end may call.
 
 mod credentials;
+mod disk;
 mod doctor;
 mod exec;
 mod health;
@@ -15,6 +16,7 @@ mod tokens;
 
 use std::sync::{Arc, Mutex};
 
+use hostplane_domain::disk::Size;
 use hostplane_domain::ids::{InstanceId, JobId};
 use hostplane_domain::name::SiteName;
 use hostplane_domain::site_change::RefusedSetting;
@@ -24,10 +26,12 @@ use hostplane_infra::error::{Effect, EffectError};
 use hostplane_infra::world::World;
 use tokio::sync::{mpsc, oneshot, watch};
 
+pub use crate::disk::{DiskReport, MeasuredUsage, SiteDisk};
 pub use crate::inventory::ObjectKind;
 pub use crate::orphans::{BadOrphanId, OrphanId, OrphanReason, OrphanView};
 pub use crate::reconciler::{DriftReport, SiteDrift};
 pub use credentials::Credentials;
+pub use disk::DiskStatistics;
 pub use doctor::{Finding, Severity};
 pub use exec::ProgramOutput;
 pub use health::Readiness;
@@ -38,6 +42,7 @@ pub use sites::{ResourceState, ResourceView, SiteDetail, SiteView};
 pub use statistics::Statistics;
 
 use crate::background::signal::Signal;
+use crate::disk::{Disk, DiskCache};
 use crate::jobs::Worker;
 use crate::orphans::Orphans;
 use crate::reconciler::{DriftCache, Reconciler, ScanRequest};
@@ -64,6 +69,7 @@ pub struct App {
     orphans: Arc<Orphans>,
     staleness: Staleness,
     drift_cache: Arc<DriftCache>,
+    disk_cache: Arc<DiskCache>,
     /// Requests for full scans.
     scan_requests: mpsc::Sender<ScanRequest>,
 }
@@ -84,6 +90,18 @@ pub enum AppError {
         name: SiteName,
         /// Status of the site that has it.
         status: SiteStatus,
+    },
+    /// The Engine's disk has no room for another site.
+    #[error(
+        "no site is made while the Engine's disk has less than its reserve: {} are free, and DISK_RESERVE keeps {}; \
+         free some space (`hostplane doctor` names the largest sites), or lower the reserve",
+        Size(*free), Size(*reserve)
+    )]
+    DiskReserve {
+        /// Bytes that are free.
+        free: u64,
+        /// Bytes that are kept.
+        reserve: u64,
     },
     /// A job of the site has not ended.
     #[error("{}", busy(name, *job, *stuck))]
@@ -199,6 +217,7 @@ pub struct Background {
     rotation: Rotation,
     retention: Retention,
     statement_limit: StatementLimit,
+    disk: Disk,
 }
 
 impl Background {
@@ -213,6 +232,7 @@ impl Background {
             () = Box::pin(self.rotation.run()) => {}
             () = Box::pin(self.retention.run()) => {}
             () = Box::pin(self.statement_limit.run()) => {}
+            () = Box::pin(self.disk.run()) => {}
         }
     }
 }
@@ -271,8 +291,17 @@ impl App {
         };
         let retention = Retention { store: store.clone(), world: world.clone() };
         let statement_limit = StatementLimit { world: world.clone(), instance, limit: settings.statement_limit };
-        let background =
-            Background { worker, reconciler, scan_requests, wp_cron, rotation, retention, statement_limit };
+        let disk_cache = Arc::new(DiskCache::default());
+        let disk = Disk {
+            store: store.clone(),
+            world: world.clone(),
+            instance,
+            settings: settings.disk.clone(),
+            signal: signal.clone(),
+            staleness: staleness.clone(),
+            cache: Arc::clone(&disk_cache),
+        };
+        let background = Background { worker, reconciler, scan_requests, wp_cron, rotation, retention, statement_limit, disk };
         Ok((
             Self {
                 store,
@@ -285,6 +314,7 @@ impl App {
                 orphans,
                 staleness,
                 drift_cache,
+                disk_cache,
                 scan_requests: request_scan,
             },
             background,

@@ -11,7 +11,7 @@ use hostplane_domain::status::SiteStatus;
 use hostplane_domain::url::SiteUrl;
 use hostplane_infra::error::Effect;
 
-use super::{App, AppError, AppResult, JobView, SiteDrift};
+use super::{App, AppError, AppResult, JobView, MeasuredUsage, SiteDrift};
 use crate::context::{Intent, SiteCx};
 use crate::inventory::snapshot::Depth;
 use crate::operations;
@@ -31,6 +31,8 @@ pub struct SiteView {
     /// True if new sites are made with other images or another mail server, or if this release would generate something
     /// otherwise.
     pub upgrade_pending: bool,
+    /// Its disk usage, as last measured.
+    pub usage: Option<MeasuredUsage>,
 }
 
 /// A site with its resources, as they are now.
@@ -90,8 +92,9 @@ impl App {
     /// Stores a new site and enqueues its provision.
     ///
     /// # Errors
-    /// [`AppError::NameTaken`] when a site of this name exists.
+    /// [`AppError::NameTaken`] when a site of this name exists; [`AppError::DiskReserve`].
     pub async fn create_site(&self, new: &NewSite) -> AppResult<(SiteView, JobView)> {
+        self.require_space()?;
         let (record, job) = match self.store.add_site(new, self.now()).await {
             Err(StoreError::NameExists) => {
                 let status = self.record(&new.name).await?.status;
@@ -238,7 +241,8 @@ impl App {
             upgraded != spec.kind
         });
         let upgrade_pending = is_made_otherwise || self.drift_cache.waits_for_upgrade(record.site.id);
-        SiteView { record, url, active_job, upgrade_pending }
+        let usage = self.disk_cache.of_site(record.site.id);
+        SiteView { record, url, active_job, upgrade_pending, usage }
     }
 
     async fn observe_resources(&self, record: &SiteRecord) -> Vec<ResourceView> {

@@ -9,7 +9,7 @@ use hostplane_domain::status::SiteStatus;
 use hostplane_infra::clock::Timestamp;
 use hostplane_infra::error::Dependency;
 
-use super::{App, AppResult, ObjectKind, OrphanReason};
+use super::{App, AppResult, DiskStatistics, ObjectKind, OrphanReason};
 
 /// Figures about the installation.
 #[derive(Debug, Clone)]
@@ -24,6 +24,8 @@ pub struct Statistics {
     pub orphans: BTreeMap<(ObjectKind, OrphanReason), u64>,
     /// Each dependency, with `true` if it answers.
     pub dependencies: Vec<(Dependency, bool)>,
+    /// Disk space.
+    pub disk: DiskStatistics,
     /// Time of the last full scan.
     pub scanned_at: Option<Timestamp>,
     /// True if jobs that the control database doesn't know made some of the objects.
@@ -51,6 +53,7 @@ impl App {
             futures_util::join!(ask(Dependency::DOCKER), ask(Dependency::Mariadb), ask(Dependency::CADDY));
         Ok(Statistics {
             sites,
+            disk: self.disk_statistics(),
             jobs,
             drifts,
             is_database_stale: orphans.keys().any(|(_, reason)| *reason == OrphanReason::UnknownJob),

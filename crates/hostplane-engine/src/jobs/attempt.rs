@@ -63,7 +63,9 @@ impl Runner {
             return Err(Failure::Updating.into());
         }
         let baseline = match &claim.job.before {
-            Some(before) if forward && goal == Goal::Present => Some(self.baseline(&cx, claim, before).await?),
+            Some(before) if forward && goal == Goal::Present && nodes.iter().any(|node| node.is_visitors_view) => {
+                Some(self.baseline(&cx, claim, before).await?)
+            }
             Some(_) => {
                 // A rollback is about our resources. What the site's pages say is its owner's.
                 let is_view = |kind| nodes.iter().any(|node| node.kind == kind && node.is_visitors_view);
@@ -81,7 +83,7 @@ impl Runner {
         self.execute(&cx, &plan, steps).await?;
         match goal {
             Goal::Present if forward && claim.job.before.is_none() => self.confirm(&cx, claim).await,
-            Goal::Present => verify::present(&cx, blueprint, want).await,
+            Goal::Present => verify::present(&cx, claim, want).await,
             Goal::Absent => self.verify_gone(&cx, claim).await,
             Goal::Repaired => verify::repaired(&cx, blueprint, want).await,
         }

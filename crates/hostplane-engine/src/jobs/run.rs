@@ -12,7 +12,7 @@ use tracing::{Instrument, debug, error, info, info_span, warn};
 
 use super::failure::{Failure, RunError};
 use super::failure_policy::FailureAction;
-use super::runner::Runner;
+use super::runner::{Runner, is_about_all};
 use crate::operations::{self, Operation};
 use crate::pace::JOB_ATTEMPTS;
 use crate::store::{Claim, PutBack, Stored};
@@ -135,7 +135,7 @@ impl Runner {
             (Direction::Forward, Goal::Repaired) => (JobState::Completed, operation.completed, before),
         };
         let state = self.store.finish(claim, state, event, spec, now).await?;
-        if operation.goal == Goal::Present {
+        if operation.goal == Goal::Present && is_about_all(operation.name) {
             self.drift_cache.upgraded(claim.job.site_id);
         }
         Ok(match state {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use hostplane_domain::ids::{HostId, InstanceId, JobId};
 use hostplane_domain::job::OperationName;
+use hostplane_domain::naming::ResourceKind;
 use hostplane_domain::observed::Node;
 use hostplane_domain::secret::Keyring;
 use hostplane_infra::error::{Dependency, Effect};
@@ -85,7 +86,16 @@ pub(super) fn blueprint(claim: &Claim) -> &'static dyn Blueprint {
     sites::of(claim.site.details.kind())
 }
 
-/// True when a job is about a resource of its site. A collect is only about the orphans that it was ordered for.
+/// True when a job is about a resource of its site. A collect is only about the orphans that it was ordered for. What is
+/// restricted by itself must not be upgraded by itself, nor can a site's own page keep it from being restricted.
 pub(super) fn concerns(claim: &Claim, node: &Node) -> bool {
-    claim.job.operation != OperationName::Collect || claim.job.why.iter().any(|found| found.kind == node.kind)
+    match claim.job.operation {
+        OperationName::Collect => claim.job.why.iter().any(|found| found.kind == node.kind),
+        operation => is_about_all(operation) || matches!(node.kind, ResourceKind::Database | ResourceKind::Route),
+    }
+}
+
+/// True for an operation that makes the whole of its site as wanted.
+pub(super) const fn is_about_all(operation: OperationName) -> bool {
+    !matches!(operation, OperationName::Restrict | OperationName::Lift)
 }

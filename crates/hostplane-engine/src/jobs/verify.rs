@@ -18,13 +18,11 @@ use crate::sites::Blueprint;
 use crate::store::Claim;
 
 /// Verifies that all of a site in service is as wanted.
-pub(super) async fn present(
-    cx: &SiteCx<'_>,
-    blueprint: &dyn Blueprint,
-    want: Option<&DesiredSite>,
-) -> Result<(), RunError> {
+pub(super) async fn present(cx: &SiteCx<'_>, claim: &Claim, want: Option<&DesiredSite>) -> Result<(), RunError> {
+    let blueprint = blueprint(claim);
     let seen = blueprint.snapshot(cx, Depth::Deep).await?;
-    let nodes = blueprint.observe(cx, want, &seen);
+    let mut nodes = blueprint.observe(cx, want, &seen);
+    nodes.retain(|node| concerns(claim, node));
     // No snapshot shows the site as visitors see it; a step has requested it.
     let can_be_unknown = |node: &Node| cx.intent != Intent::New && node.is_unknown_data();
     let differs =

@@ -7,7 +7,7 @@ use hostplane_domain::observed::Reason;
 use hostplane_domain::observed::{Difference, Observed, Remedy};
 use hostplane_domain::secret::{Purpose, mariadb_hash};
 use hostplane_domain::spec_hash::SpecHash;
-use hostplane_infra::databases::{TenantFacts, TenantKey, TenantSpec};
+use hostplane_infra::databases::{Grants, TenantFacts, TenantKey, TenantSpec};
 use hostplane_infra::error::Effect;
 
 use super::{Resource, present};
@@ -33,7 +33,8 @@ impl Resource for Database {
     }
 
     fn spec_hash(&self, want: &DesiredSite) -> SpecHash {
-        SpecHash::of(&(self.object_name(&want.site.name), want.limits.database_connections, want.secret_version))
+        let all = (self.object_name(&want.site.name), want.limits.database_connections, want.secret_version);
+        if want.restricted { SpecHash::of(&(all, "restricted")) } else { SpecHash::of(&all) }
     }
 
     fn holds_data(&self) -> bool {
@@ -68,6 +69,7 @@ fn spec(cx: &SiteCx<'_>, want: &DesiredSite) -> TenantSpec {
         mark: Database.mark(cx, want),
         password_hash: mariadb_hash(&password),
         max_connections: want.limits.database_connections,
+        restricted: want.restricted,
     }
 }
 
@@ -85,8 +87,8 @@ fn differences(spec: &TenantSpec, found: &TenantFacts) -> Vec<Difference> {
         // Not even the hash is shown.
         let same = |same: bool| if same { "as derived" } else { "another" }.to_owned();
         differ(Reason::Grants, "password", same(true), same(user.password_hash == spec.password_hash), Remedy::InPlace);
-        let exact = |exact: bool| if exact { "exact" } else { "others" }.to_owned();
-        differ(Reason::Grants, "grants", exact(true), exact(user.grants_exact), Remedy::InPlace);
+        let grants = if spec.restricted { Grants::Restricted } else { Grants::All };
+        differ(Reason::Grants, "grants", words(grants), words(user.grants), Remedy::InPlace);
         differ(
             Reason::Grants,
             "connections",
@@ -96,4 +98,13 @@ fn differences(spec: &TenantSpec, found: &TenantFacts) -> Vec<Difference> {
         );
     }
     differs
+}
+
+fn words(grants: Grants) -> String {
+    match grants {
+        Grants::All => "exact",
+        Grants::Restricted => "restricted",
+        Grants::Others => "others",
+    }
+    .to_owned()
 }

@@ -27,6 +27,8 @@ fn kept(operation: OperationName) -> Option<SiteStatus> {
         // What a destroy has removed can't be brought back, so it only goes on. A collect concerns a site that is not in
         // service; recovery.rs has one.
         OperationName::Destroy | OperationName::Collect => None,
+        // They touch neither files nor containers, so the loss of those holds up neither.
+        OperationName::Restrict | OperationName::Lift => None,
     }
 }
 

@@ -3,6 +3,7 @@
 mod changes;
 mod collisions;
 mod destroy;
+mod disk;
 mod drift_for_operators;
 mod drift_repairs;
 mod drift_scans;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use hostplane_domain::container::ContainerSpec;
+use hostplane_domain::disk::{DiskSpace, FilesUsage};
 use hostplane_domain::ids::HostId;
 use hostplane_domain::mark::Labels;
 
@@ -39,6 +40,8 @@ const REMOVE_CONTAINER: Call = Call::change("docker.remove_container", Dependenc
 const UPLOAD: Call = Call::change("docker.upload", Dependency::DOCKER, Duration::from_secs(30));
 const DOWNLOAD: Call = Call::read("docker.download", Dependency::DOCKER, Duration::from_secs(30));
 const EXEC: Call = Call::change("docker.exec", Dependency::DOCKER, Duration::from_mins(2));
+const USAGE: Call = Call::read("docker.usage", Dependency::DOCKER, Duration::from_secs(150));
+const SPACE: Call = Call::read("docker.space", Dependency::DOCKER, Duration::from_secs(30));
 const LOG: Call = Call::read("docker.log", Dependency::DOCKER, Duration::from_secs(15));
 
 /// Any [`Containers`], with every call passed through the gate.
@@ -169,6 +172,17 @@ impl Containers for GatedContainers {
         let inner = Arc::clone(&self.inner);
         let (container_id, exec) = (container_id.to_owned(), exec.clone());
         pass(&*self.gate, EXEC.on(self.host), async move { inner.exec(&container_id, &exec).await }).await
+    }
+
+    async fn usage(&self, container_id: &str, dir: &str) -> Effect<FilesUsage> {
+        let inner = Arc::clone(&self.inner);
+        let (container_id, dir) = (container_id.to_owned(), dir.to_owned());
+        pass(&*self.gate, USAGE.on(self.host), async move { inner.usage(&container_id, &dir).await }).await
+    }
+
+    async fn space(&self, container_id: &str) -> Effect<DiskSpace> {
+        let (inner, container_id) = (Arc::clone(&self.inner), container_id.to_owned());
+        pass(&*self.gate, SPACE.on(self.host), async move { inner.space(&container_id).await }).await
     }
 
     async fn log(&self, container_id: &str, query: LogQuery) -> Effect<Vec<LogLine>> {

@@ -14,6 +14,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use hostplane_domain::container::{ContainerSpec, VolumeMount};
+use hostplane_domain::disk::{DiskSpace, FilesUsage};
 use hostplane_domain::mark::{Labels, Mark};
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
@@ -296,6 +297,13 @@ pub trait Containers: Send + Sync {
     /// Runs a program in a running container and waits for its end. A program that can't start ends with code 126 or
     /// 127; a stopped container is `Transient`.
     async fn exec(&self, container_id: &str, exec: &Exec) -> Effect<ExecOutput>;
+
+    /// Measures the files below a directory of a running container, on that directory's file system. They are counted in
+    /// the container, with the rights of its user and in the time that its CPU takes: who runs programs in it can hide
+    /// files. `Transient` when they can't be counted within a minute.
+    async fn usage(&self, container_id: &str, dir: &str) -> Effect<FilesUsage>;
+    /// Measures the disk under the root of a running container, which is that of the engine's data directory.
+    async fn space(&self, container_id: &str) -> Effect<DiskSpace>;
 
     /// Reads the log of a container, running or not, oldest line first: the newest [`LOG_LIMIT`] bytes at most. The log
     /// of a container that never ran is empty.

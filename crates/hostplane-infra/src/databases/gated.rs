@@ -1,5 +1,6 @@
 //! [`Databases`] behind the gate: names and deadlines of its calls.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,6 +23,7 @@ pub(super) const REMOVE_DEADLINE: Duration = Duration::from_mins(1);
 const PING: Call = Call::ping("mariadb.ping", Dependency::Mariadb);
 const TENANTS: Call = Call::read("mariadb.tenants", Dependency::Mariadb, Duration::from_secs(15));
 const NEXT_EVENTS: Call = Call::read("mariadb.next_events", Dependency::Mariadb, Duration::from_secs(15));
+const SIZES: Call = Call::read("mariadb.sizes", Dependency::Mariadb, Duration::from_secs(15));
 const ENSURE_TENANT: Call = Call::change("mariadb.ensure_tenant", Dependency::Mariadb, ENSURE_DEADLINE);
 const CONFIRM_TENANT: Call = Call::change("mariadb.confirm_tenant", Dependency::Mariadb, CONFIRM_DEADLINE);
 const END_LONG_STATEMENTS: Call = Call::change("mariadb.end_long_statements", Dependency::Mariadb, END_DEADLINE);
@@ -71,6 +73,11 @@ impl Databases for GatedDatabases {
     async fn end_long_statements(&self, instance: InstanceId, limit_s: u32) -> Effect<Vec<EndedStatement>> {
         let inner = Arc::clone(&self.inner);
         pass(&*self.gate, END_LONG_STATEMENTS, async move { inner.end_long_statements(instance, limit_s).await }).await
+    }
+
+    async fn sizes(&self, exactly: &[String]) -> Effect<BTreeMap<String, u64>> {
+        let (inner, exactly) = (Arc::clone(&self.inner), exactly.to_vec());
+        pass(&*self.gate, SIZES, async move { inner.sizes(&exactly).await }).await
     }
 
     async fn remove_tenant(&self, tenant: &TenantKey) -> Effect<()> {

@@ -4,6 +4,8 @@ mod gated;
 mod mariadb;
 pub mod ownership;
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use hostplane_domain::ids::InstanceId;
 use hostplane_domain::mark::{Mark, SiteRef};
@@ -33,6 +35,13 @@ pub const TENANT_PRIVILEGES: &[&str] = &[
     "SHOW VIEW",
 ];
 
+/// Privileges that a restricted tenant lacks: those by which its data grows by itself.
+pub const GROWING_PRIVILEGES: &[&str] = &["INSERT", "CREATE", "ALTER"];
+
+/// Endings of the names of tables into which a restricted tenant inserts all the same, as nobody could log in otherwise:
+/// WordPress keeps sessions in the one, and what it remembers for a while in the other.
+pub const OPEN_TABLES: [&str; 2] = ["usermeta", "options"];
+
 /// Desired tenant, with the password's hash, never the password.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TenantSpec {
@@ -42,6 +51,8 @@ pub struct TenantSpec {
     pub password_hash: String,
     /// Most connections of the user.
     pub max_connections: u16,
+    /// True to leave out [`GROWING_PRIVILEGES`], but for inserting into [`OPEN_TABLES`].
+    pub restricted: bool,
 }
 
 /// Facts about one tenant name.
@@ -66,8 +77,19 @@ pub struct TenantUser {
     pub password_hash: String,
     /// Most connections; 0 is no limit.
     pub max_connections: u16,
-    /// True if the user has exactly [`TENANT_PRIVILEGES`], on exactly its own database.
-    pub grants_exact: bool,
+    /// Its privileges.
+    pub grants: Grants,
+}
+
+/// The privileges of a database user, compared with those of a tenant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Grants {
+    /// Exactly [`TENANT_PRIVILEGES`], on exactly its own database.
+    All,
+    /// Exactly those of a restricted tenant.
+    Restricted,
+    /// More, or less.
+    Others,
 }
 
 /// Selection of tenants to list.
@@ -106,6 +128,10 @@ pub trait Databases: Send + Sync {
     /// connection stays. Statements of any other user go on, such as the control plane's own: what dumps or loads a
     /// database runs as one of those.
     async fn end_long_statements(&self, instance: InstanceId, limit_s: u32) -> Effect<Vec<EndedStatement>>;
+
+    /// Bytes on disk of each tenant's database, by its name; those of an empty one may be left out. Of the databases
+    /// named, space inside that further rows get first doesn't count, which costs a look at each of their tables.
+    async fn sizes(&self, exactly: &[String]) -> Effect<BTreeMap<String, u64>>;
 
     /// Removes user, database and, last, the ledger row, and ends the user's connections. Does nothing unless the
     /// ledger's row has this instance and site id.

@@ -15,7 +15,7 @@ use hostplane_domain::name::SiteName;
 use hostplane_domain::naming::{self, ResourceKind};
 use hostplane_domain::secret::mariadb_hash;
 use hostplane_domain::spec_hash::SpecHash;
-use hostplane_infra::databases::{Databases, TenantFacts, TenantKey, TenantSpec, TenantUser, Tenants};
+use hostplane_infra::databases::{Databases, Grants, TenantFacts, TenantKey, TenantSpec, TenantUser, Tenants};
 use hostplane_infra::error::{Dependency, Effect, EffectError, Rejection};
 use hostplane_testing::cases;
 use hostplane_testing::contract::Case;
@@ -107,7 +107,7 @@ fn spec(name: &str) -> TenantSpec {
         job: job(1),
         spec: SpecHash::of(&name),
     };
-    TenantSpec { mark, password_hash: mariadb_hash(&"secret".into()), max_connections: 3 }
+    TenantSpec { mark, password_hash: mariadb_hash(&"secret".into()), max_connections: 3, restricted: false }
 }
 
 fn key(spec: &TenantSpec) -> TenantKey {
@@ -128,7 +128,7 @@ fn whole(spec: &TenantSpec) -> TenantFacts {
         user: Some(TenantUser {
             password_hash: spec.password_hash.clone(),
             max_connections: spec.max_connections,
-            grants_exact: true,
+            grants: if spec.restricted { Grants::Restricted } else { Grants::All },
         }),
     }
 }
@@ -184,7 +184,7 @@ async fn a_foreign_user_is_not_touched(harness: &dyn Harness) {
     assert_eq!(harness.everything("wp_foreign-user").await, before);
     let found = facts(harness, &spec).await.unwrap();
     assert!(found.ledger.is_none() && !found.database, "{found:?}");
-    assert!(found.user.is_some_and(|user| user.max_connections == 1 && !user.grants_exact));
+    assert!(found.user.is_some_and(|user| user.max_connections == 1 && user.grants == Grants::Others));
 }
 
 async fn a_predecessors_tenant_is_not_adopted(harness: &dyn Harness) {
@@ -255,12 +255,12 @@ async fn drift_is_repaired(harness: &dyn Harness) {
     assert_eq!(facts(harness, &spec).await, Some(whole(&spec)));
 
     harness.widen_grants(&name).await;
-    assert!(!facts(harness, &spec).await.unwrap().user.unwrap().grants_exact);
+    assert_eq!(facts(harness, &spec).await.unwrap().user.unwrap().grants, Grants::Others);
     harness.databases().ensure_tenant(&spec).await.unwrap();
     assert_eq!(facts(harness, &spec).await, Some(whole(&spec)));
 
     harness.narrow_grants(&name).await;
-    assert!(!facts(harness, &spec).await.unwrap().user.unwrap().grants_exact);
+    assert_eq!(facts(harness, &spec).await.unwrap().user.unwrap().grants, Grants::Others);
     harness.databases().ensure_tenant(&spec).await.unwrap();
     assert_eq!(facts(harness, &spec).await, Some(whole(&spec)));
 }

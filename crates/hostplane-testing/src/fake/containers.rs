@@ -3,6 +3,7 @@
 //! It answers as Engine 20.10 does through the real adapter, its oddities included: names resolve at the
 //! first start, a network under a stopped container can be removed, volumes appear in passing.
 
+mod disk;
 mod entries;
 mod files;
 mod lifecycle;
@@ -14,6 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use hostplane_domain::container::{ContainerSpec, VolumeMount};
+use hostplane_domain::disk::{DiskSpace, FilesUsage};
 use hostplane_domain::mark::{Labels, Mark};
 use ipnet::Ipv4Net;
 pub use named::{Name, Named};
@@ -43,6 +45,9 @@ pub struct ContainersState {
     pub networks: Named<FakeNetwork>,
     /// Number of ids given out: they are counted, so that a run can be repeated.
     pub ids: u64,
+    /// The disk of the Engine's data directory; one that is all zeros stands for an empty one of 100 GiB.
+    #[serde(skip)]
+    pub space: DiskSpace,
     /// Networks have room for any number of sites, as if they were on several Engines.
     pub has_endless_networks: bool,
 }
@@ -88,13 +93,16 @@ pub struct FakeVolume {
     /// Files and directories, by path relative to the root.
     #[serde(with = "entries")]
     pub files: BTreeMap<String, ArchiveEntry>,
+    /// Bytes of further files.
+    #[serde(default)]
+    pub bulk: u64,
 }
 
 impl FakeVolume {
     /// An empty volume as the Engine makes it: root's.
     #[must_use]
     pub fn new(labels: Labels) -> Self {
-        Self { labels, mode: 0o755, uid: 0, files: BTreeMap::new() }
+        Self { labels, mode: 0o755, uid: 0, files: BTreeMap::new(), bulk: 0 }
     }
 }
 
@@ -387,6 +395,14 @@ impl Containers for FakeWorld {
     async fn exec(&self, container_id: &str, exec: &Exec) -> Effect<ExecOutput> {
         let now = self.clock.now();
         self.state().containers.exec(container_id, exec, now)
+    }
+
+    async fn usage(&self, container_id: &str, dir: &str) -> Effect<FilesUsage> {
+        self.view().containers.usage(container_id, dir)
+    }
+
+    async fn space(&self, container_id: &str) -> Effect<DiskSpace> {
+        self.view().containers.disk_space(container_id)
     }
 
     async fn log(&self, container_id: &str, query: LogQuery) -> Effect<Vec<LogLine>> {

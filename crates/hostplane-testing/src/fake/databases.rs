@@ -12,7 +12,7 @@ use super::FakeWorld;
 use super::injected::Parts;
 use hostplane_infra::clock::{Clock, Timestamp};
 use hostplane_infra::databases::{
-    Databases, EndedStatement, NextEvent, TenantFacts, TenantKey, TenantSpec, TenantUser, Tenants, ownership,
+    Databases, EndedStatement, Grants, NextEvent, TenantFacts, TenantKey, TenantSpec, TenantUser, Tenants, ownership,
 };
 use hostplane_infra::error::{Dependency, Effect, Rejection};
 
@@ -57,6 +57,9 @@ pub struct DatabaseState {
     pub installed: Option<SiteId>,
     /// Time of its WordPress's first scheduled event.
     pub next_event: Option<Timestamp>,
+    /// Its size on disk, and the part of it that is free inside, in bytes.
+    #[serde(default)]
+    pub size: (u64, u64),
     /// Anything else in it: table names and contents, for tests that check that they stay.
     pub tables: BTreeMap<String, String>,
 }
@@ -72,6 +75,9 @@ pub struct UserState {
     pub grants_exact: bool,
     /// It has other privileges besides.
     pub grants_more: bool,
+    /// It lacks those by which its data grows, and `grants_exact` says so of the others.
+    #[serde(default)]
+    pub restricted: bool,
 }
 
 impl DatabasesState {
@@ -85,7 +91,11 @@ impl DatabasesState {
         let user = self.users.get(tenant).map(|user| TenantUser {
             password_hash: user.password_hash.clone(),
             max_connections: user.max_connections,
-            grants_exact: user.grants_exact && !user.grants_more,
+            grants: match user {
+                UserState { grants_exact: false, .. } | UserState { grants_more: true, .. } => Grants::Others,
+                UserState { restricted: true, .. } => Grants::Restricted,
+                _ => Grants::All,
+            },
         });
         let database = self.databases.contains_key(tenant);
         if entry.is_none() && user.is_none() && !database {
@@ -133,7 +143,7 @@ impl DatabasesState {
         self.databases.entry(tenant.clone()).or_default();
         parts.next()?;
         let user = self.users.entry(tenant).or_default();
-        (user.grants_exact, user.grants_more) = (true, false);
+        (user.grants_exact, user.grants_more, user.restricted) = (true, false, spec.restricted);
         Ok(())
     }
 
@@ -216,6 +226,16 @@ impl Databases for FakeWorld {
             mark.is_none()
         });
         Ok(ended)
+    }
+
+    async fn sizes(&self, exactly: &[String]) -> Effect<BTreeMap<String, u64>> {
+        let state = &self.view().databases;
+        state.log_in()?;
+        let size = |(name, database): (&String, &DatabaseState)| {
+            let (size, free) = database.size;
+            (name.clone(), size - if exactly.contains(name) { free } else { 0 })
+        };
+        Ok(state.databases.iter().map(size).collect())
     }
 
     async fn remove_tenant(&self, tenant: &TenantKey) -> Effect<()> {

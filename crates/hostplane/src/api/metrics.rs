@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use hostplane_domain::job::{JobState, OperationName};
 use hostplane_domain::observed::Reason;
 use hostplane_domain::status::SiteStatus;
-use hostplane_engine::app::Statistics;
+use hostplane_engine::app::{SiteDisk, Statistics};
 use metrics::{Label, counter, gauge};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use metrics_process::Collector;
@@ -68,7 +68,8 @@ impl Metrics {
         set_gauges(statistics, &mut reported);
         self.process.collect();
         self.handle.run_upkeep();
-        self.handle.render()
+        // A site's own gauges end with it, which the recorder's don't.
+        self.handle.render() + &sites_gauges(&statistics.disk.sites)
     }
 }
 
@@ -98,6 +99,16 @@ fn set_gauges(statistics: &Statistics, reported: &mut ReportedGauges) {
     for (dependency, is_up) in &statistics.dependencies {
         now.push(("hostplane_dependency_up", vec![("dependency", dependency.as_str())], u64::from(*is_up)));
     }
+    let restricted = statistics.disk.sites.iter().filter(|site| site.is_restricted).count();
+    now.push(("hostplane_sites_above_soft_limit", Vec::new(), statistics.disk.above_soft as u64));
+    now.push(("hostplane_sites_restricted", Vec::new(), restricted as u64));
+    now.push(("hostplane_disk_reserve_bytes", Vec::new(), statistics.disk.reserve));
+    if let Some(space) = statistics.disk.space {
+        now.push(("hostplane_disk_bytes", vec![("of", "total")], space.total));
+        now.push(("hostplane_disk_bytes", vec![("of", "free")], space.free));
+        now.push(("hostplane_disk_inodes", vec![("of", "total")], space.inodes));
+        now.push(("hostplane_disk_inodes", vec![("of", "free")], space.free_inodes));
+    }
     now.push(("hostplane_database_stale", Vec::new(), u64::from(statistics.is_database_stale)));
     for (name, labels) in reported.iter() {
         set(name, labels, 0.0);
@@ -109,6 +120,27 @@ fn set_gauges(statistics: &Statistics, reported: &mut ReportedGauges) {
     if let Some(at) = statistics.scanned_at {
         set("hostplane_last_scan_timestamp_seconds", &[], at.0 as f64 / 1e6);
     }
+}
+
+/// The gauges of each site, as text.
+fn sites_gauges(sites: &[SiteDisk]) -> String {
+    let files = |site: &SiteDisk| site.measured.usage.files.map(|files| files.bytes);
+    let inodes = |site: &SiteDisk| site.measured.usage.files.map(|files| files.inodes);
+    let database = |site: &SiteDisk| site.measured.usage.database;
+    let gauges: [(&str, &dyn Fn(&SiteDisk) -> Option<u64>); 3] = [
+        ("hostplane_site_files_bytes", &files),
+        ("hostplane_site_inodes", &inodes),
+        ("hostplane_site_database_bytes", &database),
+    ];
+    let mut text = String::new();
+    for (name, value) in gauges {
+        let values = sites.iter().filter_map(|site| Some((&site.name, value(site)?)));
+        let lines: Vec<String> = values.map(|(site, value)| format!("{name}{{site=\"{site}\"}} {value}\n")).collect();
+        if !lines.is_empty() {
+            text += &format!("# TYPE {name} gauge\n{}\n", lines.concat());
+        }
+    }
+    text
 }
 
 /// Starts every counter at 0: Prometheus misses the first event of a counter that wasn't there before.

@@ -40,6 +40,7 @@ pub(crate) enum ProblemKind {
     TooManyStreams,
     Refused,
     InternalError,
+    DiskReserve,
     Unanswered,
     Stopping,
     Overdue,
@@ -79,6 +80,7 @@ impl ProblemKind {
         Self::TooManyStreams,
         Self::Refused,
         Self::InternalError,
+        Self::DiskReserve,
         Self::Unanswered,
         Self::Stopping,
         Self::Overdue,
@@ -136,6 +138,9 @@ impl ProblemKind {
             }
             Self::Refused => ("refused", StatusCode::BAD_REQUEST, "The request was refused"),
             Self::InternalError => ("internal-error", StatusCode::INTERNAL_SERVER_ERROR, "The control plane failed"),
+            Self::DiskReserve => {
+                ("disk-reserve", StatusCode::INSUFFICIENT_STORAGE, "The Engine's disk has no room for another site")
+            }
             Self::Unanswered => {
                 ("unanswered", StatusCode::SERVICE_UNAVAILABLE, "The site's containers could not be asked")
             }
@@ -299,6 +304,7 @@ impl From<AppError> for Problem {
             AppError::NoSite(_) => ProblemKind::SiteNotFound,
             AppError::NoJob => ProblemKind::JobNotFound,
             AppError::NameTaken { .. } => ProblemKind::SiteExists,
+            AppError::DiskReserve { .. } => ProblemKind::DiskReserve,
             AppError::Busy { .. } => ProblemKind::SiteBusy,
             AppError::WrongStatus { .. } => ProblemKind::WrongStatus,
             AppError::NotRunning(_) => ProblemKind::SiteNotRunning,

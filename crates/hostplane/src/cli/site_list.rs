@@ -38,6 +38,7 @@ impl List {
         let row = |site: &Site| {
             let mut notes = Vec::new();
             notes.extend(site.suspended.then_some("suspended"));
+            notes.extend(site.restricted.then_some("disk space used up"));
             notes.extend(site.upgrade_pending.then_some("upgrade pending"));
             let (name, status, url) = (site.name.clone(), site.status.to_string(), site.url.clone());
             vec![name, status, url, or_dash(site.active_job), notes.join(", ")]

@@ -1,12 +1,13 @@
 //! `hostplane site show`.
 
 use clap::Args;
+use hostplane_domain::disk::Size;
 use hostplane_domain::name::SiteName;
 
 use super::failure::Failure;
 use super::output::{OutputFormat, facts, or_dash, table};
 use super::target::Target;
-use crate::api::wire::{ContainerLimits, Drift, Limits, Php, Resource, Site};
+use crate::api::wire::{ContainerLimits, Drift, Limits, Php, Resource, Site, Usage};
 use crate::config::layers::Layers;
 
 /// Show a site with its resources
@@ -60,6 +61,17 @@ fn cpu(milli: u32) -> String {
     if milli == 0 { "no limit of CPU".to_owned() } else { format!("{}.{:03} CPU", milli / 1000, milli % 1000) }
 }
 
+fn disk(usage: &Usage, restricted: bool) -> String {
+    let size = |bytes: Option<u64>| or_dash(bytes.map(Size));
+    let state = if restricted { "; used up: no uploads and no new posts" } else { "" };
+    format!(
+        "{} of files ({} inodes), {} of database{state}",
+        size(usage.files_bytes),
+        or_dash(usage.inodes),
+        size(usage.database_bytes)
+    )
+}
+
 fn text(site: &Site) -> String {
     let about = facts([
         ("name", site.name.clone()),
@@ -67,6 +79,7 @@ fn text(site: &Site) -> String {
         ("url", site.url.clone()),
         ("kind", site.kind.clone()),
         ("suspended", yes_no(site.suspended)),
+        ("disk", site.usage.as_ref().map_or_else(|| "-".to_owned(), |usage| disk(usage, site.restricted))),
         ("upgrade pending", yes_no(site.upgrade_pending)),
         ("limits", site.limits.as_ref().map_or_else(|| "-".to_owned(), limits)),
         ("PHP", site.php.as_ref().map_or_else(|| "-".to_owned(), php)),

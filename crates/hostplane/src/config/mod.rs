@@ -11,12 +11,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hostplane_domain::desired::SiteLimits;
+use hostplane_domain::disk::{DiskLimits, MIB};
 use hostplane_domain::render::guard::NamedServer;
 use hostplane_domain::subnet::SubnetPool;
 use hostplane_domain::wordpress::{PhpSettings, SiteImages};
 use hostplane_engine::platform::{MARIADB_ADMIN, Platform, PlatformSettings};
 use hostplane_engine::secrets::Secrets;
-use hostplane_engine::{pace::Pace, site_settings::SiteSettings};
+use hostplane_engine::pace::Pace;
+use hostplane_engine::site_settings::{DiskSettings, SiteSettings};
 use hostplane_infra::containers::engine_host;
 use hostplane_infra::databases::{BadAddress, Mariadb, MariadbAddress, Passwords};
 use hostplane_infra::proxy::CaddyLocation;
@@ -26,6 +28,11 @@ use secrecy::ExposeSecret;
 pub(crate) use settings::Settings;
 
 use crate::host_networks;
+
+/// Soft limit of a site's disk space without a hard one, in MiB.
+const SITE_DISK_SOFT: u32 = 10 * 1024;
+/// Longest pause between two measurements of the Engine's disk: one writer fills 300 MB in it at 20 MB/s.
+const DISK_TICK: Duration = Duration::from_secs(15);
 
 /// An invalid setting. No variant holds a value that may be a secret.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -171,6 +178,7 @@ impl Config {
             subnet_pool: settings.subnet_pool,
             concurrency: usize::from(settings.concurrency),
             statement_limit: Duration::from_secs(settings.statement_seconds.into()),
+            disk: self.disk(),
             pace: Pace {
                 scan_interval: Duration::from_secs(settings.reconcile_interval.into()),
                 orphan_grace: Duration::from_secs(settings.orphan_grace.into()),
@@ -184,6 +192,21 @@ impl Config {
         let settings = &self.settings;
         let mariadb = settings.mariadb_image.as_ref().filter(|_| self.wp_dsn.is_none());
         [mariadb, settings.caddy_image.as_ref(), settings.guard_image.as_ref()].into_iter().flatten().cloned().collect()
+    }
+
+    fn disk(&self) -> DiskSettings {
+        let settings = &self.settings;
+        let bytes = |mib: u32| u64::from(mib) * MIB;
+        let limit = |mib: u32| (mib > 0).then(|| bytes(mib));
+        let hard = settings.site_disk_hard;
+        let soft = settings.site_disk_soft.unwrap_or(if hard > 0 { hard - hard / 5 } else { SITE_DISK_SOFT });
+        let interval = Duration::from_secs(settings.disk_interval.into());
+        DiskSettings {
+            limits: DiskLimits { soft: limit(soft), hard: limit(hard), reserve: bytes(settings.disk_reserve) },
+            seen_from: settings.caddy_container.clone(),
+            interval,
+            tick: interval.min(DISK_TICK),
+        }
     }
 
     /// MariaDB as the sites' containers see it.

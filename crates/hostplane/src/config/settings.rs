@@ -45,6 +45,14 @@ pub(crate) struct Settings {
     #[arg(long, env = "ORPHAN_GRACE", value_name = "SECONDS", default_value_t = 300,
           value_parser = clap::value_parser!(u32).range(0..=31_536_000))]
     pub orphan_grace: u32,
+    /// Seconds between two measurements of a site's disk usage. One that is near a limit is measured 15 times as often.
+    #[arg(long, env = "DISK_INTERVAL", value_name = "SECONDS", default_value_t = 900,
+          value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    pub disk_interval: u32,
+    /// Free space of the Engine's disk, in MB (MiB), below which no site is made and sites that grow are restricted.
+    #[arg(long, env = "DISK_RESERVE", value_name = "MB", default_value_t = 2048,
+          value_parser = clap::value_parser!(u32).range(0..=1 << 30))]
+    pub disk_reserve: u32,
     /// Format of log lines.
     #[arg(long, env = "LOG_FORMAT", value_enum, default_value_t = Format::Text)]
     pub log_format: Format,
@@ -73,6 +81,16 @@ pub(crate) struct Settings {
     #[arg(long, env = "UPLOAD_MB", value_name = "MB", default_value_t = 64,
           value_parser = bounded(&UPLOAD_MIB), help_heading = "Sites")]
     pub upload_mb: u16,
+    /// Disk space of a site's files and database, in MB (MiB), from which operators are warned; 0 is no limit. Default:
+    /// four fifths of the hard limit, or 10240.
+    #[arg(long, env = "SITE_DISK_SOFT", value_name = "MB",
+          value_parser = clap::value_parser!(u32).range(0..=1 << 30), help_heading = "Sites")]
+    pub site_disk_soft: Option<u32>,
+    /// Disk space of a site, in MB (MiB), from which it takes no uploads and no new posts until something is deleted; 0
+    /// is no limit.
+    #[arg(long, env = "SITE_DISK_HARD", value_name = "MB", default_value_t = 0,
+          value_parser = clap::value_parser!(u32).range(0..=1 << 30), help_heading = "Sites")]
+    pub site_disk_hard: u32,
     /// memory_limit of PHP, in MB (MiB).
     #[arg(long, env = "PHP_MEMORY_MB", value_name = "MB", default_value_t = PhpSettings::default().memory_mib,
           value_parser = bounded(&PhpSettings::MEMORY_MIB), help_heading = "Sites")]

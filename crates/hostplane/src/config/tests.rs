@@ -280,3 +280,14 @@ fn limits_of_sites_follow_php_s_settings() {
         assert!(settings(&[(name, value)], &[]).is_err(), "{name}={value}");
     }
 }
+
+#[test]
+fn limits_of_disk_space_follow_one_another() {
+    let limits = |files: &[(&str, &str)]| {
+        let limits = config(files).unwrap().disk().limits;
+        [limits.soft, limits.hard, Some(limits.reserve)].map(|bytes| bytes.map(|bytes| bytes / MIB))
+    };
+    assert_eq!(limits(&[]), [Some(10_240), None, Some(2048)], "no site is restricted unless that is asked for");
+    assert_eq!(limits(&[("SITE_DISK_HARD", "5000")]), [Some(4000), Some(5000), Some(2048)]);
+    assert_eq!(limits(&[("SITE_DISK_SOFT", "0"), ("DISK_RESERVE", "0")]), [None, None, Some(0)]);
+}

@@ -168,7 +168,11 @@ fn names(text: &str) -> BTreeSet<&str> {
 
 #[tokio::test]
 async fn metrics_match_the_alerts_and_the_dashboard() {
-    let harness = Harness::with_hello().await;
+    let harness = Harness::measuring().await;
+    harness.active("hello").await;
+    while harness.get("/api/v1/sites/hello").await.body["usage"].is_null() {
+        tokio::task::yield_now().await;
+    }
     interrupt_an_update(&harness);
     let late = harness.world.state().containers.volumes["wp_hello"].clone();
     harness.world.state().containers.volumes.insert("mine".to_owned(), late);
@@ -190,6 +194,9 @@ async fn metrics_match_the_alerts_and_the_dashboard() {
         "hostplane_dependency_up{dependency=\"docker\"} 1",
         "hostplane_dependency_up{dependency=\"caddy\"} 0",
         "hostplane_database_stale 0",
+        "hostplane_disk_bytes{of=\"free\"} 107374182400",
+        "hostplane_sites_restricted 0",
+        "hostplane_site_database_bytes{site=\"hello\"} 0",
     ] {
         assert!(text.lines().any(|found| found == line), "{line} is not in {text}");
     }

@@ -10,13 +10,13 @@ use crate::instance::{Instance, images};
 const MIB: usize = 1024 * 1024;
 
 /// A user who is logged into a site's wp-admin.
-struct Admin<'a> {
-    browser: Browser,
-    site: &'a str,
+pub struct Admin<'a> {
+    pub browser: Browser,
+    pub site: &'a str,
 }
 
 impl<'a> Admin<'a> {
-    async fn log_in(instance: &Instance, site: &'a str) -> Self {
+    pub async fn log_in(instance: &Instance, site: &'a str) -> Self {
         let credentials = instance.done(&["site", "credentials", site, "--json"]).json();
         let word = |key: &str| credentials[key].as_str().expect("text").to_owned();
         let mut browser = Browser::new(instance.http_port);
@@ -26,18 +26,18 @@ impl<'a> Admin<'a> {
         Self { browser, site }
     }
 
-    async fn page(&mut self, path: &str) -> Page {
+    pub async fn page(&mut self, path: &str) -> Page {
         let page = self.browser.get(self.site, path).await;
         assert_eq!(page.status, 200, "{path}: {}", page.body);
         page
     }
 
     /// The nonce of a form, by what is in its address.
-    async fn nonce(&mut self, page: &str, form: &str) -> String {
+    pub async fn nonce(&mut self, page: &str, form: &str) -> String {
         self.page(page).await.between(form, "name=\"_wpnonce\" value=\"", "\"")
     }
 
-    async fn upload(&mut self, path: &str, form: &[(&str, &str)], file: &Chosen<'_>) -> Page {
+    pub async fn upload(&mut self, path: &str, form: &[(&str, &str)], file: &Chosen<'_>) -> Page {
         self.browser.upload(self.site, path, form, file).await
     }
 }

@@ -2,8 +2,11 @@
 
 mod drift;
 
+use std::time::Duration;
+
 use hostplane_domain::container;
 use hostplane_domain::desired::{DesiredSite, SiteLimits};
+use hostplane_domain::disk::DiskLimits;
 use hostplane_domain::ids::{HostId, InstanceId, JobId, SiteId};
 use hostplane_domain::mark::{Labels, Mark, SiteRef};
 use hostplane_domain::name::SiteName;
@@ -22,7 +25,7 @@ use uuid::Uuid;
 
 use crate::context::{Intent, SiteCx};
 use crate::pace::Pace;
-use crate::site_settings::SiteSettings;
+use crate::site_settings::{DiskSettings, SiteSettings};
 use crate::sites::{self, Blueprint};
 use crate::store::SiteRecord;
 
@@ -43,6 +46,12 @@ fn settings() -> SiteSettings {
         subnet_pool: "10.213.0.0/16".parse().unwrap(),
         concurrency: 1,
         statement_limit: std::time::Duration::ZERO,
+        disk: DiskSettings {
+            limits: DiskLimits::default(),
+            seen_from: "caddy".into(),
+            interval: Duration::from_mins(15),
+            tick: Duration::from_secs(15),
+        },
         pace: Pace::default(),
     }
 }

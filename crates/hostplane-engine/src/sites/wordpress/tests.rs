@@ -52,6 +52,7 @@ fn a_hash_changes_only_with_its_own_resource() {
     let read_at_start = [ResourceKind::Settings, ResourceKind::PhpContainer, ResourceKind::NginxContainer];
     assert_eq!(changed(|w| w.limits.upload_mib = 1), read_at_start);
     assert_eq!(changed(|w| w.suspended = true), [ResourceKind::Route, ResourceKind::Serving]);
+    assert_eq!(changed(|w| w.restricted = true), [ResourceKind::Database, ResourceKind::Route]);
     assert_eq!(
         changed(|w| w.secret_version = 2),
         [ResourceKind::Database, ResourceKind::Settings, ResourceKind::PhpContainer]

@@ -43,6 +43,8 @@ pub static CHANGES: LazyLock<Vec<SiteChange>> = LazyLock::new(|| {
         SiteChange::Suspended(true),
         SiteChange::Suspended(false),
         SiteChange::Secrets { generation: 1 },
+        SiteChange::Restricted(true),
+        SiteChange::Restricted(false),
     ]
 });
 
@@ -125,8 +127,8 @@ impl Scenario {
                 let job = running.app.destroy_site(&name(SITE)).await.unwrap().record.id;
                 assert_eq!(running.at_rest(job).await.record.state, JobState::Completed);
             }
-            if self.operation == OperationName::Resume {
-                let job = running.app.change_site(&name(SITE), &SiteChange::Suspended(true)).await.unwrap().record.id;
+            if let Some(change) = self.undone() {
+                let job = running.app.change_site(&name(SITE), &change).await.unwrap().record.id;
                 assert_eq!(running.at_rest(job).await.record.state, JobState::Completed);
             }
         }
@@ -138,6 +140,15 @@ impl Scenario {
             _ => {}
         }
         stage
+    }
+
+    /// The change that the operation takes back.
+    fn undone(self) -> Option<SiteChange> {
+        match self.operation {
+            OperationName::Resume => Some(SiteChange::Suspended(true)),
+            OperationName::Lift => Some(SiteChange::Restricted(true)),
+            _ => None,
+        }
     }
 
     /// Gives the order. A repair begins without one.
@@ -155,6 +166,8 @@ impl Scenario {
             | OperationName::Upgrade
             | OperationName::Suspend
             | OperationName::Resume
+            | OperationName::Restrict
+            | OperationName::Lift
             | OperationName::Rotate => {
                 let which = CHANGES.iter().position(|change| change.operation() == self.operation);
                 let which = which.expect("every operation that changes a site is asked for by a change");
@@ -193,7 +206,7 @@ impl Scenario {
     fn jobs_before(self) -> usize {
         match self.from {
             SiteStatus::Created => 0,
-            _ if self.operation == OperationName::Resume => 2,
+            _ if self.undone().is_some() => 2,
             SiteStatus::Failed | SiteStatus::Active => 1,
             SiteStatus::Destroyed => 2,
             other => unreachable!("nothing begins in {other}"),

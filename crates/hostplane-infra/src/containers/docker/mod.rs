@@ -8,6 +8,7 @@ mod archive;
 mod certificates;
 mod classify;
 mod create;
+mod disk;
 mod engine_events;
 mod exec;
 mod inspect;
@@ -29,6 +30,7 @@ use bollard::query_parameters::{
 use bytes::Bytes;
 use futures_util::stream;
 use hostplane_domain::container::ContainerSpec;
+use hostplane_domain::disk::{DiskSpace, FilesUsage};
 use hostplane_domain::mark::{Labels, Mark};
 
 pub use address::{ConnectError, engine_host};
@@ -350,6 +352,14 @@ impl Containers for Docker {
             self.send(subject, async |client| client.create_exec(container_id, exec::config(exec)).await).await?;
         let client = self.session.client(exec::CALL).await?;
         exec::run(&client, &prepared.id, container_id, exec.stdin.clone()).await
+    }
+
+    async fn usage(&self, container_id: &str, dir: &str) -> Effect<FilesUsage> {
+        disk::usage(self, container_id, dir).await
+    }
+
+    async fn space(&self, container_id: &str) -> Effect<DiskSpace> {
+        disk::space(self, container_id).await
     }
 
     async fn log(&self, container_id: &str, query: LogQuery) -> Effect<Vec<LogLine>> {

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::ledger::{self, Entry};
 use super::quote;
 use super::session::{Session, column};
-use crate::databases::{TENANT_PRIVILEGES, TenantFacts, TenantUser};
+use crate::databases::{GROWING_PRIVILEGES, Grants, OPEN_TABLES, TENANT_PRIVILEGES, TenantFacts, TenantUser};
 use crate::error::Effect;
 
 /// Facts about the names that were read.
@@ -74,7 +74,9 @@ impl Account {
 pub(super) enum Level {
     /// On databases whose names match `object`.
     Schema,
-    /// On everything, or on one table, column or routine.
+    /// On the table `object`: `database.table`.
+    Table,
+    /// On everything, or on one column or routine.
     Elsewhere,
     /// Membership of the role `object`.
     Role,
@@ -92,13 +94,30 @@ pub(super) struct Privilege {
 }
 
 impl Privilege {
-    /// True for a privilege that a tenant needs on its own database.
-    pub(super) fn is_wanted(&self, tenant: &str) -> bool {
-        self.level == Level::Schema
-            && self.object == quote::pattern(tenant)
-            && !self.grantable
-            && TENANT_PRIVILEGES.contains(&self.name.as_str())
+    /// True for a privilege that a tenant has by right.
+    pub(super) fn is_wanted(&self, tenant: &str, restricted: bool) -> bool {
+        let is_right = match self.level {
+            Level::Schema => self.object == quote::pattern(tenant) && wanted(restricted).any(|name| name == self.name),
+            Level::Table => restricted && self.name == "INSERT" && self.table_of(tenant).is_some_and(is_open),
+            Level::Elsewhere | Level::Role | Level::Proxy => false,
+        };
+        is_right && !self.grantable
     }
+
+    /// The table that it is on, if that is one of the tenant's own.
+    pub(super) fn table_of(&self, tenant: &str) -> Option<&str> {
+        (self.level == Level::Table).then(|| self.object.strip_prefix(tenant)?.strip_prefix('.')).flatten()
+    }
+}
+
+/// Privileges of a tenant on its own database.
+pub(super) fn wanted(restricted: bool) -> impl Iterator<Item = &'static str> {
+    TENANT_PRIVILEGES.iter().copied().filter(move |name| !(restricted && GROWING_PRIVILEGES.contains(name)))
+}
+
+/// True for a table into which a restricted tenant may insert.
+pub(super) fn is_open(table: &str) -> bool {
+    OPEN_TABLES.iter().any(|ending| table.ends_with(ending))
 }
 
 /// Reads the facts about one tenant, or about all.
@@ -136,7 +155,11 @@ pub(super) async fn read(session: &mut Session<'_>, call: &'static str, tenant: 
         None => "LIKE '''wp|_%' ESCAPE '|'".to_owned(),
     };
     for row in &session.rows("listing privileges", privileges(&grantees)).await? {
-        let level = if column(call, row, 1)? == "schema" { Level::Schema } else { Level::Elsewhere };
+        let level = match column(call, row, 1)?.as_str() {
+            "schema" => Level::Schema,
+            "table" => Level::Table,
+            _ => Level::Elsewhere,
+        };
         let privilege = Privilege {
             level,
             object: column(call, row, 2)?,
@@ -220,14 +243,10 @@ impl Catalog {
     pub(super) fn facts(&self, tenant: &str) -> Option<TenantFacts> {
         let hosts = self.accounts.get(tenant);
         let user = hosts.and_then(|hosts| hosts.get("%").or_else(|| hosts.values().next())).map(|account| {
-            let privileges = self.privileges(tenant);
-            let all_wanted = privileges.iter().all(|privilege| privilege.is_wanted(tenant));
             TenantUser {
                 password_hash: account.hash(),
                 max_connections: u16::try_from(account.max_user_connections).unwrap_or(u16::MAX),
-                grants_exact: all_wanted
-                    && privileges.len() == TENANT_PRIVILEGES.len()
-                    && self.other_host(tenant).is_none(),
+                grants: self.grants(tenant),
             }
         });
         let entry = self.entry(tenant);
@@ -242,6 +261,21 @@ impl Catalog {
             database,
             user,
         })
+    }
+
+    fn grants(&self, tenant: &str) -> Grants {
+        let privileges = self.privileges(tenant);
+        let on_database = privileges.iter().filter(|privilege| privilege.level == Level::Schema).count();
+        let are_exact = |restricted: bool| {
+            on_database == wanted(restricted).count()
+                && privileges.iter().all(|privilege| privilege.is_wanted(tenant, restricted))
+                && self.other_host(tenant).is_none()
+        };
+        match (are_exact(false), are_exact(true)) {
+            (true, _) => Grants::All,
+            (false, true) => Grants::Restricted,
+            (false, false) => Grants::Others,
+        }
     }
 
     /// Facts about every name in the catalog.
@@ -270,8 +304,35 @@ mod tests {
         Privilege { level: Level::Schema, object: object.into(), name: privilege.into(), grantable: false }
     }
 
+    fn grants(catalog: &Catalog) -> Grants {
+        catalog.facts(NAME).unwrap().user.unwrap().grants
+    }
+
     fn exact(catalog: &Catalog) -> bool {
-        catalog.facts(NAME).unwrap().user.unwrap().grants_exact
+        grants(catalog) == Grants::All
+    }
+
+    #[test]
+    fn a_restricted_tenant_inserts_only_into_open_tables() {
+        let on_table = |table: &str| Privilege { level: Level::Table, ..granted(table, "INSERT") };
+        let with = |more: &[Privilege]| {
+            let own = wanted(true).map(|name| granted("wp\\_hello", name));
+            grants(&catalog(own.chain(more.iter().cloned()).collect()))
+        };
+        assert_eq!(with(&[]), Grants::Restricted);
+        assert_eq!(with(&[on_table("wp_hello.wp_usermeta"), on_table("wp_hello.x_2_options")]), Grants::Restricted);
+        for other in [
+            on_table("wp_hello.wp_posts"),
+            on_table("wp_other.wp_options"),
+            Privilege { grantable: true, ..on_table("wp_hello.wp_options") },
+            Privilege { name: "ALTER".into(), ..on_table("wp_hello.wp_options") },
+            granted("wp\\_hello", "INSERT"),
+        ] {
+            assert_eq!(with(std::slice::from_ref(&other)), Grants::Others, "{other:?}");
+        }
+        let mut all: Vec<_> = TENANT_PRIVILEGES.iter().map(|name| granted("wp\\_hello", name)).collect();
+        all.push(on_table("wp_hello.wp_options"));
+        assert_eq!(grants(&catalog(all)), Grants::Others, "what is left of a restriction is too much");
     }
 
     #[test]

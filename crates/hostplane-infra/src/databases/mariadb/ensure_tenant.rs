@@ -7,10 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use hostplane_domain::mark::Mark;
 
-use super::catalog::{self, Catalog, Level, Privilege};
-use super::session::{CANNOT_USER, DATABASE_EXISTS, DUPLICATE_ENTRY, Session};
+use super::catalog::{self, Catalog, Level, Privilege, is_open, wanted};
+use super::session::{CANNOT_USER, DATABASE_EXISTS, DUPLICATE_ENTRY, NO_SUCH_TABLE, Session, column};
 use super::{ledger, quote};
-use crate::databases::{TENANT_PRIVILEGES, TenantSpec, ownership};
+use crate::databases::{OPEN_TABLES, TenantSpec, ownership};
 use crate::error::{Dependency, Effect, EffectError, Rejection};
 
 pub(super) const CALL: &str = "mariadb.ensure_tenant";
@@ -48,7 +48,41 @@ pub(super) async fn ensure(session: &mut Session<'_>, tenant: &str, spec: &Tenan
     };
     let user_is_new = ensure_user(session, tenant, spec, &catalog, row_is_new).await?;
     ensure_database(session, tenant, mark, &catalog, row_is_new && user_is_new).await?;
-    ensure_grants(session, tenant, &catalog).await
+    ensure_grants(session, tenant, &catalog, spec.restricted).await?;
+    if spec.restricted {
+        // A connection keeps the privileges on its database; WordPress connects again by itself.
+        let sql = format!("KILL SOFT CONNECTION USER {}", quote::account(tenant));
+        session.change("ending the user's connections", sql).await?;
+    }
+    Ok(())
+}
+
+/// Most tables that are opened: a tenant can have any number of such names.
+const MOST_OPEN: usize = 100;
+
+/// Lets a tenant insert into the tables without which nobody could log in, before it loses that right on the database.
+async fn open_tables(session: &mut Session<'_>, tenant: &str) -> Effect<()> {
+    let endings = OPEN_TABLES.map(|ending| format!("TABLE_NAME LIKE '%{ending}'")).join(" OR ");
+    let sql = format!(
+        "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = {} AND ({endings}) LIMIT {MOST_OPEN}",
+        quote::text(tenant)
+    );
+    for row in &session.rows("listing the tables to log in with", sql).await? {
+        let table = column(CALL, row, 0)?;
+        let sql = format!(
+            "GRANT INSERT ON {}.{} TO {}",
+            quote::ident(tenant),
+            quote::ident(&table),
+            quote::account(tenant)
+        );
+        match session.change("opening a table to log in with", sql).await {
+            // Dropped since it was listed.
+            Err(failure) if failure.is(NO_SUCH_TABLE) => {}
+            Err(failure) => return Err(failure.into()),
+            Ok(_) => {}
+        }
+    }
+    Ok(())
 }
 
 /// Makes or alters the user. True if the user is new.
@@ -120,11 +154,12 @@ async fn ensure_database(
 
 /// Grants missing privileges and revokes extra ones. The order never takes a needed privilege from a working site,
 /// unless a privilege outside its databases was granted.
-async fn ensure_grants(session: &mut Session<'_>, tenant: &str, catalog: &Catalog) -> Effect<()> {
+async fn ensure_grants(session: &mut Session<'_>, tenant: &str, catalog: &Catalog, restricted: bool) -> Effect<()> {
     let account = quote::account(tenant);
     let own = quote::pattern(tenant);
     let held = catalog.privileges(tenant);
-    let elsewhere = held.iter().any(|privilege| privilege.level == Level::Elsewhere);
+    let is_foreign = |privilege: &Privilege| privilege.level == Level::Table && privilege.table_of(tenant).is_none();
+    let elsewhere = held.iter().any(|privilege| privilege.level == Level::Elsewhere || is_foreign(privilege));
     if elsewhere {
         // Also revokes those on databases.
         let sql = format!("REVOKE ALL PRIVILEGES, GRANT OPTION FROM {account}");
@@ -132,22 +167,36 @@ async fn ensure_grants(session: &mut Session<'_>, tenant: &str, catalog: &Catalo
     }
     let on_own = |privilege: &&Privilege| privilege.level == Level::Schema && privilege.object == own;
     let has = |wanted: &str| held.iter().filter(on_own).any(|privilege| privilege.name == wanted);
-    if elsewhere || !TENANT_PRIVILEGES.iter().all(|wanted| has(wanted)) {
-        let sql = format!("GRANT {} ON {}.* TO {account}", TENANT_PRIVILEGES.join(", "), quote::ident(&own));
+    if elsewhere || !wanted(restricted).all(has) {
+        let sql = format!("GRANT {} ON {}.* TO {account}", Vec::from_iter(wanted(restricted)).join(", "), quote::ident(&own));
         session.change("granting privileges", sql).await?;
     }
-    let mut extra_by_object: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-    for privilege in held.iter().filter(|privilege| !privilege.is_wanted(tenant)) {
+    if restricted {
+        open_tables(session, tenant).await?;
+    }
+    let mut extra_by_object: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
+    for privilege in held.iter().filter(|privilege| !privilege.is_wanted(tenant, restricted)) {
         let object = privilege.object.as_str();
         match privilege.level {
             Level::Elsewhere => {}
-            Level::Schema if elsewhere => {}
-            Level::Schema => {
-                let extra = extra_by_object.entry(object).or_default();
+            Level::Schema | Level::Table if elsewhere => {}
+            Level::Table => {
+                let table = privilege.table_of(tenant).unwrap_or_default();
+                let extra = extra_by_object.entry(format!("{}.{}", quote::ident(tenant), quote::ident(table)));
+                let extra = extra.or_default();
                 if privilege.grantable {
                     extra.insert("GRANT OPTION");
                 }
-                if object != own || !TENANT_PRIVILEGES.contains(&privilege.name.as_str()) {
+                if !(restricted && privilege.name == "INSERT" && is_open(table)) {
+                    extra.insert(&privilege.name);
+                }
+            }
+            Level::Schema => {
+                let extra = extra_by_object.entry(format!("{}.*", quote::ident(object))).or_default();
+                if privilege.grantable {
+                    extra.insert("GRANT OPTION");
+                }
+                if object != own || !wanted(restricted).any(|name| name == privilege.name) {
                     extra.insert(&privilege.name);
                 }
             }
@@ -162,7 +211,7 @@ async fn ensure_grants(session: &mut Session<'_>, tenant: &str, catalog: &Catalo
     }
     for (object, extra) in extra_by_object {
         let extra = Vec::from_iter(extra).join(", ");
-        let sql = format!("REVOKE {extra} ON {}.* FROM {account}", quote::ident(object));
+        let sql = format!("REVOKE {extra} ON {object} FROM {account}");
         session.change("revoking privileges", sql).await?;
     }
     Ok(())

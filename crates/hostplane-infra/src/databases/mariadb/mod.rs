@@ -13,7 +13,9 @@ mod long_statements;
 mod quote;
 mod remove_tenant;
 mod session;
+mod sizes;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
@@ -37,6 +39,7 @@ use session::Session;
 const PING: &str = "mariadb.ping";
 const TENANTS: &str = "mariadb.tenants";
 const NEXT_EVENTS: &str = "mariadb.next_events";
+const SIZES: &str = "mariadb.sizes";
 
 /// Most connections of the control plane, so that it never takes the sites' share.
 const CONNECTIONS: usize = 4;
@@ -218,6 +221,17 @@ impl Databases for Mariadb {
             ended
         };
         within(long_statements::CALL, &END, work).await
+    }
+
+    async fn sizes(&self, exactly: &[String]) -> Effect<BTreeMap<String, u64>> {
+        let work = async {
+            let mut session = self.open(SIZES, &READ).await?;
+            let sizes = sizes::read(&mut session, SIZES, exactly).await?;
+            session.close().await;
+            Ok(sizes)
+        };
+        let late = |_| EffectError::transient_message(SIZES, "the database server takes too long");
+        timeout(READ.call, work).await.map_err(late)?
     }
 
     async fn ensure_tenant(&self, spec: &TenantSpec) -> Effect<()> {

@@ -23,7 +23,7 @@ const UNKNOWN_DATABASE: u16 = 1049;
 /// `ER_BAD_FIELD_ERROR`.
 pub(super) const NO_SUCH_COLUMN: u16 = 1054;
 /// `ER_NO_SUCH_TABLE`.
-const NO_SUCH_TABLE: u16 = 1146;
+pub(super) const NO_SUCH_TABLE: u16 = 1146;
 /// `ER_DUP_ENTRY`.
 pub(super) const DUPLICATE_ENTRY: u16 = 1062;
 /// `ER_NO_SUCH_QUERY`.

@@ -20,5 +20,5 @@ pub(crate) use orphan::{Orphan, Orphans};
 pub(crate) use page::{Page, UnreadableRow};
 pub(crate) use program::{ProgramResult, RunProgram};
 pub(crate) use secret::Secret;
-pub(crate) use site::{ContainerLimits, CreateSite, Credentials, Limits, Php, Resource, Site, UpdateSite};
+pub(crate) use site::{ContainerLimits, CreateSite, Credentials, Limits, Php, Resource, Site, UpdateSite, Usage};
 pub(crate) use token::{CreateToken, CreatedToken, Token};

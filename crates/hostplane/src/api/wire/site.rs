@@ -5,7 +5,7 @@ use hostplane_domain::ids::{JobId, SiteId};
 use hostplane_domain::naming::ResourceKind;
 use hostplane_domain::status::SiteStatus;
 use hostplane_domain::wordpress::PhpSettings;
-use hostplane_engine::app::{Credentials as AppCredentials, ResourceView, SiteDetail, SiteView};
+use hostplane_engine::app::{Credentials as AppCredentials, MeasuredUsage, ResourceView, SiteDetail, SiteView};
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +25,12 @@ pub(crate) struct Site {
     pub active_job: Option<JobId>,
     /// Visitors get a maintenance page.
     pub suspended: bool,
+    /// Its disk space is used up: it takes no uploads and no new posts.
+    #[serde(default)]
+    pub restricted: bool,
+    /// Its disk usage; `null` until it was measured.
+    #[serde(default)]
+    pub usage: Option<Usage>,
     /// Its images or its mail server differ from those of new sites.
     pub upgrade_pending: bool,
     /// `null` while nothing of the site exists.
@@ -37,6 +43,15 @@ pub(crate) struct Site {
     /// Drift, as last scanned; left out in lists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drift: Option<Vec<Drift>>,
+}
+
+/// Disk usage of a site, in bytes. What could not be measured is `null`.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Usage {
+    pub files_bytes: Option<u64>,
+    pub inodes: Option<u64>,
+    pub database_bytes: Option<u64>,
+    pub measured_at: String,
 }
 
 /// Limits of a site. In a request to change them, limits left out stay.
@@ -129,11 +144,25 @@ impl From<SiteView> for Site {
             updated_at: time(view.record.updated_at),
             active_job: view.active_job,
             suspended: view.record.spec.as_ref().is_some_and(|spec| spec.suspended),
+            restricted: view.record.spec.as_ref().is_some_and(|spec| spec.restricted),
+            usage: view.usage.map(Usage::from),
             upgrade_pending: view.upgrade_pending,
             php: view.record.spec.as_ref().and_then(|spec| Some(spec.kind.wordpress()?.php.into())),
             limits: view.record.spec.map(|spec| spec.limits.into()),
             resources: None,
             drift: None,
+        }
+    }
+}
+
+impl From<MeasuredUsage> for Usage {
+    fn from(measured: MeasuredUsage) -> Self {
+        let files = measured.usage.files;
+        Self {
+            files_bytes: files.map(|files| files.bytes),
+            inodes: files.map(|files| files.inodes),
+            database_bytes: measured.usage.database,
+            measured_at: time(measured.at),
         }
     }
 }

@@ -11,6 +11,7 @@ use hostplane_domain::job::JobState;
 use hostplane_engine::app::App;
 use hostplane_engine::pace::Pace;
 use hostplane_engine::secrets::Secrets;
+use hostplane_engine::site_settings::SiteSettings;
 use hostplane_engine::store::Store;
 use hostplane_infra::clock::{Clock, SystemClock};
 use hostplane_infra::error::Dependency;
@@ -61,10 +62,21 @@ impl Harness {
         Self::new(false, PlatformProgress::default()).await
     }
 
+    /// Serves, runs jobs, and measures disk usage all the time.
+    pub async fn measuring() -> Self {
+        let mut settings = harness::settings(pace());
+        (settings.disk.interval, settings.disk.tick) = (Duration::ZERO, Duration::from_millis(8));
+        Self::with(settings, true, PlatformProgress::default()).await
+    }
+
     pub async fn new(works: bool, platform: PlatformProgress) -> Self {
+        Self::with(harness::settings(pace()), works, platform).await
+    }
+
+    async fn with(settings: SiteSettings, works: bool, platform: PlatformProgress) -> Self {
         let dir = TempDir::new().unwrap();
         let home = Home::own(&dir.path().join("home")).unwrap();
-        let (world, gate, settings) = (harness::world().await, ScriptedGate::new(), harness::settings(pace()));
+        let (world, gate) = (harness::world().await, ScriptedGate::new());
 
         let secrets = Secrets::new(home.secret(&home.default_database()).unwrap(), Arc::new(home.keeper()));
         let store = Store::open(&home.default_database(), settings.pace.settle, SystemClock.now()).await.unwrap();

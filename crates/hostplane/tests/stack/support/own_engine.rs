@@ -36,6 +36,19 @@ impl OwnEngine {
         engine
     }
 
+    /// The same with a disk of its own for its data, of a size in MiB.
+    pub fn with_a_disk(images: &[String], mib: u32) -> Self {
+        let mut engine = Self::new(Host::new(), None);
+        let data = engine.dir.path().join("data");
+        fs::create_dir(&data).expect("a directory");
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", &format!("size={mib}m"), "tmpfs"]).arg(&data);
+        assert!(mount.status().expect("mount runs").success());
+        engine.start();
+        engine.load(images);
+        engine
+    }
+
     /// An Engine on a host that also listens behind TLS, not started yet.
     pub fn behind_tls(host: Host, address: SocketAddr, files: &Path) -> Self {
         Self::new(host, Some((address, files.to_owned())))

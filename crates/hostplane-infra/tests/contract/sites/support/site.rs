@@ -101,6 +101,7 @@ impl Site {
             mark: self.mark(ResourceKind::Database),
             password_hash: mariadb_hash(&DATABASE_PASSWORD.into()),
             max_connections: 20,
+            restricted: false,
         };
         self.world().databases.ensure_tenant(&spec).await.unwrap();
     }
