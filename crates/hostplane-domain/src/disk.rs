@@ -186,9 +186,11 @@ mod tests {
             assert_eq!(parse(hostile, "17"), None, "{hostile:?}");
         }
         let head = "Filesystem 1024-blocks Used Available Capacity Mounted on\n";
-        let space = DiskSpace::parse(&format!("{head}overlay 100 60 40 60% /\n"), &format!("{head}overlay 50 20 30 40% /\n"));
+        let space =
+            DiskSpace::parse(&format!("{head}overlay 100 60 40 60% /\n"), &format!("{head}overlay 50 20 30 40% /\n"));
         assert_eq!(space, Some(DiskSpace { total: 102_400, free: 40_960, inodes: 50, free_inodes: 30 }));
-        let without = DiskSpace::parse(&format!("{head}overlay 100 60 40 60% /\n"), &format!("{head}overlay - - - - /\n"));
+        let without =
+            DiskSpace::parse(&format!("{head}overlay 100 60 40 60% /\n"), &format!("{head}overlay - - - - /\n"));
         assert_eq!(without.map(|space| space.inodes), Some(0));
         assert_eq!(DiskSpace::parse("df: /: no such file", ""), None);
     }

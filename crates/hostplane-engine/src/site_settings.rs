@@ -59,7 +59,7 @@ pub struct DiskSettings {
     pub seen_from: String,
     /// Time between two measurements of a site that is near no limit; one that is near is measured 15 times as often.
     pub interval: Duration,
-    /// Pause between two looks for sites that are due, and between two measurements of the Engine's disk.
+    /// Pause between two measurements of the Engine's disk, and of the sites that are due.
     pub tick: Duration,
 }
 

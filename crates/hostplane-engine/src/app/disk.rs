@@ -41,7 +41,10 @@ impl App {
     }
 
     /// The findings about disk space.
-    pub(super) fn disk_findings(&self) -> Vec<Finding> {
+    pub(super) async fn disk_findings(&self) -> Vec<Finding> {
+        // Free space of a while ago is no answer to somebody who asks now.
+        let space = self.world.local().containers.space(&self.settings.disk.seen_from).await;
+        self.disk_cache.record_space(space.map_err(|error| error.chain()));
         let statistics = self.disk_statistics();
         let sites = statistics.sites.iter().filter_map(|site| site_finding(site, &self.settings.disk.limits));
         std::iter::once(self.disk_finding(&statistics)).chain(sites).collect()
@@ -52,7 +55,12 @@ impl App {
         let Some(space) = statistics.space else {
             let why = self.disk_cache.report().trouble.unwrap_or_else(|| "not measured since the start".to_owned());
             let message = format!("the space of the Engine's disk is unknown: {why}");
-            return Finding::bad("disk", Severity::Warning, message, "hostplane doctor   # once Caddy's container runs");
+            return Finding::bad(
+                "disk",
+                Severity::Warning,
+                message,
+                "start Caddy's container (CADDY_CONTAINER), through which it is measured",
+            );
         };
         let (free, total, reserve) = (Size(space.free), Size(space.total), Size(limits.reserve));
         let message = format!("{free} of {total} are free on the disk of the Engine's data; {reserve} are kept");

@@ -113,7 +113,7 @@ impl App {
         findings.extend([mariadb, caddy]);
         findings.extend(images);
         findings.push(subnets);
-        findings.extend(self.disk_findings());
+        findings.extend(self.disk_findings().await);
         findings.extend(self.unreadable_rows().await?);
         findings.extend(self.stuck_jobs().await?);
         findings.extend(self.sites_findings(is_complete).await?);

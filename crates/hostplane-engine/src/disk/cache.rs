@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use hostplane_domain::disk::{DiskSpace, SiteUsage};
 use hostplane_domain::desired::DesiredSite;
+use hostplane_domain::disk::{DiskSpace, SiteUsage};
 use hostplane_domain::ids::SiteId;
 use hostplane_domain::name::SiteName;
 use hostplane_infra::clock::Timestamp;

@@ -62,7 +62,9 @@ pub(crate) struct Disk {
 /// What a pass remembers for the next.
 #[derive(Default)]
 struct Memory {
+    /// Sites whose order was given, until it is carried out.
     orders: SiteBackoff,
+    ordered: BTreeMap<SiteId, bool>,
     measured_at: Option<Instant>,
     is_reserve_begun: bool,
 }
@@ -89,6 +91,7 @@ impl Disk {
         let sites = self.in_service().await?;
         self.cache.retain(&sites);
         memory.orders.retain(|site| sites.contains_key(&site));
+        memory.ordered.retain(|site, _| sites.contains_key(site));
         let ahead = if is_in_haste { self.settings.interval - self.often() } else { Duration::ZERO };
         let due = self.cache.due(sites.keys().copied(), ahead, SLICE);
         if due.is_empty() {
@@ -132,7 +135,8 @@ impl Disk {
             info!(free = %Size(space.free), "the reserve of the Engine's disk is whole again");
         }
         memory.is_reserve_begun = is_begun;
-        limits.is_reserve_near(&space) || before.is_some_and(|before| fills_soon(&before, &space, elapsed, limits.reserve))
+        limits.is_reserve_near(&space)
+            || before.is_some_and(|before| fills_soon(&before, &space, elapsed, limits.reserve))
     }
 
     /// The sites in service, each as last confirmed.
@@ -201,10 +205,15 @@ impl Disk {
         let fills = memory.is_reserve_begun && before.is_some_and(|before| fills_the_disk(&before, &usage));
         let stays = memory.is_reserve_begun && want.restricted;
         let restricted = limits.restricts(&usage, want.restricted) || fills || stays;
-        if restricted != want.restricted {
-            self.order(memory, want, restricted, &usage).await?;
+        if restricted == want.restricted {
+            memory.orders.retain(|ordered| ordered != site.id);
+            return Ok(());
         }
-        Ok(())
+        // What it is now was ordered before: another order is no repetition.
+        if memory.ordered.insert(site.id, restricted) != Some(restricted) {
+            memory.orders.retain(|ordered| ordered != site.id);
+        }
+        self.order(memory, want, restricted, &usage).await
     }
 
     /// Orders a site's restriction or its end. A site that a job holds is left alone until the next measurement.

@@ -12,8 +12,7 @@ use hostplane_testing::harness::{ControlPlane, name, new_site};
 use crate::harness::{Harness, until};
 
 const LIMITS: DiskLimits = DiskLimits { soft: Some(500 * MIB), hard: Some(1000 * MIB), reserve: 2000 * MIB };
-const DISK: DiskSpace =
-    DiskSpace { total: 10_000 * MIB, free: 9000 * MIB, inodes: 1_000_000, free_inodes: 900_000 };
+const DISK: DiskSpace = DiskSpace { total: 10_000 * MIB, free: 9000 * MIB, inodes: 1_000_000, free_inodes: 900_000 };
 
 /// A harness that measures all the time.
 async fn measuring() -> Harness {
@@ -223,7 +222,12 @@ async fn below_the_reserve_no_site_is_made_and_who_grows_is_restricted() {
     harness.fill("stays", 600);
     harness.measured(2).await;
     harness.set_free(1999);
-    let refused = until("the refusal", async || running.app.create_site(&new_site("new")).await.err()).await;
+    until("a measurement of the disk", async || {
+        let space = running.app.statistics().await.unwrap().disk.space?;
+        (space.free == 1999 * MIB).then_some(())
+    })
+    .await;
+    let refused = running.app.create_site(&new_site("new")).await.unwrap_err();
     assert!(matches!(refused, AppError::DiskReserve { .. }), "{refused}");
     assert!(refused.to_string().contains("1999 MB are free, and DISK_RESERVE keeps 2000 MB"), "{refused}");
     let about_disk = findings(&running).await.swap_remove(0);
@@ -240,6 +244,7 @@ async fn below_the_reserve_no_site_is_made_and_who_grows_is_restricted() {
     assert!(harness.is_restricted("grows"));
     harness.set_free(9000);
     becomes(&running, "grows", false).await;
+    assert!(!harness.is_restricted("grows"));
     running.active("new").await;
     running.stop().await;
 }

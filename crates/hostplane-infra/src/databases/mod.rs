@@ -130,7 +130,7 @@ pub trait Databases: Send + Sync {
     async fn end_long_statements(&self, instance: InstanceId, limit_s: u32) -> Effect<Vec<EndedStatement>>;
 
     /// Bytes on disk of each tenant's database, by its name; those of an empty one may be left out. Of the databases
-    /// named, space inside that further rows get first doesn't count, which costs a look at each of their tables.
+    /// named, space inside that further rows get first doesn't count, at the cost of opening each of their tables.
     async fn sizes(&self, exactly: &[String]) -> Effect<BTreeMap<String, u64>>;
 
     /// Removes user, database and, last, the ledger row, and ends the user's connections. Does nothing unless the

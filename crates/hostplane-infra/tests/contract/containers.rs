@@ -1,5 +1,6 @@
 //! The contract of [`Containers`](hostplane_infra::containers::Containers), for the fake and for a real Engine.
 
+mod disk;
 #[cfg(feature = "stack")]
 mod endings;
 mod files;
@@ -38,5 +39,6 @@ contract! {
         bad_paths, too_many_bytes;
     programs: input_and_its_end, exit_codes, standard_error, output_is_cut, input_that_is_not_read, user,
         cannot_be_started, not_running, log;
+    disk: files_are_counted, space;
     watching: limits, about, mounts_and_health, events;
 }

@@ -34,6 +34,9 @@ trait Harness: Send + Sync {
     async fn plant_user(&self, name: &str);
     /// Makes a table with something in it.
     async fn plant_table(&self, database: &str, table: &str);
+    /// Makes a table 8 MiB larger, and empty again, row by row.
+    async fn grow(&self, database: &str, table: &str);
+    async fn shrink(&self, database: &str, table: &str);
     /// The tables of a database, and when each was made.
     async fn tables(&self, database: &str) -> Vec<String>;
     async fn drop_database(&self, name: &str);
@@ -72,6 +75,8 @@ cases!(CASES: dyn Harness = [
     only_its_own_site_confirms_a_tenant,
     the_next_events_of_confirmed_tenants_are_listed,
     long_statements_of_an_instance_s_tenants_are_ended,
+    a_tenant_is_restricted_and_freed,
+    sizes_are_of_each_database,
     a_tenant_is_removed_and_removed_again,
     half_removed_states_are_removed,
     what_a_tenant_holds_is_kept_until_it_is_removed,
@@ -263,6 +268,56 @@ async fn drift_is_repaired(harness: &dyn Harness) {
     assert_eq!(facts(harness, &spec).await.unwrap().user.unwrap().grants, Grants::Others);
     harness.databases().ensure_tenant(&spec).await.unwrap();
     assert_eq!(facts(harness, &spec).await, Some(whole(&spec)));
+}
+
+async fn a_tenant_is_restricted_and_freed(harness: &dyn Harness) {
+    let free = spec("restricted");
+    let restricted = TenantSpec { restricted: true, ..free.clone() };
+    let name = tenant(&free);
+    // A new one may be restricted, and one with tables to log in with.
+    harness.databases().ensure_tenant(&restricted).await.unwrap();
+    assert_eq!(facts(harness, &free).await, Some(whole(&restricted)));
+    harness.plant_table(&name, "wp_usermeta").await;
+    for _ in 0..2 {
+        for spec in [&restricted, &free] {
+            harness.databases().ensure_tenant(spec).await.unwrap();
+            assert_eq!(facts(harness, spec).await, Some(whole(spec)), "restricted: {}", spec.restricted);
+            let first = harness.everything(&name).await;
+            harness.databases().ensure_tenant(spec).await.unwrap();
+            assert_eq!(harness.everything(&name).await, first, "the second call changes nothing");
+        }
+    }
+    harness.databases().ensure_tenant(&restricted).await.unwrap();
+    harness.widen_grants(&name).await;
+    assert_eq!(facts(harness, &free).await.unwrap().user.unwrap().grants, Grants::Others);
+    harness.databases().ensure_tenant(&restricted).await.unwrap();
+    assert_eq!(facts(harness, &free).await, Some(whole(&restricted)));
+}
+
+async fn sizes_are_of_each_database(harness: &dyn Harness) {
+    let (small, large) = (spec("size-small"), spec("size-large-one"));
+    for spec in [&small, &large] {
+        harness.databases().ensure_tenant(spec).await.unwrap();
+        harness.plant_table(&tenant(spec), "some").await;
+    }
+    harness.grow(&tenant(&large), "some").await;
+    let sizes = harness.databases().sizes(&[]).await.unwrap();
+    let size = |spec: &TenantSpec| sizes.get(&tenant(spec)).copied().unwrap_or_default();
+    assert!(size(&small) < 1 << 20 && size(&large) > 8 << 20, "{sizes:?}");
+    let exactly = harness.databases().sizes(&[tenant(&large), "wp_no-such".to_owned()]).await.unwrap();
+    assert!(exactly[&tenant(&large)] > 8 << 20, "{exactly:?}");
+    harness.shrink(&tenant(&large), "some").await;
+    let sizes = harness.databases().sizes(&[]).await.unwrap();
+    assert!(sizes[&tenant(&large)] > 8 << 20, "its files are as large as before");
+    let mut exact = u64::MAX;
+    // The server frees what was deleted a little later.
+    for _ in 0..600 {
+        exact = harness.databases().sizes(&[tenant(&large)]).await.unwrap()[&tenant(&large)];
+        if exact < 6 << 20 {
+            return;
+        }
+    }
+    panic!("{exact} bytes are used");
 }
 
 async fn a_later_job_is_written_down(harness: &dyn Harness) {

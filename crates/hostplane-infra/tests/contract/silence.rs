@@ -46,7 +46,12 @@ async fn each_call(world: &World) -> Vec<(&'static str, bool, EffectError)> {
     let files = [file("a", SECRET)];
     let exec = Exec { argv: vec!["php".into()], user: None, stdin: SECRET.into() };
     let mark = mark();
-    let tenant = TenantSpec { mark: mark.clone(), password_hash: format!("*{}", "A".repeat(40)), max_connections: 1, restricted: false };
+    let tenant = TenantSpec {
+        mark: mark.clone(),
+        password_hash: format!("*{}", "A".repeat(40)),
+        max_connections: 1,
+        restricted: false,
+    };
     let key = TenantKey { instance: mark.instance, site: mark.site.clone() };
     let contents = format!("{}\nhttp://a.test {{\n}}\n", mark.to_comment());
     let route = RouteSpec { mark: mark.clone(), hosts: vec!["a.test".into()], contents };

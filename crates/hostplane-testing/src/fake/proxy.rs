@@ -134,7 +134,8 @@ fn complaint(snippets: &BTreeMap<String, String>) -> Option<String> {
         let mut depth = 0_i64;
         for (number, line) in contents.lines().enumerate() {
             let words: Vec<&str> = snippet::tokens(line).collect();
-            if let Some(word) = words.first().filter(|word| depth == 1 && **word != "}" && !DIRECTIVES.contains(word)) {
+            let is_known = |word: &str| word == "}" || word.starts_with('@') || DIRECTIVES.contains(&word);
+            if let Some(word) = words.first().filter(|word| depth == 1 && !is_known(word)) {
                 return Some(format!("sites/{file}:{}: unrecognized directive: {word}", number + 1));
             }
             for word in words {

@@ -55,7 +55,8 @@ async fn a_site_at_its_hard_limit_takes_no_more_and_stays_its_owner_s() {
     instance.create(&neighbour);
     let probe = Probe::of(&instance, &neighbour);
     let mut admin = Admin::log_in(&instance, &full).await;
-    let [media, post] = [add_media(&mut admin, "first.txt").await, rest(&mut admin, "posts", POST, &[]).await].map(|page| id(&page));
+    let [media, post] =
+        [add_media(&mut admin, "first.txt").await, rest(&mut admin, "posts", POST, &[]).await].map(|page| id(&page));
     // A file that grows is nothing that WordPress knows of.
     let fill = "head --bytes 350M /dev/zero > $(find wp-content/uploads -name first.txt)";
     docker(&["exec", "--workdir", "/var/www/html", &format!("php_{full}"), "sh", "-euc", fill]);
@@ -83,7 +84,8 @@ async fn a_site_at_its_hard_limit_takes_no_more_and_stays_its_owner_s() {
     id(&add_media(&mut admin, "second.txt").await);
     id(&rest(&mut admin, "posts", POST, &[]).await);
     let jobs = instance.done(&["job", "list", "--site", &full, "--json"]).json();
-    let operations: Vec<&str> = jobs["items"].as_array().expect("jobs").iter().filter_map(|job| job["operation"].as_str()).collect();
+    let operations: Vec<&str> =
+        jobs["items"].as_array().expect("jobs").iter().filter_map(|job| job["operation"].as_str()).collect();
     assert_eq!(operations, ["lift", "restrict", "provision"]);
     instance.expect_whole(&full);
     let seen = probe.end();
@@ -103,7 +105,11 @@ async fn refuses_new_data(instance: &Instance, admin: &mut Admin<'_>) {
     let file = Chosen { field: "async-upload", name: "refused.txt", content: b"a text" };
     for path in ["/wp-admin/async-upload.php", "/wp-admin/media-new.php", "/wp-admin/update.php?action=upload-plugin"] {
         let refused = admin.upload(path, &form, &file).await;
-        assert!(refused.status == 507 && refused.body.contains("has used up its disk space"), "{path}: {}", refused.status);
+        assert!(
+            refused.status == 507 && refused.body.contains("has used up its disk space"),
+            "{path}: {}",
+            refused.status
+        );
     }
     let large = vec![b'x'; 1_000_000];
     let file = Chosen { field: "any", name: "large.bin", content: &large };
@@ -119,8 +125,13 @@ async fn refuses_new_data(instance: &Instance, admin: &mut Admin<'_>) {
 }
 
 async fn takes_deletions(instance: &Instance, admin: &mut Admin<'_>, post: &str) {
-    let trash = admin.page("/wp-admin/edit.php").await.between("edit.php", &format!("post.php?post={post}&action=trash&_wpnonce="), "\"");
-    let trashed = admin.browser.get(admin.site, &format!("/wp-admin/post.php?post={post}&action=trash&_wpnonce={trash}")).await;
+    let trash = admin.page("/wp-admin/edit.php").await.between(
+        "edit.php",
+        &format!("post.php?post={post}&action=trash&_wpnonce="),
+        "\"",
+    );
+    let trashed =
+        admin.browser.get(admin.site, &format!("/wp-admin/post.php?post={post}&action=trash&_wpnonce={trash}")).await;
     assert_eq!(trashed.status, 302, "{}", trashed.body);
     let status = format!("SELECT post_status FROM `wp_{}`.wp_posts WHERE ID = {post}", admin.site);
     assert_eq!(instance.sql(&status), "trash");
@@ -130,7 +141,8 @@ async fn takes_deletions(instance: &Instance, admin: &mut Admin<'_>, post: &str)
 }
 
 /// 20 MB a second, each in a file of its own, until it is ended.
-const FILL: &str = "for ($n = 0; ; $n++) { file_put_contents(\"wp-content/uploads/hog-$n\", random_bytes(20 << 20)); sleep(1); }";
+const FILL: &str =
+    "for ($n = 0; ; $n++) { file_put_contents(\"wp-content/uploads/hog-$n\", random_bytes(20 << 20)); sleep(1); }";
 
 /// Free space of the Engine's disk, in MiB.
 fn free(instance: &Instance) -> u64 {
@@ -143,8 +155,9 @@ fn free(instance: &Instance) -> u64 {
 fn the_reserve_is_noticed_before_the_disk_is_full() {
     let images: Vec<String> = images().into_values().collect();
     let engine = OwnEngine::with_a_disk(&images, 3000);
-    // The pause between two looks is that of the defaults.
-    let mut instance = Instance::on(&engine, &[("DISK_INTERVAL", "15"), ("DISK_RESERVE", "1"), ("SITE_DISK_SOFT", "200")]);
+    // The pause between two measurements of the disk is that of the defaults.
+    let mut instance =
+        Instance::on(&engine, &[("DISK_INTERVAL", "15"), ("DISK_RESERVE", "1"), ("SITE_DISK_SOFT", "200")]);
     instance.start();
     let (hog, bystander) = (instance.site("hog"), instance.site("bystander"));
     instance.create(&hog);
@@ -156,7 +169,19 @@ fn the_reserve_is_noticed_before_the_disk_is_full() {
     let php = format!("php_{hog}");
     let mut fill = instance.within("docker");
     let engine = instance.engine().expect("its own").to_owned();
-    fill.args(["--host", &engine, "exec", "--workdir", "/var/www/html", &php, "php", "-d", "memory_limit=-1", "-r", FILL]);
+    fill.args([
+        "--host",
+        &engine,
+        "exec",
+        "--workdir",
+        "/var/www/html",
+        &php,
+        "php",
+        "-d",
+        "memory_limit=-1",
+        "-r",
+        FILL,
+    ]);
     let mut fill = fill.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("docker runs");
     let is_noticed = |instance: &Instance| {
         instance.expect_front_page(&bystander);

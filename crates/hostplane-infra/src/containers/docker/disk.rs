@@ -12,7 +12,8 @@ const LIMIT_S: &str = "60";
 
 /// Measures the files below a directory.
 pub(super) async fn usage(containers: &dyn Containers, id: &str, dir: &str) -> Effect<FilesUsage> {
-    let count = async |unit: &str| text(containers, id, &["du", "--summarize", "--one-file-system", unit, "--", dir]).await;
+    let count =
+        async |unit: &str| text(containers, id, &["du", "--summarize", "--one-file-system", unit, "--", dir]).await;
     let (bytes, inodes) = (count("--block-size=1").await?, count("--inodes").await?);
     let unreadable = || EffectError::transient_message("docker.usage", "du gave no number");
     FilesUsage::parse(&bytes, &inodes).ok_or_else(unreadable)
@@ -20,7 +21,8 @@ pub(super) async fn usage(containers: &dyn Containers, id: &str, dir: &str) -> E
 
 /// Measures the disk under the root. Its options are those that every `df` has.
 pub(super) async fn space(containers: &dyn Containers, id: &str) -> Effect<DiskSpace> {
-    let (bytes, inodes) = (text(containers, id, &["df", "-Pk", "/"]).await?, text(containers, id, &["df", "-Pi", "/"]).await?);
+    let (bytes, inodes) =
+        (text(containers, id, &["df", "-Pk", "/"]).await?, text(containers, id, &["df", "-Pi", "/"]).await?);
     let unreadable = || EffectError::transient_message("docker.space", "df gave no numbers");
     DiskSpace::parse(&bytes, &inodes).ok_or_else(unreadable)
 }

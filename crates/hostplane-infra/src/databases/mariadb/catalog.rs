@@ -242,12 +242,10 @@ impl Catalog {
     /// Facts about one name; `None` if nothing exists.
     pub(super) fn facts(&self, tenant: &str) -> Option<TenantFacts> {
         let hosts = self.accounts.get(tenant);
-        let user = hosts.and_then(|hosts| hosts.get("%").or_else(|| hosts.values().next())).map(|account| {
-            TenantUser {
-                password_hash: account.hash(),
-                max_connections: u16::try_from(account.max_user_connections).unwrap_or(u16::MAX),
-                grants: self.grants(tenant),
-            }
+        let user = hosts.and_then(|hosts| hosts.get("%").or_else(|| hosts.values().next())).map(|account| TenantUser {
+            password_hash: account.hash(),
+            max_connections: u16::try_from(account.max_user_connections).unwrap_or(u16::MAX),
+            grants: self.grants(tenant),
         });
         let entry = self.entry(tenant);
         let database = self.database(tenant);

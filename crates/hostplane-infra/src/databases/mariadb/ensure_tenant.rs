@@ -69,12 +69,8 @@ async fn open_tables(session: &mut Session<'_>, tenant: &str) -> Effect<()> {
     );
     for row in &session.rows("listing the tables to log in with", sql).await? {
         let table = column(CALL, row, 0)?;
-        let sql = format!(
-            "GRANT INSERT ON {}.{} TO {}",
-            quote::ident(tenant),
-            quote::ident(&table),
-            quote::account(tenant)
-        );
+        let sql =
+            format!("GRANT INSERT ON {}.{} TO {}", quote::ident(tenant), quote::ident(&table), quote::account(tenant));
         match session.change("opening a table to log in with", sql).await {
             // Dropped since it was listed.
             Err(failure) if failure.is(NO_SUCH_TABLE) => {}
@@ -168,7 +164,8 @@ async fn ensure_grants(session: &mut Session<'_>, tenant: &str, catalog: &Catalo
     let on_own = |privilege: &&Privilege| privilege.level == Level::Schema && privilege.object == own;
     let has = |wanted: &str| held.iter().filter(on_own).any(|privilege| privilege.name == wanted);
     if elsewhere || !wanted(restricted).all(has) {
-        let sql = format!("GRANT {} ON {}.* TO {account}", Vec::from_iter(wanted(restricted)).join(", "), quote::ident(&own));
+        let sql =
+            format!("GRANT {} ON {}.* TO {account}", Vec::from_iter(wanted(restricted)).join(", "), quote::ident(&own));
         session.change("granting privileges", sql).await?;
     }
     if restricted {

@@ -6,7 +6,7 @@ use super::quote;
 use super::session::{Session, column};
 use crate::error::{Effect, EffectError};
 
-/// Server's limit for the look at one tenant's tables, in seconds: a tenant can have any number of them.
+/// Server's limit for opening one tenant's tables, in seconds: a tenant can have any number of them.
 const TABLES_LIMIT_S: u32 = 2;
 /// The form in which the server keeps a hyphen in a file's name, the only character of a tenant's name that has one.
 const HYPHEN: &str = "@002d";

@@ -34,6 +34,14 @@ impl Harness for FakeWorld {
         database.tables.insert(table.to_owned(), "something".to_owned());
     }
 
+    async fn grow(&self, database: &str, _: &str) {
+        self.state().databases.databases.get_mut(database).unwrap().size = (9 << 20, 0);
+    }
+
+    async fn shrink(&self, database: &str, _: &str) {
+        self.state().databases.databases.get_mut(database).unwrap().size = (9 << 20, 8 << 20);
+    }
+
     async fn tables(&self, database: &str) -> Vec<String> {
         self.state().databases.databases[database].tables.keys().cloned().collect()
     }

@@ -48,6 +48,21 @@ impl Harness for Real {
         .await;
     }
 
+    async fn grow(&self, database: &str, table: &str) {
+        self.run(&format!("ALTER TABLE `{database}`.`{table}` ADD COLUMN long_text LONGTEXT")).await;
+        self.run(&format!(
+            "INSERT INTO `{database}`.`{table}` (x, long_text) SELECT seq, REPEAT('x', 100000) FROM \
+             (SELECT 1 AS seq UNION SELECT 2 UNION SELECT 3 UNION SELECT 4 UNION SELECT 5 UNION SELECT 6 UNION SELECT 7 \
+             UNION SELECT 8 UNION SELECT 9 UNION SELECT 10) AS ones, (SELECT 1 AS n UNION SELECT 2 UNION SELECT 3 \
+             UNION SELECT 4 UNION SELECT 5 UNION SELECT 6 UNION SELECT 7 UNION SELECT 8 UNION SELECT 9 UNION SELECT 10) AS tens"
+        ))
+        .await;
+    }
+
+    async fn shrink(&self, database: &str, table: &str) {
+        self.run(&format!("DELETE FROM `{database}`.`{table}`")).await;
+    }
+
     async fn tables(&self, database: &str) -> Vec<String> {
         let columns = "CONCAT_WS('|', TABLE_NAME, CREATE_TIME)";
         self.query(&format!("SELECT {columns} FROM information_schema.TABLES WHERE TABLE_SCHEMA = '{database}'")).await

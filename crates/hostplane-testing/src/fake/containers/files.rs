@@ -61,6 +61,27 @@ fn put(files: &mut BTreeMap<String, ArchiveEntry>, path: &str, entry: &ArchiveEn
 }
 
 impl ContainersState {
+    /// The contents of a file in a volume.
+    #[must_use]
+    pub fn read_file(&self, volume: &str, path: &str) -> Option<bytes::Bytes> {
+        self.volumes.get(volume)?.files.get(path)?.contents.clone()
+    }
+
+    /// Puts a file into a volume, as root's and readable by all; does nothing without the volume.
+    pub fn write_file(&mut self, volume: &str, path: &str, contents: impl Into<bytes::Bytes>) {
+        if let Some(volume) = self.volumes.get_mut(volume) {
+            let entry = ArchiveEntry { path: path.to_owned(), mode: 0o644, uid: 0, contents: Some(contents.into()) };
+            volume.files.insert(path.to_owned(), entry);
+        }
+    }
+
+    /// Deletes a file of a volume, if it is there.
+    pub fn delete_file(&mut self, volume: &str, path: &str) {
+        if let Some(volume) = self.volumes.get_mut(volume) {
+            volume.files.remove(path);
+        }
+    }
+
     fn find(&self, container: &FakeContainer, path: &str) -> Found {
         match container.place(path) {
             Place::Volume { path: "", .. } => Found::Directory,

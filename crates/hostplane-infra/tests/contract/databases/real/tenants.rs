@@ -12,6 +12,7 @@ cases!(pub(super) CASES: Real = [
     a_tenant_uses_its_own_database_and_no_other,
     an_underscore_is_no_wildcard,
     connections_are_limited,
+    a_restricted_tenant_logs_in_and_deletes,
     a_removed_tenants_connections_end,
     an_account_for_another_host_is_foreign,
     an_account_that_was_locked_is_opened,
@@ -86,6 +87,41 @@ async fn a_tenant_uses_its_own_database_and_no_other(harness: &Real) {
     assert!(rows.is_empty(), "other tenants' names can't be seen");
 }
 
+async fn a_restricted_tenant_logs_in_and_deletes(harness: &Real) {
+    let spec = made(harness, "full").await;
+    let mut before = harness.login("wp_full", "secret").await.unwrap();
+    for table in ["wp_posts", "wp_usermeta", "wp_2_options"] {
+        execute(&mut before, &format!("CREATE TABLE `wp_full`.{table} (x INT)")).await.unwrap();
+    }
+    execute(&mut before, "INSERT INTO `wp_full`.wp_posts VALUES (1)").await.unwrap();
+    harness.adapter.ensure_tenant(&TenantSpec { restricted: true, ..spec.clone() }).await.unwrap();
+    assert!(execute(&mut before, "INSERT INTO `wp_full`.wp_posts VALUES (2)").await.is_err(), "its connections end");
+
+    let mut tenant = harness.login("wp_full", "secret").await.unwrap();
+    for refused in [
+        "INSERT INTO `wp_full`.wp_posts VALUES (2)",
+        "REPLACE INTO `wp_full`.wp_posts VALUES (2)",
+        "CREATE TABLE `wp_full`.more (x INT)",
+        "ALTER TABLE `wp_full`.wp_posts ADD COLUMN y INT",
+    ] {
+        assert_eq!(number(execute(&mut tenant, refused).await), 1142, "{refused}");
+    }
+    for taken in [
+        "INSERT INTO `wp_full`.wp_usermeta VALUES (1)",
+        "INSERT INTO `wp_full`.wp_2_options VALUES (1)",
+        "UPDATE `wp_full`.wp_posts SET x = 3",
+        "DELETE FROM `wp_full`.wp_posts",
+        "DROP TABLE `wp_full`.wp_2_options",
+    ] {
+        execute(&mut tenant, taken).await.unwrap_or_else(|error| panic!("{taken}: {error}"));
+    }
+    // The table with a grant of its own is gone.
+    harness.adapter.ensure_tenant(&spec).await.unwrap();
+    assert_eq!(facts(harness, &spec).await, Some(whole(&spec)));
+    let mut tenant = harness.login("wp_full", "secret").await.unwrap();
+    execute(&mut tenant, "INSERT INTO `wp_full`.wp_posts VALUES (2)").await.unwrap();
+}
+
 async fn an_underscore_is_no_wildcard(harness: &Real) {
     made(harness, "wild").await;
     harness.run("CREATE DATABASE `wpAwild`").await;
@@ -125,7 +161,11 @@ async fn an_account_for_another_host_is_foreign(harness: &Real) {
     // Its row holds the time of its creation.
     let theirs = "SELECT CONCAT_WS('|', Host, User, Priv) FROM mysql.global_priv WHERE Host = '10.1.2.3'";
     let theirs = harness.query(theirs).await;
-    assert_eq!(facts(harness, &spec).await.unwrap().user.unwrap().grants, Grants::Others, "it takes precedence over ours");
+    assert_eq!(
+        facts(harness, &spec).await.unwrap().user.unwrap().grants,
+        Grants::Others,
+        "it takes precedence over ours"
+    );
     assert!(matches!(harness.adapter.ensure_tenant(&spec).await, Err(EffectError::Rejected(_))));
     harness.adapter.remove_tenant(&key(&spec)).await.unwrap();
     let left = harness.everything("wp_elsewhere").await;
