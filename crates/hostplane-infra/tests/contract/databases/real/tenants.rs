@@ -1,6 +1,6 @@
 //! Abilities of a tenant on a real server, and their limits.
 
-use hostplane_infra::databases::{Databases, TenantSpec, Tenants};
+use hostplane_infra::databases::{Databases, Grants, TenantSpec, Tenants};
 use hostplane_infra::error::EffectError;
 use hostplane_testing::cases;
 use sqlx::mysql::MySqlDatabaseError;

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use hostplane_domain::container::ContainerSpec;
+use hostplane_domain::disk::{DiskSpace, FilesUsage};
 use hostplane_domain::mark::Labels;
 use hostplane_infra::containers::{
     ArchiveEntry, ContainerFacts, Containers, Docker, EngineEvents, EngineFacts, Exec, ExecOutput, ImageFacts, LogLine,
@@ -156,6 +157,14 @@ impl Containers for Counting {
                 Err(EffectError::unknown_message("docker.exec", "lost for the test"))
             }
         }
+    }
+
+    async fn usage(&self, container_id: &str, dir: &str) -> Effect<FilesUsage> {
+        self.inner.usage(container_id, dir).await
+    }
+
+    async fn space(&self, container_id: &str) -> Effect<DiskSpace> {
+        self.inner.space(container_id).await
     }
 
     async fn log(&self, container_id: &str, ask: LogQuery) -> Effect<Vec<LogLine>> {
