@@ -82,7 +82,8 @@ mod tests {
             job: hostplane_domain::ids::JobId::new(Uuid::from_u128(3)),
             spec: SpecHash::of(&"x"),
         };
-        let spec = TenantSpec { mark, password_hash: format!("*{}", "A".repeat(40)), max_connections: 20, restricted: false };
+        let spec =
+            TenantSpec { mark, password_hash: format!("*{}", "A".repeat(40)), max_connections: 20, restricted: false };
         world.ensure_tenant(&spec).await.unwrap();
         (world, instance)
     }

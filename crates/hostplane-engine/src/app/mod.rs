@@ -301,7 +301,8 @@ impl App {
             staleness: staleness.clone(),
             cache: Arc::clone(&disk_cache),
         };
-        let background = Background { worker, reconciler, scan_requests, wp_cron, rotation, retention, statement_limit, disk };
+        let background =
+            Background { worker, reconciler, scan_requests, wp_cron, rotation, retention, statement_limit, disk };
         Ok((
             Self {
                 store,
