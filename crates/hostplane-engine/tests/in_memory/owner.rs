@@ -24,10 +24,10 @@ const MAINTENANCE: &str = ".maintenance";
 /// The text of that file after an update of WordPress that broke off.
 const INTERRUPTED: &str = "<?php $upgrading = 1500000000; ?>";
 
-/// The owner's files, without our marker.
+/// The owner's files, without our marker and those that a repair has kept.
 fn owned(state: &State) -> BTreeMap<String, ArchiveEntry> {
     let mut files = state.containers.volumes["wp_hello"].files.clone();
-    files.remove(MARKER);
+    files.retain(|path, _| !path.starts_with(".hostplane-"));
     files
 }
 
@@ -98,15 +98,17 @@ async fn a_site_without_our_markers_is_changed_like_any_other() {
 }
 
 /// States that only the owner can end: they are reported, and hinder nothing.
-const THEIRS: &[(ResourceKind, Reason, Wreck)] = &[
-    (ResourceKind::WordpressFiles, Reason::HalfUpdate, |state| {
+const THEIRS: &[(&[(ResourceKind, Reason)], Wreck)] = &[
+    (&[(ResourceKind::WordpressFiles, Reason::HalfUpdate)], |state| {
         state.containers.write_file("wp_hello", MAINTENANCE, INTERRUPTED);
     }),
-    (ResourceKind::WordpressInstall, Reason::Data, |state| {
-        state.containers.write_file("wp_hello", "wp-config.php", "<?php $table_prefix = 'theirs_';");
+    // WordPress redirects to its installer.
+    (&[(ResourceKind::WordpressInstall, Reason::Data), (ResourceKind::Serving, Reason::Page)], |state| {
+        let config = "<?php $table_prefix = 'theirs_'; require '/etc/hostplane/wp-config.php';";
+        state.containers.write_file("wp_hello", "wp-config.php", config);
     }),
     // Another program, or static pages, in WordPress's place.
-    (ResourceKind::WordpressFiles, Reason::Marker, |state| {
+    (&[(ResourceKind::WordpressFiles, Reason::Marker)], |state| {
         state.containers.delete_file("wp_hello", "wp-includes/version.php");
         state.containers.delete_file("wp_hello", MARKER);
     }),
@@ -114,11 +116,12 @@ const THEIRS: &[(ResourceKind, Reason, Wreck)] = &[
 
 #[tokio::test]
 async fn what_only_the_owner_can_end_is_reported_and_hinders_no_change() {
-    for (kind, reason, wreck) in THEIRS {
+    for (found, wreck) in THEIRS {
         let (harness, running) = new_in_service().await;
         wreck(&mut harness.world.state());
         let before = owned(&harness.state());
-        scan_finds(&running, &[(*kind, *reason, Remediation::Operator)]).await;
+        let found: Vec<_> = found.iter().map(|(kind, reason)| (*kind, *reason, Remediation::Operator)).collect();
+        scan_finds(&running, &found).await;
         assert!(repairs(&running).await.is_empty());
         for change in [more_memory(), SiteChange::Suspended(true), SiteChange::Suspended(false)] {
             changes(&running, &change).await;

@@ -30,6 +30,8 @@ trait Harness: Send + Sync {
     async fn tables(&self, database: &str) -> Vec<String>;
     /// Makes an empty table.
     async fn make_table(&self, database: &str, table: &str);
+    /// Gives the tables another prefix.
+    async fn rename_tables(&self, database: &str, from: &str, to: &str);
     /// The title of the WordPress that is installed.
     async fn title(&self, database: &str) -> Option<String>;
     /// Takes away the option that says that WordPress is installed.

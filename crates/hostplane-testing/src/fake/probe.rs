@@ -116,12 +116,13 @@ fn served(state: &State, host: &str, path: &str) -> Result<String, u16> {
         Err(Ended::Page(title)) => return Ok(title.to_owned()),
         Err(Ended::Status(status)) => return Err(status),
     };
-    let database = wordpress::database(state, &php, "probe.get").map_err(|_| 500_u16)?;
+    let database = wordpress::database_of_visitors(state, &php, "probe.get").map_err(|_| 500_u16)?;
     if let Some(status) = answer_of_plugins(state, &site, path) {
         return Err(status);
     }
     // Before the installation WordPress sends visitors to its installer.
-    let title = state.databases.databases[&database].tables.get("wp_options").ok_or(302_u16)?;
+    let options = wordpress::options(state, &naming::files_volume(&site));
+    let title = state.databases.databases[&database].tables.get(&options).ok_or(302_u16)?;
     if matches!(path, "/" | "/wp-login.php") { Ok(title.clone()) } else { Err(404) }
 }
 
@@ -141,8 +142,9 @@ fn health(state: &State, host: &str, path: &str, key: &ProbeKey) -> Option<Healt
         fatal: None,
         location: to.map(str::to_owned),
     };
-    let Ok(database) = wordpress::database(state, &php, "probe.ask") else { return Some(ended(500, false, None)) };
-    if !state.databases.databases[&database].tables.contains_key("wp_options") {
+    let options = wordpress::options(state, &naming::files_volume(&site));
+    let Ok(database) = wordpress::database_of_visitors(state, &php, "probe.ask") else { return Some(ended(500, false, None)) };
+    if !state.databases.databases[&database].tables.contains_key(&options) {
         return Some(ended(302, true, Some("/wp-admin/install.php")));
     }
     let loaded = Health { stage: Stage::WpLoaded, ..ended(200, true, None) };

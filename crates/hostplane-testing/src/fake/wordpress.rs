@@ -1,5 +1,5 @@
 //! WordPress in the in-memory world: a few of its files and two markers, one in the files volume, one in the database.
-//! A file `.maintenance` with the text `running` stands for an update that runs.
+//! A file `.maintenance` with the text `running` stands for an update that runs, the index page for all files of core.
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -13,8 +13,8 @@ use hostplane_infra::clock::Clock;
 use hostplane_infra::containers::ContainerState;
 use hostplane_infra::error::{Effect, EffectError};
 use hostplane_infra::wordpress::{
-    ANOTHER_SITES_FILES, ANOTHER_SITES_TABLES, EventsRun, FilesFound, Installation, NO_FILES, NO_TABLES, TablesFound,
-    UNMARKED_TABLES, UpdateState, Wordpress, WordpressFacts, occupied, unexpected,
+    ANOTHER_SITES_FILES, ANOTHER_SITES_TABLES, EventsRun, FilesFound, Installation, NO_FILES, NO_SOURCE, NO_TABLES,
+    TablesFound, UNMARKED_TABLES, UpdateState, Wordpress, WordpressFacts, occupied, unexpected,
 };
 
 const MARKER: &str = ".hostplane-site";
@@ -24,6 +24,11 @@ const VERSION: &str = "wp-includes/version.php";
 const MAINTENANCE: &str = ".maintenance";
 /// The text of a file of core.
 const CORE: &[u8] = b"<?php";
+/// The version of the image's core, and the text by which it says so.
+const SOURCE_VERSION: &str = "6.8";
+const SOURCE_VERSION_FILE: &[u8] = b"<?php\n$wp_version = '6.8';\n";
+/// The site's own configuration.
+const CONFIG: &str = "wp-config.php";
 /// The table that an installer makes first and drops last: with it, all tables are an installer's that
 /// broke off.
 pub(super) const INSTALLING: &str = "hostplane_installing";
@@ -47,11 +52,30 @@ fn running<'a>(state: &'a State, container: &str, call: &'static str) -> Effect<
 }
 
 /// The database that the container's settings name, if their password opens it.
-pub(super) fn database(state: &State, container: &str, call: &'static str) -> Effect<String> {
+fn database(state: &State, container: &str, call: &'static str) -> Effect<String> {
     let volume = volume_at(state, container, naming::PHP_SETTINGS_DIR, call)?;
+    opened(state, &config(state, &volume), call)
+}
+
+/// The same for visitors' requests, by the configuration that the owner has.
+pub(super) fn database_of_visitors(state: &State, container: &str, call: &'static str) -> Effect<String> {
+    let volume = volume_at(state, container, naming::DOCROOT, call)?;
+    let own = config(state, &volume);
+    if own.contains("require '/etc/hostplane/wp-config.php';") {
+        database(state, container, call)
+    } else {
+        opened(state, &own, call)
+    }
+}
+
+/// A configuration in a volume; empty without one.
+fn config(state: &State, volume: &str) -> String {
+    String::from_utf8_lossy(&state.containers.read_file(volume, CONFIG).unwrap_or_default()).into_owned()
+}
+
+/// The database that a configuration names, if its password opens it.
+fn opened(state: &State, config: &str, call: &'static str) -> Effect<String> {
     let refused = || EffectError::transient_message(call, "php can't connect to the database");
-    let config = state.containers.read_file(&volume, "wp-config.php").ok_or_else(refused)?;
-    let config = String::from_utf8_lossy(&config).into_owned();
     let value = |name: &str| {
         let line = config.split_once(&format!("define( '{name}', '"))?.1;
         Some(line.split_once('\'')?.0.to_owned())
@@ -62,17 +86,16 @@ pub(super) fn database(state: &State, container: &str, call: &'static str) -> Ef
     if may && state.databases.databases.contains_key(&name) { Ok(name) } else { Err(refused()) }
 }
 
-/// The prefix of a site's tables, by its own configuration.
-fn prefix(state: &State, volume: &str) -> String {
-    let config = state.containers.read_file(volume, "wp-config.php").unwrap_or_default();
-    let config = String::from_utf8_lossy(&config).into_owned();
+/// The table of a site's options, by its own configuration.
+pub(super) fn options(state: &State, volume: &str) -> String {
+    let config = config(state, volume);
     let named = config.split_once("$table_prefix = '").and_then(|(_, rest)| rest.split_once('\''));
-    named.map_or("wp_", |(prefix, _)| prefix).to_owned()
+    format!("{}options", named.map_or("wp_", |(prefix, _)| prefix))
 }
 
 /// The tables of a database, by WordPress's options.
 fn found_tables(state: &State, volume: &str, database: &str) -> TablesFound {
-    let options = prefix(state, volume) + "options";
+    let options = options(state, volume);
     let tables = &state.databases.databases[database].tables;
     if tables.contains_key(&options) {
         TablesFound::Wordpress
@@ -83,13 +106,35 @@ fn found_tables(state: &State, volume: &str, database: &str) -> TablesFound {
     }
 }
 
-/// The state of updates. The index page stands for the files of core.
+/// The version that a core says it is.
+fn version(state: &State, volume: &str) -> Option<String> {
+    let text = state.containers.read_file(volume, VERSION)?;
+    let text = String::from_utf8_lossy(&text).into_owned();
+    let named = text.split_once("$wp_version = '").and_then(|(_, rest)| rest.split_once('\''));
+    Some(named.map_or("unknown", |(version, _)| version).to_owned())
+}
+
+fn has_source(state: &State, volume: &str) -> bool {
+    version(state, volume).as_deref() == Some(SOURCE_VERSION)
+}
+
+/// Refuses to write into a root that its owner has made read-only.
+fn writable(state: &State, volume: &str, call: &'static str) -> Effect<()> {
+    if is_read_only(state, volume) { Err(EffectError::transient_message(call, "can't write")) } else { Ok(()) }
+}
+
+fn is_read_only(state: &State, volume: &str) -> bool {
+    state.containers.volumes[volume].mode & 0o200 == 0
+}
+
+/// The state of updates.
 fn update(state: &State, volume: &str) -> UpdateState {
     match state.containers.read_file(volume, MAINTENANCE).as_deref() {
         Some(b"running") => UpdateState::Running,
         Some(since) if since.starts_with(b"<?php $upgrading = 1") => {
             let index = state.containers.read_file(volume, "index.php");
-            if index.as_deref() == Some(CORE) { UpdateState::Other } else { UpdateState::Core }
+            let is_mixed = has_source(state, volume) && index.as_deref() != Some(CORE);
+            if is_mixed { UpdateState::Core } else { UpdateState::Other }
         }
         _ => UpdateState::None,
     }
@@ -109,17 +154,16 @@ impl Wordpress for FakeWorld {
         let volume = volume_at(&state, php_container, naming::DOCROOT, call)?;
         let database = database(&state, php_container, call)?;
         let tables = found_tables(&state, &volume, &database);
-        let has = |file: &str| state.containers.read_file(&volume, file).is_some();
         Ok(WordpressFacts {
             unpacked: marker(&state, &volume).and_then(|text| text.parse().ok()),
-            files: if has(VERSION) {
-                FilesFound::Wordpress("6.8".to_owned())
-            } else if state.containers.volumes[&volume].files.keys().all(|file| file.starts_with(".hostplane-")) {
-                FilesFound::Nothing
-            } else {
-                FilesFound::Other
+            files: match version(&state, &volume) {
+                Some(version) => FilesFound::Wordpress(version),
+                None if state.containers.volumes[&volume].files.keys().all(|file| file.starts_with(".hostplane-")) => {
+                    FilesFound::Nothing
+                }
+                None => FilesFound::Other,
             },
-            read_only: false,
+            read_only: is_read_only(&state, &volume),
             installed: state.databases.databases[&database].installed.filter(|_| tables == TablesFound::Wordpress),
             tables,
             update: update(&state, &volume),
@@ -134,13 +178,13 @@ impl Wordpress for FakeWorld {
         match marker(&state, &volume) {
             Some(found) if found == site.to_string() => return Ok(()),
             Some(_) => return Err(occupied(ANOTHER_SITES_FILES)),
-            None => {}
+            None => writable(&state, &volume, call)?,
         }
         let files = [
             ("index.php", Bytes::from_static(CORE)),
             ("wp-login.php", Bytes::from_static(CORE)),
-            (VERSION, Bytes::from_static(CORE)),
-            ("wp-config.php", Bytes::from_static(WP_CONFIG_STUB.as_bytes())),
+            (VERSION, Bytes::from_static(SOURCE_VERSION_FILE)),
+            (CONFIG, Bytes::from_static(WP_CONFIG_STUB.as_bytes())),
             (MARKER, Bytes::from(format!("{site}\n"))),
         ];
         for (path, contents) in files {
@@ -185,10 +229,12 @@ impl Wordpress for FakeWorld {
 
     async fn mark_files(&self, php_container: &str, site: SiteId) -> Effect<()> {
         let mut state = self.state();
-        let volume = volume_at(&state, php_container, naming::DOCROOT, "wordpress.mark_files")?;
-        if state.containers.read_file(&volume, VERSION).is_none() {
+        let call = "wordpress.mark_files";
+        let volume = volume_at(&state, php_container, naming::DOCROOT, call)?;
+        if version(&state, &volume).is_none() {
             return Err(unexpected(NO_FILES));
         }
+        writable(&state, &volume, call)?;
         state.containers.write_file(&volume, MARKER, Bytes::from(format!("{site}\n")));
         Ok(())
     }
@@ -217,12 +263,16 @@ impl Wordpress for FakeWorld {
         let volume = volume_at(&state, php_container, naming::DOCROOT, call)?;
         match update(&state, &volume) {
             UpdateState::Running => return Err(EffectError::transient_message(call, "an update runs")),
-            UpdateState::Core => {
-                state.containers.delete_file(&volume, MAINTENANCE);
-                state.containers.write_file(&volume, "index.php", Bytes::from_static(CORE));
-            }
-            UpdateState::None | UpdateState::Other => {}
+            _ if !has_source(&state, &volume) => return Err(unexpected(NO_SOURCE)),
+            UpdateState::None | UpdateState::Other => return Ok(()),
+            UpdateState::Core => writable(&state, &volume, call)?,
         }
+        if let Some(replaced) = state.containers.read_file(&volume, "index.php") {
+            let kept = format!(".hostplane-replaced-{}/index.php", self.clock().now().0);
+            state.containers.write_file(&volume, &kept, replaced);
+            state.containers.write_file(&volume, "index.php", Bytes::from_static(CORE));
+        }
+        state.containers.delete_file(&volume, MAINTENANCE);
         Ok(())
     }
 
@@ -231,10 +281,11 @@ impl Wordpress for FakeWorld {
         let now = self.clock().now();
         let mut state = self.state();
         let name = database(&state, php_container, call)?;
-        let database = state.databases.databases.entry(name).or_default();
-        if database.installed.is_none() {
+        let volume = volume_at(&state, php_container, naming::DOCROOT, call)?;
+        if found_tables(&state, &volume, &name) != TablesFound::Wordpress {
             return Err(EffectError::transient_message(call, "WordPress isn't installed"));
         }
+        let database = state.databases.databases.entry(name).or_default();
         database.next_event = database.next_event.filter(|due| *due > now);
         Ok(())
     }

@@ -35,12 +35,14 @@ function hostplane_maintenance($core) {
     return preg_match('/^<\?php\s+\$upgrading\s*=\s*(\d{1,12})\s*;/', $text, $match) ? (int) $match[1] : null;
 }
 
-// The state of updates: 'none', 'running', or how one that was interrupted has left the core: 'core' when it is a
-// mixture that the image can make whole, 'other' when it isn't, or when something else was updated.
+// The state of updates: 'running', or what an interrupted one has left.
 function hostplane_update($core) {
-    if (hostplane_is_updating()) {
-        return 'running';
-    }
+    return hostplane_is_updating() ? 'running' : hostplane_interrupted($core);
+}
+
+// What an interrupted update has left: 'none' without one, 'core' for a mixture of cores that the image can make whole,
+// 'other' for one that it can't, or when something else was updated.
+function hostplane_interrupted($core) {
     $began = $core === null ? null : hostplane_maintenance($core);
     // WordPress itself ignores the file after ten minutes.
     $stale = $began !== null && time() - $began > 600;

@@ -8,6 +8,10 @@ $core = hostplane_core();
 if ($core === null || !hostplane_has_source($core)) {
     hostplane_answer('no source');
 }
+// Its owner may have ended the update meanwhile, and then what differs is his.
+if (hostplane_interrupted($core) !== 'core') {
+    hostplane_answer('laid');
+}
 umask(0022);
 $kept = HOSTPLANE_ROOT . '/.hostplane-replaced-' . gmdate('Ymd\THis\Z');
 foreach (hostplane_differing($core) as $file) {

@@ -59,6 +59,14 @@ impl Harness for InMemory {
         self.change(database, |found| found.tables.insert(table.to_owned(), String::new()));
     }
 
+    async fn rename_tables(&self, database: &str, from: &str, to: &str) {
+        let renamed = |table: String| table.strip_prefix(from).map_or(table.clone(), |rest| format!("{to}{rest}"));
+        self.change(database, |found| {
+            let tables = std::mem::take(&mut found.tables);
+            found.tables = tables.into_iter().map(|(table, rows)| (renamed(table), rows)).collect();
+        });
+    }
+
     async fn title(&self, database: &str) -> Option<String> {
         self.change(database, |found| found.tables.get("wp_options").cloned())
     }

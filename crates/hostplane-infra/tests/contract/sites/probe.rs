@@ -5,16 +5,20 @@ use std::time::{Duration, Instant};
 use hostplane_domain::container;
 use hostplane_domain::health::Condition;
 use hostplane_domain::probe_key::{PROBE_PATH, ProbeMode};
+use hostplane_domain::render::php::WP_CONFIG_STUB;
 use hostplane_domain::secret::MasterSecret;
+use hostplane_infra::probe::Page;
+use hostplane_infra::wordpress::TablesFound;
 use hostplane_testing::cases;
 
-use super::site::{Site, another};
+use super::site::{DATABASE_PASSWORD, Site, another};
 use crate::containers::harness::{labels_of, transient};
 
 cases!(pub(super) CASES: Site = [
     a_site_answers_as_far_as_it_is_there,
     settings_of_another_site_misdirect,
     a_php_on_another_network_is_not_found,
+    an_owner_s_configuration_decides,
 ]);
 
 cases!(pub(super) ALONE: Site = [without_a_listener_it_is_transient]);
@@ -26,15 +30,20 @@ const NO_DATABASE: &str = "WordPress reaches no database (status 500)";
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// The front page and the page that administrators need come to answer with these statuses, and with
-/// nothing that could be taken for a page of a working site. Programs take a moment to start or to end.
+/// nothing that could be taken for a page of a working site.
 async fn answer_with(site: &Site, expected: [u16; 2], why: &str) {
+    let pages = pages_with(site, expected, why).await;
+    assert!(pages.iter().all(|page| page.fault().is_some()), "{why}: {pages:?}");
+}
+
+/// Those pages, once they answer with these statuses. Programs take a moment to start or to end, or to read a file again.
+async fn pages_with(site: &Site, expected: [u16; 2], why: &str) -> [Page; 2] {
     let begun = Instant::now();
     loop {
         let pages = [site.get("/").await, site.get("/wp-login.php").await];
         let statuses = pages.each_ref().map(|page| page.status);
         if statuses == expected {
-            assert!(pages.iter().all(|page| page.fault().is_some()), "{why}: {pages:?}");
-            return;
+            return pages;
         }
         assert!(begun.elapsed() < PATIENCE, "{why}: {statuses:?}");
         tokio::time::sleep(PAUSE).await;
@@ -140,6 +149,37 @@ async fn a_php_on_another_network_is_not_found(site: &Site) {
     site.nginx().await;
     site.route().await;
     answer_with(site, [502, 502], "PHP can't be reached").await;
+}
+
+async fn an_owner_s_configuration_decides(site: &Site) {
+    let php = site.ready().await;
+    site.nginx().await;
+    site.route().await;
+    site.unpack(&php).await.unwrap();
+    site.install(&php).await.unwrap();
+    let configure = async |line: &str| {
+        let text = WP_CONFIG_STUB.replacen("<?php\n", &format!("<?php\n{line}\n"), 1);
+        site.write_file("wp-config.php", &text).await;
+    };
+    // WordPress redirects to another host only when it differs in a www before it.
+    configure("define( 'WP_HOME', 'http://elsewhere.test' );").await;
+    serves(site).await;
+    configure("$table_prefix = 'theirs_';").await;
+    answer_with(site, [302, 302], "a prefix of no table").await;
+    site.harness.rename_tables(&site.database(), "wp_", "theirs_").await;
+    pages_with(site, [200, 200], "tables with another prefix").await;
+    assert_eq!(site.facts(&php).await.tables, TablesFound::Wordpress);
+    // Without the generated settings.
+    for (password, statuses) in [("another", [500, 500]), (DATABASE_PASSWORD, [200, 200])] {
+        let host = &site.harness.ground().database_host;
+        let name = site.database();
+        let constants = [("DB_NAME", name.as_str()), ("DB_USER", &name), ("DB_PASSWORD", password), ("DB_HOST", host)];
+        let constants = constants.map(|(constant, value)| format!("define( '{constant}', '{value}' );\n")).concat();
+        let rest =
+            "$table_prefix = 'theirs_';\ndefine( 'ABSPATH', __DIR__ . '/' );\nrequire ABSPATH . 'wp-settings.php';\n";
+        site.write_file("wp-config.php", &format!("<?php\n{constants}{rest}")).await;
+        pages_with(site, statuses, "settings of the owner's own").await;
+    }
 }
 
 async fn without_a_listener_it_is_transient(site: &Site) {

@@ -80,6 +80,15 @@ impl Harness for Real {
         self.mariadb.run(&format!("CREATE TABLE `{database}`.`{table}` (x INT)")).await;
     }
 
+    async fn rename_tables(&self, database: &str, from: &str, to: &str) {
+        let named = |table: &str| format!("`{database}`.`{table}`");
+        let renamed = |table: &String| {
+            Some(format!("{} TO {}", named(table), named(&format!("{to}{}", table.strip_prefix(from)?))))
+        };
+        let all: Vec<String> = self.tables(database).await.iter().filter_map(renamed).collect();
+        self.mariadb.run(&format!("RENAME TABLE {}", all.join(", "))).await;
+    }
+
     async fn title(&self, database: &str) -> Option<String> {
         let sql = format!("SELECT option_value FROM `{database}`.wp_options WHERE option_name = 'blogname'");
         // As WordPress stores it.

@@ -28,6 +28,9 @@ cases!(pub(super) CASES: Site = [
     tables_with_another_prefix_are_not_the_site_s,
     an_interrupted_update_of_core_is_made_whole,
     an_interrupted_update_of_a_plugin_is_left_alone,
+    core_is_laid_only_where_an_update_broke_off,
+    a_newer_core_is_left_alone,
+    files_that_can_not_be_written_are_kept,
     events_run_once_wordpress_is_installed,
 ]);
 
@@ -333,6 +336,50 @@ async fn an_interrupted_update_of_a_plugin_is_left_alone(site: &Site) {
     assert_eq!(site.facts(&php).await, unpacked(site));
 }
 
+async fn core_is_laid_only_where_an_update_broke_off(site: &Site) {
+    let php = site.ready().await;
+    site.unpack(&php).await.unwrap();
+    site.write_file("index.php", "<?php // theirs").await;
+    site.world().local().wordpress.repair_core(&php).await.unwrap();
+    assert_eq!(site.read_file(&php, "index.php").await.as_deref(), Some("<?php // theirs"));
+}
+
+async fn a_newer_core_is_left_alone(site: &Site) {
+    let php = site.ready().await;
+    site.unpack(&php).await.unwrap();
+    site.write_file("wp-includes/version.php", "<?php\n$wp_version = '99.1';\n").await;
+    for (path, contents) in [("index.php", "<?php // of the next version"), (".maintenance", LONG_SINCE)] {
+        site.write_file(path, contents).await;
+    }
+    let wordpress = &site.world().local().wordpress;
+    let facts = wordpress.facts(&php).await.unwrap();
+    assert_eq!((facts.files, facts.update), (FilesFound::Wordpress("99.1".to_owned()), UpdateState::Other));
+    would_lose_data(wordpress.repair_core(&php).await);
+    assert_eq!(site.read_file(&php, "index.php").await.as_deref(), Some("<?php // of the next version"));
+}
+
+async fn files_that_can_not_be_written_are_kept(site: &Site) {
+    let php = site.ready().await;
+    site.unpack(&php).await.unwrap();
+    let next = "<?php // of the next version";
+    for (path, contents) in
+        [(MARKER, another().to_string().as_str()), ("index.php", next), (".maintenance", LONG_SINCE)]
+    {
+        site.write_file(path, contents).await;
+    }
+    site.permit_root(0o555).await;
+    let seen =
+        WordpressFacts { unpacked: Some(another()), read_only: true, update: UpdateState::Core, ..unpacked(site) };
+    assert_eq!(site.facts(&php).await, seen);
+    transient(site.mark_files(&php).await);
+    transient(site.world().local().wordpress.repair_core(&php).await);
+    assert_eq!(site.facts(&php).await, seen);
+    assert_eq!(site.read_file(&php, "index.php").await.as_deref(), Some(next));
+    site.permit_root(0o755).await;
+    site.mark_files(&php).await.unwrap();
+    assert_eq!(site.facts(&php).await.unpacked, Some(site.want.site.id));
+}
+
 async fn more_privileges_than_needed_hinder_nothing(site: &Site) {
     let php = site.ready().await;
     site.harness.widen_grants(&site.database()).await;
@@ -347,6 +394,7 @@ async fn events_run_once_wordpress_is_installed(site: &Site) {
     site.install(&php).await.unwrap();
     for _ in 0..2 {
         site.run_events(&php).await.unwrap();
+        site.harness.delete_marker(&site.database()).await;
     }
     site.harness.change_password(&site.database()).await;
     let error = site.run_events(&php).await.unwrap_err();

@@ -146,6 +146,11 @@ impl Site {
         self.write(&[ArchiveEntry { path: format!("files/{path}"), mode: 0o644, uid: 33, contents }]).await;
     }
 
+    /// Gives the root of WordPress's files these permission bits.
+    pub async fn permit_root(&self, mode: u32) {
+        self.write(&[ArchiveEntry { path: "files".to_owned(), mode, uid: 33, contents: None }]).await;
+    }
+
     /// Takes a generated file for PHP away, by an empty one in its place.
     pub async fn empty_settings(&self) {
         let contents = Some(Bytes::new());
