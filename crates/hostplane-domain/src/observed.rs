@@ -166,10 +166,10 @@ pub struct Node {
 }
 
 impl Node {
-    /// True for data within a place of ours of which nothing is known: its owner can keep the site from saying.
+    /// True for data within a place of ours. That of a site in service is its owner's.
     #[must_use]
-    pub fn is_unknown_data(&self) -> bool {
-        self.holds_data && self.within.is_some() && matches!(self.observed, Observed::Unknown(_))
+    pub fn is_content(&self) -> bool {
+        self.holds_data && self.within.is_some()
     }
 }
 

@@ -76,6 +76,17 @@ pub fn converge(nodes: &[Node], goal: Goal) -> Result<Vec<Step>, Held> {
     }
 }
 
+/// The steps that change a site in service. Its content is its owner's, so there is none for it, whatever it is.
+///
+/// # Errors
+/// [`Held`], when one of the names is not free.
+pub fn change(nodes: &[Node]) -> Result<Vec<Step>, Held> {
+    require_free(nodes)?;
+    let is_due = |node: &&Node| !node.is_content() && !node.observed.is_settled();
+    let due = nodes.iter().filter(is_due).map(|node| node.kind).collect();
+    Ok(ensure(nodes, &due))
+}
+
 fn ensure_all(nodes: &[Node]) -> Result<Vec<Step>, Held> {
     require_free(nodes)?;
     let due = nodes.iter().filter(|node| !node.observed.is_settled()).map(|node| node.kind).collect();
@@ -244,6 +255,22 @@ mod tests {
                 step(ResourceKind::PhpContainer, Verb::Ensure, &[ResourceKind::Network]),
             ]
         );
+    }
+
+    #[test]
+    fn a_change_has_no_step_for_content_and_keeps_the_order() {
+        let mut nodes = chain(&Observed::Absent);
+        nodes[1].holds_data = true;
+        for observed in [Observed::Unknown("no answer".into()), Observed::Absent, as_wanted()] {
+            nodes[1].observed = observed;
+            let steps = [
+                step(ResourceKind::Network, Verb::Ensure, &[]),
+                step(ResourceKind::PhpContainer, Verb::Ensure, &[ResourceKind::Network]),
+            ];
+            assert_eq!(change(&nodes).unwrap(), steps);
+        }
+        nodes[2].observed = Observed::Present { owner: Owner::Foreign, differs: vec![] };
+        assert!(change(&nodes).is_err(), "a name that isn't free stops it too");
     }
 
     #[test]

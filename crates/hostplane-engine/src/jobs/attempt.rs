@@ -5,7 +5,7 @@ use hostplane_domain::desired::DesiredSite;
 use hostplane_domain::job::Direction;
 use hostplane_domain::naming::{self, ResourceKind};
 use hostplane_domain::observed::Node;
-use hostplane_domain::plan::{Goal, Held, Step, converge};
+use hostplane_domain::plan::{Goal, Held, Step, change, converge};
 use hostplane_infra::containers::Scope;
 use hostplane_infra::databases::TenantKey;
 use hostplane_infra::error::Rejection;
@@ -47,10 +47,6 @@ impl Runner {
             return Err(Failure::StaleDatabase { kind, job }.into());
         }
         nodes.retain(|node| concerns(claim, node));
-        if cx.intent != Intent::New {
-            // An owner may keep his PHP from saying what is there. That holds up nothing that isn't his.
-            nodes.retain(|node| !node.is_unknown_data());
-        }
         // No job, whatever its operation, makes an object of a site in service in the place of lost data.
         if claim.job.before.is_some()
             && let Some(want) = want
@@ -58,7 +54,10 @@ impl Runner {
         {
             return self.hold(&cx, claim, want, &lost).await;
         }
-        let mut steps = converge(&nodes, goal).map_err(|held| name_taken(&cx, &held))?;
+        let is_change = claim.job.before.is_some() && goal == Goal::Present;
+        // An owner may keep his PHP from saying what is there, or marks from being written: those are a repair's.
+        let steps = if is_change { change(&nodes) } else { converge(&nodes, goal) };
+        let mut steps = steps.map_err(|held| name_taken(&cx, &held))?;
         if claim.job.before.is_some() && ends_php(&nodes, &steps, want) && self.waits_for_update(&cx, claim).await {
             return Err(Failure::Updating.into());
         }

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use hostplane_domain::desired::DesiredSite;
 use hostplane_domain::drift::{Drift, Remediation, drifts};
-use hostplane_domain::observed::Node;
+use hostplane_domain::observed::{Node, Observed};
 use hostplane_infra::error::EffectError;
 use tokio::time::sleep;
 use tracing::info;
 
 use super::failure::{Failure, RunError};
 use super::runner::{Runner, blueprint, concerns};
-use crate::context::{Intent, SiteCx};
+use crate::context::SiteCx;
 use crate::inventory::snapshot::Depth;
 use crate::resources::Resource;
 use crate::sites::Blueprint;
@@ -23,10 +23,9 @@ pub(super) async fn present(cx: &SiteCx<'_>, claim: &Claim, want: Option<&Desire
     let seen = blueprint.snapshot(cx, Depth::Deep).await?;
     let mut nodes = blueprint.observe(cx, want, &seen);
     nodes.retain(|node| concerns(claim, node));
-    // No snapshot shows the site as visitors see it; a step has requested it.
-    let can_be_unknown = |node: &Node| cx.intent != Intent::New && node.is_unknown_data();
-    let differs =
-        nodes.iter().filter(|node| !node.is_visitors_view && !node.observed.is_settled() && !can_be_unknown(node));
+    // No snapshot shows the site as visitors see it; a step has requested it. And content is its owner's to change.
+    let is_theirs = |node: &Node| node.is_content() && node.observed != Observed::Absent;
+    let differs = nodes.iter().filter(|node| !node.is_visitors_view && !node.observed.is_settled() && !is_theirs(node));
     none_left(differs, "not as wanted after the change")
 }
 

@@ -266,6 +266,19 @@ const WRITES: &[(&str, Wreck)] = &[
 ];
 
 #[tokio::test]
+async fn a_change_writes_nothing_among_the_owner_s_data() {
+    for (call, wreck) in WRITES {
+        let (harness, running) = new_in_service().await;
+        wreck(&mut harness.world.state());
+        for change in [more_memory(), SiteChange::Secrets { generation: 1 }, SiteChange::Suspended(true)] {
+            changes(&running, &change).await;
+        }
+        assert!(harness.gate.calls().iter().all(|made| made.name != *call), "{call}");
+        running.stop().await;
+    }
+}
+
+#[tokio::test]
 async fn a_mark_or_a_core_that_can_not_be_written_is_tried_again() {
     for (call, wreck) in WRITES {
         let (harness, running) = new_in_service().await;
