@@ -24,7 +24,7 @@ use secrecy::ExposeSecret;
 
 use super::container::{Container, require_volumes};
 use super::{Resource, taken, wanted_hash, within_ours};
-use crate::context::SiteCx;
+use crate::context::{Intent, SiteCx};
 use crate::inventory::snapshot::{Depth, Fact, SettingsFound, Snapshot};
 use crate::inventory::{ObjectKind, ScanTargets};
 
@@ -147,7 +147,7 @@ impl Resource for SettingsFiles {
         require_volumes(cx, &spec).await?;
         self.remove(cx).await?;
         let writer = cx.host.containers.create_container(&spec, &self.mark(cx, want).to_labels()).await?;
-        cx.host.containers.upload(&writer, naming::WRITER_DIR, &entries(files(cx, want))).await?;
+        cx.host.containers.upload(&writer, naming::WRITER_DIR, &entries(cx.intent, files(cx, want))).await?;
         absent_is_done(cx.host.containers.remove_container(&writer).await)
     }
 
@@ -192,10 +192,14 @@ fn difference(field: &'static str, wanted: &str, found: &str) -> Difference {
     Difference { reason: Reason::Configuration, field, wanted, found, remedy: Remedy::InPlace }
 }
 
-/// The archive below the writer's directory: the owners of the three volumes' roots, then the files.
-fn entries(files: Vec<SettingsFile>) -> Vec<ArchiveEntry> {
+/// The archive below the writer's directory: the owners of the volumes' roots, then the files. The root of WordPress's
+/// files is given once, to a new site.
+fn entries(intent: Intent, files: Vec<SettingsFile>) -> Vec<ArchiveEntry> {
     let dir = |path: &str, mode, uid| ArchiveEntry { path: path.to_owned(), mode, uid, contents: None };
-    let mut entries = vec![dir("files", 0o755, 33), dir("php", 0o500, 33), dir("nginx", 0o500, 101)];
+    let mut entries = vec![dir("php", 0o500, 33), dir("nginx", 0o500, 101)];
+    if intent == Intent::New {
+        entries.push(dir("files", 0o755, 33));
+    }
     entries.extend(files.into_iter().map(|file| ArchiveEntry {
         path: format!("{}/{}", file.volume.writer_subdir(), file.name),
         mode: FILE_MODE,

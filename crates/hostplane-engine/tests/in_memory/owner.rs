@@ -279,6 +279,22 @@ async fn a_change_writes_nothing_among_the_owner_s_data() {
 }
 
 #[tokio::test]
+async fn the_root_of_the_files_stays_as_it_is() {
+    let (harness, running) = new_in_service().await;
+    let root = |state: &mut State| {
+        let volume = state.containers.volumes.get_mut("wp_hello").unwrap();
+        (volume.mode, volume.uid)
+    };
+    assert_eq!(root(&mut harness.world.state()), (0o755, 33));
+    harness.world.state().containers.volumes.get_mut("wp_hello").unwrap().mode = 0o550;
+    for change in [more_memory(), SiteChange::Secrets { generation: 1 }] {
+        changes(&running, &change).await;
+    }
+    assert_eq!(root(&mut harness.world.state()), (0o550, 33));
+    running.stop().await;
+}
+
+#[tokio::test]
 async fn a_mark_or_a_core_that_can_not_be_written_is_tried_again() {
     for (call, wreck) in WRITES {
         let (harness, running) = new_in_service().await;
