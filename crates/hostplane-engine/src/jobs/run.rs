@@ -83,7 +83,10 @@ impl Runner {
             }
             if !failure.is_permanent() && claim.job.attempt < JOB_ATTEMPTS {
                 let pause = self.world.clock.jitter(self.settings.pace.backoff(claim.job.attempt));
-                return self.put_back(&claim, &PutBack::Failed(&failure.for_job()), pause).await;
+                // A rollback is about the failure that it began with.
+                let first = claim.job.error.take().filter(|_| claim.job.direction == Direction::Back);
+                let error = first.unwrap_or_else(|| failure.for_job());
+                return self.put_back(&claim, &PutBack::Failed(&error), pause).await;
             }
             match self.failure_action(&claim, operation, &failure).await? {
                 FailureAction::Wait(down) => return self.wait_for(&claim, down).await,

@@ -8,8 +8,9 @@ use hostplane_domain::site_change::{LimitsPatch, PhpPatch, SettingsPatch, SiteCh
 use hostplane_domain::status::SiteStatus;
 use hostplane_domain::wordpress::{MailRelay, MailTls, SiteImages};
 use hostplane_engine::app::{AppError, JobView};
+use hostplane_engine::pace::STEP_TRIES;
 use hostplane_infra::containers::ArchiveEntry;
-use hostplane_infra::error::{Dependency, Rejection};
+use hostplane_infra::error::{Dependency, EffectError, Rejection};
 use hostplane_infra::gate::Verdict;
 use hostplane_infra::probe::{Page, SiteProbe};
 use hostplane_testing::fake::State;
@@ -243,5 +244,21 @@ async fn what_can_not_be_changed_says_why() {
         "{refused}"
     );
     assert_eq!(running.all_jobs().await.len(), jobs, "nothing was begun");
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_rollback_that_is_tried_twice_keeps_the_first_error() {
+    let (harness, running) = with_hello().await;
+    let refused = Rejection::Invalid { by: Dependency::DOCKER, message: "the cause".to_owned() };
+    harness.gate.next("docker.start_container", Verdict::Fail(refused.into()));
+    for _ in 0..STEP_TRIES {
+        let passing = EffectError::transient_message("docker.start_container", "reset by peer");
+        harness.gate.next("docker.start_container", Verdict::Fail(passing));
+    }
+    let job = running.changed(&limits(LimitsPatch { php_workers: Some(7), ..Default::default() })).await;
+    assert_eq!((job.record.state, job.record.attempt), (JobState::Failed, 2));
+    assert!(failure(&job).1.contains("the cause"), "{:?}", failure(&job));
+    running.assert_whole("hello").await;
     running.stop().await;
 }
