@@ -8,7 +8,7 @@ use hostplane_domain::mark::Labels;
 use hostplane_domain::naming::{self, ResourceKind};
 use hostplane_domain::site_kind::SiteKind;
 use hostplane_domain::status::SiteStatus;
-use hostplane_engine::app::{JobView, ObjectKind, ResourceState};
+use hostplane_engine::app::{JobView, ObjectKind, ResourceState, ResourceView};
 use hostplane_engine::sites::objects;
 use hostplane_testing::fake::{DatabaseState, FakeNetwork, FakeVolume, State, UserState};
 use hostplane_testing::harness::{ControlPlane, name};
@@ -89,6 +89,17 @@ fn whole(kind: SiteKind, site: &str) -> Vec<String> {
 
 /// The site is all there and as wanted, and there is nothing more of it.
 pub async fn is_whole(harness: &Harness, running: &ControlPlane, kind: SiteKind, site: &str) -> Verdict {
+    is_whole_but(harness, running, kind, site, None).await
+}
+
+/// The same, but for a resource that its owner has made differ.
+pub async fn is_whole_but(
+    harness: &Harness,
+    running: &ControlPlane,
+    kind: SiteKind,
+    site: &str,
+    theirs: Option<ResourceKind>,
+) -> Verdict {
     let found = names_of(&harness.world.state(), site);
     if found != whole(kind, site) {
         return Err(format!("{site} consists of {found:?}"));
@@ -97,7 +108,11 @@ pub async fn is_whole(harness: &Harness, running: &ControlPlane, kind: SiteKind,
     if shown.view.record.status != SiteStatus::Active {
         return Err(format!("{site} is {}", shown.view.record.status));
     }
-    let differs = shown.resources.iter().filter(|resource| resource.state != ResourceState::Present);
+    let is_theirs = |resource: &ResourceView| Some(resource.kind) == theirs && resource.state == ResourceState::Differs;
+    if theirs.is_some() && !shown.resources.iter().any(is_theirs) {
+        return Err(format!("{site} doesn't show what its owner has made of it"));
+    }
+    let differs = shown.resources.iter().filter(|found| found.state != ResourceState::Present && !is_theirs(found));
     let differs: Vec<String> = differs.map(|resource| format!("{} {:?}", resource.kind, resource.detail)).collect();
     if differs.is_empty() { Ok(()) } else { Err(format!("of {site} differ {differs:?}")) }
 }

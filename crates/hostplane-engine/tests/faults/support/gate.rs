@@ -12,6 +12,12 @@ use hostplane_testing::fake::{FakeWorld, State};
 use tokio::sync::{Notify, watch};
 
 use crate::fault::{CallFault, Past};
+use crate::hands;
+use crate::owned::Taken;
+use crate::owner::OwnerAction;
+
+/// Calls that are made while an owner's update runs.
+const UPDATE: usize = 8;
 
 /// The moment at which an abandoned call has its effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +47,10 @@ struct Script {
     /// The next call of this name is refused for good.
     refuse: Option<&'static str>,
     at_refusal: State,
+    /// The owner acts before the call of this number.
+    owner: Option<(usize, OwnerAction)>,
+    taken: Option<Taken>,
+    update_ends_at: Option<usize>,
 }
 
 pub struct FaultGate {
@@ -75,6 +85,16 @@ impl FaultGate {
         let refuse = self.script().refuse;
         *self.script() =
             Script { armed: true, at, last_change: state.clone(), start: state, refuse, ..Script::default() };
+    }
+
+    /// The owner acts before the call of a number.
+    pub fn await_owner(&self, owner: Option<(usize, OwnerAction)>) {
+        self.script().owner = owner;
+    }
+
+    /// The owner's action, once he has taken it.
+    pub fn taken(&self) -> Option<Taken> {
+        self.script().taken.clone()
     }
 
     /// No more faults.
@@ -145,6 +165,17 @@ impl FaultGate {
 
     fn live(&self) -> Arc<LiveGate> {
         Arc::clone(&self.live.lock().unwrap())
+    }
+
+    /// What the owner does before call number `n`.
+    fn let_owner_act(&self, script: &mut Script, n: usize) {
+        if let Some((_, action)) = script.owner.take_if(|(at, _)| *at == n) {
+            script.taken = Some(Taken::now(action, &mut self.world.state()));
+            script.update_ends_at = (action == OwnerAction::UpdateRuns).then_some(n + UPDATE);
+        }
+        if script.update_ends_at.take_if(|at| *at == n).is_some() {
+            hands::end_update(&mut self.world.state());
+        }
     }
 
     /// The verdict on call number `n`.
@@ -224,6 +255,7 @@ impl Gate for FaultGate {
         }
         let n = script.calls.len();
         script.calls.push(*call);
+        self.let_owner_act(&mut script, n);
         script.let_go_at.iter().filter(|(at, _)| *at == n).for_each(|(_, go_on)| go_on.notify_one());
         let due = script.kept.extract_if(.., |(landing, _)| *landing == Landing::At(n)).collect::<Vec<_>>();
         // No reply: the caller has given up.

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::fault::{CallFault, WriteFault};
+use crate::owner::OwnerAction;
 use crate::scenario::Scenario;
 
 /// One fault and its place, counted from 0 from the moment of the order.
@@ -11,6 +12,8 @@ use crate::scenario::Scenario;
 pub enum Strike {
     Call(usize, CallFault),
     Write(usize, WriteFault),
+    /// The owner acts before this call.
+    Owner(usize, OwnerAction),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -23,17 +26,25 @@ impl Plan {
     pub fn calls(&self) -> Vec<(usize, CallFault)> {
         let call = |strike: &Strike| match strike {
             Strike::Call(at, fault) => Some((*at, *fault)),
-            Strike::Write(..) => None,
+            Strike::Write(..) | Strike::Owner(..) => None,
         };
         self.strikes.iter().filter_map(call).collect()
     }
 
     pub fn writes(&self) -> Vec<(usize, WriteFault)> {
         let write = |strike: &Strike| match strike {
-            Strike::Call(..) => None,
+            Strike::Call(..) | Strike::Owner(..) => None,
             Strike::Write(at, fault) => Some((*at, *fault)),
         };
         self.strikes.iter().filter_map(write).collect()
+    }
+
+    /// The owner's action, and the call before which he takes it.
+    pub fn owner(&self) -> Option<(usize, OwnerAction)> {
+        self.strikes.iter().find_map(|strike| match strike {
+            Strike::Owner(at, action) => Some((*at, *action)),
+            Strike::Call(..) | Strike::Write(..) => None,
+        })
     }
 }
 
@@ -42,6 +53,7 @@ impl fmt::Display for Strike {
         match self {
             Self::Call(at, fault) => write!(f, "call {at} {fault}"),
             Self::Write(at, fault) => write!(f, "write {at} {fault}"),
+            Self::Owner(at, action) => write!(f, "owner {at} {action}"),
         }
     }
 }
@@ -63,7 +75,8 @@ impl FromStr for Strike {
         match what {
             "call" => Ok(Self::Call(at, fault.parse()?)),
             "write" => Ok(Self::Write(at, fault.parse()?)),
-            other => Err(format!("{other} is neither call nor write")),
+            "owner" => Ok(Self::Owner(at, fault.parse()?)),
+            other => Err(format!("{other} is no call, no write and no owner")),
         }
     }
 }
@@ -81,7 +94,8 @@ impl FromStr for Plan {
 fn the_text_form_is_read_back() {
     for scenario in Scenario::all() {
         for fault in CallFault::all() {
-            let strikes = vec![Strike::Call(7, fault), Strike::Write(3, WriteFault::Refused)];
+            let owner = Strike::Owner(0, OwnerAction::HomeMoved);
+            let strikes = vec![owner, Strike::Call(7, fault), Strike::Write(3, WriteFault::Refused)];
             let plan = Plan { scenario, strikes };
             assert_eq!(plan.to_string().parse(), Ok(plan));
         }

@@ -1,5 +1,7 @@
 //! Runs one plan: gives the order, lets the faults strike, sees the job to its end and judges what is left.
 
+mod owner;
+
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
@@ -20,6 +22,7 @@ use tokio::time::{sleep, timeout};
 use crate::check::{self, Verdict};
 use crate::fault::{CallFault, Rival};
 use crate::harness::{Harness, in_virtual_time};
+use crate::owner::OwnerAction;
 use crate::plan::Plan;
 use crate::scenario::{CHANGES, SITE, Scenario};
 use crate::secrets::Log;
@@ -108,6 +111,9 @@ enum Meanwhile {
 
 struct Run {
     scenario: Scenario,
+    owner: Option<(usize, OwnerAction)>,
+    /// Nothing but the owner acts.
+    only_owner: bool,
     harness: Harness,
     running: ControlPlane,
     paused: watch::Receiver<usize>,
@@ -131,6 +137,7 @@ impl Run {
         let begins_by_itself = scenario.operation == OperationName::Repair;
         let arm = || {
             harness.gate.arm(calls.clone());
+            harness.gate.await_owner(plan.owner());
             harness.journal.arm(plan.writes());
         };
         if begins_by_itself {
@@ -143,6 +150,8 @@ impl Run {
         }
         Self {
             scenario,
+            owner: plan.owner(),
+            only_owner: plan.strikes.len() == 1 && plan.owner().is_some(),
             harness,
             running,
             paused,
@@ -157,7 +166,8 @@ impl Run {
     fn report(&self, plan: &Plan) -> Report {
         let calls = plan.calls().iter().filter(|(at, _)| *at < self.calls.len()).count();
         let writes = plan.writes().iter().filter(|(at, _)| *at < self.writes.len()).count();
-        Report { calls: self.calls.clone(), writes: self.writes.clone(), reached: calls + writes }
+        let taken = usize::from(self.harness.gate.taken().is_some());
+        Report { calls: self.calls.clone(), writes: self.writes.clone(), reached: calls + writes + taken }
     }
 
     async fn see_the_end(&mut self, log: &Log) -> Verdict {
@@ -167,9 +177,11 @@ impl Run {
         }
         self.harness.gate.disarm();
         self.harness.journal.disarm();
+        self.ends_as_is_due(job).await?;
         let ended = self.retried_by_the_operator(job).await?;
         self.settle().await?;
         self.ends_at_one_end(&ended).await?;
+        self.is_the_owner_s().await?;
         self.can_go_on(&ended).await?;
         let jobs = self.running.all_jobs().await;
         check::is_legal(&jobs)?;
@@ -390,6 +402,9 @@ impl Run {
         sleep(Duration::from_secs(1)).await;
         self.harness.gate.land();
         for _ in 0..20 {
+            if self.owner.is_some() {
+                self.scan_deeply().await;
+            }
             sleep(Duration::from_secs(70)).await;
             let orphans = self.running.remove_orphans().await;
             if orphans == 0 && self.running.all_jobs().await.iter().all(is_at_rest) {
@@ -413,7 +428,8 @@ impl Run {
             _ => before.is_some(),
         };
         if is_there {
-            check::is_whole(&self.harness, &self.running, self.scenario.kind, SITE).await
+            let theirs = self.harness.gate.taken().and_then(|taken| taken.action.shows());
+            check::is_whole_but(&self.harness, &self.running, self.scenario.kind, SITE, theirs).await
         } else {
             check::is_gone(&self.harness, SITE)
         }
@@ -431,6 +447,7 @@ impl Run {
 
     /// A site that failed can be provisioned after all, and every name can be used again.
     async fn can_go_on(&self, ended: &JobView) -> Verdict {
+        let is_change = CHANGES.iter().any(|change| change.operation() == self.scenario.operation);
         let next = match (self.scenario.operation, ended.record.state) {
             (OperationName::Provision, JobState::Failed | JobState::Cancelled) => {
                 self.running.app.retry_job(ended.record.id).await.map_err(|error| error.to_string())?
@@ -443,9 +460,7 @@ impl Run {
                     .map_err(|error| error.to_string())?
                     .1
             }
-            (operation, JobState::Failed | JobState::Cancelled)
-                if CHANGES.iter().any(|change| change.operation() == operation) =>
-            {
+            (_, JobState::Failed | JobState::Cancelled) if is_change => {
                 let app = self.running.app.clone();
                 let job = self.scenario.ask(app).await.map_err(|error| error.to_string())?;
                 self.running.app.job(job).await.map_err(|error| error.to_string())?
@@ -454,6 +469,10 @@ impl Run {
         };
         let next =
             timeout(PATIENCE, self.running.at_rest(next.record.id)).await.map_err(|_| "the next job never ends")?;
+        if is_change {
+            self.next_is_due(&next)?;
+            return self.is_the_owner_s().await;
+        }
         if next.record.state != JobState::Completed {
             return Err(format!("the next job is {}: {:?}", next.record.state, next.record.error));
         }
