@@ -63,12 +63,12 @@ impl<'a> Hands<'a> {
         }
     }
 
-    /// Puts a line before the generated settings are read.
+    /// Puts a line after the generated settings.
     pub fn configure(&mut self, line: &str) {
+        let generated = "require '/etc/hostplane/wp-config.php';\n";
         if let Some(text) = self.0.containers.read_file(&files(), CONFIG) {
             let text = String::from_utf8_lossy(&text).into_owned();
-            let own = text.replacen("<?php\n", &format!("<?php\n{line}"), 1);
-            self.write(CONFIG, &own);
+            self.write(CONFIG, &text.replacen(generated, &format!("{generated}{line}"), 1));
         }
     }
 

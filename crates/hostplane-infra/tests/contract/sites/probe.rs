@@ -157,14 +157,15 @@ async fn an_owner_s_configuration_decides(site: &Site) {
     site.route().await;
     site.unpack(&php).await.unwrap();
     site.install(&php).await.unwrap();
-    let configure = async |line: &str| {
-        let text = WP_CONFIG_STUB.replacen("<?php\n", &format!("<?php\n{line}\n"), 1);
+    let configure = async |before: &str, after: &str| {
+        let generated = "require '/etc/hostplane/wp-config.php';";
+        let text = WP_CONFIG_STUB.replacen(generated, &format!("{before}\n{generated}\n{after}"), 1);
         site.write_file("wp-config.php", &text).await;
     };
     // WordPress redirects to another host only when it differs in a www before it.
-    configure("define( 'WP_HOME', 'http://elsewhere.test' );").await;
+    configure("define( 'WP_HOME', 'http://elsewhere.test' );", "").await;
     serves(site).await;
-    configure("$table_prefix = 'theirs_';").await;
+    configure("", "$table_prefix = 'theirs_';").await;
     answer_with(site, [302, 302], "a prefix of no table").await;
     site.harness.rename_tables(&site.database(), "wp_", "theirs_").await;
     pages_with(site, [200, 200], "tables with another prefix").await;

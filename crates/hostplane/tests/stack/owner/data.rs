@@ -42,7 +42,7 @@ const ACTIONS: &[Action] = &[
     Action {
         does: |owned| {
             owned.rename_tables("wp_", "theirs_");
-            owned.configure("$table_prefix = 'theirs_';");
+            owned.configure("", "$table_prefix = 'theirs_';");
         },
         ends: |owned| {
             owned.rename_tables("theirs_", "wp_");
@@ -55,11 +55,12 @@ const ACTIONS: &[Action] = &[
         does: |owned| {
             owned.sh(&format!("php <<'END'\n{NETWORK}END\n"));
             let authority = owned.instance.authority(owned.site);
-            owned.configure(&format!(
+            let constants = format!(
                 "define('MULTISITE', true); define('SUBDOMAIN_INSTALL', false); define('SITE_ID_CURRENT_SITE', 1);
                  define('DOMAIN_CURRENT_SITE', '{authority}'); define('PATH_CURRENT_SITE', '/');
                  define('BLOG_ID_CURRENT_SITE', 1);"
-            ));
+            );
+            owned.configure("", &constants);
             assert!(owned.rows().contains("wp_blogs"), "{}", owned.rows());
         },
         ends: |owned| {
@@ -74,7 +75,7 @@ const ACTIONS: &[Action] = &[
     // A home elsewhere.
     Action {
         does: |owned| {
-            owned.configure("define('WP_HOME', 'http://elsewhere.test');");
+            owned.configure("define('WP_HOME', 'http://elsewhere.test');", "");
             let moved =
                 |instance: &Instance| instance.front_page(owned.site).is_some_and(|p| p.contains("elsewhere.test"));
             owned.instance.until("the move", PATIENCE, moved);

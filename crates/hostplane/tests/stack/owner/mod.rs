@@ -78,9 +78,13 @@ impl Owned<'_> {
         self.sql(&format!("RENAME TABLE {}", tables.lines().filter_map(renamed).collect::<Vec<_>>().join(", ")));
     }
 
-    /// Puts lines before the generated settings are read.
-    fn configure(&self, lines: &str) {
-        self.sh(&format!("cp wp-config.php wp-config.before; cat - wp-config.before > wp-config.php <<'END'\n<?php\n{lines} ?>\nEND\n"));
+    /// Puts lines before and after the generated settings.
+    fn configure(&self, before: &str, after: &str) {
+        let generated = "require '/etc/hostplane/wp-config.php';";
+        let own = self.sh("cp wp-config.php wp-config.before; cat wp-config.php");
+        assert!(own.contains(generated), "{own}");
+        let own = own.replacen(generated, &format!("{before}\n{generated}\n{after}"), 1);
+        self.sh(&format!("cat > wp-config.php <<'END'\n{own}\nEND\n"));
     }
 
     /// Takes them away again.
