@@ -104,7 +104,7 @@ mod tests {
                 Some(text) => fs::write(&path, text).unwrap(),
                 None => fs::remove_file(&path).unwrap(),
             }
-            let error = connector(Some(&path)).err().expect("no CA").to_string();
+            let error = connector(Some(&path)).expect_err("no CA").to_string();
             assert!(error.contains(&path.display().to_string()), "{text:?}: {error}");
         }
     }
