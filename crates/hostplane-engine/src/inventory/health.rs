@@ -1,9 +1,9 @@
 //! The health of a site's WordPress, asked of WordPress itself.
 
-use hostplane_domain::baseline::Baseline;
 use hostplane_domain::desired::DesiredSite;
 use hostplane_domain::health::Condition;
 use hostplane_domain::probe_key::{PROBE_PATH, ProbeMode};
+use tracing::debug;
 
 use crate::context::SiteCx;
 
@@ -25,15 +25,19 @@ pub(crate) async fn ask(cx: &SiteCx<'_>, want: &DesiredSite) -> Judged {
     }
 }
 
-/// The fault of a WordPress that was changed: what is worse than before. `None` when nothing is.
-pub(crate) async fn worse(cx: &SiteCx<'_>, want: &DesiredSite, baseline: &Baseline) -> Option<String> {
-    let before = baseline.condition();
-    if want.suspended || before == Condition::Silent {
-        return None;
-    }
+/// The fault of a WordPress that says that it fails. One that doesn't answer, or lets the owner's code end requests,
+/// says nothing of the kind: its pages decide.
+pub(crate) async fn fault(cx: &SiteCx<'_>, want: &DesiredSite) -> Option<String> {
     let Judged { condition, why } = ask(cx, want).await;
-    let why = why.unwrap_or_else(|| format!("WordPress is {condition}"));
-    (condition > before).then(|| format!("{why}, which is worse than before the change ({before})"))
+    match condition {
+        Condition::Failing => why,
+        Condition::Silent => {
+            let why = why.unwrap_or_default();
+            debug!(site = %cx.site.name, why, "WordPress isn't asked: its hooks are missing, or the clocks differ");
+            None
+        }
+        Condition::Serving | Condition::Intercepted => None,
+    }
 }
 
 /// The cause of a page that fails, as far as WordPress knows it.

@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep};
 use super::{Resource, within_ours};
 use crate::context::{Intent, SiteCx};
 use crate::inventory::ObjectKind;
-use crate::inventory::health::{self, Judged};
+use crate::inventory::health;
 use crate::inventory::page;
 use crate::inventory::snapshot::{Fact, Snapshot};
 
@@ -36,16 +36,20 @@ impl Serving {
         Self { needs, paths, asks_wordpress: true }
     }
 
-    /// The fault of WordPress, judged like that of a page.
+    /// The fault of WordPress: that it fails, and, of a site in service, didn't before.
     async fn wordpress_fault(&self, cx: &SiteCx<'_>, want: &DesiredSite) -> Option<String> {
         if !self.asks_wordpress || want.suspended {
             return None;
         }
         if cx.intent == Intent::New {
-            let Judged { condition, why } = health::ask(cx, want).await;
-            return if condition == Condition::Serving { None } else { why.or_else(|| Some(condition.to_string())) };
+            return health::fault(cx, want).await;
         }
-        health::worse(cx, want, cx.baseline?).await
+        let before = cx.baseline?.condition();
+        if before >= Condition::Failing {
+            return None;
+        }
+        let fault = health::fault(cx, want).await?;
+        Some(format!("{fault}, which is worse than before the change ({before})"))
     }
 
     /// The fault of a page: of a new site, whatever keeps it from being one; of a site in service, what is worse than

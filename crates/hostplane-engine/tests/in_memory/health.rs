@@ -82,7 +82,7 @@ async fn a_site_that_was_failing_before_is_changed() {
 }
 
 #[tokio::test]
-async fn a_new_site_has_to_say_that_it_serves() {
+async fn a_new_site_that_says_it_fails_is_rolled_back() {
     let harness = Harness::new().await;
     let running = harness.start().await;
     let world = harness.world.clone();

@@ -143,7 +143,9 @@ fn health(state: &State, host: &str, path: &str, key: &ProbeKey) -> Option<Healt
         location: to.map(str::to_owned),
     };
     let options = wordpress::options(state, &naming::files_volume(&site));
-    let Ok(database) = wordpress::database_of_visitors(state, &php, "probe.ask") else { return Some(ended(500, false, None)) };
+    let Ok(database) = wordpress::database_of_visitors(state, &php, "probe.ask") else {
+        return Some(ended(500, false, None));
+    };
     if !state.databases.databases[&database].tables.contains_key(&options) {
         return Some(ended(302, true, Some("/wp-admin/install.php")));
     }

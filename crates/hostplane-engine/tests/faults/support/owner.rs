@@ -223,7 +223,7 @@ impl OwnerAction {
     /// True for a call that reads or writes what the action changes. Before any other call he may as well act before the
     /// next one: nothing can tell.
     pub fn concerns(self, call: &Call) -> bool {
-        let (visits, asks_php) = (call.name == "probe.get", call.name.starts_with("wordpress."));
+        let (visits, asks_php) = (call.name.starts_with("probe."), call.name.starts_with("wordpress."));
         match self {
             Self::LoginHidden
             | Self::FrontPageRedirects
@@ -278,10 +278,13 @@ impl OwnerAction {
         match (consequence, scenario.operation) {
             (_, Of::Destroy | Of::Collect) => End::Succeeds,
             (Consequence::Gone, Of::Provision) if !scenario.turned => End::MayFail(NO_PAGE),
+            // They concern the route and the rights in the database alone.
+            (Consequence::Gone, Of::Restrict | Of::Lift) if !scenario.turned => End::Succeeds,
+            (Consequence::Gone, Of::Restrict | Of::Lift) => End::Fails(INJECTED),
             (Consequence::Gone, _) => End::Held(GONE),
             _ if scenario.turned => End::Fails(INJECTED),
             // Neither a repair nor a suspended site asks for pages, and one that is resumed has none to compare with.
-            (Consequence::None, _) | (_, Of::Repair | Of::Suspend | Of::Resume) => End::Succeeds,
+            (Consequence::None, _) | (_, Of::Repair | Of::Suspend | Of::Resume | Of::Restrict | Of::Lift) => End::Succeeds,
             (Consequence::Pages, Of::Provision) => End::MayFail(NO_PAGE),
             (Consequence::Password, Of::Provision | Of::Update | Of::Upgrade) => End::Succeeds,
             (Consequence::Password, Of::Rotate) if moment == Moment::Before => End::Fails(WORSE),
