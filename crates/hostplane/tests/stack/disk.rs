@@ -64,8 +64,8 @@ async fn a_site_at_its_hard_limit_takes_no_more_and_stays_its_owner_s() {
     let shown = instance.done(&["site", "show", &full, "--json"]).json();
     let used = |field: &str| shown["usage"][field].as_u64().unwrap_or_else(|| panic!("{shown:#}"));
     assert!(used("files_bytes") > 350 * MIB && used("inodes") > 1000 && used("database_bytes") > MIB, "{shown:#}");
-    let doctor = instance.run(&["doctor"]).stdout;
-    assert!(doctor.contains("hard limit: 300 MB"), "{doctor}");
+    let is_named = |instance: &Instance| instance.run(&["doctor"]).stdout.contains("hard limit: 300 MB");
+    instance.until("that doctor names it", PATIENCE, is_named);
 
     instance.sql(&format!("DELETE FROM `wp_{full}`.wp_usermeta WHERE meta_key = 'session_tokens'"));
     let mut admin = Admin::log_in(&instance, &full).await;
