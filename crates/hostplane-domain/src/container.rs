@@ -76,7 +76,7 @@ pub const PHP_USER: &str = "33:33";
 /// `uid:gid` of nginx: that of the official image.
 pub const NGINX_USER: &str = "101:101";
 /// The entry in a site's hosts file for the host, on which MariaDB is published.
-const HOST_GATEWAY: &str = "host.docker.internal:host-gateway";
+pub const HOST_GATEWAY: &str = "host.docker.internal:host-gateway";
 
 /// The PHP-FPM container of a site.
 #[must_use]

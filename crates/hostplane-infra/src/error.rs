@@ -19,6 +19,8 @@ pub enum Dependency {
     Mariadb,
     /// The proxy of a host.
     Caddy(HostId),
+    /// The network path from a host's sites to the database server.
+    DatabasePath(HostId),
     /// The site itself: the programs in its own containers.
     Site,
 }
@@ -28,6 +30,8 @@ impl Dependency {
     pub const DOCKER: Self = Self::Docker(HostId::LOCAL);
     /// The proxy of an installation that has one host.
     pub const CADDY: Self = Self::Caddy(HostId::LOCAL);
+    /// The path to the database server of an installation that has one host.
+    pub const DATABASE_PATH: Self = Self::DatabasePath(HostId::LOCAL);
 
     /// The same dependency of another host.
     #[must_use]
@@ -35,6 +39,7 @@ impl Dependency {
         match self {
             Self::Docker(_) => Self::Docker(host),
             Self::Caddy(_) => Self::Caddy(host),
+            Self::DatabasePath(_) => Self::DatabasePath(host),
             Self::Mariadb | Self::Site => self,
         }
     }
@@ -46,6 +51,7 @@ impl Dependency {
             Self::Docker(_) => "docker",
             Self::Mariadb => "mariadb",
             Self::Caddy(_) => "caddy",
+            Self::DatabasePath(_) => "database_path",
             Self::Site => "site",
         }
     }

@@ -1,4 +1,5 @@
-//! Adapters of the outside world behind small traits: containers, databases, proxy, WordPress, site probe, clock.
+//! Adapters of the outside world behind small traits: containers, databases and the path to them, proxy,
+//! WordPress, site probe, clock.
 //!
 //! Each trait has one real adapter and one fake in `hostplane-testing`, and one contract suite runs on both. Every call
 //! passes the [`gate`], which sets its deadline and, in tests, injects faults. This crate never decides what a site
@@ -6,6 +7,7 @@
 
 pub mod clock;
 pub mod containers;
+pub mod database_path;
 pub mod databases;
 pub mod error;
 pub mod gate;

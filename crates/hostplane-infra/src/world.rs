@@ -6,6 +6,7 @@ use hostplane_domain::ids::HostId;
 
 use crate::clock::Clock;
 use crate::containers::{Containers, GatedContainers};
+use crate::database_path::{DatabasePath, GatedPath};
 use crate::databases::{Databases, GatedDatabases};
 use crate::error::{Dependency, Effect, Rejection};
 use crate::gate::Gate;
@@ -38,6 +39,8 @@ pub struct HostWorld {
     pub proxy: Arc<dyn Proxy>,
     /// WordPress inside the containers of its sites.
     pub wordpress: Arc<dyn Wordpress>,
+    /// The path from its sites to the database server.
+    pub database_path: Arc<dyn DatabasePath>,
 }
 
 /// Adapters of a world with one host, not yet behind the gate.
@@ -50,6 +53,8 @@ pub struct Adapters {
     pub proxy: Arc<dyn Proxy>,
     /// WordPress inside the sites' containers.
     pub wordpress: Arc<dyn Wordpress>,
+    /// The path from the sites to the database server.
+    pub database_path: Arc<dyn DatabasePath>,
     /// The site probe.
     pub probe: Arc<dyn SiteProbe>,
     /// Time and randomness.
@@ -67,6 +72,7 @@ impl World {
                 containers: Arc::new(GatedContainers::new(adapters.containers, id, Arc::clone(&gate))),
                 proxy: Arc::new(GatedProxy::new(adapters.proxy, id, Arc::clone(&gate))),
                 wordpress: Arc::new(GatedWordpress::new(adapters.wordpress, Arc::clone(&gate))),
+                database_path: Arc::new(GatedPath::new(adapters.database_path, id, Arc::clone(&gate))),
             },
             databases: Arc::new(GatedDatabases::new(adapters.databases, Arc::clone(&gate))),
             probe: Arc::new(GatedProbe::new(adapters.probe, gate)),
@@ -103,6 +109,8 @@ impl World {
             Dependency::Docker(host) => self.at(host)?.containers.ping().await,
             Dependency::Mariadb => self.databases.ping().await,
             Dependency::Caddy(host) => self.at(host)?.proxy.ping().await,
+            // A path that can't be asked about is not known to be closed.
+            Dependency::DatabasePath(host) => self.at(host)?.database_path.ping().await.map(drop),
             Dependency::Site => Ok(()),
         }
     }

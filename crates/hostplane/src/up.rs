@@ -7,10 +7,11 @@ use hostplane_domain::ids::SiteId;
 use hostplane_domain::status::SiteStatus;
 use hostplane_engine::platform::Platform;
 use hostplane_engine::store::{SiteFilter, Store, StoreError};
+use hostplane_infra::database_path::ClosedPath;
 use hostplane_infra::error::{Effect, EffectError, Rejection};
 use tokio::sync::watch;
 use tokio::time::sleep;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 /// First pause between two attempts; it doubles up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
@@ -61,6 +62,11 @@ impl Up {
         self.until_done(async || self.platform.up().await).await?;
         self.progress.send_replace(None);
         info!("the platform is up");
+        if let Err(error) = self.platform.sites_reach_mariadb().await {
+            // Not a reason to keep the sites down; readiness and `doctor` go on asking.
+            let repair = ClosedPath::of(&error).map(ClosedPath::repair);
+            error!(error = %error.chain(), repair, "the sites don't reach MariaDB");
+        }
         let active = self.active_sites().await?;
         // A site that doesn't start must not stop the others; the log names it.
         match self.platform.start_sites(|mark| active.contains(&mark.site.id)).await {
@@ -137,6 +143,8 @@ mod tests {
             mariadb_image: "m:1".into(),
             mariadb_port: 3306,
             mariadb_admin_port: 3307,
+            php_image: "p:1".into(),
+            subnet_pool: "10.213.0.0/16".parse().unwrap(),
             guard_image: "g:1".into(),
             caddy_container: "caddy".into(),
             caddy_image: "c:1".into(),
@@ -146,7 +154,7 @@ mod tests {
             ..PlatformSettings::default()
         };
         let (dir, world, gate) = (TempDir::new().unwrap(), FakeWorld::default(), ScriptedGate::new());
-        world.state().containers.images.extend(["m:1", "c:1", "g:1"].map(str::to_owned));
+        world.state().containers.images.extend(["m:1", "c:1", "g:1", "p:1"].map(str::to_owned));
         // The Engine's own network, whose gateway MariaDB listens on.
         let subnet = Some("172.17.0.0/16".parse().unwrap());
         let bridge = NetworkSpec { name: "bridge".into(), subnet, labels: std::collections::BTreeMap::new() };

@@ -6,6 +6,7 @@ use hostplane_domain::ids::HostId;
 use hostplane_engine::secrets::Secrets;
 use hostplane_infra::clock::SystemClock;
 use hostplane_infra::containers::{Containers, Docker, GatedContainers};
+use hostplane_infra::database_path::ContainerPath;
 use hostplane_infra::gate::{Gate, LiveGate};
 use hostplane_infra::probe::HttpProbe;
 use hostplane_infra::proxy::Caddy;
@@ -38,6 +39,7 @@ pub(crate) fn build(config: &Config, secrets: &Secrets) -> Result<World, WorldEr
         containers: docker,
         databases: Arc::new(config.mariadb(secrets)),
         proxy: Arc::new(Caddy::new(Arc::clone(&gated), config.caddy())),
+        database_path: Arc::new(ContainerPath::new(Arc::clone(&gated), config.database_path())),
         wordpress: Arc::new(PhpWordpress::new(gated)),
         probe: Arc::new(HttpProbe::new(config.probe_address())?),
         clock: Arc::new(SystemClock),

@@ -11,6 +11,7 @@ use hostplane_domain::naming;
 use hostplane_domain::subnet::overlap;
 use hostplane_domain::wordpress::SiteImages;
 use hostplane_infra::containers::{EngineFacts, ImageFacts, Scope};
+use hostplane_infra::database_path::{ClosedPath, PathState};
 use hostplane_infra::error::{Dependency, Effect};
 
 use super::{App, AppResult, JobView, OrphanReason};
@@ -101,22 +102,26 @@ impl App {
             ),
         });
         // Concurrently, as a dependency that is silent takes its whole deadline.
-        let (engine, mariadb, caddy, images, subnets) = join!(
+        let (engine, mariadb, caddy, path, images, subnets) = join!(
             self.world.local().containers.about(),
             self.answers(Dependency::Mariadb, "MARIADB_CONTAINER, or the server of WP_DSN"),
             self.answers(Dependency::CADDY, "CADDY_CONTAINER"),
+            self.world.local().database_path.ping(),
             self.images(),
             self.subnets(),
         );
         findings.push(engine_answers(&engine));
         findings.extend(self.clocks(&engine));
-        findings.extend([mariadb, caddy]);
+        // A server that is down is out of the sites' reach, too: one cause, one finding.
+        let path = (mariadb.severity == Severity::Ok).then(|| path_finding(&path));
+        let is_path_closed = path.as_ref().is_some_and(|path| path.severity == Severity::Error);
+        findings.extend([mariadb, caddy].into_iter().chain(path));
         findings.extend(images);
         findings.push(subnets);
         findings.extend(self.disk_findings().await);
         findings.extend(self.unreadable_rows().await?);
         findings.extend(self.stuck_jobs().await?);
-        findings.extend(self.sites_findings(is_complete).await?);
+        findings.extend(self.sites_findings(is_complete, is_path_closed).await?);
         findings.push(self.orphans_finding());
         Ok(findings)
     }
@@ -234,10 +239,12 @@ impl App {
         Ok(stuck.iter().map(finding).collect())
     }
 
-    async fn sites_findings(&self, is_complete: bool) -> AppResult<Vec<Finding>> {
+    async fn sites_findings(&self, is_complete: bool, is_path_closed: bool) -> AppResult<Vec<Finding>> {
         let report = self.drift_cache.report();
         let mut findings = Vec::new();
-        if let Some(trouble) = &report.trouble {
+        if is_path_closed {
+            // It has its finding, and keeps deep scans from saying anything about a site.
+        } else if let Some(trouble) = &report.trouble {
             let message = format!("the last full scan was incomplete, so findings may be missing: {trouble}");
             findings.push(Finding::bad(
                 "sites",
@@ -253,7 +260,7 @@ impl App {
             findings.extend(site.drifts.iter().map(|drift| drift_finding(&site.site.name, drift).of(&site.site.name)));
         }
         // Only a whole scan has anything to say about the others.
-        if report.trouble.is_some() || !is_complete {
+        if is_path_closed || report.trouble.is_some() || !is_complete {
             return Ok(findings);
         }
         let counts = self.store.count_sites().await?;
@@ -280,6 +287,26 @@ impl App {
         }
         let message = format!("no site accounts for {} of the objects with this installation's mark", orphans.len());
         Finding::bad("orphans", Severity::Warning, message, "hostplane orphan list")
+    }
+}
+
+fn path_finding(path: &Effect<PathState>) -> Finding {
+    let check = "database path";
+    match path {
+        Ok(PathState::Open) => Finding::ok(check, "the sites reach MariaDB"),
+        Ok(PathState::Unwatched(why)) => Finding::bad(
+            check,
+            Severity::Warning,
+            format!("can't say whether the sites reach MariaDB: {why}"),
+            "hostplane up   # makes what asks",
+        ),
+        Err(error) => {
+            let closed = ClosedPath::of(error);
+            let what = closed.map_or_else(|| error.chain(), ToString::to_string);
+            let repair = closed.map_or_else(|| "hostplane doctor   # asks again".to_owned(), ClosedPath::repair);
+            let message = format!("{what}; their pages answer with errors, and jobs that need it wait");
+            Finding::bad(check, Severity::Error, message, repair)
+        }
     }
 }
 

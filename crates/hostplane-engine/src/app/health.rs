@@ -29,14 +29,15 @@ impl App {
         };
         let store = async { ("store", self.store.ping().await.err().map(|_| silent)) };
         let journal = async { ("journal", self.stale_database().await) };
-        let (store, docker, mariadb, caddy, journal) = futures_util::join!(
+        let (store, docker, mariadb, caddy, path, journal) = futures_util::join!(
             store,
             ping(Dependency::DOCKER),
             ping(Dependency::Mariadb),
             ping(Dependency::CADDY),
+            ping(Dependency::DATABASE_PATH),
             journal
         );
-        Readiness { checks: vec![store, docker, mariadb, caddy, journal] }
+        Readiness { checks: vec![store, docker, mariadb, caddy, path, journal] }
     }
 
     async fn stale_database(&self) -> Option<&'static str> {

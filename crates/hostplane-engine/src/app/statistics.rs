@@ -51,6 +51,8 @@ impl App {
         let ask = |dependency| async move { (dependency, self.world.ping(dependency).await.is_ok()) };
         let (docker, mariadb, caddy) =
             futures_util::join!(ask(Dependency::DOCKER), ask(Dependency::Mariadb), ask(Dependency::CADDY));
+        // While MariaDB is down, its path is not what keeps it from the sites.
+        let path = (Dependency::DATABASE_PATH, !mariadb.1 || ask(Dependency::DATABASE_PATH).await.1);
         Ok(Statistics {
             sites,
             disk: self.disk_statistics(),
@@ -58,7 +60,7 @@ impl App {
             drifts,
             is_database_stale: orphans.keys().any(|(_, reason)| *reason == OrphanReason::UnknownJob),
             orphans,
-            dependencies: vec![docker, mariadb, caddy],
+            dependencies: vec![docker, mariadb, caddy, path],
             scanned_at: report.scanned_at,
         })
     }

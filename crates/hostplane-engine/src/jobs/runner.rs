@@ -72,7 +72,10 @@ impl Runner {
             return Some(down);
         }
         let (mariadb, caddy) = futures_util::join!(ask(Dependency::Mariadb), ask(Dependency::CADDY));
-        mariadb.or(caddy)
+        if let Some(down) = mariadb.or(caddy) {
+            return Some(down);
+        }
+        ask(Dependency::DATABASE_PATH).await
     }
 }
 

@@ -8,7 +8,7 @@ use hostplane_infra::error::{Effect, EffectError};
 use tokio::time::{Duration, Instant, sleep};
 use tracing::warn;
 
-use super::{Platform, servers};
+use super::Platform;
 
 /// Longest wait for the guard's rules after its start.
 const RULES_TIMEOUT: Duration = Duration::from_secs(20);
@@ -34,7 +34,7 @@ impl Platform {
 
     /// Removes the rules through the guard's container, if it is there: nothing else can reach the filter.
     pub(super) async fn remove_rules(&self, containers: &[ContainerFacts]) -> Effect<()> {
-        let name = servers::guard_container(&self.settings);
+        let name = self.settings.guard_container();
         let Some(guard) = containers.iter().find(|container| container.name == name) else { return Ok(()) };
         match self.world.local().containers.start_container(&guard.id).await {
             // A guard that can't run, for example with a wrong image, must not block all other removals.
@@ -52,7 +52,7 @@ impl Platform {
     }
 
     async fn ask_guard(&self, what: &str) -> Effect<ExecOutput> {
-        let name = servers::guard_container(&self.settings);
+        let name = self.settings.guard_container();
         let found = self.world.local().containers.containers(&Scope::Names(vec![name.clone()])).await?;
         let guard = found.first().ok_or_else(|| EffectError::NotFound(format!("container {name}")))?;
         let argv = ["hostplane-guard", what, &table(self.instance)].map(str::to_owned).to_vec();

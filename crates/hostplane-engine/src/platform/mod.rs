@@ -17,10 +17,12 @@ use hostplane_domain::mark::{LABEL_INSTANCE, Mark};
 use hostplane_domain::naming::ResourceKind;
 use hostplane_domain::render::guard::NamedServer;
 use hostplane_domain::secret::{Keyring, mariadb_hash};
+use hostplane_domain::subnet::{SubnetPool, overlap};
 use hostplane_infra::containers::{ContainerFacts, ContainerState, NetworkFacts, Scope};
 use hostplane_infra::error::{Dependency, Effect, EffectError};
 use hostplane_infra::wordpress::UPDATE_PATIENCE;
 use hostplane_infra::world::World;
+use ipnet::Ipv4Net;
 use secrecy::SecretString;
 use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
@@ -75,6 +77,10 @@ pub struct PlatformSettings {
     pub allow_port_25: bool,
     /// True if sites may reach private networks.
     pub allow_private_networks: bool,
+    /// The image of the sites' PHP, for the probe.
+    pub php_image: String,
+    /// The pool of the sites' subnets, of which the probe has one.
+    pub subnet_pool: SubnetPool,
     /// The guard's image. Its container is named after the shared network.
     pub guard_image: String,
     /// Caddy's container; its volumes are named after it.
@@ -87,6 +93,20 @@ pub struct PlatformSettings {
     pub http_port: u16,
     /// The host's port for HTTPS.
     pub https_port: u16,
+}
+
+impl PlatformSettings {
+    /// The container that keeps the rules in the host's packet filter.
+    #[must_use]
+    pub fn guard_container(&self) -> String {
+        format!("{}_guard", self.shared_network)
+    }
+
+    /// The container that asks on the sites' path for the database server, and the network that it alone is on.
+    #[must_use]
+    pub fn probe_container(&self) -> String {
+        format!("{}_probe", self.shared_network)
+    }
 }
 
 /// The platform of one installation.
@@ -117,7 +137,7 @@ impl Platform {
     /// `Rejected` when a name has another owner, a port is taken or an image is missing; else an error that may pass.
     pub async fn up(&self) -> Effect<()> {
         let parts = parts::Parts { world: &self.world, instance: self.instance };
-        let network = parts.network(&self.settings.shared_network);
+        let network = parts.network(&self.settings.shared_network, None);
         let (network, engine) = futures_util::join!(network, self.world.local().containers.about());
         network?;
         let engine = engine?;
@@ -125,7 +145,7 @@ impl Platform {
         let gateway = if self.settings.mariadb_elsewhere {
             None
         } else {
-            parts.network(&servers::data_network(&self.settings)).await?;
+            parts.network(&servers::data_network(&self.settings), None).await?;
             Some(self.docker_gateway().await?)
         };
         // The guard comes first, so that no site serves without its rules.
@@ -137,14 +157,14 @@ impl Platform {
         let share = MariadbShare::of(&self.settings, &engine);
         let mariadb = gateway.map(|gateway| servers::mariadb(&self.settings, share, &gateway.to_string(), &hash));
         let caddy = servers::caddy(&self.settings, &engine.kernel);
-        // Waits for both even if one fails: a dropped call has its effect all the same.
+        // Waits for all even if one fails: a dropped call has its effect all the same.
         let mariadb = async {
             match &mariadb {
                 Some(mariadb) => parts.server(mariadb).await,
                 None => Ok(()),
             }
         };
-        let (mariadb, caddy) = futures_util::join!(mariadb, parts.server(&caddy));
+        let (mariadb, caddy, ()) = futures_util::join!(mariadb, parts.server(&caddy), self.probe(&parts));
         mariadb.and(caddy)?;
         futures_util::try_join!(self.answers(Dependency::Mariadb), self.answers(Dependency::CADDY))?;
         Ok(())
@@ -198,7 +218,7 @@ impl Platform {
     pub async fn down(&self) -> Effect<()> {
         let mut running = self.own_containers().await?;
         running.retain(|container| container.state == ContainerState::Running);
-        let guard = servers::guard_container(&self.settings);
+        let guard = self.settings.guard_container();
         let rank = |container: &ContainerFacts| match container.name.as_str() {
             name if name == self.settings.caddy_container => 0,
             name if name == self.settings.mariadb_container || name == guard => 2,
@@ -250,6 +270,27 @@ impl Platform {
         Scope::Label(LABEL_INSTANCE.to_owned(), self.instance.to_string())
     }
 
+    /// Makes the probe. No site needs it, so without it the platform is up all the same.
+    async fn probe(&self, parts: &parts::Parts<'_>) {
+        let made = async {
+            parts.network(&self.settings.probe_container(), self.probe_subnet().await?).await?;
+            parts.server(&servers::probe(&self.settings)).await
+        };
+        if let Err(error) = made.await {
+            warn!(error = %error.chain(), "the probe can't be made, so the sites' path to MariaDB is not watched");
+        }
+    }
+
+    /// The subnet of the probe: the last free one of the sites' pool, as a firewall may know the sites by it. The only
+    /// free one stays a site's.
+    async fn probe_subnet(&self) -> Effect<Option<Ipv4Net>> {
+        let networks = self.world.local().containers.networks(&Scope::All).await?;
+        let used: Vec<_> = networks.iter().flat_map(|network| &network.subnets).collect();
+        let is_free = |subnet: &Ipv4Net| !used.iter().any(|used| overlap(used, subnet));
+        let mut free = self.settings.subnet_pool.subnets().filter(is_free);
+        Ok(free.next().and_then(|first| free.last().filter(|last| *last != first)))
+    }
+
     /// The address under which containers of any network reach the host.
     async fn docker_gateway(&self) -> Effect<Ipv4Addr> {
         let found = self.world.local().containers.networks(&Scope::Names(vec!["bridge".to_owned()])).await?;
@@ -257,6 +298,14 @@ impl Platform {
         let first = |network: &NetworkFacts| network.subnets.first().and_then(|subnet| subnet.hosts().next());
         let gateway = found.first().and_then(|network| network.gateway.or_else(|| first(network)));
         gateway.ok_or_else(|| EffectError::NotFound("the gateway of Docker's network `bridge`".to_owned()))
+    }
+
+    /// Asks whether the sites reach MariaDB.
+    ///
+    /// # Errors
+    /// A [`ClosedPath`](hostplane_infra::database_path::ClosedPath), when they don't.
+    pub async fn sites_reach_mariadb(&self) -> Effect<()> {
+        self.world.ping(Dependency::DATABASE_PATH).await
     }
 
     async fn answers(&self, dependency: Dependency) -> Effect<()> {

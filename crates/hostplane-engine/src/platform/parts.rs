@@ -7,6 +7,7 @@ use hostplane_domain::spec_hash::SpecHash;
 use hostplane_infra::containers::{ContainerState, NetworkSpec, Scope};
 use hostplane_infra::error::{Effect, EffectError, Rejection, absent_is_done};
 use hostplane_infra::world::World;
+use ipnet::Ipv4Net;
 use tracing::info;
 
 use super::MARIADB_GRACE_S;
@@ -42,14 +43,15 @@ impl Parts<'_> {
         Err(Rejection::NameTaken { what, name: name.to_owned(), owner }.into())
     }
 
-    pub async fn network(&self, name: &str) -> Effect<()> {
+    /// Makes a network, in a subnet of the Engine's choice unless there is one.
+    pub async fn network(&self, name: &str, subnet: Option<Ipv4Net>) -> Effect<()> {
         let found = self.world.local().containers.networks(&Scope::Names(vec![name.to_owned()])).await?;
         for network in &found {
             self.require_own("network", name, network.mark.as_ref(), &network.labels)?;
         }
         if found.is_empty() {
             let labels = self.labels(&SpecHash::of(&name));
-            let spec = NetworkSpec { name: name.to_owned(), subnet: None, labels };
+            let spec = NetworkSpec { name: name.to_owned(), subnet, labels };
             self.world.local().containers.create_network(&spec).await?;
             info!(network = name, "made");
         }

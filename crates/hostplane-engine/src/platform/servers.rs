@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 use bytes::Bytes;
-use hostplane_domain::container::{ContainerSpec, HOST_NETWORK, VolumeMount};
+use hostplane_domain::container::{ContainerSpec, HOST_GATEWAY, HOST_NETWORK, PHP_USER, VolumeMount};
 use hostplane_domain::desired::ContainerLimits;
 use hostplane_domain::ids::InstanceId;
 use hostplane_domain::render;
@@ -38,11 +38,6 @@ fn file(path: String, mode: u32, uid: u32, contents: String) -> ArchiveEntry {
     ArchiveEntry { path, mode, uid, contents: Some(Bytes::from(contents)) }
 }
 
-/// The container that keeps the rules in the host's packet filter.
-pub(super) fn guard_container(settings: &PlatformSettings) -> String {
-    format!("{}_guard", settings.shared_network)
-}
-
 /// The guard. It has the machine's network, because the rules are the machine's, and of root's rights only that
 /// of changing them. The rules are arguments: they are no secret, and other rules make another container.
 pub(super) fn guard(settings: &PlatformSettings, gateway: Option<Ipv4Addr>, instance: InstanceId) -> Server {
@@ -57,7 +52,7 @@ pub(super) fn guard(settings: &PlatformSettings, gateway: Option<Ipv4Addr>, inst
     let rules = render::guard::rules(instance, &access);
     Server {
         spec: ContainerSpec {
-            name: guard_container(settings),
+            name: settings.guard_container(),
             image: settings.guard_image.clone(),
             command: vec!["hostplane-guard".to_owned(), "keep".to_owned(), table, rules],
             user: "0:0".to_owned(),
@@ -70,6 +65,32 @@ pub(super) fn guard(settings: &PlatformSettings, gateway: Option<Ipv4Addr>, inst
             publish: Vec::new(),
             sysctls: Vec::new(),
             capabilities: vec!["NET_ADMIN".to_owned()],
+            limits: ContainerLimits { memory_mib: 64, cpu_milli: 500, pids: 16, log_mib: 10 },
+            restart: true,
+        },
+        files: Vec::new(),
+        ports: Vec::new(),
+    }
+}
+
+/// The probe: a site's PHP without a site, so that its packets go where a site's go.
+pub(super) fn probe(settings: &PlatformSettings) -> Server {
+    Server {
+        spec: ContainerSpec {
+            name: settings.probe_container(),
+            image: settings.php_image.clone(),
+            // As the first process, `sleep` alone would be deaf to the signal that ends it.
+            command: ["timeout", "0", "sleep", "infinity"].map(str::to_owned).to_vec(),
+            user: PHP_USER.to_owned(),
+            network: Some(settings.probe_container()),
+            mounts: Vec::new(),
+            tmpfs: Vec::new(),
+            env: Vec::new(),
+            extra_hosts: vec![HOST_GATEWAY.to_owned()],
+            read_only_root: true,
+            publish: Vec::new(),
+            sysctls: Vec::new(),
+            capabilities: Vec::new(),
             limits: ContainerLimits { memory_mib: 64, cpu_milli: 500, pids: 16, log_mib: 10 },
             restart: true,
         },

@@ -6,11 +6,12 @@ use hostplane_domain::ids::{JobId, SiteId};
 use hostplane_domain::job::{JobState, OperationName};
 use hostplane_domain::secret::Keyring;
 use hostplane_infra::clock::Timestamp;
-use hostplane_infra::error::{Effect, chain};
+use hostplane_infra::error::{Dependency, Effect, chain};
 use metrics::counter;
 use tracing::{debug, error, info, warn};
 
 use super::Reconciler;
+use super::drift_cache::is_deep;
 use super::repair_policy::{RepairDecision, WINDOW, decide, repairable};
 use crate::context::{Intent, SiteCx};
 use crate::inventory::ScanError;
@@ -69,7 +70,14 @@ impl Reconciler {
         if depth == Depth::Deep {
             seen.read_page(&cx, &want, blueprint.asks_wordpress()).await;
         }
-        let found = drifts(&blueprint.observe(&cx, Some(&want), &seen));
+        let mut found = drifts(&blueprint.observe(&cx, Some(&want), &seen));
+        let depth = if depth == Depth::Deep && found.iter().any(is_deep) && self.is_path_closed().await {
+            // Behind a closed path every site fails, for a cause that the full scan reports.
+            found.retain(|drift| !is_deep(drift));
+            Depth::Shallow
+        } else {
+            depth
+        };
         // A job that ran during the scan makes the snapshot a mix of before and after.
         let is_same = |now: &ReconcileTarget| now.want == want && now.held_by == target.held_by;
         if !self.store.reconcile_target(site).await?.as_ref().is_some_and(is_same) {
@@ -84,6 +92,11 @@ impl Reconciler {
             return Ok(CheckOutcome::Settled);
         }
         self.enqueue_repair(&want, due).await
+    }
+
+    /// True when no site reaches the database server.
+    async fn is_path_closed(&self) -> bool {
+        self.world.ping(Dependency::DATABASE_PATH).await.is_err()
     }
 
     /// Enqueues a repair, unless the database is stale or the repair policy says to wait.

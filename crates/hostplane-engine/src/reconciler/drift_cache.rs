@@ -60,7 +60,7 @@ pub struct DriftReport {
 }
 
 /// True for a drift that only a deep scan shows.
-fn is_deep(drift: &Drift) -> bool {
+pub(super) fn is_deep(drift: &Drift) -> bool {
     let shown_by = sites::resource(drift.kind).map_or(Depth::Shallow, Resource::shown_by);
     (shown_by == Depth::Deep && drift.reason != Reason::LeftOver) || drift.reason == Reason::Limits
 }

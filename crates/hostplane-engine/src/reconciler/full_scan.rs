@@ -3,10 +3,12 @@
 use std::collections::HashSet;
 use std::sync::PoisonError;
 
+use futures_util::join;
 use hostplane_domain::drift::drifts;
 use hostplane_domain::ids::SiteId;
 use hostplane_domain::job::JobState;
-use hostplane_infra::error::chain;
+
+use hostplane_infra::error::{Dependency, chain};
 use metrics::{counter, histogram};
 use tokio::task::yield_now;
 use tokio::time::Instant;
@@ -55,16 +57,20 @@ impl Reconciler {
         let exclusive = self.orphans.exclusive().await;
         // Read before the world, so that no site added since seems to miss its resources.
         let targets = self.store.reconcile_targets().await?;
-        let mut inventory = match Inventory::scan(&self.world, self.instance).await {
+        let path = self.world.ping(Dependency::DATABASE_PATH);
+        let (inventory, path) = join!(Inventory::scan(&self.world, self.instance), path);
+        let mut inventory = match inventory {
             Ok(inventory) => inventory,
             Err(error) => {
                 self.drift_cache.fail_scan(error.to_string());
                 return Err(error.into());
             }
         };
-        let trouble = inventory.unreachable.as_ref().map(ToString::to_string);
+        let unreachable = inventory.unreachable.as_ref().map(ToString::to_string);
+        let is_whole = unreachable.is_none();
+        let trouble = unreachable.or_else(|| path.as_ref().err().map(ToString::to_string));
         // Orphans can be classified only in a complete inventory. Even if that fails, the sites are compared.
-        let assessed = if trouble.is_none() {
+        let assessed = if is_whole {
             self.orphans.assess(&inventory, exclusive).await
         } else {
             drop(exclusive);
@@ -124,7 +130,8 @@ impl Reconciler {
         *self.hashes.lock().unwrap_or_else(PoisonError::into_inner) = hashes;
         let share = if all { idle.len() } else { idle.len().div_ceil(SCANS_PER_DEEP_CYCLE) };
         result.deep = self.drift_cache.next_deep(&idle, share);
-        result.deep.retain(|site| !result.suspects.contains(site));
+        // Behind a closed path a deep scan would blame each site.
+        result.deep.retain(|site| path.is_ok() && !result.suspects.contains(site));
         self.drift_cache.complete_scan(inventory.scanned_at, trouble, &there);
         assessed.map(|()| result)
     }

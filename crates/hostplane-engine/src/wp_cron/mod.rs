@@ -14,7 +14,7 @@ use hostplane_domain::ids::{InstanceId, SiteId};
 use hostplane_domain::naming::ResourceKind;
 use hostplane_infra::containers::ContainerState;
 use hostplane_infra::databases::NextEvent;
-use hostplane_infra::error::{Effect, EffectError, chain};
+use hostplane_infra::error::{Dependency, Effect, EffectError, chain};
 use hostplane_infra::wordpress::{EventsLimits, EventsRun};
 use hostplane_infra::world::World;
 use tokio::task::JoinSet;
@@ -110,6 +110,10 @@ impl WpCron {
         runs.turns.keep(&events);
         let (due, later): (Vec<NextEvent>, Vec<NextEvent>) = events.into_iter().partition(|event| event.due <= now);
         runs.lacked_room = false;
+        // Else each site would fail for what all of them share.
+        if !due.is_empty() {
+            self.world.ping(Dependency::DATABASE_PATH).await?;
+        }
         for event in runs.turns.in_turn(due) {
             if runs.sites.contains(&event.site.id) {
                 continue;

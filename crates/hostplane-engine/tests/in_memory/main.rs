@@ -2,6 +2,7 @@
 
 mod changes;
 mod collisions;
+mod database_path;
 mod destroy;
 mod disk;
 mod drift_for_operators;

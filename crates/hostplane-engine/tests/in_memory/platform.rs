@@ -9,6 +9,7 @@ use hostplane_infra::error::{Dependency, EffectError, Rejection};
 use hostplane_testing::specs;
 
 use crate::harness::Harness;
+use hostplane_testing::harness::PHP_IMAGE;
 
 fn settings() -> PlatformSettings {
     PlatformSettings {
@@ -19,6 +20,8 @@ fn settings() -> PlatformSettings {
         mariadb_port: 3306,
         mariadb_admin_port: 3307,
         allow_private_networks: true,
+        php_image: PHP_IMAGE.into(),
+        subnet_pool: "10.213.0.0/16".parse().unwrap(),
         guard_image: "g:1".into(),
         caddy_container: "caddy".into(),
         caddy_image: "hostplane/caddy:test".into(),
@@ -48,7 +51,7 @@ async fn up_makes_it_once_and_clean_leaves_nothing() {
     let before = harness.state();
     platform.up().await.unwrap();
     let up = harness.state();
-    assert_eq!(up.containers.containers.len(), 3);
+    assert_eq!(up.containers.containers.len(), 4);
     assert!(up.containers.containers.values().all(|c| c.state == ContainerState::Running));
     let mariadb = harness.world.state().containers.container("mariadb").unwrap().1.clone();
     assert!(mariadb.spec.publish.contains(&("172.17.0.1".to_owned(), 3306, 3306)));
@@ -57,6 +60,31 @@ async fn up_makes_it_once_and_clean_leaves_nothing() {
     platform.clean().await.unwrap();
     assert_eq!(harness.state(), before);
     platform.clean().await.unwrap();
+}
+
+#[tokio::test]
+async fn the_probe_takes_the_last_subnet_but_never_the_only_one() {
+    for (pool, subnet) in [("10.213.0.0/16", Some("10.213.255.248/29")), ("10.213.0.0/29", None)] {
+        let harness = Harness::new().await;
+        platform(&harness, PlatformSettings { subnet_pool: pool.parse().unwrap(), ..settings() })
+            .await
+            .up()
+            .await
+            .unwrap();
+        let state = harness.state();
+        let network = state.containers.networks.values().find(|network| network.name == "platform_probe").unwrap();
+        let is_in_pool = network.subnet.to_string().starts_with("10.213.");
+        assert_eq!(is_in_pool.then(|| network.subnet.to_string()).as_deref(), subnet);
+    }
+}
+
+#[tokio::test]
+async fn without_its_probe_the_platform_is_up() {
+    let harness = Harness::new().await;
+    let platform = platform(&harness, settings()).await;
+    harness.world.state().containers.images.remove(PHP_IMAGE);
+    platform.up().await.unwrap();
+    assert_eq!(harness.state().containers.containers.len(), 3);
 }
 
 #[tokio::test]
@@ -70,7 +98,7 @@ async fn other_settings_replace_a_server_and_keep_its_volumes() {
     let caddy = harness.world.state().containers.container("caddy").unwrap().1.clone();
     assert!(caddy.spec.publish.contains(&(String::new(), 80, 80)));
     assert_eq!(state.containers.volumes.keys().collect::<Vec<_>>(), volumes.keys().collect::<Vec<_>>());
-    assert_eq!(state.containers.containers.len(), 3);
+    assert_eq!(state.containers.containers.len(), 4);
 }
 
 #[tokio::test]
@@ -161,7 +189,7 @@ async fn a_server_whose_network_was_removed_is_made_anew() {
     harness.world.remove_network(&id).await.unwrap();
     platform.up().await.unwrap();
     assert!(harness.state().containers.containers.values().all(|c| c.state == ContainerState::Running));
-    assert_eq!(harness.state().containers.containers.len(), 3);
+    assert_eq!(harness.state().containers.containers.len(), 4);
 }
 
 #[tokio::test]

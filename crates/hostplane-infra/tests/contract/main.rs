@@ -1,6 +1,7 @@
 //! Contracts of the adapters: the same cases on the in-memory world and, with the feature `stack`, on the real servers.
 
 mod containers;
+mod database_path;
 mod databases;
 mod proxy;
 mod silence;

@@ -15,6 +15,7 @@ use hostplane_domain::secret::MasterSecret;
 use hostplane_domain::url::SiteUrl;
 use hostplane_infra::clock::SystemClock;
 use hostplane_infra::containers::{Docker, Exec, GatedContainers, LogQuery, NetworkSpec, Scope};
+use hostplane_infra::database_path::{ContainerPath, HOST_NAME, PathSettings};
 use hostplane_infra::databases::{Mariadb, MariadbAddress, TenantKey, TenantSpec, Tenants};
 use hostplane_infra::error::{Dependency, Effect, EffectError};
 use hostplane_infra::gate::{Call, Gate, LiveGate, Verdict};
@@ -157,10 +158,12 @@ fn adapters(socket: &std::path::Path, port: u16) -> World {
     let docker = Arc::new(Docker::connect(&format!("unix://{}", socket.display()), None).unwrap());
     let inside = Arc::new(GatedContainers::new(docker.clone(), HostId::LOCAL, gate.clone()));
     let place = CaddyLocation { container: "caddy".into(), conf_dir: "/etc/caddy".into() };
+    let path = PathSettings { container: "probe".into(), guard: "guard".into(), server: format!("{HOST_NAME}:{port}") };
     let adapters = Adapters {
         databases: Arc::new(Mariadb::new(MariadbAddress::new("127.0.0.1", port, "hostplane", SECRET.into()))),
         proxy: Arc::new(Caddy::new(inside.clone(), place)),
-        wordpress: Arc::new(PhpWordpress::new(inside)),
+        wordpress: Arc::new(PhpWordpress::new(inside.clone())),
+        database_path: Arc::new(ContainerPath::new(inside, path)),
         probe: Arc::new(HttpProbe::new(format!("127.0.0.1:{port}")).unwrap()),
         containers: docker,
         clock: Arc::new(SystemClock),

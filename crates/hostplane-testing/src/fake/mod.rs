@@ -5,6 +5,7 @@
 
 mod clock;
 mod containers;
+mod database_path;
 mod databases;
 mod engine_events;
 mod gate;
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 pub use clock::FakeClock;
 pub use containers::{ContainersState, FakeContainer, FakeNetwork, FakeVolume, Name, Named};
+pub use database_path::FakePath;
 pub use databases::{DatabaseState, DatabasesState, LedgerRow, StatementState, UserState};
 use engine_events::EventBus;
 pub use gate::ScriptedGate;
@@ -56,6 +58,9 @@ pub struct State {
     pub databases: DatabasesState,
     /// Snippets.
     pub proxy: ProxyState,
+    /// The path from the sites to the database server.
+    #[serde(default)]
+    pub database_path: FakePath,
 }
 
 impl State {
@@ -123,6 +128,7 @@ impl FakeWorld {
             databases: me.clone(),
             proxy: me.clone(),
             wordpress: me.clone(),
+            database_path: me.clone(),
             probe: me,
             clock: Arc::new(self.clock),
         };

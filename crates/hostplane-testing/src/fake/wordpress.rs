@@ -8,7 +8,7 @@ use hostplane_domain::ids::SiteId;
 use hostplane_domain::naming;
 use hostplane_domain::render::php::WP_CONFIG_STUB;
 
-use super::{FakeWorld, State};
+use super::{FakePath, FakeWorld, State};
 use hostplane_infra::clock::Clock;
 use hostplane_infra::containers::ContainerState;
 use hostplane_infra::error::{Effect, EffectError};
@@ -81,6 +81,9 @@ fn opened(state: &State, config: &str, call: &'static str) -> Effect<String> {
         Some(line.split_once('\'')?.0.to_owned())
     };
     let (name, password) = (value("DB_NAME").ok_or_else(refused)?, value("DB_PASSWORD").ok_or_else(refused)?);
+    if matches!(state.database_path, FakePath::Closed(_)) {
+        return Err(refused());
+    }
     let user = state.databases.users.get(&name).ok_or_else(refused)?;
     let may = user.grants_exact && user.password_hash == hostplane_domain::secret::mariadb_hash(&password.into());
     if may && state.databases.databases.contains_key(&name) { Ok(name) } else { Err(refused()) }

@@ -20,6 +20,7 @@ use hostplane_engine::platform::{MARIADB_ADMIN, Platform, PlatformSettings};
 use hostplane_engine::secrets::Secrets;
 use hostplane_engine::site_settings::{DiskSettings, SiteSettings};
 use hostplane_infra::containers::engine_host;
+use hostplane_infra::database_path::PathSettings;
 use hostplane_infra::databases::{BadAddress, Mariadb, MariadbAddress, Passwords};
 use hostplane_infra::proxy::CaddyLocation;
 use ipnet::Ipv4Net;
@@ -140,6 +141,16 @@ impl Config {
         CaddyLocation { container: settings.caddy_container.clone(), conf_dir: settings.caddy_conf_dir.clone() }
     }
 
+    /// The path on which sites reach MariaDB, with the containers of the platform that know it.
+    pub fn database_path(&self) -> PathSettings {
+        let platform = self.platform_that_exists();
+        PathSettings {
+            container: platform.probe_container(),
+            guard: platform.guard_container(),
+            server: self.site_db_host(),
+        }
+    }
+
     pub fn probe_address(&self) -> String {
         let settings = &self.settings;
         let port = settings.http_port;
@@ -239,6 +250,7 @@ impl Config {
                 None => required(settings.mariadb_image.as_ref(), "MARIADB_IMAGE")?,
             },
             caddy_image: required(settings.caddy_image.as_ref(), "CADDY_IMAGE")?,
+            php_image: required(settings.php_image.as_ref(), "PHP_IMAGE")?,
             guard_image: required(settings.guard_image.as_ref(), "GUARD_IMAGE")?,
             ..self.platform_that_exists()
         })
@@ -260,6 +272,8 @@ impl Config {
             mariadb_memory_mib: settings.mariadb_memory_mb,
             mariadb_buffer_pool_mib: settings.mariadb_buffer_pool_mb,
             mariadb_cpu_milli: settings.mariadb_cpus,
+            php_image: String::new(),
+            subnet_pool: settings.subnet_pool,
             guard_image: String::new(),
             caddy_container: settings.caddy_container.clone(),
             caddy_image: String::new(),

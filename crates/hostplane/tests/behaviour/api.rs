@@ -133,7 +133,7 @@ async fn liveness_and_readiness_need_no_token() {
     let live = answered(harness.without_token(Method::GET, "/healthz")).await;
     assert_eq!((live.status, live.body), (StatusCode::OK, json!({ "status": "ok" })));
     let ready = answered(harness.without_token(Method::GET, "/readyz")).await;
-    let checks = json!({ "store": "ok", "docker": "ok", "mariadb": "ok", "caddy": "ok", "journal": "ok" });
+    let checks = json!({ "store": "ok", "docker": "ok", "mariadb": "ok", "caddy": "ok", "database_path": "ok", "journal": "ok" });
     assert_eq!((ready.status, ready.body), (StatusCode::OK, json!({ "ready": true, "checks": checks })));
 }
 

@@ -9,7 +9,7 @@ use crate::docker::{docker, inspect};
 use crate::instance::Instance;
 
 const DOCS: &str = include_str!("../../../../docs/isolation.md");
-const ALL: &[&str] = &["caddy", "guard", "mariadb", "nginx", "php"];
+const ALL: &[&str] = &["caddy", "guard", "mariadb", "nginx", "php", "probe"];
 
 struct Check {
     number: &'static str,
@@ -233,6 +233,7 @@ pub fn no_container_gives_a_warning(instance: &Instance, site: &str) {
         ("mariadb", format!("{tag}-mariadb")),
         ("nginx", format!("nginx_{site}")),
         ("php", format!("php_{site}")),
+        ("probe", format!("{tag}_probe")),
     ];
     let there: BTreeSet<String> = instance.containers().into_iter().collect();
     assert_eq!(there, names.iter().map(|(_, name)| name.clone()).collect(), "each is checked");

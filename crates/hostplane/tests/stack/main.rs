@@ -7,6 +7,7 @@ mod any_order;
 mod changes;
 mod cis_benchmark;
 mod collisions;
+mod database_path;
 mod disk;
 mod drift_repair;
 mod engine_restart;

@@ -15,6 +15,8 @@ use hostplane_infra::proxy::Caddy;
 use hostplane_infra::wordpress::{EventsLimits, EventsRun, PhpWordpress, UpdateState};
 use hostplane_infra::world::{Adapters, World};
 
+use hostplane_testing::fake::FakeWorld;
+
 use super::site::Site;
 use super::{Ground, Harness, questions, run as run_all};
 use crate::mariadb::Server;
@@ -42,6 +44,8 @@ impl Real {
             databases: mariadb.adapter.clone(),
             proxy: Arc::new(Caddy::new(docker.clone(), caddy::place(&caddy.name))),
             wordpress: Arc::new(PhpWordpress::new(docker.clone())),
+            // No case asks about it.
+            database_path: Arc::new(FakeWorld::default()),
             probe: Arc::new(HttpProbe::new(format!("127.0.0.1:{}", caddy.port)).unwrap()),
             containers: docker,
             clock: Arc::new(SystemClock),
