@@ -1,6 +1,7 @@
 //! Pool of private subnets, one for each site's network.
 
 use std::fmt;
+use std::net::Ipv4Addr;
 use std::str::FromStr;
 
 use ipnet::Ipv4Net;
@@ -27,6 +28,12 @@ pub enum BadPool {
     /// Smaller than one site's subnet, or larger than could be meant.
     #[error("a subnet pool is between /8 and /29")]
     Size,
+}
+
+impl Default for SubnetPool {
+    fn default() -> Self {
+        Self(Ipv4Net::new_assert(Ipv4Addr::new(10, 213, 0, 0), 16))
+    }
 }
 
 impl SubnetPool {

@@ -91,7 +91,7 @@ impl Installation {
         let never = Duration::from_hours(1);
         let pace = Pace { scan_interval: never, wp_cron_tick: never, ..Pace::default() };
         let subnet_pool = "10.0.0.0/8".parse().unwrap();
-        let settings = SiteSettings { subnet_pool, concurrency: 20, ..harness::settings(pace) };
+        let settings = SiteSettings { subnet_pool, concurrency: 20, repair_concurrency: 10, ..harness::settings(pace) };
         let now = FakeClock::default().now();
         let store = Store::open(&home.path().join("hostplane.db"), settings.pace.settle, now).await.unwrap();
         let world_behind = world.behind(calls.clone());

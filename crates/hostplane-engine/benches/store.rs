@@ -135,7 +135,7 @@ async fn main() {
     measure("reconcile targets", async || store.reconcile_targets().await.unwrap()).await;
     measure("sweep for lost jobs", async || store.requeue_lost(&[], NOW, settle).await.unwrap()).await;
     measure("claim", async || {
-        let claim = store.claim(NOW).await.unwrap().expect("one is pending");
+        let claim = store.claim(NOW, true).await.unwrap().expect("one is pending");
         drop(claim);
     })
     .await;

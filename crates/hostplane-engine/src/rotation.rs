@@ -25,7 +25,7 @@ use crate::inventory::ScanError;
 use crate::pace::Pace;
 use crate::secrets::Secrets;
 use crate::staleness::Staleness;
-use crate::store::{SiteFilter, Store, StoreError, Stored};
+use crate::store::{OrderedBy, SiteFilter, Store, StoreError, Stored};
 
 /// Sites that are rotated at once.
 const AT_ONCE: usize = 2;
@@ -131,13 +131,14 @@ impl Rotation {
     /// Has one site rotated, as soon as no other job holds it.
     async fn rotate(&self, site: SiteId, generation: u32) -> Stored<()> {
         let mut changes = self.store.changes();
+        let change = SiteChange::Secrets { generation };
         loop {
             changes.mark_unchanged();
             let record = self.store.site_by_id(site).await?;
             if record.spec.is_none_or(|spec| spec.secret_generation >= generation) {
                 return Ok(());
             }
-            match self.store.enqueue_change(site, &SiteChange::Secrets { generation }, self.world.clock.now()).await {
+            match self.store.enqueue_change(site, &change, OrderedBy::ControlPlane, self.world.clock.now()).await {
                 Ok(job) => {
                     self.signal.wake();
                     return self.ended(job, &mut changes).await;

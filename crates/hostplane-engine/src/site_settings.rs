@@ -42,6 +42,8 @@ pub struct SiteSettings {
     pub subnet_pool: SubnetPool,
     /// Jobs that run at once.
     pub concurrency: usize,
+    /// Of these, at most this many that the control plane itself orders: repairs above all.
+    pub repair_concurrency: usize,
     /// Time after which a site's statement in the database is ended; zero is no limit.
     pub statement_limit: Duration,
     /// Disk space.

@@ -55,6 +55,7 @@ pub fn settings(pace: Pace) -> SiteSettings {
         database_host: "host.docker.internal:3306".into(),
         subnet_pool: "10.213.0.0/16".parse().expect("a network"),
         concurrency: 4,
+        repair_concurrency: 2,
         // Its calls would be among those that tests count.
         statement_limit: Duration::ZERO,
         disk: DiskSettings {

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use super::{App, AppError, AppResult};
 use crate::operations;
-use crate::store::{JobFilter, JobRecord, JobWithSteps, Listed, StepRecord, StoreError};
+use crate::store::{JobFilter, JobRecord, JobWithSteps, Listed, OrderedBy, StepRecord, StoreError};
 
 /// A job, as shown.
 #[derive(Debug, Clone)]
@@ -78,7 +78,11 @@ impl App {
             }
             (JobState::Failed | JobState::Cancelled, OperationName::Repair, SiteStatus::Active) => {
                 let repair = operations::of(OperationName::Repair);
-                match self.store.enqueue_for_findings(&job.why, site.site.id, repair, self.now()).await {
+                match self
+                    .store
+                    .enqueue_for_findings(&job.why, OrderedBy::Person, site.site.id, repair, self.now())
+                    .await
+                {
                     Err(StoreError::JobActive) => return Err(self.busy(&site).await?),
                     Err(StoreError::Illegal(_)) => return Err(AppError::NotRetriable),
                     other => other?,

@@ -264,7 +264,7 @@ impl App {
             drift_cache: Arc::clone(&drift_cache),
             updates_awaited: Mutex::default(),
         };
-        let worker = Worker::new(runner, signal.clone(), settings.concurrency);
+        let worker = Worker::new(runner, signal.clone());
         let wp_cron = WpCron::new(store.clone(), world.clone(), instance, settings.pace);
         let rotate = watch::Sender::new(());
         let rotation = Rotation {

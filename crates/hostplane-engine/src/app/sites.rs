@@ -17,7 +17,7 @@ use crate::inventory::snapshot::Depth;
 use crate::operations;
 use crate::site_settings::SiteSettings;
 use crate::sites::{self, Blueprint};
-use crate::store::{Listed, NewSite, SiteFilter, SiteRecord, SiteWithJob, StoreError};
+use crate::store::{Listed, NewSite, OrderedBy, SiteFilter, SiteRecord, SiteWithJob, StoreError};
 
 /// A site, as shown.
 #[derive(Debug, Clone)]
@@ -136,7 +136,7 @@ impl App {
     /// [`AppError::NoSite`], [`AppError::Busy`], [`AppError::WrongStatus`], [`AppError::RefusedSetting`].
     pub async fn change_site(&self, name: &SiteName, change: &SiteChange) -> AppResult<JobView> {
         let record = self.record(name).await?;
-        match self.store.enqueue_change(record.site.id, change, self.now()).await {
+        match self.store.enqueue_change(record.site.id, change, OrderedBy::Person, self.now()).await {
             Ok(job) => {
                 self.signal.wake();
                 self.job(job).await

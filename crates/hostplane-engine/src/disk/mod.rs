@@ -32,7 +32,7 @@ use crate::inventory::{ScanError, lookup};
 use crate::site_settings::DiskSettings;
 use crate::sites;
 use crate::staleness::Staleness;
-use crate::store::{SiteFilter, Store, StoreError, Stored};
+use crate::store::{OrderedBy, SiteFilter, Store, StoreError, Stored};
 
 /// Sites that are measured in one pass.
 const SLICE: usize = 20;
@@ -229,7 +229,8 @@ impl Disk {
         if !memory.orders.is_due(site.id, now) || self.staleness.is_stale().await? {
             return Ok(());
         }
-        match self.store.enqueue_change(site.id, &SiteChange::Restricted(restricted), self.world.clock.now()).await {
+        let change = SiteChange::Restricted(restricted);
+        match self.store.enqueue_change(site.id, &change, OrderedBy::ControlPlane, self.world.clock.now()).await {
             Ok(job) => {
                 self.signal.wake();
                 memory.orders.fail(site.id, now, &BACKOFF);

@@ -13,7 +13,7 @@ use tracing::{error, info, warn};
 
 use super::runner::Runner;
 use crate::background::signal::Signal;
-use crate::store::Stored;
+use crate::store::{OrderedBy, Stored};
 
 /// Longest pause between two claims. It matters only for jobs that another process, or an earlier fault of the
 /// database, left without a wake-up.
@@ -24,18 +24,24 @@ pub(crate) struct Worker {
     runner: Arc<Runner>,
     signal: Signal,
     concurrency: usize,
+    /// Most jobs at once that the control plane itself orders: repairs above all.
+    automatic: usize,
 }
 
+/// Runs under way: the job of each task, and the one who ordered it.
+type Running = BTreeMap<Id, (JobId, OrderedBy)>;
+
 impl Worker {
-    pub fn new(runner: Runner, signal: Signal, concurrency: usize) -> Self {
-        Self { runner: Arc::new(runner), signal, concurrency: concurrency.max(1) }
+    pub fn new(runner: Runner, signal: Signal) -> Self {
+        let (concurrency, automatic) = (runner.settings.concurrency.max(1), runner.settings.repair_concurrency.max(1));
+        Self { runner: Arc::new(runner), signal, concurrency, automatic }
     }
 
     /// Runs until `stop` resolves, then waits for the jobs under way.
     pub async fn run(self, stop: impl Future<Output = ()>) {
         tokio::pin!(stop);
         let mut running: JoinSet<()> = JoinSet::new();
-        let mut ids: BTreeMap<Id, JobId> = BTreeMap::new();
+        let mut ids = Running::new();
         loop {
             let pause = match self.fill(&mut running, &mut ids).await {
                 Ok(pause) => pause,
@@ -60,16 +66,16 @@ impl Worker {
     }
 
     /// Claims as many due jobs as there are free places, and returns the time until the next is due.
-    async fn fill(&self, running: &mut JoinSet<()>, ids: &mut BTreeMap<Id, JobId>) -> Stored<Duration> {
+    async fn fill(&self, running: &mut JoinSet<()>, ids: &mut Running) -> Stored<Duration> {
         let store = &self.runner.store;
-        let known: Vec<JobId> = ids.values().copied().collect();
+        let known: Vec<JobId> = ids.values().map(|(job, _)| *job).collect();
         let lost = store.requeue_lost(&known, self.now(), SWEEP).await?;
         if lost > 0 {
             warn!(jobs = lost, "resuming jobs whose run broke off");
         }
         while running.len() < self.concurrency {
-            let Some(claim) = store.claim(self.now()).await? else { break };
-            let job = claim.job.id;
+            let Some(claim) = store.claim(self.now(), self.takes_automatic(ids)).await? else { break };
+            let job = (claim.job.id, claim.job.ordered_by);
             let runner = Arc::clone(&self.runner);
             let task = running.spawn(async move { runner.run(claim).await });
             ids.insert(task.id(), job);
@@ -77,8 +83,13 @@ impl Worker {
         if running.len() >= self.concurrency {
             return Ok(SWEEP);
         }
-        let due = store.next_due().await?;
+        let due = store.next_due(self.takes_automatic(ids)).await?;
         Ok(due.map_or(SWEEP, |due| due.since(self.now()).min(SWEEP)))
+    }
+
+    /// True while one more job may run that no person has ordered.
+    fn takes_automatic(&self, ids: &Running) -> bool {
+        ids.values().filter(|(_, by)| *by == OrderedBy::ControlPlane).count() < self.automatic
     }
 
     fn now(&self) -> Timestamp {
@@ -86,13 +97,13 @@ impl Worker {
     }
 }
 
-fn forget(ids: &mut BTreeMap<Id, JobId>, ended: Result<(Id, ()), tokio::task::JoinError>) {
+fn forget(ids: &mut Running, ended: Result<(Id, ()), tokio::task::JoinError>) {
     let id = match &ended {
         Ok((id, ())) => *id,
         Err(error) => error.id(),
     };
     let job = ids.remove(&id);
-    if let (Err(error), Some(job)) = (ended, job) {
+    if let (Err(error), Some((job, _))) = (ended, job) {
         // The next sweep resumes it.
         error!(%job, %error, "a job's run broke off; resuming it soon");
     }

@@ -13,7 +13,7 @@ use tracing::{error, info, warn};
 
 use super::{Orphan, OrphanClass, OrphanId, OrphanReason, OrphanView, Orphans};
 use crate::operations;
-use crate::store::StoreError;
+use crate::store::{OrderedBy, StoreError};
 
 /// Scans that have to see an orphan before it is removed.
 const SCANS: u32 = 3;
@@ -58,7 +58,11 @@ impl Orphans {
     pub(super) async fn collect(&self, due: Due) -> Result<(), StoreError> {
         for (site, why) in due {
             let collect = operations::of(OperationName::Collect);
-            match self.store.enqueue_for_findings(&why, site, collect, self.world.clock.now()).await {
+            match self
+                .store
+                .enqueue_for_findings(&why, OrderedBy::ControlPlane, site, collect, self.world.clock.now())
+                .await
+            {
                 Ok(job) => {
                     let what = why.iter().map(|drift| drift.kind.as_str()).collect::<Vec<_>>().join(", ");
                     info!(%job, site_id = %site, what, "removing orphans that several scans have seen");

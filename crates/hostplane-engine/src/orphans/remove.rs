@@ -13,7 +13,7 @@ use crate::context::{Intent, SiteCx};
 use crate::inventory::{Inventory, ScanError};
 use crate::operations;
 use crate::sites;
-use crate::store::StoreError;
+use crate::store::{OrderedBy, StoreError};
 
 /// The reason for which an orphan is not removed.
 #[derive(Debug, thiserror::Error)]
@@ -67,7 +67,11 @@ impl Orphans {
                 let why: Vec<_> =
                     scan.orphans.values().filter(goes).filter_map(left_over).map(|(_, why)| why).collect();
                 let collect = operations::of(OperationName::Collect);
-                match self.store.enqueue_for_findings(&why, site, collect, self.world.clock.now()).await {
+                match self
+                    .store
+                    .enqueue_for_findings(&why, OrderedBy::Person, site, collect, self.world.clock.now())
+                    .await
+                {
                     Ok(job) => {
                         warn!(%job, orphan_id = id.as_str(), found = %orphan.found, "removing an orphan by hand");
                         self.signal.wake();

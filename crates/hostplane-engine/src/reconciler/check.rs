@@ -18,7 +18,7 @@ use crate::inventory::ScanError;
 use crate::inventory::snapshot::Depth;
 use crate::operations;
 use crate::sites;
-use crate::store::{ReconcileTarget, StoreError};
+use crate::store::{OrderedBy, ReconcileTarget, StoreError};
 
 /// Outcome of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,13 +113,15 @@ impl Reconciler {
         let in_words =
             || due.iter().map(|drift| format!("{} {}", drift.kind, drift.reason)).collect::<Vec<_>>().join(", ");
         let ordered = match decide(&due, &repaired, now, self.settings.pace.repair_backoff) {
-            RepairDecision::Now => self.store.enqueue_for_findings(&due, site, repair, now).await.map(|job| {
-                info!(site = %want.site.name, %job, drifts = in_words(), "repairing");
-                for drift in &due {
-                    counter!("hostplane_repairs_ordered_total", "reason" => drift.reason.as_str()).increment(1);
-                }
-                self.signal.wake();
-            }),
+            RepairDecision::Now => {
+                self.store.enqueue_for_findings(&due, OrderedBy::ControlPlane, site, repair, now).await.map(|job| {
+                    info!(site = %want.site.name, %job, drifts = in_words(), "repairing");
+                    for drift in &due {
+                        counter!("hostplane_repairs_ordered_total", "reason" => drift.reason.as_str()).increment(1);
+                    }
+                    self.signal.wake();
+                })
+            }
             RepairDecision::At(at, history) => {
                 let wait_ms = u64::try_from(at.since(now).as_millis()).unwrap_or(u64::MAX);
                 let (site, drifts) = (&want.site.name, in_words());

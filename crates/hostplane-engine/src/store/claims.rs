@@ -15,7 +15,7 @@ use tracing::error;
 use super::dialect::{Connection, Row};
 use super::jobs::{COLUMNS, read};
 use super::row::{get, to_json};
-use super::{JobError, JobRecord, SiteRecord, Store, StoreError, Stored, requeue, sites, sql, subnets};
+use super::{JobError, JobRecord, OrderedBy, SiteRecord, Store, StoreError, Stored, requeue, sites, sql, subnets};
 
 /// A job that this process has claimed, with its site.
 #[derive(Debug, Clone)]
@@ -61,21 +61,34 @@ async fn set_aside(tx: &mut Connection, job: &str, error: &StoreError) -> Stored
     Ok(())
 }
 
+/// Whose jobs are claimed, in this order.
+fn orderers(automatic: bool) -> &'static [OrderedBy] {
+    if automatic { &[OrderedBy::Person, OrderedBy::ControlPlane] } else { &[OrderedBy::Person] }
+}
+
 impl Store {
-    /// Claims the job that is due longest. One that can't be read needs an operator, and holds up no other.
+    /// Claims the job that is due longest, of those that people ordered before any other; without `automatic`, of those
+    /// alone. One that can't be read needs an operator, and holds up no other.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn claim(&self, now: Timestamp) -> Stored<Option<Claim>> {
+    pub async fn claim(&self, now: Timestamp, automatic: bool) -> Stored<Option<Claim>> {
         let statement = format!(
             "UPDATE jobs SET state = 'running', epoch = $1, claim = claim + 1, started_at = COALESCE(started_at, $2)
-             WHERE id = (SELECT id FROM jobs WHERE state = 'pending' AND run_at <= $2 ORDER BY run_at, id LIMIT 1)
+             WHERE id = (SELECT id FROM jobs WHERE state = 'pending' AND automatic = $3 AND run_at <= $2
+                         ORDER BY run_at, id LIMIT 1)
                AND state = 'pending'
              RETURNING {COLUMNS}"
         );
         loop {
             let mut tx = self.writing("claim").await?;
-            let row = sql::query(statement.clone()).bind(self.epoch).bind(now.0).fetch_optional(&mut *tx).await?;
+            let mut row = None;
+            for whose in orderers(automatic) {
+                if row.is_none() {
+                    let next = sql::query(statement.clone()).bind(self.epoch).bind(now.0).bind(whose.automatic());
+                    row = next.fetch_optional(&mut *tx).await?;
+                }
+            }
             let Some(row) = row else {
                 tx.nothing_changed().await?;
                 return Ok(None);
@@ -104,15 +117,22 @@ impl Store {
         Ok(Claim { job, site })
     }
 
-    /// When the next pending job is due.
+    /// When the next pending job is due, of those that [`Store::claim`] takes.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn next_due(&self) -> Stored<Option<Timestamp>> {
-        let at: Option<i64> = sql::scalar("SELECT MIN(run_at) FROM jobs WHERE state = 'pending'")
-            .fetch_one(&mut *self.reading().await?)
-            .await?;
-        Ok(at.map(Timestamp))
+    pub async fn next_due(&self, automatic: bool) -> Stored<Option<Timestamp>> {
+        let mut connection = self.reading().await?;
+        let mut next: Option<i64> = None;
+        for whose in orderers(automatic) {
+            let at: Option<i64> =
+                sql::scalar("SELECT MIN(run_at) FROM jobs WHERE state = 'pending' AND automatic = $1")
+                    .bind(whose.automatic())
+                    .fetch_one(&mut *connection)
+                    .await?;
+            next = next.into_iter().chain(at).min();
+        }
+        Ok(next.map(Timestamp))
     }
 
     /// Begins to run a claimed job: it waits for nothing any more, and a provision's site is PROVISIONING.

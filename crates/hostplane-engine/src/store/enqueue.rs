@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::dialect::{Connection, violates};
 use super::row::to_json;
-use super::{JobParams, JobRecord, Store, StoreError, Stored, sites, sql};
+use super::{JobParams, JobRecord, OrderedBy, Store, StoreError, Stored, sites, sql};
 use crate::operations::{self, Operation};
 
 const NOT_STUCK: StoreError = StoreError::Missing("job that needs an operator");
@@ -19,6 +19,8 @@ const NOT_STUCK: StoreError = StoreError::Missing("job that needs an operator");
 /// The input of a job besides its operation.
 #[derive(Default)]
 pub(super) struct JobInput<'a> {
+    /// The one who ordered it.
+    pub ordered_by: OrderedBy,
     /// The state that the site is to reach, where that is known.
     pub after: Option<&'a DesiredSite>,
     /// The findings that caused the job.
@@ -40,8 +42,9 @@ pub(super) async fn add(
     let id = JobId::new(Uuid::now_v7());
     let added = sql::query(
         "INSERT INTO jobs
-             (id, site_id, operation, state, direction, run_at, before_spec, after_spec, why, params, created_at)
-         SELECT $1, id, $3, 'pending', 'forward', $4, spec, $5, $6, $7, $4 FROM sites WHERE id = $2",
+             (id, site_id, operation, state, direction, run_at, before_spec, after_spec, why, params, automatic,
+              created_at)
+         SELECT $1, id, $3, 'pending', 'forward', $4, spec, $5, $6, $7, $8, $4 FROM sites WHERE id = $2",
     )
     .bind(id.to_string())
     .bind(site.to_string())
@@ -50,6 +53,7 @@ pub(super) async fn add(
     .bind(after)
     .bind(why)
     .bind(params)
+    .bind(input.ordered_by.automatic())
     .execute(tx)
     .await;
     match added {
@@ -94,19 +98,21 @@ impl Store {
         Ok(id)
     }
 
-    /// Adds a job ordered by the control plane, with the findings that caused it.
+    /// Adds a job with the findings that caused it.
     ///
     /// # Errors
     /// Those of [`Store::enqueue`].
     pub async fn enqueue_for_findings(
         &self,
         why: &[Drift],
+        ordered_by: OrderedBy,
         site: SiteId,
         operation: &Operation,
         now: Timestamp,
     ) -> Stored<JobId> {
         let mut tx = self.writing("enqueue_for_findings").await?;
-        let id = begin(&mut tx, site, operation, JobInput { why: Some(why), ..JobInput::default() }, now).await?;
+        let id = begin(&mut tx, site, operation, JobInput { ordered_by, why: Some(why), ..JobInput::default() }, now)
+            .await?;
         tx.commit().await?;
         Ok(id)
     }
@@ -116,13 +122,19 @@ impl Store {
     /// # Errors
     /// [`StoreError::JobActive`] when another job of the site has not ended; [`StoreError::Illegal`] when the site
     /// isn't there as a whole; [`StoreError::Refused`] when it can't be changed like this.
-    pub async fn enqueue_change(&self, site: SiteId, change: &SiteChange, now: Timestamp) -> Stored<JobId> {
+    pub async fn enqueue_change(
+        &self,
+        site: SiteId,
+        change: &SiteChange,
+        ordered_by: OrderedBy,
+        now: Timestamp,
+    ) -> Stored<JobId> {
         let operation = operations::of(change.operation());
         let mut tx = self.writing("enqueue_change").await?;
         let record = sites::by_id(&mut tx, site).await?;
         let illegal = IllegalTransition { from: record.status, event: operation.begun };
         let after = change.apply(record.spec.as_ref().ok_or(illegal)?)?;
-        let input = JobInput { after: Some(&after), ..JobInput::default() };
+        let input = JobInput { ordered_by, after: Some(&after), ..JobInput::default() };
         let id = begin(&mut tx, site, operation, input, now).await?;
         tx.commit().await?;
         Ok(id)
@@ -183,14 +195,15 @@ impl Store {
         Ok(asked.rows_affected() == 1)
     }
 
-    /// Lets a job that needed an operator go on.
+    /// Lets a job that needed an operator go on, as that operator's.
     ///
     /// # Errors
     /// [`StoreError::Missing`] when no job of this id needs an operator.
     pub async fn resume(&self, job: JobId, now: Timestamp) -> Stored<()> {
         let mut tx = self.writing("resume").await?;
         let resumed = sql::query(
-            "UPDATE jobs SET state = 'pending', attempt = 1, broken_off = 0, run_at = $2 WHERE id = $1 AND state = 'needs_operator'",
+            "UPDATE jobs SET state = 'pending', automatic = 0, attempt = 1, broken_off = 0, run_at = $2
+             WHERE id = $1 AND state = 'needs_operator'",
         )
         .bind(job.to_string())
         .bind(now.0)

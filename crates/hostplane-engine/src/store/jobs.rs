@@ -22,6 +22,8 @@ pub struct JobRecord {
     pub site_id: SiteId,
     /// Its operation.
     pub operation: OperationName,
+    /// The one who ordered it.
+    pub ordered_by: OrderedBy,
     /// Its place in the life of a job.
     pub state: JobState,
     /// The end that it converges on.
@@ -66,6 +68,26 @@ impl JobRecord {
     }
 }
 
+/// The one who ordered a job.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum OrderedBy {
+    /// A person, who comes first.
+    #[default]
+    Person,
+    /// The control plane itself, because of what it found.
+    ControlPlane,
+}
+
+impl OrderedBy {
+    /// The value of the column `automatic`.
+    pub(super) const fn automatic(self) -> i64 {
+        match self {
+            Self::Person => 0,
+            Self::ControlPlane => 1,
+        }
+    }
+}
+
 /// The error of a job. It never holds a secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobError {
@@ -76,8 +98,8 @@ pub struct JobError {
 }
 
 /// The columns of a job; with the table's name, as a join with sites has some of them twice.
-pub(super) const COLUMNS: &str = "jobs.id, jobs.site_id, jobs.operation, jobs.state, jobs.direction, jobs.past_pivot, \
-    jobs.claim, jobs.cancel_requested, jobs.attempt, jobs.waiting_for, jobs.before_spec, jobs.after_spec, \
+pub(super) const COLUMNS: &str = "jobs.id, jobs.site_id, jobs.operation, jobs.automatic, jobs.state, jobs.direction, \
+    jobs.past_pivot, jobs.claim, jobs.cancel_requested, jobs.attempt, jobs.waiting_for, jobs.before_spec, jobs.after_spec, \
     jobs.baseline, jobs.params, jobs.why, jobs.settles_at, jobs.error, jobs.created_at, jobs.started_at, jobs.finished_at";
 
 pub(super) fn read(row: &Row) -> Stored<JobRecord> {
@@ -85,6 +107,7 @@ pub(super) fn read(row: &Row) -> Stored<JobRecord> {
         id: parsed(row, "jobs.id")?,
         site_id: parsed(row, "jobs.site_id")?,
         operation: parsed(row, "jobs.operation")?,
+        ordered_by: if flag(row, "jobs.automatic")? { OrderedBy::ControlPlane } else { OrderedBy::Person },
         state: parsed(row, "jobs.state")?,
         direction: parsed(row, "jobs.direction")?,
         past_pivot: flag(row, "jobs.past_pivot")?,

@@ -7,7 +7,7 @@ use sqlx::SqlSafeStr;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 
 /// Version, description and text of each file in `migrations/`, as its name has them.
-const FILES: [(i64, &str, &str); 7] = [
+const FILES: [(i64, &str, &str); 8] = [
     (1, "first", include_str!("../../migrations/0001_first.sql")),
     (2, "claims and cancel", include_str!("../../migrations/0002_claims_and_cancel.sql")),
     (3, "broken off", include_str!("../../migrations/0003_broken_off.sql")),
@@ -15,6 +15,7 @@ const FILES: [(i64, &str, &str); 7] = [
     (5, "why", include_str!("../../migrations/0005_why.sql")),
     (6, "lists and history", include_str!("../../migrations/0006_lists_and_history.sql")),
     (7, "baseline", include_str!("../../migrations/0007_baseline.sql")),
+    (9, "people first", include_str!("../../migrations/0009_people_first.sql")),
 ];
 
 /// The migrator over all migrations.

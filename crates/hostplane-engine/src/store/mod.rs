@@ -41,7 +41,7 @@ use tokio::sync::watch;
 pub use claims::{Claim, Outcome, PutBack};
 pub use connections::{Commit, Permit, StoreGate};
 pub use job_list::{JobFilter, JobWithSteps};
-pub use jobs::{JobError, JobRecord};
+pub use jobs::{JobError, JobRecord, OrderedBy};
 pub use listed::{Listed, UnreadableRow};
 pub use origins::{Origin, Origins};
 pub use params::JobParams;

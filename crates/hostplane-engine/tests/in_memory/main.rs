@@ -13,6 +13,7 @@ mod health;
 mod journal;
 mod orphans;
 mod owner;
+mod people_first;
 mod platform;
 mod promises;
 mod provision;

@@ -8,8 +8,12 @@ use hostplane_domain::job::JobState;
 use hostplane_engine::app::{App, Severity};
 use hostplane_engine::store::{Commit, JobFilter, Permit, SiteFilter, Store, StoreGate};
 use hostplane_infra::clock::Clock;
-use hostplane_testing::fake::FakeClock;
+use hostplane_infra::containers::ContainerState;
+use hostplane_infra::error::{Dependency, Rejection};
+use hostplane_infra::gate::Verdict;
+use hostplane_testing::fake::{FakeClock, State};
 
+use crate::drift::repairs;
 use crate::harness::{Harness, until};
 use hostplane_testing::harness::{ControlPlane, name, new_site};
 
@@ -48,6 +52,48 @@ async fn due_events_of_the_others_run() {
         }
         let has_run = || harness.world.state().databases.databases["wp_whole"].next_event.is_none();
         until(statement, async || has_run().then_some(())).await;
+        running.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn the_others_are_repaired() {
+    for (statement, _) in SPOILT {
+        let (harness, running) = spoilt(statement).await;
+        let php =
+            |state: &mut State, site| state.containers.container_mut(site).unwrap().state = ContainerState::Exited;
+        for site in ["php_broken", "php_whole"] {
+            php(&mut harness.world.state(), site);
+        }
+        running.scan(1).await;
+        let repair = until(statement, async || {
+            repairs(&running).await.into_iter().find(|job| job.site == name("whole")).map(|job| job.record.id)
+        });
+        running.completed(repair.await).await;
+        running.stop().await;
+    }
+}
+
+/// The Engine, the site's own PHP, or its page answers for one site with an error, or with nonsense.
+#[tokio::test]
+async fn a_site_that_cannot_be_observed_holds_up_no_other() {
+    for call in ["docker.tuning", "docker.download", "wordpress.facts", "probe.get"] {
+        let harness = Harness::new().await;
+        let running = harness.start().await;
+        for site in ["broken", "whole"] {
+            running.active(site).await;
+            harness.world.state().containers.write_file(&format!("php_{site}"), "wp-config.php", "changed");
+        }
+        let refused = Rejection::Invalid { by: Dependency::DOCKER, message: "no such thing".to_owned() };
+        harness.gate.next(call, Verdict::Fail(refused.into()));
+        running.scan_deeply().await;
+        until(call, async || (!repairs(&running).await.is_empty()).then_some(())).await;
+        // What could not be read now is read by a later scan.
+        running.scan_deeply().await;
+        until(call, async || (repairs(&running).await.len() == 2).then_some(())).await;
+        for repair in repairs(&running).await {
+            running.completed(repair.record.id).await;
+        }
         running.stop().await;
     }
 }

@@ -188,6 +188,7 @@ impl Config {
             database_host: self.site_db_host(),
             subnet_pool: settings.subnet_pool,
             concurrency: usize::from(settings.concurrency),
+            repair_concurrency: usize::from(settings.repair_concurrency.unwrap_or(settings.concurrency / 2).max(1)),
             statement_limit: Duration::from_secs(settings.statement_seconds.into()),
             disk: self.disk(),
             pace: Pace {

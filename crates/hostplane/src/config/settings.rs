@@ -37,6 +37,9 @@ pub(crate) struct Settings {
     #[arg(long, env = "CONCURRENCY", value_name = "N", default_value_t = 20,
           value_parser = clap::value_parser!(u16).range(1..=64))]
     pub concurrency: u16,
+    /// Repairs, and other jobs of the control plane itself, that run at once. Default: half of the jobs.
+    #[arg(long, env = "REPAIR_CONCURRENCY", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub repair_concurrency: Option<u16>,
     /// Seconds between two full scans. Changes that the Engine reports are scanned at once.
     #[arg(long, env = "RECONCILE_INTERVAL", value_name = "SECONDS", default_value_t = 60,
           value_parser = clap::value_parser!(u32).range(1..=86_400))]

@@ -104,6 +104,7 @@ fn bad_values_are_usage_errors() {
         ("CADDY_CONF_DIR", "/etc/../caddy"),
         ("PHP_IMAGE", "a b"),
         ("CONCURRENCY", "0"),
+        ("REPAIR_CONCURRENCY", "0"),
         ("LOG_LEVEL", "loud"),
         ("API_ADDRESS", "localhost"),
         ("STATEMENT_SECONDS", "-1"),
@@ -126,6 +127,15 @@ fn a_missing_image_is_named_with_a_remedy() {
     assert_eq!(error, ConfigError::ImageMissing("PHP_IMAGE"));
     assert!(error.to_string().contains("images/build"), "{error}");
     assert_eq!(config.platform().unwrap_err(), ConfigError::ImageMissing("MARIADB_IMAGE"));
+}
+
+#[test]
+fn repairs_have_half_of_the_jobs_by_default() {
+    let images = [("PHP_IMAGE", "p:1"), ("NGINX_IMAGE", "n:1")];
+    let of = |more: &[_]| config(&[&images[..], more].concat()).unwrap().sites().unwrap().repair_concurrency;
+    assert_eq!(of(&[]), 10);
+    assert_eq!(of(&[("CONCURRENCY", "1")]), 1, "at least one");
+    assert_eq!(of(&[("CONCURRENCY", "8"), ("REPAIR_CONCURRENCY", "3")]), 3);
 }
 
 #[test]

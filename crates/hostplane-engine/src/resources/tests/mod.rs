@@ -45,6 +45,7 @@ fn settings() -> SiteSettings {
         database_host: "host.docker.internal:3306".into(),
         subnet_pool: "10.213.0.0/16".parse().unwrap(),
         concurrency: 1,
+        repair_concurrency: 1,
         statement_limit: std::time::Duration::ZERO,
         disk: DiskSettings {
             limits: DiskLimits::default(),

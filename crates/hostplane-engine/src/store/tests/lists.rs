@@ -99,7 +99,7 @@ async fn a_page_costs_the_same_number_of_statements() {
     for sites in [1, 30] {
         for nth in 0..sites {
             store.add_site(&named(&format!("s{sites}-{nth}")), NOW).await.unwrap();
-            let claim = store.claim(NOW).await.unwrap().unwrap();
+            let claim = store.claim(NOW, true).await.unwrap().unwrap();
             let kind = ResourceKind::Network;
             store.intend(&claim, Direction::Forward, kind, Verb::Ensure, NOW).await.unwrap();
         }

@@ -100,17 +100,61 @@ async fn names_are_unique_and_a_site_has_one_job() {
 async fn a_due_job_is_claimed_once() {
     let (_home, store) = new_store().await;
     store.add_site(&hello(), NOW.plus(Duration::from_secs(1))).await.unwrap();
-    assert!(store.claim(NOW).await.unwrap().is_none());
-    let due = store.next_due().await.unwrap().unwrap();
-    assert!(store.claim(due).await.unwrap().is_some());
-    assert!(store.claim(due).await.unwrap().is_none());
+    assert!(store.claim(NOW, true).await.unwrap().is_none());
+    let due = store.next_due(true).await.unwrap().unwrap();
+    assert!(store.claim(due, true).await.unwrap().is_some());
+    assert!(store.claim(due, true).await.unwrap().is_none());
+}
+
+/// A site in service, and the repair that the control plane has ordered of it.
+async fn repair_of(store: &Store, name: &str) -> hostplane_domain::ids::JobId {
+    let site = store.add_site(&named(name), NOW).await.unwrap().0.site.id;
+    let serves = "UPDATE sites SET status = 'ACTIVE', previous_status = 'PROVISIONING', spec = $2 WHERE id = $1";
+    sqlx::query(serves).bind(site.to_string()).bind(SPEC).execute(&store.write).await.unwrap();
+    let provisioned = "UPDATE jobs SET state = 'completed', finished_at = 5 WHERE site_id = $1";
+    sqlx::query(provisioned).bind(site.to_string()).execute(&store.write).await.unwrap();
+    let repair = operations::of(OperationName::Repair);
+    store.enqueue_for_findings(&[], OrderedBy::ControlPlane, site, repair, NOW).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_persons_order_comes_before_older_repairs() {
+    let (_home, store) = new_store().await;
+    let repairs = [repair_of(&store, "first").await, repair_of(&store, "second").await];
+    let later = NOW.plus(Duration::from_secs(1));
+    let (_, order) = store.add_site(&hello(), later).await.unwrap();
+    let claimed = store.claim(later, true).await.unwrap().unwrap();
+    assert_eq!((claimed.job.id, claimed.job.ordered_by), (order, OrderedBy::Person));
+    let claimed = store.claim(later, true).await.unwrap().unwrap();
+    assert_eq!((claimed.job.id, claimed.job.ordered_by), (repairs[0], OrderedBy::ControlPlane));
+}
+
+#[tokio::test]
+async fn without_room_for_repairs_only_a_person_has_jobs_due() {
+    let (_home, store) = new_store().await;
+    repair_of(&store, "first").await;
+    assert!(store.claim(NOW, false).await.unwrap().is_none());
+    assert_eq!((store.next_due(false).await.unwrap(), store.next_due(true).await.unwrap()), (None, Some(NOW)));
+    let later = NOW.plus(Duration::from_secs(1));
+    store.add_site(&hello(), later).await.unwrap();
+    assert_eq!((store.next_due(false).await.unwrap(), store.next_due(true).await.unwrap()), (Some(later), Some(NOW)));
+}
+
+#[tokio::test]
+async fn a_repair_that_a_person_retries_is_a_persons() {
+    let (_home, store) = new_store().await;
+    let job = repair_of(&store, "first").await;
+    let claim = store.claim(NOW, true).await.unwrap().unwrap();
+    store.needs_operator(&claim, &JobError { step: None, message: "stuck".to_owned() }).await.unwrap();
+    store.resume(job, NOW).await.unwrap();
+    assert_eq!(store.claim(NOW, false).await.unwrap().unwrap().job.id, job);
 }
 
 #[tokio::test]
 async fn a_later_start_fences_earlier_claims() {
     let (home, store) = new_store().await;
     let (_, job) = store.add_site(&hello(), NOW).await.unwrap();
-    let claim = store.claim(NOW).await.unwrap().unwrap();
+    let claim = store.claim(NOW, true).await.unwrap().unwrap();
     store.begin_run(&claim, Some(SiteEvent::ProvisionStarted), NOW).await.unwrap();
     let kind = ResourceKind::Network;
     let direction = Direction::Forward;
@@ -122,9 +166,9 @@ async fn a_later_start_fences_earlier_claims() {
     assert_eq!(record.state, JobState::Pending);
     assert_eq!(record.settles_at, Some(NOW.plus(SETTLE)), "the step may still have its effect");
     assert_eq!(later.steps(job).await.unwrap().rows[0].state.as_str(), "unknown");
-    let again = later.claim(NOW).await.unwrap().unwrap();
+    let again = later.claim(NOW, true).await.unwrap().unwrap();
     assert!(matches!(store.intend(&claim, direction, kind, verb, NOW).await, Err(StoreError::Superseded)));
-    assert!(matches!(store.claim(NOW).await, Err(StoreError::Superseded)));
+    assert!(matches!(store.claim(NOW, true).await, Err(StoreError::Superseded)));
     assert!(matches!(store.add_site(&named("other"), NOW).await, Err(StoreError::Superseded)));
     later.intend(&again, direction, kind, verb, NOW).await.unwrap();
 }
@@ -133,12 +177,12 @@ async fn a_later_start_fences_earlier_claims() {
 async fn a_second_claim_fences_the_first() {
     let (_home, store) = new_store().await;
     store.add_site(&hello(), NOW).await.unwrap();
-    let first = store.claim(NOW).await.unwrap().unwrap();
+    let first = store.claim(NOW, true).await.unwrap().unwrap();
     let (kind, verb) = (ResourceKind::Network, Verb::Ensure);
     store.intend(&first, Direction::Forward, kind, verb, NOW).await.unwrap();
     let again = "UPDATE jobs SET state = 'pending', epoch = NULL";
     sqlx::query(again).execute(&store.write).await.unwrap();
-    let second = store.claim(NOW).await.unwrap().unwrap();
+    let second = store.claim(NOW, true).await.unwrap().unwrap();
     assert_eq!(store.steps(second.job.id).await.unwrap().rows[0].state.as_str(), "unknown");
     assert_eq!(second.job.settles_at, Some(NOW.plus(SETTLE)), "the step may still have its effect");
     let error = JobError { step: None, message: "late".to_owned() };
@@ -150,7 +194,7 @@ async fn a_second_claim_fences_the_first() {
 async fn a_cancelled_job_only_rolls_back() {
     let (_home, store) = new_store().await;
     let (_, job) = store.add_site(&hello(), NOW).await.unwrap();
-    let claim = store.claim(NOW).await.unwrap().unwrap();
+    let claim = store.claim(NOW, true).await.unwrap().unwrap();
     store.begin_run(&claim, Some(SiteEvent::ProvisionStarted), NOW).await.unwrap();
     assert!(store.request_cancel(job, NOW).await.unwrap());
     let (kind, verb) = (ResourceKind::Network, Verb::Ensure);
@@ -209,9 +253,9 @@ async fn an_unreadable_job_holds_up_no_other() {
         let before: String = sqlx::query_scalar("SELECT operation FROM jobs").fetch_one(&store.write).await.unwrap();
         sqlx::query(spoil).execute(&store.write).await.unwrap();
         let (_, other) = store.add_site(&named("other"), NOW).await.unwrap();
-        let claim = store.claim(NOW).await.unwrap().expect("the other one");
+        let claim = store.claim(NOW, true).await.unwrap().expect("the other one");
         assert_eq!(claim.job.id, other);
-        assert!(store.claim(NOW).await.unwrap().is_none());
+        assert!(store.claim(NOW, true).await.unwrap().is_none());
         sqlx::query("UPDATE jobs SET operation = $1").bind(before).execute(&store.write).await.unwrap();
         let job = store.job(spoilt).await.unwrap();
         assert_eq!(job.state, JobState::NeedsOperator);
@@ -226,23 +270,23 @@ async fn broken_off_runs_back_off_until_operator_required() {
     let pause = Duration::from_secs(5);
     let mut now = NOW;
     for pause in [5, 10, 20, 40, 80, 160, 300, 300, 300].map(Duration::from_secs) {
-        store.claim(now).await.unwrap().expect("it is due");
+        store.claim(now, true).await.unwrap().expect("it is due");
         assert_eq!(store.requeue_lost(&[job], now, pause).await.unwrap(), 0, "it runs");
         assert_eq!(store.requeue_lost(&[], now, Duration::from_secs(5)).await.unwrap(), 1);
-        let due = store.next_due().await.unwrap().unwrap();
+        let due = store.next_due(true).await.unwrap().unwrap();
         assert_eq!(due.since(now), pause);
         now = due;
     }
-    store.claim(now).await.unwrap().expect("it is due");
+    store.claim(now, true).await.unwrap().expect("it is due");
     store.requeue_lost(&[], now, pause).await.unwrap();
     let stuck = store.job(job).await.unwrap();
     assert_eq!((stuck.state, stuck.attempt), (JobState::NeedsOperator, 1));
     assert!(stuck.error.unwrap().message.contains("10 times"));
 
     store.resume(job, now).await.unwrap();
-    let claim = store.claim(now).await.unwrap().unwrap();
+    let claim = store.claim(now, true).await.unwrap().unwrap();
     store.requeue_lost(&[], now, pause).await.unwrap();
-    assert_eq!(store.next_due().await.unwrap(), Some(now.plus(pause)), "it begins to count anew");
+    assert_eq!(store.next_due(true).await.unwrap(), Some(now.plus(pause)), "it begins to count anew");
     assert!(matches!(store.begin_run(&claim, None, now).await, Err(StoreError::Fenced)));
 }
 
@@ -253,15 +297,15 @@ async fn an_orderly_end_resets_the_broken_off_count() {
     let pause = Duration::from_secs(5);
     let error = JobError { step: None, message: "passing".to_owned() };
     for why in [PutBack::Waits(hostplane_infra::error::Dependency::DOCKER), PutBack::Failed(&error)] {
-        let now = store.next_due().await.unwrap().unwrap();
-        store.claim(now).await.unwrap().unwrap();
+        let now = store.next_due(true).await.unwrap().unwrap();
+        store.claim(now, true).await.unwrap().unwrap();
         store.requeue_lost(&[], now, pause).await.unwrap();
-        let claim = store.claim(now.plus(pause)).await.unwrap().unwrap();
+        let claim = store.claim(now.plus(pause), true).await.unwrap().unwrap();
         store.put_back(&claim, &why, now).await.unwrap();
-        store.claim(now).await.unwrap().unwrap();
+        store.claim(now, true).await.unwrap().unwrap();
         store.requeue_lost(&[], now, pause).await.unwrap();
-        assert_eq!(store.next_due().await.unwrap(), Some(now.plus(pause)));
-        let claim = store.claim(now.plus(pause)).await.unwrap().unwrap();
+        assert_eq!(store.next_due(true).await.unwrap(), Some(now.plus(pause)));
+        let claim = store.claim(now.plus(pause), true).await.unwrap().unwrap();
         store.put_back(&claim, &why, now).await.unwrap();
     }
 }

@@ -36,13 +36,13 @@ async fn provision(store: &Store, name: &str) -> SiteRecord {
     let (site, job) = store.add_site(&named(name), NOW).await.unwrap();
     let error = JobError { step: None, message: "passing".to_owned() };
     for why in [PutBack::Waits(Dependency::DOCKER), PutBack::Failed(&error)] {
-        let claim = store.claim(NOW).await.unwrap().unwrap();
+        let claim = store.claim(NOW, true).await.unwrap().unwrap();
         store.put_back(&claim, &why, NOW).await.unwrap();
     }
-    let claim = store.claim(NOW).await.unwrap().unwrap();
+    let claim = store.claim(NOW, true).await.unwrap().unwrap();
     store.needs_operator(&claim, &error).await.unwrap();
     store.resume(job, NOW).await.unwrap();
-    let claim = store.claim(NOW).await.unwrap().unwrap();
+    let claim = store.claim(NOW, true).await.unwrap().unwrap();
     store.begin_run(&claim, Some(SiteEvent::ProvisionStarted), NOW).await.unwrap();
     let pool = "10.213.0.0/16".parse().unwrap();
     for _ in 0..2 {
@@ -67,30 +67,30 @@ async fn exercise(home: &TempDir) {
     let id = provision(&store, "hello").await.site.id;
     let repair = operations::of(OperationName::Repair);
     let error = JobError { step: None, message: "stuck".to_owned() };
-    let stuck = store.enqueue_for_findings(&[], id, repair, NOW).await.unwrap();
-    let claim = store.claim(NOW).await.unwrap().unwrap();
+    let stuck = store.enqueue_for_findings(&[], OrderedBy::ControlPlane, id, repair, NOW).await.unwrap();
+    let claim = store.claim(NOW, true).await.unwrap().unwrap();
     store.needs_operator(&claim, &error).await.unwrap();
     let record = store.job(stuck).await.unwrap();
     let other = store.enqueue_instead(&record, None, repair, NOW).await.unwrap();
     store.request_cancel(other, NOW).await.unwrap();
-    let claim = store.claim(NOW).await.unwrap().unwrap();
+    let claim = store.claim(NOW, true).await.unwrap().unwrap();
     store.roll_back(&claim, &error).await.unwrap();
     store.intend(&claim, Direction::Back, ResourceKind::Network, Verb::Ensure, NOW).await.unwrap();
     store.requeue_lost(&[], NOW, SETTLE).await.unwrap();
-    store.next_due().await.unwrap();
+    store.next_due(true).await.unwrap();
     let given_up = store.job(other).await.unwrap();
     sqlx::query("UPDATE jobs SET run_at = 0, operation = 'nonsense' WHERE finished_at IS NULL")
         .execute(&store.write)
         .await
         .unwrap();
-    assert!(store.claim(NOW).await.unwrap().is_none(), "it is set aside");
+    assert!(store.claim(NOW, true).await.unwrap().is_none(), "it is set aside");
     store.give_up(&given_up, None, NOW).await.unwrap();
-    let found = store.enqueue_for_findings(&[], id, repair, NOW).await.unwrap();
+    let found = store.enqueue_for_findings(&[], OrderedBy::ControlPlane, id, repair, NOW).await.unwrap();
     end(&store, found).await;
     let asked = store.enqueue(id, repair, NOW).await.unwrap();
     end(&store, asked).await;
     store.idle_site(id).await.unwrap();
-    store.enqueue_change(id, &SiteChange::Secrets { generation: 1 }, NOW).await.unwrap();
+    store.enqueue_change(id, &SiteChange::Secrets { generation: 1 }, OrderedBy::Person, NOW).await.unwrap();
     read(&store, id).await;
     write_tokens(&store).await;
 
@@ -98,7 +98,7 @@ async fn exercise(home: &TempDir) {
     assert!(store.prune_jobs(NOW, NonZeroU32::new(10).unwrap()).await.unwrap() > 0);
     store.unreadable_rows().await.unwrap();
     // One runs when the next process starts.
-    assert!(store.claim(NOW).await.unwrap().is_some());
+    assert!(store.claim(NOW, true).await.unwrap().is_some());
     open(home).await;
 }
 

@@ -59,7 +59,7 @@ async fn a_page_of_jobs_is_filled_past_it() {
 #[tokio::test]
 async fn a_job_is_shown_without_it() {
     let (_home, store, _) = three().await;
-    let claim = store.claim(NOW).await.unwrap().unwrap();
+    let claim = store.claim(NOW, true).await.unwrap().unwrap();
     for kind in [ResourceKind::Network, ResourceKind::Database] {
         store.intend(&claim, Direction::Forward, kind, Verb::Ensure, NOW).await.unwrap();
     }
@@ -90,7 +90,7 @@ async fn counts_and_subnets_go_on() {
     let counted = [(None, JobState::Pending, 1), (Some(OperationName::Provision), JobState::Pending, 2)];
     assert_eq!(store.count_jobs().await.unwrap(), counted);
     assert_eq!(store.busy_sites().await.unwrap().len(), 3);
-    let claim = store.claim(NOW).await.unwrap().unwrap();
+    let claim = store.claim(NOW, true).await.unwrap().unwrap();
     let pool = "10.213.0.0/16".parse().unwrap();
     assert!(store.allocate_subnet(&claim, pool, &[], NOW).await.unwrap().is_some());
     let rows = store.unreadable_rows().await.unwrap();
