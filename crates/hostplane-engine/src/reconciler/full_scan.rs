@@ -133,7 +133,12 @@ impl Reconciler {
         // Behind a closed path a deep scan would blame each site.
         result.deep.retain(|site| path.is_ok() && !result.suspects.contains(site));
         self.drift_cache.complete_scan(inventory.scanned_at, trouble, &there);
-        assessed.map(|()| result)
+        if let Err(error) = assessed {
+            // The sites were compared all the same, and need their repairs.
+            Self::report(&error, FAILED_SCANS);
+            result.is_incomplete = true;
+        }
+        Ok(result)
     }
 
     pub(super) fn report(error: &ScanError, failed: u32) {
