@@ -92,7 +92,7 @@ impl Disk {
         self.cache.retain(&sites);
         memory.orders.retain(|site| sites.contains_key(&site));
         memory.ordered.retain(|site, _| sites.contains_key(site));
-        let ahead = if is_in_haste { self.settings.interval - self.often() } else { Duration::ZERO };
+        let ahead = if is_in_haste { self.settings.interval.saturating_sub(self.often()) } else { Duration::ZERO };
         let due = self.cache.due(sites.keys().copied(), ahead, SLICE);
         if due.is_empty() {
             return Ok(());

@@ -15,7 +15,7 @@ const FILES: [(i64, &str, &str); 8] = [
     (5, "why", include_str!("../../migrations/0005_why.sql")),
     (6, "lists and history", include_str!("../../migrations/0006_lists_and_history.sql")),
     (7, "baseline", include_str!("../../migrations/0007_baseline.sql")),
-    (9, "people first", include_str!("../../migrations/0009_people_first.sql")),
+    (8, "people first", include_str!("../../migrations/0008_people_first.sql")),
 ];
 
 /// The migrator over all migrations.

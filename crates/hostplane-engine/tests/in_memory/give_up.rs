@@ -25,10 +25,9 @@ fn kept(operation: OperationName) -> Option<SiteStatus> {
         | OperationName::Rotate
         | OperationName::Repair => Some(SiteStatus::Active),
         // What a destroy has removed can't be brought back, so it only goes on. A collect concerns a site that is not in
-        // service; recovery.rs has one.
-        OperationName::Destroy | OperationName::Collect => None,
-        // They touch neither files nor containers, so the loss of those holds up neither.
-        OperationName::Restrict | OperationName::Lift => None,
+        // service; recovery.rs has one. The last two touch neither files nor containers, so the loss of those holds up
+        // neither.
+        OperationName::Destroy | OperationName::Collect | OperationName::Restrict | OperationName::Lift => None,
     }
 }
 

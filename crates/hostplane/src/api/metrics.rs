@@ -124,20 +124,18 @@ fn set_gauges(statistics: &Statistics, reported: &mut ReportedGauges) {
 
 /// The gauges of each site, as text.
 fn sites_gauges(sites: &[SiteDisk]) -> String {
-    let files = |site: &SiteDisk| site.measured.usage.files.map(|files| files.bytes);
-    let inodes = |site: &SiteDisk| site.measured.usage.files.map(|files| files.inodes);
-    let database = |site: &SiteDisk| site.measured.usage.database;
-    let gauges: [(&str, &dyn Fn(&SiteDisk) -> Option<u64>); 3] = [
-        ("hostplane_site_files_bytes", &files),
-        ("hostplane_site_inodes", &inodes),
-        ("hostplane_site_database_bytes", &database),
+    type Value = fn(&SiteDisk) -> Option<u64>;
+    let gauges: [(&str, Value); 3] = [
+        ("hostplane_site_files_bytes", |site| site.measured.usage.files.map(|files| files.bytes)),
+        ("hostplane_site_inodes", |site| site.measured.usage.files.map(|files| files.inodes)),
+        ("hostplane_site_database_bytes", |site| site.measured.usage.database),
     ];
     let mut text = String::new();
     for (name, value) in gauges {
         let values = sites.iter().filter_map(|site| Some((&site.name, value(site)?)));
         let lines: Vec<String> = values.map(|(site, value)| format!("{name}{{site=\"{site}\"}} {value}\n")).collect();
         if !lines.is_empty() {
-            text += &format!("# TYPE {name} gauge\n{}\n", lines.concat());
+            text.extend([format!("# TYPE {name} gauge\n"), lines.concat(), "\n".to_owned()]);
         }
     }
     text

@@ -58,8 +58,8 @@ async fn a_site_at_its_hard_limit_takes_no_more_and_stays_its_owner_s() {
     let [media, post] =
         [add_media(&mut admin, "first.txt").await, rest(&mut admin, "posts", POST, &[]).await].map(|page| id(&page));
     // A file that grows is nothing that WordPress knows of.
-    let fill = "head --bytes 350M /dev/zero > $(find wp-content/uploads -name first.txt)";
-    docker(&["exec", "--workdir", "/var/www/html", &format!("php_{full}"), "sh", "-euc", fill]);
+    let grow = "head --bytes 350M /dev/zero > $(find wp-content/uploads -name first.txt)";
+    docker(&["exec", "--workdir", "/var/www/html", &format!("php_{full}"), "sh", "-euc", grow]);
     becomes(&instance, &full, true);
     let shown = instance.done(&["site", "show", &full, "--json"]).json();
     let used = |field: &str| shown["usage"][field].as_u64().unwrap_or_else(|| panic!("{shown:#}"));

@@ -284,7 +284,9 @@ impl OwnerAction {
             (Consequence::Gone, _) => End::Held(GONE),
             _ if scenario.turned => End::Fails(INJECTED),
             // Neither a repair nor a suspended site asks for pages, and one that is resumed has none to compare with.
-            (Consequence::None, _) | (_, Of::Repair | Of::Suspend | Of::Resume | Of::Restrict | Of::Lift) => End::Succeeds,
+            (Consequence::None, _) | (_, Of::Repair | Of::Suspend | Of::Resume | Of::Restrict | Of::Lift) => {
+                End::Succeeds
+            }
             (Consequence::Pages, Of::Provision) => End::MayFail(NO_PAGE),
             (Consequence::Password, Of::Provision | Of::Update | Of::Upgrade) => End::Succeeds,
             (Consequence::Password, Of::Rotate) if moment == Moment::Before => End::Fails(WORSE),

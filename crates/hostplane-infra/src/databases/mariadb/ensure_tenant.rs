@@ -164,8 +164,11 @@ async fn ensure_grants(session: &mut Session<'_>, tenant: &str, catalog: &Catalo
     let on_own = |privilege: &&Privilege| privilege.level == Level::Schema && privilege.object == own;
     let has = |wanted: &str| held.iter().filter(on_own).any(|privilege| privilege.name == wanted);
     if elsewhere || !wanted(restricted).all(has) {
-        let sql =
-            format!("GRANT {} ON {}.* TO {account}", Vec::from_iter(wanted(restricted)).join(", "), quote::ident(&own));
+        let sql = format!(
+            "GRANT {} ON {}.* TO {account}",
+            wanted(restricted).collect::<Vec<_>>().join(", "),
+            quote::ident(&own)
+        );
         session.change("granting privileges", sql).await?;
     }
     if restricted {
