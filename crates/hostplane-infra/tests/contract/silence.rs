@@ -214,7 +214,7 @@ async fn without_a_listener_calls_of_adapters_are_transient() {
 #[tokio::test(start_paused = true)]
 async fn unanswered_changes_of_fakes_are_unknown() {
     let unknown = without_an_answer(&FakeWorld::default().behind(Arc::new(Silent))).await;
-    assert_eq!(unknown, 24, "every change, because no adapter knows better");
+    assert_eq!(unknown, 25, "every change, because no adapter knows better");
 }
 
 /// The sockets take every connection, and never say a word.

@@ -226,8 +226,8 @@ pub async fn port_taken(harness: &Harness) {
             started.unwrap();
         } else {
             let error = started.unwrap_err();
-            let taken = matches!(&error, EffectError::Rejected(Rejection::PortTaken(message)) if message.contains("port is already allocated"));
-            assert!(taken, "{error}");
+            // The Engine's words differ with what notices it first.
+            assert!(matches!(&error, EffectError::Rejected(Rejection::PortTaken(_))), "{error}");
         }
     }
 }
