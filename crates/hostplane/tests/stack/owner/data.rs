@@ -1,9 +1,8 @@
 //! Files and tables as owners make them.
 
 use crate::docker::docker;
-use crate::instance::Instance;
 
-use super::{Owned, PATIENCE};
+use super::Owned;
 
 /// `cp backup/* .` brings no dotfiles, and a migration plugin brings its own options.
 pub(super) fn a_restore_without_dotfiles_is_the_owner_s(owned: &Owned<'_>) {
@@ -76,11 +75,13 @@ const ACTIONS: &[Action] = &[
     Action {
         does: |owned| {
             owned.configure("define('WP_HOME', 'http://elsewhere.test');", "");
-            let moved =
-                |instance: &Instance| instance.front_page(owned.site).is_some_and(|p| p.contains("elsewhere.test"));
-            owned.instance.until("the move", PATIENCE, moved);
+            // WordPress leaves the port of visitors' addresses out, as its home has none.
+            owned.answers_with(301);
         },
-        ends: |owned| owned.configure_no_more(),
+        ends: |owned| {
+            owned.configure_no_more();
+            owned.answers_with(200);
+        },
         meanwhile: |owned| owned.ask(&["site", "upgrade", owned.site]),
     },
     // Files that nobody can write, without our marker among them.
