@@ -148,7 +148,7 @@ fn gather(instance: &Instance, site: &str, places: &mut Places) {
     let asked = Command::new("curl").args(["--silent", "--fail", "--noproxy", "*", "--header", &host, &url]).output();
     assert!(asked.expect("curl runs").status.success());
     let containers = instance.containers();
-    assert_eq!(containers.len(), 5, "{containers:?}");
+    assert_eq!(containers.len(), 6, "{containers:?}");
     for container in &containers {
         places.add("what inspect says of containers", docker(&["inspect", container]));
         let logs = Command::new("docker").args(["logs", container]).output().expect("docker runs");
