@@ -11,7 +11,7 @@ help:
 	@echo 'make test    everything that CI runs'
 	@echo 'make images  build the container images that are missing; REFRESH=1: all, with the newest packages'
 	@echo 'make soak    random sequences of requests and faults: SEEDS=n'
-	@echo 'make engine-test  contract and a site on the newest Engine that Debian has'
+	@echo 'make engine-test  a site on the newest Engine that Debian has, over TLS'
 	@echo 'make mutants changes of the code that no test detects: hours; SHARD=k/n'
 	@echo 'make bench   measure, and write docs/benchmarks.md; BENCH=part,part'
 	@echo 'make fresh-test  the README on a bare Debian with an Engine of its own; fetches and builds everything'

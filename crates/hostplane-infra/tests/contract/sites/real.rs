@@ -173,7 +173,7 @@ register_shutdown_function(static fn() => report('its end'));
 ";
 
 /// Limits as short as can be while WordPress is surely loaded within the first.
-const LIMITS: EventsLimits = EventsLimits { event: Duration::from_secs(8), update: Duration::from_secs(14) };
+const LIMITS: EventsLimits = EventsLimits { event: Duration::from_secs(4), update: Duration::from_secs(9) };
 
 async fn run(site: &Site, php: &str, plugin: &str) -> (Effect<()>, String) {
     site.write_file("report.txt", "").await;
@@ -196,7 +196,7 @@ async fn a_run_of_events_is_ended_but_no_update(harness: Arc<dyn Harness>) {
         let wordpress = &site.world().local().wordpress;
 
         let (ended, report) = run(&site, &php, "report('began'); sleep(30); report('went on');").await;
-        assert!(ended.unwrap_err().to_string().contains("ended after 8 s"), "a run that hangs");
+        assert!(ended.unwrap_err().to_string().contains("ended after 4 s"), "a run that hangs");
         assert_eq!(report, "began\nits end\n", "SIGTERM comes first");
         let (ended, report) = run(&site, &php, "pcntl_signal(SIGTERM, SIG_IGN); while (true) { sleep(1); }").await;
         assert!(ended.is_err() && report.is_empty(), "SIGKILL ends it: {report}");
@@ -209,7 +209,7 @@ async fn a_run_of_events_is_ended_but_no_update(harness: Arc<dyn Harness>) {
             assert!(!wordpress.hold_updates(&php).await.unwrap(), "it can't be held any more");
             wordpress.repair_core(&php).await.unwrap_err();
         };
-        let updates = format!("{BEGINS} report('began'); sleep(10); report('updated');");
+        let updates = format!("{BEGINS} report('began'); sleep(6); report('updated');");
         let ((ended, report), ()) = tokio::join!(run(&site, &php, &updates), running);
         ended.expect("an update has more time");
         assert_eq!(report, "began\nupdated\nits end\n");
@@ -224,7 +224,7 @@ async fn a_run_of_events_is_ended_but_no_update(harness: Arc<dyn Harness>) {
         assert_eq!(site.facts(&php).await.update, UpdateState::None);
 
         let (ended, report) = run(&site, &php, &format!("{BEGINS} sleep(30); report('updated');")).await;
-        assert!(ended.unwrap_err().to_string().contains("ended after 14 s"), "nor is an update endless");
+        assert!(ended.unwrap_err().to_string().contains("ended after 9 s"), "nor is an update endless");
         assert_eq!(report, "its end\n");
         assert_eq!(site.facts(&php).await.update, UpdateState::Other, "that it broke off is known");
         let (ended, _) = run(&site, &php, BEGINS).await;
