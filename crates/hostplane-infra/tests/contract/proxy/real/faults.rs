@@ -289,6 +289,8 @@ async fn a_lost_load_is_unknown_and_the_next_change_loads(harness: &Real) {
 async fn a_new_process_does_not_know_what_is_loaded(harness: &Real) {
     let spec = route("known", "known.test", "x");
     put(harness, &spec).await.unwrap();
+    // A change is followed by a clearing of the staging directory, which no other process does meanwhile.
+    harness.adapter.settle().await.unwrap();
     let another = harness.another();
     let loaded = async || {
         let found = another.routes().await.unwrap().snippets;
