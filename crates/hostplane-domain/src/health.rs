@@ -5,7 +5,7 @@ use std::fmt;
 use crate::text_enum::text_enum;
 
 text_enum!(
-    /// How far WordPress loads, in order; the names are those of its own hooks.
+    /// The stages in which WordPress loads, in order; the names are those of its own hooks.
     Stage, "stage of WordPress" {
         /// Its configuration, and what runs before any plugin.
         Config = "config",

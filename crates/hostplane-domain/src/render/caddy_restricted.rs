@@ -14,7 +14,7 @@ pub const PAGE: &str = "<!doctype html><html lang=\"en\"><head><meta charset=\"u
 /// The same for WordPress's REST API, whose clients show the message.
 pub const ANSWER: &str = r#"{"code":"no_space_left","message":"This site has used up its disk space. It takes no uploads until something is deleted. Deleting works as before.","data":{"status":507}}"#;
 
-/// What is an upload: a name, the conditions of Caddy's matcher, and whether the REST API answers.
+/// The requests that are uploads: a name, the conditions of Caddy's matcher, and true where the REST API answers.
 const UPLOADS: [(&str, &[&str], bool); 5] = [
     ("media", &["method POST PUT", "path_regexp /wp/v2/media(/[0-9]+/(edit|sideload|post-process))?/?$"], true),
     ("media_by_query", &["method POST PUT", "query rest_route=/wp/v2/media rest_route=/wp/v2/media/"], true),

@@ -39,11 +39,11 @@ pub const SERVER_CONNECTIONS: u32 = 300;
 /// one, and two that stay for 30 s to ask for the name: fifty requests a second are as many as this.
 pub const FLOWS: u32 = 3_000;
 /// Most new flows of one container to elsewhere within a second, once it has begun [`FLOW_BURST`]: those of sixty-six
-/// requests of PHP. Packets that nobody answers count each.
+/// requests of PHP. Packets without an answer count each.
 pub const FLOW_RATE: u32 = 200;
 /// New flows that one container may begin at once.
 pub const FLOW_BURST: u32 = 2_000;
-/// Networks that are nobody's on the Internet (RFC 1918 and 6598). Those of IPv6 are closed with all of IPv6.
+/// Networks that aren't part of the Internet (RFC 1918 and 6598). Those of IPv6 are closed with all of IPv6.
 pub const PRIVATE: &str = "10.0.0.0/8, 100.64.0.0/10, 172.16.0.0/12, 192.168.0.0/16";
 
 /// Name of the installation's nftables table.

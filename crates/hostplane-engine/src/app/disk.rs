@@ -42,7 +42,7 @@ impl App {
 
     /// The findings about disk space.
     pub(super) async fn disk_findings(&self) -> Vec<Finding> {
-        // Free space of a while ago is no answer to somebody who asks now.
+        // Free space of a while ago is no answer to a question of now.
         let space = self.world.local().containers.space(&self.settings.disk.seen_from).await;
         self.disk_cache.record_space(space.map_err(|error| error.chain()));
         let statistics = self.disk_statistics();

@@ -59,7 +59,7 @@ pub(crate) struct Disk {
     pub cache: Arc<DiskCache>,
 }
 
-/// What a pass remembers for the next.
+/// The state that a pass leaves to the next.
 #[derive(Default)]
 struct Memory {
     /// Sites whose order was given, until it is carried out.

@@ -152,7 +152,7 @@ async fn a_site_that_a_job_holds_is_left_alone() {
     running.stop().await;
 }
 
-/// Nobody ordered the change, so it is no reason for any other; nor can a page stop it.
+/// No person ordered the change, so it is no reason for any other; nor can a page stop it.
 #[tokio::test]
 async fn a_restriction_upgrades_nothing_and_asks_no_page() {
     let (harness, running) = with_sites(["old"]).await;

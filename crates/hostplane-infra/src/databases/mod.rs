@@ -38,7 +38,7 @@ pub const TENANT_PRIVILEGES: &[&str] = &[
 /// Privileges that a restricted tenant lacks: those by which its data grows by itself.
 pub const GROWING_PRIVILEGES: &[&str] = &["INSERT", "CREATE", "ALTER"];
 
-/// Endings of the names of tables into which a restricted tenant inserts all the same, as nobody could log in otherwise:
+/// Endings of the names of tables into which a restricted tenant inserts all the same, as its owner could not log in otherwise:
 /// WordPress keeps sessions in the one, and what it remembers for a while in the other.
 pub const OPEN_TABLES: [&str; 2] = ["usermeta", "options"];
 

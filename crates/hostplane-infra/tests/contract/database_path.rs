@@ -11,7 +11,7 @@ use hostplane_infra::database_path::{ClosedPath, DatabasePath, PathFault, PathSt
 use hostplane_testing::cases;
 use hostplane_testing::contract::carry_out;
 
-/// What is between the sites and the server.
+/// The network between the sites and the server.
 enum Obstacle {
     /// Nothing.
     None,

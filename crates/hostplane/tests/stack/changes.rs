@@ -39,7 +39,7 @@ fn page(instance: &Instance, site: &str) -> (u16, bool) {
     (end.split(' ').next().unwrap().parse().expect("a status"), body.contains("under maintenance"))
 }
 
-/// Its repair fails and says why. Once the image is back, one succeeds that nobody has ordered.
+/// Its repair fails and says why. Once the image is back, one succeeds that no person has ordered.
 fn an_image_that_is_gone_for_a_while_locks_nothing(instance: &Instance, site: &str, image: &Tagged) {
     docker(&["rmi", "--force", &image.0]);
     docker(&["rm", "--force", &format!("php_{site}")]);

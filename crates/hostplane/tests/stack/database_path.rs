@@ -10,7 +10,7 @@ use crate::own_engine::OwnEngine;
 
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// What `doctor` calls errors.
+/// The findings that `doctor` calls errors.
 fn errors(instance: &Instance) -> Vec<Value> {
     let found = instance.run(&["doctor", "--json"]).json();
     let found = found["findings"].as_array().expect("findings").clone();

@@ -33,7 +33,7 @@ fn count(harness: &Harness, place: &Place, program: &str, address: &str, most: u
     said.parse().unwrap_or_else(|_| panic!("a number: {said}"))
 }
 
-/// What a place reaches of these addresses, which a foreign container reaches all.
+/// The part of these addresses that a place reaches. A foreign container reaches all.
 fn reached_by_site(harness: &Harness, addresses: &[String]) -> BTreeMap<String, bool> {
     harness.instance.until("the listeners", Duration::from_secs(30), |instance| {
         reached(instance, &elsewhere(), addresses).values().all(|reached| *reached)
@@ -78,7 +78,7 @@ pub fn flows_between_containers_are_not_counted(harness: &Harness) {
     assert_eq!(count(harness, &caddy, OPEN_AND_CLOSE, &nginx, 4000), 4000);
 }
 
-/// What an operator opens is open, and what is closed, closed, but for what sites need.
+/// An operator's choices hold: opened ports are open, closed networks closed but for the servers that sites need.
 pub fn an_operator_closes_private_networks_and_opens_port_25(harness: &mut Harness) {
     let at = |address: &str, port: u16| format!("{address}:{port}");
     harness.instance.stop();

@@ -167,7 +167,7 @@ impl FaultGate {
         Arc::clone(&self.live.lock().unwrap())
     }
 
-    /// What the owner does before call number `n`.
+    /// The owner's action before call number `n`.
     fn let_owner_act(&self, script: &mut Script, n: usize) {
         if let Some((_, action)) = script.owner.take_if(|(at, _)| *at == n) {
             script.taken = Some(Taken::now(action, &mut self.world.state()));

@@ -60,7 +60,7 @@ pub(super) async fn ensure(session: &mut Session<'_>, tenant: &str, spec: &Tenan
 /// Most tables that are opened: a tenant can have any number of such names.
 const MOST_OPEN: usize = 100;
 
-/// Lets a tenant insert into the tables without which nobody could log in, before it loses that right on the database.
+/// Lets a tenant insert into the tables without which the owner couldn't log in, before it loses that right on the database.
 async fn open_tables(session: &mut Session<'_>, tenant: &str) -> Effect<()> {
     let endings = OPEN_TABLES.map(|ending| format!("TABLE_NAME LIKE '%{ending}'")).join(" OR ");
     let sql = format!(

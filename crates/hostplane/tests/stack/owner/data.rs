@@ -32,7 +32,7 @@ pub(super) fn a_restore_without_dotfiles_is_the_owner_s(owned: &Owned<'_>) {
 struct Action {
     does: fn(&Owned<'_>),
     ends: fn(&Owned<'_>),
-    /// What the operator does meanwhile, besides an update.
+    /// The operator's other actions meanwhile, besides an update.
     meanwhile: fn(&Owned<'_>),
 }
 
@@ -84,7 +84,7 @@ const ACTIONS: &[Action] = &[
         },
         meanwhile: |owned| owned.ask(&["site", "upgrade", owned.site]),
     },
-    // Files that nobody can write, without our marker among them.
+    // Files that can't be written, without our marker among them.
     Action {
         does: |owned| drop(owned.sh("rm -f .hostplane-site; chmod -R a-w .")),
         ends: |owned| {

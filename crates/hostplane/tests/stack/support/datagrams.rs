@@ -9,7 +9,7 @@ const TO_MANY_PORTS: &str = "<?php $until = microtime(true) + SECONDS; \
         $socket = stream_socket_client('udp://ADDRESS:' . (10000 + $sent % 50000)); fwrite($socket, 'x'); fclose($socket); \
     } echo $sent;";
 
-/// Sends datagrams that nobody answers to one port.
+/// Sends datagrams to one port, which stay without an answer.
 const TO_ONE_PORT: &str = "<?php $until = microtime(true) + SECONDS; $socket = stream_socket_client('udp://ADDRESS:9999'); \
     for ($sent = 0; $sent < MOST && microtime(true) < $until; $sent++) { fwrite($socket, 'x'); } echo $sent;";
 
